@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interfaces where the agent's parts meet. Adapters implement them; app/ joins them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "agent/core/events.h"
+#include "common/base/result.h"
+#include "common/catalog/evidence.h"
+#include "common/catalog/judge.h"
+
+namespace assay::agent {
+
+/// Receives what an EventSource sees. Called on the source's own thread, one call at a time; must
+/// return within microseconds (it queues).
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual void on_start(ContainerStart start) = 0;
+  virtual void on_exec(ContainerExec exec) = 0;
+  virtual void on_emptied(RunEmptied emptied) = 0;
+  virtual void on_sweep(SweepCompleted sweep) = 0;
+};
+
+/// Where starts come from: the BPF probe, /proc polling, or a recording.
+/// Life: open → start → stop. Destroying stops. Thread-safe after start.
+class EventSource {
+ public:
+  virtual ~EventSource() = default;
+  /// Begins delivery to `sink` (which must outlive the source) on a thread of its own, with a sweep
+  /// first. Errors: kPermissionDenied, kUnsupported (no BTF, no BPF), kUnavailable.
+  virtual Result<void> start(EventSink& sink) = 0;
+  /// Asks for a sweep over all tasks soon; requests made meanwhile are merged.
+  virtual void request_sweep() = 0;
+  virtual ProbeHealth health() const = 0;
+  virtual void stop() = 0;
+};
+
+/// Where one run's layers lie, opened for long enough to fingerprint them.
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  /// Identity for the cache; birth and file system are filled in.
+  virtual const catalog::LayerInstance& instance() const = 0;
+  /// Directory descriptor, O_PATH, verified by device, inode and generation. Owned by the layer.
+  virtual int fd() const = 0;
+  /// Whether remembering across restarts is safe (ext4, xfs; generation and birth time known).
+  virtual bool is_cacheable() const = 0;
+};
+
+/// Opens layers by file handle, or by a name that it verified. Thread-safe.
+class LayerOpener {
+ public:
+  virtual ~LayerOpener() = default;
+  /// `start` gives the roots through which a name may be looked up (parents of the container).
+  /// Errors: kNotFound (gone), kPermissionDenied, kUnsupported (a file system that is not read).
+  virtual Result<std::unique_ptr<Layer>> open(const LowerLayer& layer,
+                                              const ContainerStart& start) = 0;
+  /// Opens the root directory itself, for roots that are no overlay (vfs, native, chroot).
+  virtual Result<std::unique_ptr<Layer>> open_root(const ContainerStart& start) = 0;
+};
+
+/// What is remembered of a layer directory.
+struct KnownLayer {
+  catalog::LayerEvidence evidence;
+  std::uint64_t entries = 0;
+  std::uint64_t content_bytes = 0;
+  bool is_injected = false;
+};
+
+/// The key of the layer cache: all that decides what a fingerprint of the directory would be.
+struct LayerKey {
+  catalog::LayerInstance instance;
+  std::string id_map;           ///< canonical text of the id mapping, "" when ids are as they are
+  std::string overlay_options;  ///< canonical text of dialect, redirect, metacopy, data-only
+  std::uint32_t fingerprint_version = 0;
+  auto operator<=>(const LayerKey&) const = default;
+};
+
+/// state.db's layer table. Thread-safe.
+class LayerCache {
+ public:
+  virtual ~LayerCache() = default;
+  virtual std::optional<KnownLayer> find(const LayerKey& key) = 0;
+  virtual Result<void> store(const LayerKey& key, const KnownLayer& layer) = 0;
+};
+
+/// What the node's records on disk say of a container. Claims.
+struct ContainerNames {
+  std::string container_id;
+  std::string runtime;
+  std::string name;
+  std::string image;
+  std::string image_id;
+  std::string pod_name;
+  std::string pod_namespace;
+  std::string pod_uid;
+  std::map<std::string, std::string> labels;
+  bool operator==(const ContainerNames&) const = default;
+};
+
+/// Reads names from OCI bundles and stores on disk, read-only. Thread-safe; reads a few small files.
+class RuntimeRecords {
+ public:
+  virtual ~RuntimeRecords() = default;
+  /// What is known now; at least the container id from the cgroup path, else empty.
+  virtual ContainerNames look_up(const ContainerStart& start) = 0;
+};
+
+using RunId = std::string;  ///< 32 hex digits
+
+enum class RunKind { kContainer, kInner, kSandbox, kChroot, kHostRoot, kVmSandbox };
+std::string_view to_string(RunKind kind);
+std::string_view to_string(StartCause cause);
+
+struct RunStarted {
+  RunId run_id;
+  RunKind kind = RunKind::kContainer;
+  bool is_late = false;
+  WallTime started{};
+  ContainerStart start;  ///< the facts; its layers are in `stack`
+  std::optional<StackDigest> stack;
+  ContainerNames names;
+  catalog::Verdict verdict;
+};
+struct RunEnded {
+  RunId run_id;
+  WallTime ended{};
+  bool is_approximate = false;
+};
+struct StackAdvanced {
+  StackDigest from;
+  StackDigest to;
+  catalog::Verdict verdict;
+};
+struct RunNamed {
+  RunId run_id;
+  ContainerNames names;
+};
+struct ExecSeen {
+  RunId run_id;
+  WallTime time{};
+  ContainerExec exec;
+};
+struct EvidenceGap {
+  WallTime from{};
+  WallTime until{};
+  std::string reason;
+  std::uint64_t lost = 0;
+};
+using AgentEvent =
+    std::variant<RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap>;
+
+/// Where the agent's events go: encoded, put into the outbox, sent. Thread-safe; does not block on
+/// disk or network.
+class Journal {
+ public:
+  virtual ~Journal() = default;
+  /// `stack`: the description of the stack that `event` names, when it names one.
+  virtual void record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) = 0;
+};
+
+/// A run that was open when the agent stopped, to be recognised after a restart.
+struct OpenRun {
+  RunId run_id;
+  RunKey key;
+  ProcessKey first_process;
+  StackDigest stack;
+};
+
+/// state.db's table of open runs. Called by the auditor's thread only.
+class OpenRuns {
+ public:
+  virtual ~OpenRuns() = default;
+  virtual void put(const OpenRun& run) = 0;
+  virtual void erase(const RunId& run_id) = 0;
+  /// All rows of this boot; those of other boots are ended by the caller.
+  virtual std::vector<OpenRun> load() = 0;
+};
+
+/// One layer to identify.
+struct LayerTask {
+  LowerLayer layer;
+  ContainerStart start;  ///< context for opening and for the id mapping
+  bool is_root_directory = false;  ///< the root itself instead of a lower directory
+  bool is_top = false;  ///< of the image's stack: the only place for docker's -init layer
+};
+
+/// What identification found out so far about one layer.
+struct LayerResult {
+  catalog::StackLayer layer;  ///< with all evidence that is there
+  bool is_final = false;      ///< no higher rung will follow by itself
+};
+
+/// Fingerprints layers on threads of its own: a quick pool for shapes, a background one for contents.
+/// Thread-safe.
+class Identifier {
+ public:
+  virtual ~Identifier() = default;
+  using Callback = std::function<void(LayerResult)>;
+  /// What is remembered of `layer` in memory, by (device, inode, generation); no I/O.
+  virtual std::optional<LayerResult> recall(const LayerTask& task) = 0;
+  /// Finds out. `on_result` is called once per rung reached (shape, then content), at least once, on
+  /// one of the identifier's threads. Tasks for the same directory are merged.
+  virtual void identify(LayerTask task, Callback on_result) = 0;
+  virtual std::uint64_t pending() const = 0;
+};
+
+}  // namespace assay::agent

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// A base: one version of an approved (or once approved) image, as the catalog holds it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/digest.h"
+#include "common/base/result.h"
+
+namespace assay::catalog {
+
+/// States of a base's life. Expired is not among them: it follows from a date (see judge.h).
+enum class BaseStatus { kDraft, kApproved, kDeprecated, kRevoked };
+std::string_view to_string(BaseStatus status);
+/// Errors: kInvalidArgument.
+Result<BaseStatus> parse_base_status(std::string_view text);
+
+struct BaseLayer {
+  std::optional<DiffId> diff_id;  ///< none when the base was approved from a plain directory
+  ShapeDigest shape;
+  ContentDigest content;
+  std::optional<DeletionsDigest> deletions;
+  std::uint64_t entries = 0;
+  std::uint64_t content_bytes = 0;
+};
+
+struct BaseStack {
+  std::string platform;            ///< "linux/amd64", "" when unknown
+  std::string manifest_digest;     ///< "sha256:…" or ""
+  std::vector<BaseLayer> layers;   ///< bottom first, at least one
+};
+
+/// Named NAME:VERSION everywhere; NAME may hold "/", VERSION neither "/" nor ":".
+struct BaseId {
+  std::string name;
+  std::string version;
+  auto operator<=>(const BaseId&) const = default;
+  std::string text() const { return name + ":" + version; }
+  /// "NAME" or "NAME:VERSION"; the version is "" in the first case.
+  /// Errors: kInvalidArgument (empty, longer than 255 bytes, characters outside [a-z0-9._/-]).
+  static Result<BaseId> parse(std::string_view text);
+};
+
+struct Base {
+  BaseId id;
+  BaseStatus status = BaseStatus::kDraft;
+  std::vector<BaseStack> stacks;
+  std::optional<WallTime> deprecated_until;
+  std::optional<WallTime> expires_at;
+  std::string reason;     ///< of the last change
+  std::string successor;  ///< NAME:VERSION or ""
+  WallTime changed_at{};  ///< of the last change
+  std::string changed_by; ///< id of the key that signed it
+  std::uint64_t changed_in = 0;  ///< sequence of the statement
+  std::map<std::string, std::string> annotations;  ///< claims for people: distribution, source, notes
+};
+
+}  // namespace assay::catalog

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a node knows of the layers a run stands on, and how surely: the evidence ladder.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/base/result.h"
+
+namespace assay::catalog {
+
+/// The rungs of the evidence ladder, weakest first (docs/architecture.md "Evidence").
+enum class Rung { kNone, kContained, kClaimed, kShape, kContent, kExact };
+std::string_view to_string(Rung rung);
+/// Errors: kInvalidArgument.
+Result<Rung> parse_rung(std::string_view text);
+
+/// One directory on one node. Evidence belongs to it and to nothing else of the same shape.
+struct LayerInstance {
+  std::string file_system;       ///< "uuid:…", or "dev:MAJOR:MINOR@boot-id" where no UUID is known
+  std::uint64_t inode = 0;
+  std::uint32_t generation = 0;  ///< 0 never proves a match
+  std::int64_t birth_ns = 0;     ///< unix time, 0 when the file system does not say
+  auto operator<=>(const LayerInstance&) const = default;
+};
+
+struct LayerEvidence {
+  std::optional<DiffId> claimed;  ///< what the runtime's store says, display and rung `claimed` only
+  std::optional<ShapeDigest> shape;
+  std::optional<ContentDigest> content;
+  std::optional<DeletionsDigest> deletions;
+  std::optional<DiffId> exact;      ///< proven from a tar stream
+  bool is_capped_at_shape = false;  ///< redirects, metacopy or data-only layers hide what is seen
+  bool is_mutable = false;          ///< someone but root may write it: its claims do not count
+  std::string gap;                  ///< why no higher rung can be reached, "" while it still may
+  auto operator<=>(const LayerEvidence&) const = default;
+};
+
+struct StackLayer {
+  LayerInstance instance;
+  LayerEvidence evidence;
+  std::string name;           ///< lower directory as the kernel holds it; a hint, not part of the digest
+  bool is_injected = false;   ///< made by the runtime (docker's -init layer): not compared with bases
+  std::uint64_t entries = 0;  ///< for people, not part of the digest
+  std::uint64_t content_bytes = 0;
+};
+
+/// A run's layers on one node, bottom first, without the writable upper. More evidence makes another
+/// stack with another digest.
+struct Stack {
+  std::string cluster;
+  std::string node;
+  std::vector<StackLayer> layers;
+  std::string unsupported;  ///< why the root could not be read as layers at all, "" when it could
+};
+
+/// SHA-256 over length-prefixed fields (docs/formats/stack.md).
+StackDigest digest_of(const Stack& stack);
+
+}  // namespace assay::catalog

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The append-only, hash-chained log of signed statements that a catalog is replayed from
+// (docs/formats/catalog.md).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/digest.h"
+#include "common/base/result.h"
+#include "common/catalog/base_image.h"
+#include "common/catalog/catalog.h"
+#include "common/catalog/signing.h"
+
+namespace assay::catalog {
+
+/// The keys that may sign, and how many of them must: pinned on every agent, collector and client.
+struct TrustRoot {
+  std::uint32_t threshold = 1;
+  std::vector<PublicKey> keys;
+
+  /// The trust file: concatenated PEM public keys, or JSON {"threshold": n, "keys": [PEM…]}.
+  /// Errors: kInvalidArgument (no key, threshold above the number of keys), kUnsupported.
+  static Result<TrustRoot> parse(std::string_view text);
+};
+
+enum class Action { kApprove, kDeprecate, kRevoke, kSetPolicy };
+std::string_view to_string(Action action);
+
+/// One change, before it is signed.
+struct Statement {
+  std::string catalog_id;     ///< random 128-bit hex, fixed by the first statement
+  std::uint64_t sequence = 0; ///< from 1, without holes
+  Sha256 previous;            ///< SHA-256 of the previous envelope's bytes, zeros for the first
+  WallTime issued_at{};
+  Action action = Action::kApprove;
+  BaseId base;                      ///< all but kSetPolicy
+  std::vector<BaseStack> stacks;    ///< kApprove
+  std::string reason;
+  std::optional<WallTime> deprecated_until;  ///< kDeprecate
+  std::optional<WallTime> expires_at;        ///< kApprove
+  std::string successor;
+  std::map<std::string, std::string> annotations;
+  std::optional<Policy> policy;  ///< kSetPolicy
+};
+
+/// Where the log ends, signed on its own so that a shortened log is told from a current one.
+struct Head {
+  std::string catalog_id;
+  std::uint64_t sequence = 0;
+  Sha256 last;  ///< SHA-256 of the last envelope's bytes
+  WallTime issued_at{};
+  WallTime expires_at{};
+};
+inline constexpr std::chrono::days kHeadLifetime{30};
+
+/// in-toto Statement v1 JSON, the payload that is signed.
+std::string to_in_toto(const Statement& statement);
+std::string to_in_toto(const Head& head);
+/// Errors: kCorrupt.
+Result<Statement> statement_from_in_toto(std::string_view json);
+Result<Head> head_from_in_toto(std::string_view json);
+
+/// The log as it is stored and sent: envelope bytes exactly as they were signed.
+struct SignedLog {
+  std::vector<std::string> statements;  ///< DSSE envelopes (JSON), oldest first
+  std::string head;                     ///< DSSE envelope (JSON); "" only while the log is empty
+};
+
+/// A log that was verified from its first byte to its head.
+struct VerifiedLog {
+  Catalog catalog;
+  Head head;
+  std::vector<Statement> history;  ///< for audit views, oldest first
+};
+
+/// Verifies every signature, the chain, the sequences, the rules of a base's life and the head, and
+/// replays the log into a catalog. An empty log gives an empty catalog at sequence 0.
+/// Errors: kUntrusted (signature, threshold, broken chain, shortened log, head of another log),
+/// kCorrupt (not our format). The message says which entry and what to do.
+Result<VerifiedLog> verify_log(const SignedLog& log, const TrustRoot& trust);
+
+/// Whether `next` may replace `held`: same catalog id, sequence not lower, and the same history up to
+/// `held` (no fork). Errors: kUntrusted, saying "lower sequence" or "fork".
+Result<void> check_successor(const Head& held, const SignedLog& next, const Head& next_head);
+
+/// True when the head's own date has passed: verdicts still hold but are `stale`.
+bool is_stale(const Head& head, WallTime now);
+
+/// Signs `statement` and a fresh head for the log that ends with it.
+struct SignedChange {
+  std::string statement;  ///< DSSE envelope (JSON)
+  std::string head;       ///< DSSE envelope (JSON)
+};
+Result<SignedChange> sign_change(const Statement& statement, const std::vector<SigningKey>& keys);
+
+/// The next statement for `log` with catalog_id, sequence, previous and issued_at filled in.
+Statement next_statement(const SignedLog& log, const Head& head, WallTime now);
+
+}  // namespace assay::catalog

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fingerprint of a layer as a directory that some runtime unpacked.
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/image/fingerprint.h"
+
+namespace assay::image {
+
+/// How whiteouts, opaque marks and override attributes are written; follows the mount, never the
+/// entries (design: "the dialect follows the mount").
+enum class Dialect {
+  kPlain,        ///< no marks at all: a chroot, vfs, native
+  kOverlay,      ///< char device 0:0, trusted.overlay.*
+  kOverlayUser,  ///< the same with user.overlay.* (mount option userxattr)
+  kAufs,         ///< .wh.NAME files
+};
+
+/// `count` ids from `on_disk` on mean `in_image` and upward.
+struct IdRange {
+  std::uint64_t on_disk = 0;
+  std::uint64_t in_image = 0;
+  std::uint64_t count = 0;
+};
+
+struct WalkOptions {
+  Dialect dialect = Dialect::kOverlay;
+  Scope scope = Scope::kContent;
+  std::vector<IdRange> uid_map;  ///< empty: ids are as they are
+  std::vector<IdRange> gid_map;
+  FingerprintLimits limits;
+};
+
+/// Walks the tree below `root_fd` (a directory, opened O_PATH or for reading; not consumed) and
+/// fingerprints it. Nothing of the root directory's own metadata counts.
+///
+/// Thread-safe for different roots. Blocks on disk; checks `stop` between files and between reads.
+/// Every path is opened with openat2(RESOLVE_BENEATH|NO_SYMLINKS|NO_XDEV|NO_MAGICLINKS).
+/// Errors: kNotFound (removed under the walk), kLimitExceeded, kPermissionDenied, kUnavailable (EIO),
+/// kUnsupported (an id outside the map), kCancelled, kCorrupt (changed while it was read).
+Result<LayerFingerprint> fingerprint_directory(int root_fd, const WalkOptions& options,
+                                               std::stop_token stop);
+
+}  // namespace assay::image

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shape, content and deletions digests of one layer: docs/formats/fingerprint.md is the definition.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/image/entry.h"
+
+namespace assay::image {
+
+/// Part of every digest and of the layer cache's key; bumped whenever a digest could change.
+inline constexpr std::uint32_t kFingerprintVersion = 1;
+
+/// Limits on what one layer may hold; over one of them is kLimitExceeded, never a shortened digest.
+struct FingerprintLimits {
+  std::uint64_t max_entries = 2'000'000;
+  std::uint64_t max_content_bytes = 64ULL << 30;
+  std::uint32_t max_depth = 128;         ///< path components
+  std::uint32_t max_path_bytes = 4096;   ///< PATH_MAX
+};
+
+enum class Scope { kShape, kContent };  ///< kContent computes the shape as well
+
+/// What a layer takes away from the layers below it, in every dialect (whiteouts, opaque marks).
+struct Deletions {
+  std::vector<std::string> whiteouts;  ///< paths that are deleted
+  std::vector<std::string> opaques;    ///< directories whose lower content is hidden; "" is the root
+};
+
+struct LayerFingerprint {
+  ShapeDigest shape;
+  std::optional<ContentDigest> content;      ///< with Scope::kContent
+  std::optional<DeletionsDigest> deletions;  ///< nothing when some kind of mark could not be seen
+  std::uint64_t entries = 0;        ///< records, directories included
+  std::uint64_t content_bytes = 0;  ///< sum of the sizes of all files
+  bool has_redirects = false;       ///< overlay redirect or metacopy marks: caps the rung at shape
+  bool is_runtime_injected = false; ///< docker's -init layer, told by its content
+};
+
+/// Collects the entries of one layer in any order and computes the digests.
+/// Later entries replace earlier ones of the same path, as unpackers do; a non-directory replaces
+/// what was below it; parents that nobody named become directories. Not thread-safe.
+class FingerprintBuilder {
+ public:
+  explicit FingerprintBuilder(FingerprintLimits limits = {});
+  FingerprintBuilder(FingerprintBuilder&&) noexcept;
+  ~FingerprintBuilder();
+
+  /// Errors: kCorrupt (empty path, "..", NUL), kLimitExceeded.
+  Result<void> add(Entry entry);
+  /// A tar's hard link: the record is that of `target`, which may come later in the stream.
+  Result<void> add_hard_link(std::string path, std::string target);
+  Result<void> add_whiteout(std::string path);
+  Result<void> add_opaque(std::string directory);
+  /// Says that opaque marks or whiteouts could not be seen here: no deletions digest.
+  void deletions_not_visible();
+  void saw_redirect();
+
+  /// Sorts, resolves hard links, computes. Errors: kCorrupt (hard link to nothing).
+  Result<LayerFingerprint> finish(Scope scope) &&;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace assay::image

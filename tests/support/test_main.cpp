@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// main() of every test binary. A binary states what it needs (tests/support/needs.h); when that is
+// missing it prints SKIPPED and the reason, and ends with 77, which CTest counts as skipped.
+#define CATCH_CONFIG_RUNNER
+#include <catch2/catch.hpp>
+
+#include <cstdio>
+
+#include "tests/support/needs.h"
+
+namespace assay::tests {
+// Replaced by the binary's own definition when it needs something.
+__attribute__((weak)) std::string missing_need() {
+  return {};
+}
+}  // namespace assay::tests
+
+int main(int argc, char** argv) {
+  const std::string missing = assay::tests::missing_need();
+  if (!missing.empty()) {
+    std::printf("SKIPPED: %s\n", missing.c_str());
+    return 77;
+  }
+  return Catch::Session().run(argc, argv);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include "common/base/encoding.h"
+#include "common/base/sha256.h"
+
+using namespace assay;
+
+TEST_CASE("base64 follows the vectors of RFC 4648 in both directions", "[base][unit]") {
+  const std::pair<const char*, const char*> rows[] = {
+      {"", ""},         {"f", "Zg=="},        {"fo", "Zm8="},        {"foo", "Zm9v"},
+      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  for (const auto& [bytes, text] : rows) {
+    CAPTURE(bytes);
+    CHECK(to_base64(bytes) == text);
+    CHECK(from_base64(text).value() == bytes);
+  }
+}
+
+TEST_CASE("base64 is read in its URL-safe form and without padding", "[base][unit]") {
+  CHECK(from_base64("_-8").value() == "\xff\xef");
+  CHECK(from_base64("/+8=").value() == "\xff\xef");
+  CHECK_FALSE(from_base64("A"));
+  CHECK_FALSE(from_base64("Zg="));
+  CHECK_FALSE(from_base64("Z g="));
+}
+
+TEST_CASE("a digest is read with and without its prefix and nothing else", "[base][unit]") {
+  const std::string hex = sha256("").hex();
+  CHECK(hex == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(DiffId::parse("sha256:" + hex).value().hex() == hex);
+  CHECK(DiffId::parse(hex).value().text() == "sha256:" + hex);
+  CHECK_FALSE(DiffId::parse("sha512:" + hex));
+  CHECK_FALSE(DiffId::parse(hex.substr(1)));
+}
+
+TEST_CASE("fields cannot run into one another", "[base][unit]") {
+  std::string left, right;
+  append_field(left, "ab");
+  append_field(left, "c");
+  append_field(right, "a");
+  append_field(right, "bc");
+  CHECK(left != right);
+  CHECK(left == std::string("\2\0\0\0ab\1\0\0\0c", 11));
+}
+
+TEST_CASE("foreign text is printable after escaping", "[base][unit]") {
+  CHECK(escape_untrusted("debian:12") == "debian:12");
+  CHECK(escape_untrusted("a\x1b[31mb\n") == "a\\x1b[31mb\\x0a");
+  CHECK(escape_untrusted("\xff") == "\\xff");
+  CHECK(escape_untrusted("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
+  CHECK(escape_untrusted("\xe2\x80\xae" "evil") == "\\xe2\\x80\\xaeevil");
+  CHECK(escape_untrusted("a\\x1b") == "a\\x5cx1b");
+  CHECK(escape_untrusted(std::string(600, 'x'), 10) == std::string(10, 'x') + "…");
+}
