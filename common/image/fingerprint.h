@@ -20,8 +20,8 @@ inline constexpr std::uint32_t kFingerprintVersion = 1;
 struct FingerprintLimits {
   std::uint64_t max_entries = 2'000'000;
   std::uint64_t max_content_bytes = 64ULL << 30;
-  std::uint32_t max_depth = 128;         ///< path components
-  std::uint32_t max_path_bytes = 4096;   ///< PATH_MAX
+  std::uint32_t max_depth = 128;        ///< path components
+  std::uint32_t max_path_bytes = 4096;  ///< PATH_MAX
 };
 
 enum class Scope { kShape, kContent };  ///< kContent computes the shape as well
@@ -29,17 +29,17 @@ enum class Scope { kShape, kContent };  ///< kContent computes the shape as well
 /// What a layer takes away from the layers below it, in every dialect (whiteouts, opaque marks).
 struct Deletions {
   std::vector<std::string> whiteouts;  ///< paths that are deleted
-  std::vector<std::string> opaques;    ///< directories whose lower content is hidden; "" is the root
+  std::vector<std::string> opaques;  ///< directories whose lower content is hidden; "" is the root
 };
 
 struct LayerFingerprint {
   ShapeDigest shape;
   std::optional<ContentDigest> content;      ///< with Scope::kContent
   std::optional<DeletionsDigest> deletions;  ///< nothing when some kind of mark could not be seen
-  std::uint64_t entries = 0;        ///< records, directories included
-  std::uint64_t content_bytes = 0;  ///< sum of the sizes of all files
-  bool has_redirects = false;       ///< overlay redirect or metacopy marks: caps the rung at shape
-  bool is_runtime_injected = false; ///< docker's -init layer, told by its content
+  std::uint64_t entries = 0;                 ///< records, directories included
+  std::uint64_t content_bytes = 0;           ///< sum of the sizes of all files
+  bool has_redirects = false;        ///< overlay redirect or metacopy marks: caps the rung at shape
+  bool is_runtime_injected = false;  ///< docker's -init layer, told by its content
 };
 
 /// Collects the entries of one layer in any order and computes the digests.
