@@ -8,7 +8,8 @@ static __always_inline void assay_on_unmarked_exit(struct task_struct *task)
 {
 	struct assay_scratch *scratch = assay_begin(ASSAY_SCRATCH_EXIT, task);
 
-	if (!scratch || assay_find_run(ASSAY_SCRATCH_EXIT) != ASSAY_RUN_UNKNOWN ||
+	if (!scratch || !settings.is_settled ||
+	    assay_find_run(ASSAY_SCRATCH_EXIT) != ASSAY_RUN_UNKNOWN ||
 	    (scratch->flags & ASSAY_IS_HOST_ROOT))
 		return;
 	if (assay_learn_run(scratch) == -ASSAY_EEXIST)

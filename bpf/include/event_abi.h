@@ -261,7 +261,8 @@ struct assay_settings {
 	__u32 canary_tgid; // execs of this process' children are canaries; 0: none
 	__u32 sweep_mode;
 	__u32 exec_budget; // records per run and second
-	__u32 reserved;
+	// 0 until a first sweep has made the running containers known: no start is sent before.
+	__u32 is_settled;
 	struct assay_overlay_offsets overlay;
 };
 ASSAY_ABI_ASSERT(struct assay_settings, 80);
