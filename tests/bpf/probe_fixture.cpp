@@ -148,6 +148,7 @@ Bundle::Bundle(int layers) : layers_(layers) {
   struct stat upper {};
   REQUIRE(::stat((path_ + "/upper").c_str(), &upper) == 0);
   upper_inode_ = upper.st_ino;
+  upper_generation_ = generation_of(path_ + "/upper");
 }
 
 Bundle::~Bundle() {

@@ -83,13 +83,15 @@ class Bundle {
   std::vector<std::string> run(const std::vector<std::string>& argv,
                                const std::vector<std::string>& options = {}) const;
   /// Whether `key` is that of a container on this bundle's upper directory.
-  bool owns(const agent::RunKey& key) const { return key.root.inode == upper_inode_; }
-  ino_t upper_inode() const { return upper_inode_; }
+  bool owns(const agent::RunKey& key) const {
+    return key.root.inode == upper_inode_ && key.root.generation == upper_generation_;
+  }
 
  private:
   std::string path_;
   int layers_;
   ino_t upper_inode_ = 0;
+  std::uint32_t upper_generation_ = 0;  ///< inode numbers are used again at once
 };
 
 std::string starter_path();
