@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/records.h"
 
+#include "common/catalog/judge.h"
+
 namespace assay::cli {
 namespace {
 
@@ -33,6 +35,12 @@ Value to_value(const catalog::BaseStack& stack) {
   return Object{{"platform", stack.platform},
                 {"manifest_digest", stack.manifest_digest},
                 {"layers", std::move(layers)}};
+}
+
+/// A draft is no verdict, so it keeps its own word.
+std::string_view status_text(const catalog::Base& base, WallTime now) {
+  if (base.status == catalog::BaseStatus::kDraft) return catalog::to_string(base.status);
+  return catalog::to_string(catalog::status_at(base, now));
 }
 
 Array to_numbers(const std::vector<std::uint32_t>& numbers) {
@@ -201,9 +209,6 @@ Value to_value(const Impact& impact) {
 }
 
 Value to_value(const catalog::Base& base, WallTime now) {
-  const bool is_over = (base.expires_at && *base.expires_at <= now) ||
-                       (base.deprecated_until && *base.deprecated_until <= now);
-  const bool is_expired = is_over && base.status != catalog::BaseStatus::kRevoked;
   Array stacks, platforms;
   for (const auto& stack : base.stacks) {
     stacks.push_back(to_value(stack));
@@ -213,7 +218,7 @@ Value to_value(const catalog::Base& base, WallTime now) {
   return Object{{"base", base.id.text()},
                 {"name", base.id.name},
                 {"version", base.id.version},
-                {"status", is_expired ? "expired" : catalog::to_string(base.status)},
+                {"status", status_text(base, now)},
                 {"platforms", std::move(platforms)},
                 {"layers", layers},
                 {"deprecated_until", base.deprecated_until},
