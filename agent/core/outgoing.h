@@ -62,7 +62,7 @@ struct UplinkStatus {
   UplinkState state = UplinkState::kDisabled;
   std::string error;  ///< why the last stream ended
   std::uint64_t acknowledged = 0;
-  std::uint64_t reconnects = 0;
+  std::uint64_t connects = 0;  ///< streams that were welcomed, since the start
 };
 
 struct CatalogStatus {
