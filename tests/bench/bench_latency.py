@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-import bench
+import support
 import images
 from by_hand import Started, run_of, unpack
 
@@ -45,7 +45,7 @@ class Watcher(threading.Thread):
 
 
 def main():
-    with bench.deployment() as here:
+    with support.deployment() as here:
         layer = unpack(images.busybox_layer(here.folder / "unknown.layer", "unknown"),
                        here.folder / "layers/unknown")
         warm = Started([layer], "true")
@@ -64,7 +64,7 @@ def main():
             print(f"{len(missing)} of {COUNT} starts have no finding", file=sys.stderr)
             sys.exit(1)
         cuts = statistics.quantiles(spans, n=100)
-        bench.row(f"start → finding readable, {COUNT} starts at {RATE_HZ}/s, layers known",
+        support.row(f"start → finding readable, {COUNT} starts at {RATE_HZ}/s, layers known",
                   f"p50 {statistics.median(spans):.2f} ms, p99 {cuts[98]:.2f} ms, max {spans[-1]:.2f} ms")
 
 

@@ -6,7 +6,7 @@ Prints rows for docs/performance.md.
 import os
 import time
 
-import bench
+import support
 import images
 from by_hand import Started, run_of, unpack
 
@@ -27,7 +27,7 @@ def rss_mib(pid):
 
 
 def main():
-    with bench.deployment() as here:
+    with support.deployment() as here:
         layer = unpack(images.debian_base(), here.folder / "layers/debian")
         here.assay("base", "approve", "debian:12", "--from", layer)
         warm = Started([layer], "true")
@@ -36,7 +36,7 @@ def main():
         pid = here.agent.process.pid
         before = cpu_s(pid)
         time.sleep(IDLE_S)
-        bench.row(f"agent, CPU over {IDLE_S} s without a start",
+        support.row(f"agent, CPU over {IDLE_S} s without a start",
                   f"{(cpu_s(pid) - before) / IDLE_S * 100:.2f} %")
         before, begin = cpu_s(pid), time.monotonic()
         started = Started([layer], "true", count=STARTS, rate_hz=50)
@@ -44,10 +44,10 @@ def main():
         started.wait()
         run_of(here, reports[-1], ended=True, verdict="approved")
         used, took = cpu_s(pid) - before, time.monotonic() - begin
-        bench.row(f"agent, CPU for each of {STARTS} starts at 50/s, layers known",
+        support.row(f"agent, CPU for each of {STARTS} starts at 50/s, layers known",
                   f"{used / STARTS * 1000:.2f} ms ({used / took * 100:.1f} % of one core meanwhile)")
-        bench.row("agent, resident memory after that", f"{rss_mib(pid):.1f} MiB")
-        bench.row("collector, resident memory after that", f"{rss_mib(here.collector.process.pid):.1f} MiB")
+        support.row("agent, resident memory after that", f"{rss_mib(pid):.1f} MiB")
+        support.row("collector, resident memory after that", f"{rss_mib(here.collector.process.pid):.1f} MiB")
 
 
 main()
