@@ -138,8 +138,12 @@ run_sanitizer() {
 run_bench() {
   local bench
   say "bench (release build)"
-  cmake --preset release -B build/bench -DASSAY_TESTS=ON >build/bench.log 2>&1 &&
-    ninja -C build/bench >>build/bench.log 2>&1 || { count 1 "build of build/bench.log" && return; }
+  mkdir -p build
+  if ! { cmake --preset release -B build/bench -DASSAY_TESTS=ON && ninja -C build/bench; } \
+    >build/bench.log 2>&1; then
+    count 1 "build for the benches (build/bench.log)"
+    return
+  fi
   for bench in tests/bench/bench_*.sh tests/bench/bench_*.py; do
     [ -e "$bench" ] || continue
     case $bench in
