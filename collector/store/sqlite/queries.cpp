@@ -47,8 +47,10 @@ std::string findings_sql(const FindingFilter& filter, bool is_continued) {
   if (!filter.node.empty()) sql += " AND n.node = ?3";
   if (filter.kind) sql += " AND f.kind = ?4";
   // NAME alone stands for NAME:anything; ';' is the character after ':'.
-  if (filter.base.find(':') != std::string::npos) sql += " AND f.base = ?5";
-  else if (!filter.base.empty()) sql += " AND f.base >= ?5 || ':' AND f.base < ?5 || ';'";
+  if (filter.base.find(':') != std::string::npos)
+    sql += " AND f.base = ?5";
+  else if (!filter.base.empty())
+    sql += " AND f.base >= ?5 || ':' AND f.base < ?5 || ';'";
   if (!filter.run_id.empty()) sql += " AND r.run_id = ?6";
   return sql + " ORDER BY f.opened_ns DESC, f.finding_key DESC LIMIT ?8";
 }
@@ -92,7 +94,9 @@ Result<std::vector<NodeView>> query_nodes(Database& database) {
                        " catalog_sequence, catalog_is_stale, acknowledged FROM nodes"
                        " ORDER BY cluster, node"));
   std::vector<NodeView> nodes;
-  const auto number = [&](int column) { return static_cast<std::uint64_t>(query->integer(column)); };
+  const auto number = [&](int column) {
+    return static_cast<std::uint64_t>(query->integer(column));
+  };
   for (;;) {
     ASSAY_ASSIGN(const bool is_row, query->step());
     if (!is_row) break;

@@ -42,8 +42,8 @@ Result<RunRow> read_run(const Statement& row) {
   view.is_late = row.integer(5) != 0;
   view.started_ns = row.integer(6);
   view.ended_ns = row.integer(7);
-  view.names = {row.text(8),  row.text(10), row.text(9),  row.text(11),
-                row.text(12), row.text(13), row.text(14), row.text(15), {}};
+  view.names = {row.text(8),  row.text(10), row.text(9), row.text(11), row.text(12), row.text(13),
+                row.text(14), row.text(15), {}};
   ASSAY_ASSIGN(view.names.labels, decode_map(row.text(16)));
   ASSAY_ASSIGN(const StackDigest digest, StackDigest::from_raw(row.text(17)));
   view.stack = digest;
@@ -108,8 +108,7 @@ std::string runs_sql(const RunFilter& filter, const BaseText& base, bool drive_b
            ") b CROSS JOIN runs r ON r.stack_id = b.stack_id";
   else
     sql += "runs r";
-  sql +=
-      " JOIN stacks s ON s.stack_id = r.stack_id JOIN nodes n ON n.node_id = r.node_id WHERE 1";
+  sql += " JOIN stacks s ON s.stack_id = r.stack_id JOIN nodes n ON n.node_id = r.node_id WHERE 1";
   if (!filter.include_ended) sql += " AND r.ended_ns = 0";
   if (is_continued) sql += " AND (r.started_ns, r.run_key) < (?1, ?2)";
   if (!filter.node.empty()) sql += " AND n.node = ?3";
@@ -208,13 +207,12 @@ Result<std::vector<Exec>> load_execs(Database& database, std::int64_t run) {
 
 /// Other runs of the same container, or where it has no id, of the same name on the same node.
 Result<std::vector<RunId>> load_other_runs(Database& database, std::int64_t key) {
-  ASSAY_ASSIGN(
-      Statement * query,
-      database.prepare("SELECT o.run_id FROM runs r JOIN runs o ON o.node_id = r.node_id"
-                       " AND o.run_key <> r.run_key AND"
-                       " ((o.container_id <> '' AND o.container_id = r.container_id) OR"
-                       " (o.container_name <> '' AND o.container_name = r.container_name))"
-                       " WHERE r.run_key=? ORDER BY o.started_ns DESC LIMIT ?"));
+  ASSAY_ASSIGN(Statement * query,
+               database.prepare("SELECT o.run_id FROM runs r JOIN runs o ON o.node_id = r.node_id"
+                                " AND o.run_key <> r.run_key AND"
+                                " ((o.container_id <> '' AND o.container_id = r.container_id) OR"
+                                " (o.container_name <> '' AND o.container_name = r.container_name))"
+                                " WHERE r.run_key=? ORDER BY o.started_ns DESC LIMIT ?"));
   query->bind(key, kMaxTraceRuns);
   std::vector<RunId> runs;
   for (;;) {
@@ -305,9 +303,9 @@ Result<ImpactView> query_impact(Database& database, const std::string& base) {
                      "SELECT count(DISTINCT node_id) FROM stacks WHERE running > 0 AND stack_id IN"
                      " (SELECT stack_id FROM stack_matches WHERE base_name=? AND base_version=?)",
                      id.name, id.version));
-  ASSAY_ASSIGN(impact.running_total,
-               count(database, "SELECT sum(running) FROM stacks WHERE running > 0 AND ? <> ?", "a",
-                     "b"));
+  ASSAY_ASSIGN(
+      impact.running_total,
+      count(database, "SELECT sum(running) FROM stacks WHERE running > 0 AND ? <> ?", "a", "b"));
   RunFilter running;
   running.base = base;
   ASSAY_ASSIGN(auto page, query_runs(database, running, std::nullopt, kMaxImpactRuns));

@@ -53,7 +53,8 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
       " executable, arguments, arguments_truncated, pid, process_start_ns, process_name, ancestors,"
       " namespace_pids, uid, gid, cgroup_path, cgroup_id, mount_namespace, pid_namespace,"
       " user_namespace, root_type, agent_verdict, agent_base, agent_catalog_sequence,"
-      " verdict_differs) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+      " verdict_differs) "
+      "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
       "?,?) ON CONFLICT DO NOTHING",
       start.run_id, number(run.node), number(run.stack), start.kind, origin.cause, start.is_late,
       start.started_ns, names.container_id, names.name, names.runtime, names.image, names.image_id,
@@ -70,8 +71,8 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
 }
 
 Result<std::optional<OpenRun>> SqliteWriter::find_run(NodeId node, const RunId& run_id) {
-  ASSAY_ASSIGN(Statement * query, database_.prepare(std::string(kOpenRunColumns) +
-                                                    "WHERE run_id=? AND node_id=?"));
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare(std::string(kOpenRunColumns) + "WHERE run_id=? AND node_id=?"));
   ASSAY_ASSIGN(const bool is_there, query->bind(run_id, number(node)).step());
   if (!is_there) return std::optional<OpenRun>();
   OpenRun run = read_run(*query);
@@ -96,8 +97,7 @@ Result<std::vector<OpenRun>> SqliteWriter::open_runs_on(StackId stack) {
   return read_runs(query->bind(number(stack)));
 }
 
-Result<void> SqliteWriter::end_run(const OpenRun& run, std::int64_t ended_ns,
-                                   bool is_approximate) {
+Result<void> SqliteWriter::end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) {
   ASSAY_TRY(change("UPDATE runs SET ended_ns=?, end_is_approximate=? WHERE run_key=?", ended_ns,
                    is_approximate, number(run.key)));
   return count_running(run.stack, -1);
@@ -112,12 +112,11 @@ Result<void> SqliteWriter::name_run(RunKey run, const ContainerNames& names) {
 }
 
 Result<void> SqliteWriter::move_runs(StackId from, StackId to) {
+  ASSAY_TRY(change("UPDATE runs SET stack_id=? WHERE stack_id=?", number(to), number(from)));
   ASSAY_TRY(
-      change("UPDATE runs SET stack_id=? WHERE stack_id=?", number(to), number(from)));
-  ASSAY_TRY(change(
-      "UPDATE stacks SET running=running+(SELECT running FROM stacks WHERE stack_id=?)"
-      " WHERE stack_id=?",
-      number(from), number(to)));
+      change("UPDATE stacks SET running=running+(SELECT running FROM stacks WHERE stack_id=?)"
+             " WHERE stack_id=?",
+             number(from), number(to)));
   return change("UPDATE stacks SET running=0 WHERE stack_id=?", number(from));
 }
 

@@ -33,8 +33,8 @@ class SqliteStore final : public Store {
   Result<std::vector<NodeView>> load_nodes() override;
   Result<Page<RunView>> list_runs(const RunFilter& filter, std::optional<Cursor> after,
                                   int limit) override;
-  Result<Page<FindingView>> list_findings(const FindingFilter& filter,
-                                          std::optional<Cursor> after, int limit) override;
+  Result<Page<FindingView>> list_findings(const FindingFilter& filter, std::optional<Cursor> after,
+                                          int limit) override;
   Result<TraceView> trace(const std::string& target) override;
   Result<ImpactView> impact(const std::string& base) override;
   Result<std::vector<AuditEntry>> audit_log(int limit) override;

@@ -191,8 +191,7 @@ Result<bool> SqliteWriter::had_finding(RunKey run, catalog::FindingKind kind,
   ASSAY_ASSIGN(Statement * query,
                database_.prepare("SELECT 1 FROM findings WHERE run_key=? AND kind=? AND subject=?"
                                  " LIMIT 1"));
-  ASSAY_ASSIGN(const bool had,
-               query->bind(number(run), catalog::to_string(kind), subject).step());
+  ASSAY_ASSIGN(const bool had, query->bind(number(run), catalog::to_string(kind), subject).step());
   query->reset();
   return had;
 }
