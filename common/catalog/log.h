@@ -35,13 +35,13 @@ std::string_view to_string(Action action);
 
 /// One change, before it is signed.
 struct Statement {
-  std::string catalog_id;     ///< random 128-bit hex, fixed by the first statement
-  std::uint64_t sequence = 0; ///< from 1, without holes
-  Sha256 previous;            ///< SHA-256 of the previous envelope's bytes, zeros for the first
+  std::string catalog_id;      ///< random 128-bit hex, fixed by the first statement
+  std::uint64_t sequence = 0;  ///< from 1, without holes
+  Sha256 previous;             ///< SHA-256 of the previous envelope's bytes, zeros for the first
   WallTime issued_at{};
   Action action = Action::kApprove;
-  BaseId base;                      ///< all but kSetPolicy
-  std::vector<BaseStack> stacks;    ///< kApprove
+  BaseId base;                    ///< all but kSetPolicy
+  std::vector<BaseStack> stacks;  ///< kApprove
   std::string reason;
   std::optional<WallTime> deprecated_until;  ///< kDeprecate
   std::optional<WallTime> expires_at;        ///< kApprove
@@ -96,8 +96,8 @@ struct VerifiedLog {
 /// kLimitExceeded. The message says which entry and what to do.
 Result<VerifiedLog> verify_log(const SignedLog& log, const TrustRoot& trust);
 
-/// Whether `next` may replace `held`: same catalog id, sequence not lower, and the same history up to
-/// `held` (no fork). Errors: kUntrusted, saying "lower sequence" or "fork".
+/// Whether `next` may replace `held`: same catalog id, sequence not lower, and the same history up
+/// to `held` (no fork). Errors: kUntrusted, saying "lower sequence" or "fork".
 Result<void> check_successor(const Head& held, const SignedLog& next, const Head& next_head);
 
 /// True when the head's own date has passed: verdicts still hold but are `stale`.

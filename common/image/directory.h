@@ -40,8 +40,8 @@ struct WalkOptions {
 ///
 /// Thread-safe for different roots. Blocks on disk; checks `stop` between files and between reads.
 /// Every path is opened with openat2(RESOLVE_BENEATH|NO_SYMLINKS|NO_XDEV|NO_MAGICLINKS).
-/// Errors: kNotFound (removed under the walk), kLimitExceeded, kPermissionDenied, kUnavailable (EIO),
-/// kUnsupported (an id outside the map), kCancelled, kCorrupt (changed while it was read).
+/// Errors: kNotFound (removed under the walk), kLimitExceeded, kPermissionDenied, kUnavailable
+/// (EIO), kUnsupported (an id outside the map), kCancelled, kCorrupt (changed while it was read).
 Result<LayerFingerprint> fingerprint_directory(int root_fd, const WalkOptions& options,
                                                std::stop_token stop);
 

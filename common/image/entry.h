@@ -34,12 +34,12 @@ struct Entry {
   std::uint32_t mode = 0;  ///< permission bits with setuid, setgid and sticky (07777)
   std::uint64_t uid = 0;   ///< as the image means it: already mapped back through a user namespace
   std::uint64_t gid = 0;
-  std::uint64_t size = 0;         ///< bytes; files only
-  std::int64_t mtime_s = 0;       ///< whole seconds since 1970, clamped; files and links only
-  std::string link_target;        ///< symlinks only
-  std::uint32_t device_major = 0; ///< devices only
+  std::uint64_t size = 0;          ///< bytes; files only
+  std::int64_t mtime_s = 0;        ///< whole seconds since 1970, clamped; files and links only
+  std::string link_target;         ///< symlinks only
+  std::uint32_t device_major = 0;  ///< devices only
   std::uint32_t device_minor = 0;
-  std::vector<Xattr> xattrs;            ///< sorted by name, ignored names already left out
+  std::vector<Xattr> xattrs;              ///< sorted by name, ignored names already left out
   std::optional<FileDigest> file_digest;  ///< files only, when content was asked for
 };
 

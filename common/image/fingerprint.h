@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/digest.h"
@@ -20,8 +22,8 @@ inline constexpr std::uint32_t kFingerprintVersion = 1;
 struct FingerprintLimits {
   std::uint64_t max_entries = 2'000'000;
   std::uint64_t max_content_bytes = 64ULL << 30;
-  std::uint32_t max_depth = 128;         ///< path components
-  std::uint32_t max_path_bytes = 4096;   ///< PATH_MAX
+  std::uint32_t max_depth = 128;        ///< path components
+  std::uint32_t max_path_bytes = 4096;  ///< PATH_MAX
 };
 
 enum class Scope { kShape, kContent };  ///< kContent computes the shape as well
@@ -29,18 +31,24 @@ enum class Scope { kShape, kContent };  ///< kContent computes the shape as well
 /// What a layer takes away from the layers below it, in every dialect (whiteouts, opaque marks).
 struct Deletions {
   std::vector<std::string> whiteouts;  ///< paths that are deleted
-  std::vector<std::string> opaques;    ///< directories whose lower content is hidden; "" is the root
+  std::vector<std::string> opaques;  ///< directories whose lower content is hidden; "" is the root
 };
 
 struct LayerFingerprint {
   ShapeDigest shape;
   std::optional<ContentDigest> content;      ///< with Scope::kContent
   std::optional<DeletionsDigest> deletions;  ///< nothing when some kind of mark could not be seen
-  std::uint64_t entries = 0;        ///< records, directories included
-  std::uint64_t content_bytes = 0;  ///< sum of the sizes of all files
-  bool has_redirects = false;       ///< overlay redirect or metacopy marks: caps the rung at shape
-  bool is_runtime_injected = false; ///< docker's -init layer, told by its content
+  std::uint64_t entries = 0;                 ///< records, directories included
+  std::uint64_t content_bytes = 0;           ///< sum of the sizes of all files
+  /// Overlay redirect or metacopy marks: caps the rung at shape. Complete with Scope::kContent; at
+  /// kShape metacopy marks are not looked for.
+  bool has_redirects = false;
+  bool is_runtime_injected = false;  ///< docker's -init layer, told by its content
 };
+
+/// Whether the extended attribute `name` is left out of every digest: security labels, trusted.*,
+/// overlay's own (docs/formats/fingerprint.md, "Ignored attributes").
+bool is_ignored_xattr(std::string_view name);
 
 /// Collects the entries of one layer in any order and computes the digests.
 /// Later entries replace earlier ones of the same path, as unpackers do; a non-directory replaces
@@ -51,18 +59,25 @@ class FingerprintBuilder {
   FingerprintBuilder(FingerprintBuilder&&) noexcept;
   ~FingerprintBuilder();
 
-  /// Errors: kCorrupt (empty path, "..", NUL), kLimitExceeded.
+  /// Brings the entry into canonical form (clears what does not apply to its type, clamps the time,
+  /// leaves ignored xattrs out) and takes it.
+  /// Errors: kCorrupt (empty path, ".", "..", NUL; a parent is no directory), kLimitExceeded.
   Result<void> add(Entry entry);
-  /// A tar's hard link: the record is that of `target`, which may come later in the stream.
-  Result<void> add_hard_link(std::string path, std::string target);
+  /// The same for a file whose digest comes later, as element `digest_slot` of finish()'s
+  /// `digests`.
+  Result<void> add(Entry entry, std::size_t digest_slot);
+  /// A tar's hard link: the record is that of `target`, which may come later in the stream. A link
+  /// to something already there gives it the owner, mode and time of the link's own `header`, as
+  /// unpackers do.
+  Result<void> add_hard_link(std::string path, std::string target, const Entry* header = nullptr);
   Result<void> add_whiteout(std::string path);
   Result<void> add_opaque(std::string directory);
   /// Says that opaque marks or whiteouts could not be seen here: no deletions digest.
   void deletions_not_visible();
   void saw_redirect();
 
-  /// Sorts, resolves hard links, computes. Errors: kCorrupt (hard link to nothing).
-  Result<LayerFingerprint> finish(Scope scope) &&;
+  /// Sorts, resolves hard links, computes. Errors: kCorrupt (hard link to nothing, or in a circle).
+  Result<LayerFingerprint> finish(Scope scope, std::span<const FileDigest> digests = {}) &&;
 
  private:
   struct State;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An image as a file: OCI layout folder, OCI archive, docker archive, or one plain directory/rootfs.
+// An image as a file: OCI layout folder, OCI archive, docker archive, or one plain
+// directory/rootfs.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ enum class SourceKind { kOciLayout, kOciArchive, kDockerArchive, kDirectory };
 std::string_view to_string(SourceKind kind);
 
 struct ImageLayer {
-  std::optional<DiffId> diff_id;    ///< recomputed from the bytes and equal to the config's; none for a directory
+  std::optional<DiffId>
+      diff_id;  ///< recomputed from the bytes and equal to the config's; none for a directory
   std::optional<ChainId> chain_id;  ///< of this layer and all below it
   std::string media_type;           ///< as the manifest says, empty for docker archives
   LayerFingerprint fingerprint;
@@ -27,16 +29,18 @@ struct ImageLayer {
 
 struct Image {
   SourceKind kind = SourceKind::kOciArchive;
-  std::string reference;        ///< the archive's own name for it (ref.name annotation, RepoTags), a claim
-  std::string platform;         ///< "linux/amd64", "" when the source does not say
-  std::string manifest_digest;  ///< "sha256:…", "" when there is none
-  std::string config_digest;    ///< the image id, "" for a directory
-  std::string created;          ///< the config's own time, a claim
+  std::string
+      reference;         ///< the archive's own name for it (ref.name annotation, RepoTags), a claim
+  std::string platform;  ///< "linux/amd64", "" when the source does not say
+  std::string manifest_digest;     ///< "sha256:…", "" when there is none
+  std::string config_digest;       ///< the image id, "" for a directory
+  std::string created;             ///< the config's own time, a claim
   std::vector<ImageLayer> layers;  ///< bottom first
 };
 
 struct ImageOptions {
-  std::string platform;  ///< "os/arch[/variant]" to pick from an index; empty: the only one, else this machine's
+  std::string platform;  ///< "os/arch[/variant]" to pick from an index; empty: the only one, else
+                         ///< this machine's
   Scope scope = Scope::kContent;
   FingerprintLimits limits;
   std::uint64_t max_image_bytes = 256ULL << 30;  ///< decompressed, all layers
@@ -44,14 +48,14 @@ struct ImageOptions {
   std::function<void(std::uint64_t bytes)> progress;
 };
 
-/// Opens `source`, tells its kind from its content, verifies every blob against its digest and every
-/// layer against its diff ID, and fingerprints the layers.
+/// Opens `source`, tells its kind from its content, verifies every blob against its digest and
+/// every layer against its diff ID, and fingerprints the layers.
 ///
-/// `source`: a path; `dir:PATH`, `oci:PATH`, `oci-archive:PATH`, `docker-archive:PATH` force a kind.
-/// Thread-safe. Blocks; checks `stop`.
-/// Errors: kNotFound, kInvalidArgument (not an image; a registry name: says how to fetch it),
-/// kCorrupt (truncated, digest mismatch, lying names), kLimitExceeded, kUnsupported (compression).
-/// Source: OCI image-spec v1.1 image-layout.md, manifest.md, config.md, layer.md; docker save format.
+/// `source`: a path; `dir:PATH`, `oci:PATH`, `oci-archive:PATH`, `docker-archive:PATH` force a
+/// kind. Thread-safe. Blocks; checks `stop`. Errors: kNotFound, kInvalidArgument (not an image; a
+/// registry name: says how to fetch it), kCorrupt (truncated, digest mismatch, lying names),
+/// kLimitExceeded, kUnsupported (compression). Source: OCI image-spec v1.1 image-layout.md,
+/// manifest.md, config.md, layer.md; docker save format.
 Result<Image> read_image(const std::string& source, const ImageOptions& options,
                          std::stop_token stop);
 

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The byte level of docs/formats/fingerprint.md: canonical entries and the record streams. Private
+// to common/image; users see fingerprint.h.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/sha256.h"
+#include "common/image/entry.h"
+#include "common/image/fingerprint.h"
+
+namespace assay::image {
+
+/// One file system object; hard links share it.
+struct Inode {
+  Entry entry;  // its path is not used: the builder's map has the paths
+  std::optional<std::size_t> digest_slot;
+};
+
+/// Clears what does not apply to the entry's type, clamps the time as unpackers do (before 1970 or
+/// beyond 2^63 nanoseconds is 0), drops ignored xattrs and sorts the rest.
+void canonicalize(Entry& entry);
+
+/// What a tar's hard link header does to the object it links to.
+void apply_link_header(Entry& entry, const Entry& header);
+
+/// Whether docker's init layer may hold this.
+/// Source: moby daemon/initlayer/setup_unix.go.
+bool is_docker_injected(std::string_view path, const Entry& entry);
+
+/// Computes shape and, when asked for, content over records that come sorted by path.
+class RecordDigests {
+ public:
+  explicit RecordDigests(Scope scope);
+  /// `digest`: of files when content is asked for.
+  void add(std::string_view path, const Entry& entry, const FileDigest* digest);
+  void finish(ShapeDigest& shape, std::optional<ContentDigest>& content);
+
+ private:
+  Scope scope_;
+  Sha256Hasher shape_;
+  Sha256Hasher content_;
+  std::string shape_buffer_;
+  std::string content_buffer_;
+  std::string xattrs_;
+};
+
+DeletionsDigest deletions_digest(const Deletions& deletions);
+
+}  // namespace assay::image

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/image/directory.h"
+
+#include <fcntl.h>
+#include <sys/sysmacros.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "common/base/encoding.h"
+#include "common/image/directory_read.h"
+#include "common/image/safe_open.h"
+#include "common/image/verity.h"
+
+namespace assay::image {
+namespace {
+
+constexpr int kReadAttempts = 4;
+constexpr std::string_view kWhiteoutPrefix = ".wh.";
+
+EntryType type_of(std::uint16_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return EntryType::kDirectory;
+    case S_IFLNK:
+      return EntryType::kSymlink;
+    case S_IFCHR:
+      return EntryType::kCharDevice;
+    case S_IFBLK:
+      return EntryType::kBlockDevice;
+    case S_IFIFO:
+      return EntryType::kFifo;
+    case S_IFSOCK:
+      return EntryType::kSocket;
+    default:
+      return EntryType::kFile;
+  }
+}
+
+bool is_same_state(const struct statx& a, const struct statx& b) {
+  return a.stx_ino == b.stx_ino && a.stx_size == b.stx_size && a.stx_mode == b.stx_mode &&
+         a.stx_mtime.tv_sec == b.stx_mtime.tv_sec && a.stx_mtime.tv_nsec == b.stx_mtime.tv_nsec &&
+         a.stx_ctime.tv_sec == b.stx_ctime.tv_sec && a.stx_ctime.tv_nsec == b.stx_ctime.tv_nsec;
+}
+
+Result<std::uint64_t> map_id(const std::vector<IdRange>& ranges, std::uint64_t id) {
+  if (ranges.empty()) return id;
+  for (const IdRange& range : ranges)
+    if (id >= range.on_disk && id - range.on_disk < range.count)
+      return range.in_image + (id - range.on_disk);
+  return Error{ErrorCode::kUnsupported,
+               "id " + std::to_string(id) + " is not in the user namespace's map"};
+}
+
+class Walker {
+ public:
+  Walker(const WalkOptions& options, std::stop_token stop)
+      : options_(options), stop_(std::move(stop)), builder_(options.limits) {
+    if (options.scope == Scope::kContent) {
+      hasher_ = make_block_hasher();
+      batch_ = std::make_unique<VerityBatch>(*hasher_);
+    }
+    if (options.dialect == Dialect::kOverlay) marks_ = "trusted.overlay.";
+    if (options.dialect == Dialect::kOverlayUser) marks_ = "user.overlay.";
+  }
+
+  Result<LayerFingerprint> walk(int root_fd);
+
+ private:
+  Result<void> walk_directory(int fd, const std::string& path, std::uint32_t depth);
+  Result<bool> read_marks(int fd, const std::string& path);
+  Result<void> visit(int dir_fd, const std::string& name, const std::string& path,
+                     bool has_xwhites);
+  Result<bool> take_mark(int dir_fd, const std::string& name, const std::string& path,
+                         const struct statx& status, bool has_xwhites);
+  Result<bool> take_aufs_mark(const std::string& name, const std::string& path);
+  Result<Entry> describe(int dir_fd, const std::string& name, const std::string& path,
+                         const struct statx& status);
+  Result<void> add_file(int dir_fd, const std::string& name, Entry entry, struct statx status);
+  Result<std::size_t> hash_file(int fd, std::uint64_t size);
+  Result<std::vector<Xattr>> read_xattrs(int fd, const char* name);
+  Result<void> check_stop() const {
+    if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
+    return ok();
+  }
+
+  const WalkOptions& options_;
+  std::stop_token stop_;
+  FingerprintBuilder builder_;
+  std::unique_ptr<BlockHasher> hasher_;
+  std::unique_ptr<VerityBatch> batch_;
+  std::string marks_;  // prefix of overlay's attributes in this dialect; "" when it has none
+  DirectoryReader reader_;
+  std::uint64_t content_bytes_ = 0;
+  std::uint64_t entries_ = 0;
+  // Hard links are read once: (device, inode) → digest slot of the first path.
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> seen_;
+};
+
+Result<LayerFingerprint> Walker::walk(int root_fd) {
+  if (options_.dialect == Dialect::kOverlay && !can_see_trusted_xattrs())
+    builder_.deletions_not_visible();
+  ASSAY_ASSIGN(const UniqueFd root, open_beneath(root_fd, ".", O_RDONLY | O_DIRECTORY));
+  ASSAY_TRY(walk_directory(root.get(), "", 0));
+  const auto digests = batch_ ? batch_->finish() : std::vector<FileDigest>();
+  return std::move(builder_).finish(options_.scope, digests);
+}
+
+Result<void> Walker::walk_directory(int fd, const std::string& path, std::uint32_t depth) {
+  if (depth > options_.limits.max_depth)
+    return Error{ErrorCode::kLimitExceeded,
+                 "deeper than " + std::to_string(options_.limits.max_depth) + " directories"};
+  ASSAY_TRY(check_stop());
+  ASSAY_ASSIGN(const bool has_xwhites, read_marks(fd, path));
+  const std::uint64_t room = options_.limits.max_entries - entries_;
+  ASSAY_ASSIGN(const std::vector<DirectoryName> names, reader_.read(fd, room));
+  entries_ += names.size();
+  for (const DirectoryName& name : names) {
+    const std::string child = path.empty() ? name.name : path + "/" + name.name;
+    if (!name.may_be_directory) {
+      ASSAY_TRY(visit(fd, name.name, child, has_xwhites));
+      continue;
+    }
+    struct statx status = {};
+    ASSAY_TRY(stat_at(fd, name.name.c_str(), status));
+    if (type_of(status.stx_mode) != EntryType::kDirectory) {
+      ASSAY_TRY(visit(fd, name.name, child, has_xwhites));
+      continue;
+    }
+    if (options_.dialect == Dialect::kAufs && name.name.starts_with(".wh..wh.")) continue;
+    Entry entry;
+    entry.path = child;
+    entry.type = EntryType::kDirectory;
+    ASSAY_TRY(builder_.add(std::move(entry)));
+    ASSAY_ASSIGN(const UniqueFd below,
+                 open_beneath(fd, name.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    ASSAY_TRY(walk_directory(below.get(), child, depth + 1));
+  }
+  return ok();
+}
+
+// Reads overlay's marks on a directory; true when its files may be whiteouts told by an attribute.
+Result<bool> Walker::read_marks(int fd, const std::string& path) {
+  if (marks_.empty()) return false;
+  ASSAY_ASSIGN(const std::vector<std::string> names, list_xattrs(fd, ""));
+  bool has_xwhites = false;
+  for (const std::string& name : names) {
+    if (name == marks_ + "redirect") builder_.saw_redirect();
+    if (name != marks_ + "opaque") continue;
+    ASSAY_ASSIGN(const char mark, get_xattr_letter(fd, name));
+    if (mark == 'y') ASSAY_TRY(builder_.add_opaque(path));
+    has_xwhites = mark == 'x';
+  }
+  return has_xwhites;
+}
+
+Result<void> Walker::visit(int dir_fd, const std::string& name, const std::string& path,
+                           bool has_xwhites) {
+  struct statx status = {};
+  ASSAY_TRY(stat_at(dir_fd, name.c_str(), status));
+  if ((status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+    return Error{ErrorCode::kUnsupported, "a mount lies inside the layer"};
+  ASSAY_ASSIGN(const bool is_mark, take_mark(dir_fd, name, path, status, has_xwhites));
+  if (is_mark) return ok();
+  ASSAY_ASSIGN(Entry entry, describe(dir_fd, name, path, status));
+  if (entry.type == EntryType::kFile) return add_file(dir_fd, name, std::move(entry), status);
+  return builder_.add(std::move(entry));
+}
+
+// True when the entry is no content but says that something below it is deleted.
+Result<bool> Walker::take_mark(int dir_fd, const std::string& name, const std::string& path,
+                               const struct statx& status, bool has_xwhites) {
+  if (options_.dialect == Dialect::kAufs) return take_aufs_mark(name, path);
+  if (marks_.empty()) return false;
+  const EntryType type = type_of(status.stx_mode);
+  bool is_whiteout =
+      type == EntryType::kCharDevice && status.stx_rdev_major == 0 && status.stx_rdev_minor == 0;
+  if (has_xwhites && type == EntryType::kFile && status.stx_size == 0) {
+    ASSAY_ASSIGN(const std::vector<std::string> names, list_xattrs(dir_fd, name.c_str()));
+    for (const std::string& xattr : names)
+      is_whiteout |= xattr == marks_ + "whiteout";
+  }
+  if (is_whiteout) ASSAY_TRY(builder_.add_whiteout(path));
+  return is_whiteout;
+}
+
+Result<bool> Walker::take_aufs_mark(const std::string& name, const std::string& path) {
+  if (!name.starts_with(kWhiteoutPrefix)) return false;
+  const std::string parent = path.substr(0, path.size() - name.size());
+  if (name == ".wh..wh..opq") {
+    ASSAY_TRY(builder_.add_opaque(parent.empty() ? "" : parent.substr(0, parent.size() - 1)));
+  } else if (!name.starts_with(".wh..wh.")) {  // those are aufs's own bookkeeping
+    ASSAY_TRY(builder_.add_whiteout(parent + name.substr(kWhiteoutPrefix.size())));
+  }
+  return true;
+}
+
+Result<Entry> Walker::describe(int dir_fd, const std::string& name, const std::string& path,
+                               const struct statx& status) {
+  Entry entry;
+  entry.path = path;
+  entry.type = type_of(status.stx_mode);
+  entry.mode = status.stx_mode & 07777U;
+  auto uid = map_id(options_.uid_map, status.stx_uid);
+  if (!uid) return std::move(uid.error()).with_context(escape_untrusted(path));
+  auto gid = map_id(options_.gid_map, status.stx_gid);
+  if (!gid) return std::move(gid.error()).with_context(escape_untrusted(path));
+  entry.uid = *uid;
+  entry.gid = *gid;
+  entry.size = status.stx_size;
+  entry.mtime_s = status.stx_mtime.tv_sec;
+  entry.device_major = status.stx_rdev_major;
+  entry.device_minor = status.stx_rdev_minor;
+  if (entry.type == EntryType::kSymlink) {
+    ASSAY_ASSIGN(entry.link_target, read_link(dir_fd, name.c_str()));
+  }
+  if (options_.scope == Scope::kContent && entry.type != EntryType::kFile) {
+    ASSAY_ASSIGN(entry.xattrs, read_xattrs(dir_fd, name.c_str()));
+  }
+  return entry;
+}
+
+Result<void> Walker::add_file(int dir_fd, const std::string& name, Entry entry,
+                              struct statx status) {
+  if (options_.scope == Scope::kShape) return builder_.add(std::move(entry));
+  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
+    ASSAY_TRY(check_stop());
+    ASSAY_ASSIGN(const UniqueFd held, open_beneath(dir_fd, name.c_str(), O_PATH | O_NOFOLLOW));
+    struct statx before = {};
+    ASSAY_TRY(stat_at(held.get(), "", before));
+    if (type_of(before.stx_mode) != EntryType::kFile) break;
+    if (!is_same_state(status, before)) {  // replaced or changed since it was listed
+      status = before;
+      ASSAY_ASSIGN(entry, describe(dir_fd, name, entry.path, status));
+    }
+    ASSAY_ASSIGN(const UniqueFd file, reopen_file(held.get()));
+    ASSAY_ASSIGN(entry.xattrs, read_xattrs(file.get(), ""));
+    const auto link =
+        std::pair((static_cast<std::uint64_t>(before.stx_dev_major) << 32) | before.stx_dev_minor,
+                  before.stx_ino);
+    if (const auto found = seen_.find(link); before.stx_nlink > 1 && found != seen_.end())
+      return builder_.add(std::move(entry), found->second);
+    if (entry.size > options_.limits.max_content_bytes - content_bytes_)
+      return Error{ErrorCode::kLimitExceeded,
+                   "files hold more than " + std::to_string(options_.limits.max_content_bytes) +
+                       " bytes, at \"" + escape_untrusted(entry.path) + "\""};
+    auto slot = hash_file(file.get(), entry.size);
+    if (!slot) return std::move(slot.error()).with_context(escape_untrusted(entry.path));
+    struct statx after = {};
+    ASSAY_TRY(stat_at(file.get(), "", after));
+    if (!is_same_state(before, after)) continue;
+    content_bytes_ += entry.size;
+    if (before.stx_nlink > 1) seen_.emplace(link, *slot);
+    return builder_.add(std::move(entry), *slot);
+  }
+  return Error{ErrorCode::kCorrupt,
+               "\"" + escape_untrusted(entry.path) + "\" changes while it is read"};
+}
+
+// Reads exactly `size` bytes; a file that ends early has changed, which the caller's stat shows.
+Result<std::size_t> Walker::hash_file(int fd, std::uint64_t size) {
+  const std::size_t slot = batch_->begin_file();
+  for (std::uint64_t left = size; left > 0;) {
+    ASSAY_TRY(check_stop());
+    const auto room = batch_->writable();
+    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(left, room.size()));
+    const ssize_t got = ::read(fd, room.data(), want);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error("read");
+    if (got == 0) break;
+    batch_->commit(static_cast<std::size_t>(got));
+    left -= static_cast<std::size_t>(got);
+  }
+  batch_->end_file();
+  return slot;
+}
+
+Result<std::vector<Xattr>> Walker::read_xattrs(int fd, const char* name) {
+  std::vector<Xattr> result;
+  ASSAY_ASSIGN(const std::vector<std::string> names, list_xattrs(fd, name));
+  for (const std::string& xattr : names) {
+    if (!marks_.empty() && (xattr == marks_ + "metacopy" || xattr == marks_ + "redirect"))
+      builder_.saw_redirect();
+    if (is_ignored_xattr(xattr)) continue;
+    ASSAY_ASSIGN(std::string value, get_xattr(fd, name, xattr));
+    result.push_back({xattr, std::move(value)});
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<LayerFingerprint> fingerprint_directory(int root_fd, const WalkOptions& options,
+                                               std::stop_token stop) {
+  return Walker(options, std::move(stop)).walk(root_fd);
+}
+
+}  // namespace assay::image

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening what foreign trees hold: no symlinks, no mounts, no magic links, never a device. Private
+// to common/image.
+#pragma once
+
+#include <sys/stat.h>
+
+#include "common/base/result.h"
+#include "common/base/unique_fd.h"
+
+namespace assay::image {
+
+/// openat2(2) with RESOLVE_BENEATH|NO_SYMLINKS|NO_XDEV|NO_MAGICLINKS and O_CLOEXEC.
+/// Errors: kNotFound, kPermissionDenied, kUnsupported (a mount below), kCorrupt (a symlink where
+/// there was none), kUnavailable.
+Result<UniqueFd> open_beneath(int dir_fd, const char* path, int flags);
+
+/// Opens the regular file that the O_PATH descriptor `path_fd` holds, for reading, without touching
+/// its access time where that is allowed.
+Result<UniqueFd> reopen_file(int path_fd);
+
+/// statx of `name` below `dir_fd`, not followed; "" is `dir_fd` itself.
+Result<void> stat_at(int dir_fd, const char* name, struct statx& out);
+
+/// Whether this process sees trusted.* attributes: CAP_SYS_ADMIN in the first user namespace.
+bool can_see_trusted_xattrs();
+
+}  // namespace assay::image

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// fs-verity file digests (SHA-256, 4 KiB blocks, no salt), computed many blocks at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "common/base/digest.h"
+
+namespace assay::image {
+
+inline constexpr std::size_t kVerityBlockBytes = 4096;
+
+/// SHA-256 of many messages of one length at a time. Not thread-safe; one per thread.
+class BlockHasher {
+ public:
+  virtual ~BlockHasher() = default;
+  /// Digests of `out.size()` messages of `message_bytes` (1 to 65,535) each, one behind the other
+  /// in `messages`.
+  virtual void hash(std::span<const std::uint8_t> messages, std::size_t message_bytes,
+                    std::span<DigestBytes> out) = 0;
+  /// "ipsec-mb" or "openssl", for benchmarks and health.
+  virtual std::string_view name() const = 0;
+};
+
+/// The portable one: OpenSSL, one message after the other.
+std::unique_ptr<BlockHasher> make_openssl_block_hasher();
+/// libipsec-mb's multi-buffer SHA-256; nothing when it was not built in or cannot start here.
+std::unique_ptr<BlockHasher> make_ipsec_mb_block_hasher();
+/// The fastest that is there.
+std::unique_ptr<BlockHasher> make_block_hasher();
+
+/// Computes the digests of many files, given one after the other in pieces of any size, so that
+/// small files share a batch. Memory: `buffer_blocks` blocks, at most the same again for upper tree
+/// levels, and 32 bytes a file. Not thread-safe.
+/// Source: Linux Documentation/filesystems/fsverity.rst, "Merkle tree" and "fs-verity descriptor".
+class VerityBatch {
+ public:
+  /// `hasher` must outlive this object; `buffer_blocks` 1 to 8,192 (32 MiB).
+  explicit VerityBatch(BlockHasher& hasher, std::size_t buffer_blocks = 256);
+
+  /// Begins a file and returns its slot, an index into the result of finish(). A file that was not
+  /// ended is abandoned by beginning the next one; its slot then holds no meaning.
+  std::size_t begin_file();
+  /// Where the next bytes of the file may be put; never empty. Valid until the next call.
+  std::span<std::uint8_t> writable();
+  /// Says that `bytes` bytes were put there.
+  void commit(std::size_t bytes);
+  /// Copies `bytes` in; for callers that have them elsewhere.
+  void append(std::string_view bytes);
+  void end_file();
+  /// The digests of all files, by slot. The object can be used again afterwards, from slot 0.
+  std::vector<FileDigest> finish();
+
+ private:
+  struct File {
+    std::size_t slot = 0;
+    std::uint64_t size = 0;
+    bool is_ended = false;
+    /// Digests of complete blocks by tree level, not yet hashed further; level 0 is the data.
+    std::vector<std::vector<DigestBytes>> levels;
+  };
+  struct Run {  // blocks in the buffer that belong to one file
+    std::size_t file = 0;
+    std::size_t blocks = 0;
+  };
+
+  void flush();
+  void hash_buffer();
+  void compact(File& file);
+  void climb(std::span<File> files);
+  void describe(std::span<File> files);
+
+  BlockHasher& hasher_;
+  std::vector<std::uint8_t> buffer_;
+  std::size_t used_ = 0;  // bytes of buffer_ that are taken
+  std::vector<Run> runs_;
+  std::vector<File> files_;  // not yet finished; the last one may still be open
+  std::size_t next_slot_ = 0;
+  std::vector<FileDigest> results_;
+};
+
+/// The digest of one file given whole.
+FileDigest verity_digest(std::string_view bytes);
+
+}  // namespace assay::image
