@@ -22,7 +22,8 @@ constexpr std::chrono::milliseconds kFlushAtStop{5000};
 
 Result<std::string> read_boot_id() {
   ASSAY_ASSIGN(std::string text, read_file("/proc/sys/kernel/random/boot_id", 128));
-  while (!text.empty() && text.back() == '\n') text.pop_back();
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
   return text;
 }
 
@@ -135,8 +136,7 @@ Result<void> Agent::open_trust() {
     auto text = read_file(config_.trust_file, kMaxTrustFileBytes);
     if (!text) return std::move(text.error()).with_context("trust_file");
     auto parsed = catalog::TrustRoot::parse(*text);
-    if (!parsed)
-      return std::move(parsed.error()).with_context("trust_file " + config_.trust_file);
+    if (!parsed) return std::move(parsed.error()).with_context("trust_file " + config_.trust_file);
     trust = std::move(*parsed);
   }
   CatalogKeeper::Callbacks callbacks;
@@ -149,8 +149,8 @@ Result<void> Agent::open_trust() {
     on_refused_catalog(sequence, reason);
   };
   const bool has_trust = trust.has_value();
-  catalog_ = std::make_unique<CatalogKeeper>(std::move(trust), *state_, clock_,
-                                             std::move(callbacks));
+  catalog_ =
+      std::make_unique<CatalogKeeper>(std::move(trust), *state_, clock_, std::move(callbacks));
   if (!has_trust) {
     log_.warn("no trust_file is given: no catalog is trusted and every base is unknown");
     return ok();
@@ -242,8 +242,7 @@ void Agent::log_uplink() {
   if (status.state == UplinkState::kConnected)
     log_.info("connected to the collector", {{"collector", config_.collector_address}});
   else if (!status.error.empty())
-    log_.warn("no stream to the collector; events stay in the outbox",
-              {{"reason", status.error}});
+    log_.warn("no stream to the collector; events stay in the outbox", {{"reason", status.error}});
 }
 
 void Agent::log_catalog(const catalog::Catalog& catalog) {

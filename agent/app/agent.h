@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The composition root of assay-agent: builds all parts, joins them, starts and stops them in order.
+// The composition root of assay-agent: builds all parts, joins them, starts and stops them in
+// order.
 #pragma once
 
 #include <memory>

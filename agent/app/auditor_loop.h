@@ -13,8 +13,8 @@
 
 namespace assay::agent {
 
-/// Takes events from every thread and hands them to the auditor on one. Starts, ends and sweeps have
-/// a queue that is never shared with execs' flood: when it is half full, execs are dropped.
+/// Takes events from every thread and hands them to the auditor on one. Starts, ends and sweeps
+/// have a queue that is never shared with execs' flood: when it is half full, execs are dropped.
 /// Thread-safe.
 class AuditorLoop final : public EventSink {
  public:

@@ -39,7 +39,8 @@ void CatalogKeeper::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     auto log = offers_.pop(stop, kIdleWait);
     if (!log) continue;
-    while (auto newer = offers_.pop(stop, std::chrono::nanoseconds(0))) log = std::move(newer);
+    while (auto newer = offers_.pop(stop, std::chrono::nanoseconds(0)))
+      log = std::move(newer);
     consider(*log);
   }
 }
@@ -85,8 +86,7 @@ void CatalogKeeper::hold(catalog::VerifiedLog verified, const std::string& head)
     held_head_ = head;
     refused_.clear();
   }
-  callbacks_.on_trusted(
-      std::make_shared<const catalog::Catalog>(std::move(verified.catalog)));
+  callbacks_.on_trusted(std::make_shared<const catalog::Catalog>(std::move(verified.catalog)));
 }
 
 CatalogStatus CatalogKeeper::status() const {

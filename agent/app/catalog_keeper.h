@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The catalog that this node trusts: verified, kept across restarts, never replaced by an older one.
+// The catalog that this node trusts: verified, kept across restarts, never replaced by an older
+// one.
 #pragma once
 
 #include <functional>
