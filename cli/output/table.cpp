@@ -102,7 +102,7 @@ class Printer {
     if (value == nullptr || value->is_null()) return;
     const Array* rows = value->array();
     if (!section.is_record && (rows == nullptr || rows->empty())) return;
-    if (!section.title.empty()) out_ += (out_.empty() ? "" : "\n") + section.title + "\n";
+    if (!section.title.empty()) out_ += (out_.empty() ? "" : "\n") + escape_untrusted(section.title) + "\n";
     if (section.is_record)
       add_record(section, *value);
     else

@@ -19,16 +19,6 @@ constexpr Names<VerdictStatus, 6> kStatuses{{{VerdictStatus::kApproved, "approve
                                              {VerdictStatus::kUnknown, "unknown"},
                                              {VerdictStatus::kPending, "pending"}}};
 
-/// Status of the base itself; a date counts from its very moment on.
-VerdictStatus status_at(const Base& base, WallTime now) {
-  if (base.status == BaseStatus::kRevoked) return VerdictStatus::kRevoked;
-  if (base.status == BaseStatus::kDraft) return VerdictStatus::kUnknown;
-  if (base.expires_at && *base.expires_at <= now) return VerdictStatus::kExpired;
-  if (base.status == BaseStatus::kApproved) return VerdictStatus::kApproved;
-  if (base.deprecated_until && *base.deprecated_until <= now) return VerdictStatus::kExpired;
-  return VerdictStatus::kDeprecated;
-}
-
 /// Among bases of one length: what decides the verdict first, then the better standing.
 int order_of(VerdictStatus status) {
   switch (status) {
@@ -138,6 +128,15 @@ void decide(const std::vector<Judged>& all, const std::vector<const StackLayer*>
 }
 
 }  // namespace
+
+VerdictStatus status_at(const Base& base, WallTime now) {
+  if (base.status == BaseStatus::kRevoked) return VerdictStatus::kRevoked;
+  if (base.status == BaseStatus::kDraft) return VerdictStatus::kUnknown;
+  if (base.expires_at && *base.expires_at <= now) return VerdictStatus::kExpired;
+  if (base.status == BaseStatus::kApproved) return VerdictStatus::kApproved;
+  if (base.deprecated_until && *base.deprecated_until <= now) return VerdictStatus::kExpired;
+  return VerdictStatus::kDeprecated;
+}
 
 std::string_view to_string(VerdictStatus status) {
   return name_of(kStatuses, status);
