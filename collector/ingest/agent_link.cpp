@@ -54,7 +54,8 @@ class Link final : public AgentLink,
       denied(who ? *who : Principal{}, "AgentLink", reason);
       return new Refusal(reason);
     }
-    const auto stream = std::make_shared<AgentStream>(*this, std::move(*who));
+    const auto stream =
+        std::make_shared<AgentStream>(static_cast<AgentStreamHost&>(*this), std::move(*who));
     stream->begin(stream);
     return stream.get();
   }

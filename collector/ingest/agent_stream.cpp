@@ -127,9 +127,10 @@ void AgentStream::on_epoch(Result<BatchOutcome> outcome, std::uint64_t agent_seq
   welcome.set_collector_version(host_.options().version);
   welcome.set_heartbeat_interval_s(
       static_cast<std::uint32_t>(host_.options().heartbeat_interval.count()));
-  const auto catalog = host_.catalog();
   {
     const MutexLock lock(mutex_);
+    // Inside the lock: a change pushed before it is in what is read here, a later one is pushed.
+    const auto catalog = host_.catalog();
     is_welcomed_ = true;
     queue_.push_back(std::move(message));
     if (catalog.sequence > agent_sequence) catalog_ = catalog.message;
