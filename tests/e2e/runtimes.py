@@ -2,7 +2,7 @@
 """Real container runtimes, each with a daemon and stores of its own under one folder.
 
 Every class has the same face: start(), stop(), load(archive, reference), build(reference, context),
-run(name, image, command), run_to_end(…), remove(name). What it starts it stops, by process id.
+run(name, image, *words), run_to_end(…), exec(name, *words), remove(name). What it starts it stops, by process id.
 """
 import os
 import pathlib
@@ -170,6 +170,9 @@ class Docker(Runtime):
     def run_to_end(self, name, image, *words):
         self.client("run", "--rm", "--name", name, "--network", "none", image, *words)
 
+    def exec(self, name, *words):
+        self.client("exec", name, *words)
+
     def remove(self, name):
         self.client("rm", "--force", name)
         self.containers.remove(name)
@@ -208,6 +211,9 @@ class Containerd(Runtime):
 
     def run_to_end(self, name, image, *words):
         self.client("run", "--rm", image, name, *words)
+
+    def exec(self, name, *words):
+        self.client("task", "exec", "--exec-id", "once", name, *words)
 
     def remove(self, name):
         self.client("task", "kill", "--signal", "SIGKILL", name)
@@ -250,6 +256,9 @@ class Podman(Runtime):
 
     def run_to_end(self, name, image, *words):
         self.client("run", "--rm", *self.run_options(name), image, *words)
+
+    def exec(self, name, *words):
+        self.client("exec", name, *words)
 
     def remove(self, name):
         self.client("rm", "--force", "--time", "0", name)
