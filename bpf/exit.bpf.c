@@ -10,7 +10,7 @@ static __always_inline void assay_on_unmarked_exit(struct task_struct *task)
 
 	if (!scratch || !settings.is_settled ||
 	    assay_find_run(ASSAY_SCRATCH_EXIT) != ASSAY_RUN_UNKNOWN ||
-	    (scratch->flags & ASSAY_IS_HOST_ROOT))
+	    !assay_may_be_no_exec(task, scratch))
 		return;
 	if (assay_learn_run(scratch) == -ASSAY_EEXIST)
 		return;

@@ -18,9 +18,9 @@ struct ProbeOptions {
   std::uint32_t exec_budget_per_second = 200;
   std::chrono::milliseconds sweep_interval{60'000};
   std::chrono::milliseconds min_sweep_gap{50};
-  /// How old a task that never executed anything must be before a sweep reports its root: until
-  /// then it may be a runtime's init, about to execute the container's first program.
-  std::chrono::milliseconds never_executed_age{5'000};
+  /// How old a task must be that executed nothing on its root before a sweep reports that root:
+  /// until then it may be a runtime's init, about to execute the container's first program.
+  std::chrono::milliseconds never_executed_age{30'000};
   /// What the canary executes, with one more argument (a token) behind these. It should end at
   /// once.
   std::vector<std::string> canary_command{"/bin/true"};

@@ -57,7 +57,7 @@ enum assay_cause {
 #define ASSAY_CGROUP_PATH_TRUNCATED   (1u << 7)
 #define ASSAY_LAYERS_TRUNCATED	      (1u << 8)
 #define ASSAY_FROM_UPPER	      (1u << 9)
-#define ASSAY_NEVER_EXECUTED	      (1u << 10) // the task forked and has not executed anything
+#define ASSAY_NEVER_EXECUTED	      (1u << 10) // it executed nothing on this root
 
 // Bits of assay_layer.flags.
 #define ASSAY_LAYER_ID_MAPPED	   (1u << 0)
