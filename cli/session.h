@@ -44,7 +44,7 @@ class Session {
 
 /// What a command found out.
 struct Outcome {
-  Document document;
+  Document document = {};
   ExitCode exit_code = ExitCode::kOk;
   std::string note = {};  ///< for people, on stderr after the data
 };

@@ -134,6 +134,26 @@ run_sanitizer() {
   build "$1" && run_ctest "$1" unit
 }
 
+# The benches run release builds; their rows go to docs/performance.md by hand.
+run_bench() {
+  local bench
+  say "bench (release build)"
+  mkdir -p build
+  if ! { cmake --preset release -B build/bench -DASSAY_TESTS=ON && ninja -C build/bench; } \
+    >build/bench.log 2>&1; then
+    count 1 "build for the benches (build/bench.log)"
+    return
+  fi
+  for bench in tests/bench/bench_*.sh tests/bench/bench_*.py; do
+    [ -e "$bench" ] || continue
+    case $bench in
+      *.py) ASSAY_BIN=$root/build/bench/bin /usr/bin/python3 -B "$bench" ;;
+      *) ASSAY_BIN=$root/build/bench/bin "$bench" ;;
+    esac
+    count $? "$bench"
+  done
+}
+
 finish() {
   say "total after $((SECONDS / 60)) min $((SECONDS % 60)) s"
   echo "$passed passed, $failed failed, $skipped skipped"
@@ -150,17 +170,18 @@ main() {
     exit $?
   fi
   wants format lint && run_format
-  if wants unit bpf runtime e2e lint kernel bench; then
+  if wants unit bpf runtime e2e lint kernel; then
     build dev || finish
   fi
   wants lint && run_tidy
   local label
-  for label in unit bpf runtime e2e kernel bench; do
+  for label in unit bpf runtime e2e kernel; do
     wants "$label" && run_ctest dev "$label"
   done
   wants asan && run_sanitizer asan
   wants tsan && run_sanitizer tsan
   wants fuzz && build fuzz && run_ctest fuzz fuzz
+  wants bench && run_bench
   finish
 }
 

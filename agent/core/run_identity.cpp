@@ -135,7 +135,9 @@ std::string file_system_name(std::uint32_t magic) {
       {0xe0f5e1e2, "erofs"},      {0x9123683e, "btrfs"}, {0x2fc12fc1, "zfs"},
       {0x58465342, "xfs"},        {0xef53, "ext4"},      {0x01021994, "tmpfs"},
       {0x73717368, "squashfs"},   {0x6969, "nfs"},       {0x01021997, "9p"},
-      {0x858458f6, "ramfs"}};
+      {0x858458f6, "ramfs"},      {0xf2f52010, "f2fs"},  {0xca451a4e, "bcachefs"},
+      {0xff534d42, "cifs"},       {0xfe534d42, "smb2"},  {0x00c36400, "ceph"},
+      {0x5346414f, "afs"}};
   for (const Row& row : kRows)
     if (row.magic == magic) return row.name;
   char text[16];

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 
+#include "agent/core/run_identity.h"
 #include "agent/rootfs/file_system.h"
 
 namespace assay::agent {

@@ -17,9 +17,6 @@ inline constexpr std::uint32_t kMagicBtrfs = 0x9123683E;
 inline constexpr std::uint32_t kMagicTmpfs = 0x01021994;
 inline constexpr std::uint32_t kMagicOverlay = 0x794c7630;
 
-/// "ext4", "fuse", … or the number in hex.
-std::string file_system_name(std::uint32_t magic);
-
 /// Whether a walk of it stays on this machine and cannot be answered by a container's own process.
 bool is_readable_file_system(std::uint32_t magic);
 

@@ -3,11 +3,13 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <vector>
 
+#include "agent/core/run_identity.h"
 #include "agent/rootfs/file_handle.h"
 #include "agent/rootfs/file_system.h"
 #include "agent/rootfs/layer_name.h"
@@ -72,6 +74,14 @@ std::vector<std::string> pid_dirs_to_try(const ContainerStart& start) {
   return dirs;
 }
 
+/// The same directory on a private copy of its mount that has no mounts inside; where that needs a
+/// privilege that is missing (CAP_SYS_ADMIN), the directory as it is.
+UniqueFd without_submounts(UniqueFd fd) {
+  constexpr unsigned int kFlags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
+  UniqueFd copy(static_cast<int>(::syscall(SYS_open_tree, fd.get(), "", kFlags)));
+  return copy ? std::move(copy) : std::move(fd);
+}
+
 bool has_anonymous_devices(std::uint32_t magic) {
   return magic == kMagicBtrfs || magic == kMagicBcachefs;  // st_dev names a subvolume there
 }
@@ -126,6 +136,16 @@ Result<std::unique_ptr<Layer>> VerifyingLayerOpener::open_by_name(const LowerLay
 Result<std::unique_ptr<Layer>> VerifyingLayerOpener::open_root(const ContainerStart& start) {
   const RootIdentity& root = start.key.root;
   if (root.magic != 0 && !is_readable_file_system(root.magic)) return unsupported(root.magic);
+  const Wanted wanted{root.device, root.inode, root.generation};
+  LowerLayer directory;
+  directory.device = root.device;
+  directory.inode = root.inode;
+  directory.generation = root.generation;
+  // By handle first: /proc/PID/root shows the container's mounts in it, and a walk stops at mounts.
+  if (auto by_handle = open_by_handle(directory)) {
+    auto opened = verified(std::move(*by_handle), wanted, "/proc/self", Submounts::kLeftOut);
+    if (opened) return opened;
+  }
   const std::string pid_dir = pid_dir_of(start.process.key.tgid);
   UniqueFd fd(::open((pid_dir + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fd) {
@@ -134,11 +154,12 @@ Result<std::unique_ptr<Layer>> VerifyingLayerOpener::open_root(const ContainerSt
     if (error.code != ErrorCode::kPermissionDenied) error.code = ErrorCode::kNotFound;
     return error;
   }
-  return verified(std::move(fd), {root.device, root.inode, root.generation}, pid_dir);
+  return verified(std::move(fd), wanted, pid_dir, Submounts::kLeftOut);
 }
 
 Result<std::unique_ptr<Layer>> VerifyingLayerOpener::verified(UniqueFd fd, const Wanted& wanted,
-                                                              const std::string& pid_dir) const {
+                                                              const std::string& pid_dir,
+                                                              Submounts submounts) const {
   ASSAY_ASSIGN(const std::uint32_t magic, magic_of(fd.get()));
   if (!is_readable_file_system(magic)) return unsupported(magic);
   struct stat status {};
@@ -166,6 +187,7 @@ Result<std::unique_ptr<Layer>> VerifyingLayerOpener::verified(UniqueFd fd, const
   const bool is_cacheable = (magic == kMagicExt || magic == kMagicXfs) &&
                             instance.generation != 0 && instance.birth_ns != 0 &&
                             instance.file_system.starts_with("uuid:");
+  if (submounts == Submounts::kLeftOut) fd = without_submounts(std::move(fd));
   return std::unique_ptr<Layer>(
       std::make_unique<OpenLayer>(std::move(fd), std::move(instance), is_cacheable));
 }

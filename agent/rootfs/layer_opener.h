@@ -30,10 +30,12 @@ class VerifyingLayerOpener final : public LayerOpener {
     std::uint64_t inode = 0;
     std::uint32_t generation = 0;
   };
+  enum class Submounts { kAsTheyAre, kLeftOut };
   Result<UniqueFd> open_by_handle(const LowerLayer& layer);
   Result<std::unique_ptr<Layer>> open_by_name(const LowerLayer& layer, const ContainerStart& start);
   Result<std::unique_ptr<Layer>> verified(UniqueFd fd, const Wanted& wanted,
-                                          const std::string& pid_dir) const;
+                                          const std::string& pid_dir,
+                                          Submounts submounts = Submounts::kAsTheyAre) const;
 
   const std::string boot_id_;
   MountFds mounts_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/uplink/event_codec.h"
 
+#include "agent/core/run_identity.h"
 #include "assay/v1/agent.pb.h"
 
 namespace assay::agent {
@@ -104,36 +105,6 @@ void encode(const catalog::Verdict& verdict, wire::Verdict& out) {
   out.set_catalog_sequence(verdict.catalog_sequence);
 }
 
-/// The name of the root's file system, for people.
-std::string root_type(const ContainerStart& start) {
-  if (start.is_overlay) return "overlay";
-  switch (start.key.root.magic) {
-    case 0xEF53:
-      return "ext4";
-    case 0x58465342:
-      return "xfs";
-    case 0x9123683E:
-      return "btrfs";
-    case 0x01021994:
-      return "tmpfs";
-    case 0x65735546:
-      return "fuse";
-    case 0x61756673:
-      return "aufs";
-    case 0xE0F5E1E2:
-      return "erofs";
-    case 0x2FC12FC1:
-      return "zfs";
-    case 0x794c7630:
-      return "overlay";
-    default: {
-      char text[2 + 8 + 1];
-      std::snprintf(text, sizeof(text), "0x%08x", start.key.root.magic);
-      return text;
-    }
-  }
-}
-
 void encode_facts(const ContainerStart& start, const EncodingTime& time, wire::RunStarted& out) {
   out.set_cause(std::string(to_string(start.cause)));
   encode(start.process, time, *out.mutable_process());
@@ -152,7 +123,7 @@ void encode_facts(const ContainerStart& start, const EncodingTime& time, wire::R
   for (const std::string& argument : start.arguments)
     out.add_arguments(to_utf8(argument));
   out.set_arguments_truncated(start.arguments_truncated);
-  out.set_root_type(root_type(start));
+  out.set_root_type(start.is_overlay ? "overlay" : file_system_name(start.key.root.magic));
 }
 
 void encode(const RunStarted& event, const EncodingTime& time, wire::Event& out) {

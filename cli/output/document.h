@@ -49,7 +49,8 @@ class Value {
   bool is_null() const { return std::holds_alternative<std::monostate>(storage_); }
   /// Null when this is not an array.
   const Array* array() const { return std::get_if<Array>(&storage_); }
-  /// The value at `path` ("verdict.status"; "" is this one); null when there is none.
+  /// The value at `path` ("verdict.status", "stacks.0.layers"; "" is this one); null when there is
+  /// none.
   const Value* find(std::string_view path) const;
 
  private:
@@ -74,15 +75,15 @@ struct Column {
 
 /// One table of rows, or one record as "HEADER: value" lines.
 struct Section {
-  std::string title;  ///< a line above it, "" for none
-  std::string path;   ///< where its array (or record) is in the tree, "" for the root
-  std::vector<Column> columns;
+  std::string title = {};  ///< a line above it, "" for none
+  std::string path = {};   ///< where its array (or record) is in the tree, "" for the root
+  std::vector<Column> columns = {};
   bool is_record = false;
 };
 
 struct Document {
-  Value value;                    ///< JSON prints this
-  std::vector<Section> sections;  ///< a table prints these
+  Value value = {};                    ///< JSON prints this
+  std::vector<Section> sections = {};  ///< a table prints these
 };
 
 }  // namespace assay::cli

@@ -31,22 +31,23 @@ class Utf8Locale {
 
 std::size_t display_width(std::string_view text) {
   static const Utf8Locale locale;
+  const auto is_continuation = [&](std::size_t i) {
+    return i < text.size() && (static_cast<unsigned char>(text[i]) & 0xc0) == 0x80;
+  };
   std::size_t width = 0;
-  wchar_t code = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      ++width;
-      continue;
-    }
-    // Escaped text is well-formed, so a lead byte says how many bits it adds.
-    if ((byte & 0xc0) == 0x80)
-      code = static_cast<wchar_t>((code << 6) | (byte & 0x3f));
-    else
-      code = static_cast<wchar_t>(byte >= 0xf0 ? byte & 0x07 : byte & (byte >= 0xe0 ? 0x0f : 0x1f));
-    const bool is_last =
-        &c == &text.back() || (static_cast<unsigned char>(*(&c + 1)) & 0xc0) != 0x80;
-    if (!is_last) continue;
+  // Escaped text is well-formed: a lead byte says how many of its bits count.
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    int mask = 0x7f;
+    if (lead >= 0xf0)
+      mask = 0x07;
+    else if (lead >= 0xe0)
+      mask = 0x0f;
+    else if (lead >= 0xc0)
+      mask = 0x1f;
+    wchar_t code = lead & mask;
+    for (; is_continuation(i + 1); ++i)
+      code = static_cast<wchar_t>((code << 6) | (text[i + 1] & 0x3f));
     const int columns = wcwidth(code);
     width += columns < 0 ? 1 : static_cast<std::size_t>(columns);
   }

@@ -19,16 +19,6 @@ constexpr Names<VerdictStatus, 6> kStatuses{{{VerdictStatus::kApproved, "approve
                                              {VerdictStatus::kUnknown, "unknown"},
                                              {VerdictStatus::kPending, "pending"}}};
 
-/// Status of the base itself; a date counts from its very moment on.
-VerdictStatus status_at(const Base& base, WallTime now) {
-  if (base.status == BaseStatus::kRevoked) return VerdictStatus::kRevoked;
-  if (base.status == BaseStatus::kDraft) return VerdictStatus::kUnknown;
-  if (base.expires_at && *base.expires_at <= now) return VerdictStatus::kExpired;
-  if (base.status == BaseStatus::kApproved) return VerdictStatus::kApproved;
-  if (base.deprecated_until && *base.deprecated_until <= now) return VerdictStatus::kExpired;
-  return VerdictStatus::kDeprecated;
-}
-
 /// Among bases of one length: what decides the verdict first, then the better standing.
 int order_of(VerdictStatus status) {
   switch (status) {
@@ -59,6 +49,7 @@ bool goes_before(const Judged& a, const Judged& b) {
 
 std::vector<Judged> in_order(const std::vector<StackMatch>& found, WallTime now) {
   std::vector<Judged> ordered;
+  ordered.reserve(found.size());
   for (const StackMatch& match : found)
     ordered.push_back({match, status_at(*match.base, now)});
   std::sort(ordered.begin(), ordered.end(), goes_before);
@@ -138,6 +129,15 @@ void decide(const std::vector<Judged>& all, const std::vector<const StackLayer*>
 }
 
 }  // namespace
+
+VerdictStatus status_at(const Base& base, WallTime now) {
+  if (base.status == BaseStatus::kRevoked) return VerdictStatus::kRevoked;
+  if (base.status == BaseStatus::kDraft) return VerdictStatus::kUnknown;
+  if (base.expires_at && *base.expires_at <= now) return VerdictStatus::kExpired;
+  if (base.status == BaseStatus::kApproved) return VerdictStatus::kApproved;
+  if (base.deprecated_until && *base.deprecated_until <= now) return VerdictStatus::kExpired;
+  return VerdictStatus::kDeprecated;
+}
 
 std::string_view to_string(VerdictStatus status) {
   return name_of(kStatuses, status);

@@ -19,6 +19,9 @@ std::string_view to_string(VerdictStatus status);
 /// Errors: kInvalidArgument.
 Result<VerdictStatus> parse_verdict_status(std::string_view text);
 
+/// Status of `base` itself at `now`; a date counts from its very moment on.
+VerdictStatus status_at(const Base& base, WallTime now);
+
 /// One base that is a prefix of the stack, or bad news that lies in the layers above it.
 struct BaseMatch {
   BaseId base;

@@ -139,9 +139,11 @@ Result<void> FingerprintBuilder::State::add_entry(Entry entry, std::optional<std
   ASSAY_TRY(ensure_parents(entry.path));
   const std::string path = std::move(entry.path);
   canonicalize(entry);
-  if (entry.type == EntryType::kFile && entry.size > limits.max_content_bytes)
-    return Error{ErrorCode::kLimitExceeded, "file \"" + escape_untrusted(path) + "\" has " +
-                                                std::to_string(entry.size) + " bytes"};
+  if (entry.size > limits.max_content_bytes - content_bytes)
+    return Error{ErrorCode::kLimitExceeded, "files hold more than " +
+                                                std::to_string(limits.max_content_bytes) +
+                                                " bytes, at \"" + escape_untrusted(path) + "\""};
+  content_bytes += entry.size;
   inodes.push_back({std::move(entry), slot});
   return put(path, inodes.size() - 1);
 }

@@ -41,12 +41,12 @@ import_tree() {
 
 # Whether a runtime of kind $1 runs a container here, tried with a throw-away one.
 works() {
-  local image=localhost/$container_prefix-trial:1
+  local image=localhost/$container_prefix-trial-$1:1
   command -v "${1%-runc}" >/dev/null && timeout 20 "${1%-runc}" info >/dev/null 2>&1 || return 1
   echo "$1 $image" >>"$dir/run/images"
-  echo "$1 trial" >>"$dir/run/containers"
+  echo "$1 trial-$1" >>"$dir/run/containers"
   import_tree "$1" "$dir/layers/unknown" "$image" 2>>"$dir/log/containers.log" &&
-    run_container "$1" trial "$image" /bin/true >>"$dir/log/containers.log" 2>&1
+    run_container "$1" "trial-$1" "$image" /bin/true >>"$dir/log/containers.log" 2>&1
 }
 
 # Sets runtime: docker, podman, podman-runc, or "" for by hand.

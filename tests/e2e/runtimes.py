@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real container runtimes, each with a daemon and stores of its own under one folder.
 
-Every class has the same face: start(), stop(), load(archive, reference), build(reference, context),
-run(name, image, command), run_to_end(…), remove(name). What it starts it stops, by process id.
+Every class has the same face: start(), stop(), agent_settings(), load(archive, reference), build(reference, context),
+run(name, image, *words), run_to_end(…), exec(name, *words), remove(name). What it starts it stops, by process id.
 """
 import os
 import pathlib
@@ -128,6 +128,10 @@ class Runtime:
             subprocess.run(["umount", "-l", point], check=True)
         shutil.rmtree(self.folder)
 
+    def agent_settings(self):
+        """Where the agent finds this runtime's records: its keys under "runtime"."""
+        raise NotImplementedError
+
     def remove(self, name):
         raise NotImplementedError
 
@@ -154,6 +158,9 @@ class Docker(Runtime):
                 return None
         self.daemon.wait_for(answers, "dockerd")
 
+    def agent_settings(self):
+        return {"docker_roots": [str(self.folder / "data")]}
+
     def load(self, archive, reference):
         self.client("load", "--input", archive)
         return reference
@@ -169,6 +176,9 @@ class Docker(Runtime):
 
     def run_to_end(self, name, image, *words):
         self.client("run", "--rm", "--name", name, "--network", "none", image, *words)
+
+    def exec(self, name, *words):
+        self.client("exec", name, *words)
 
     def remove(self, name):
         self.client("rm", "--force", name)
@@ -198,6 +208,9 @@ class Containerd(Runtime):
                 return None
         self.daemon.wait_for(answers, "containerd")
 
+    def agent_settings(self):
+        return {"containerd_states": [str(self.folder / "state")]}
+
     def load(self, archive, reference):
         self.client("image", "import", archive)
         return reference
@@ -208,6 +221,9 @@ class Containerd(Runtime):
 
     def run_to_end(self, name, image, *words):
         self.client("run", "--rm", image, name, *words)
+
+    def exec(self, name, *words):
+        self.client("task", "exec", "--exec-id", "once", name, *words)
 
     def remove(self, name):
         self.client("task", "kill", "--signal", "SIGKILL", name)
@@ -233,6 +249,9 @@ class Podman(Runtime):
                        "--cgroup-manager", "cgroupfs", "--events-backend", "none",
                        "--runtime", "runc", *arguments, **options)
 
+    def agent_settings(self):
+        return {"containers_storage_roots": [str(self.folder / "root")]}
+
     def load(self, archive, reference):
         self.client("load", "--input", archive)
         return reference
@@ -250,6 +269,9 @@ class Podman(Runtime):
 
     def run_to_end(self, name, image, *words):
         self.client("run", "--rm", *self.run_options(name), image, *words)
+
+    def exec(self, name, *words):
+        self.client("exec", name, *words)
 
     def remove(self, name):
         self.client("rm", "--force", "--time", "0", name)

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/image/tar_layer.h"
+
+#include "common/base/encoding.h"
+#include "common/image/tar_reader.h"
+#include "common/image/verity.h"
+
+namespace assay::image {
+namespace {
+
+constexpr std::string_view kWhiteout = ".wh.";
+constexpr std::string_view kOpaque = ".wh..wh..opq";
+constexpr std::string_view kAufsPrivate = ".wh..wh.";
+
+class TarLayer {
+ public:
+  TarLayer(ByteSource& source, Scope scope, const FingerprintLimits& limits)
+      : tar_(source), scope_(scope), builder_(limits) {
+    if (scope == Scope::kContent) {
+      hasher_ = make_block_hasher();
+      batch_ = std::make_unique<VerityBatch>(*hasher_);
+    }
+  }
+
+  Result<LayerFingerprint> read() {
+    TarMember member;
+    for (;;) {
+      ASSAY_ASSIGN(const bool has_member, tar_.next(member));
+      if (!has_member) break;
+      if (member.entry.path.empty()) continue;  // the layer's root does not count
+      const std::string path = escape_untrusted(member.entry.path);
+      if (auto taken = take(member); !taken)
+        return std::move(taken.error()).with_context("entry \"" + path + "\"");
+    }
+    const auto digests = batch_ ? batch_->finish() : std::vector<FileDigest>();
+    return std::move(builder_).finish(scope_, digests);
+  }
+
+ private:
+  Result<void> take(TarMember& member) {
+    Entry& entry = member.entry;
+    const std::size_t slash = entry.path.rfind('/');
+    const std::size_t start = slash == std::string::npos ? 0 : slash + 1;
+    const std::string_view base = std::string_view(entry.path).substr(start);
+    if (base == kOpaque)
+      return builder_.add_opaque(start == 0 ? std::string() : entry.path.substr(0, slash));
+    if (base.starts_with(kAufsPrivate)) return ok();
+    if (base.starts_with(kWhiteout))
+      return builder_.add_whiteout(entry.path.substr(0, start) +
+                                   entry.path.substr(start + kWhiteout.size()));
+    if (member.is_hard_link)
+      return builder_.add_hard_link(entry.path, member.hard_link_target, &entry);
+    if (entry.type == EntryType::kCharDevice && entry.device_major == 0 && entry.device_minor == 0)
+      return builder_.add_whiteout(entry.path);
+    if (entry.type == EntryType::kFile && scope_ == Scope::kContent) return take_file(entry);
+    return builder_.add(std::move(entry));
+  }
+
+  // The entry goes in first, so that limits are checked before its bytes are read.
+  Result<void> take_file(Entry& entry) {
+    const std::size_t slot = batch_->begin_file();
+    ASSAY_TRY(builder_.add(std::move(entry), slot));
+    for (;;) {
+      const auto room = batch_->writable();
+      ASSAY_ASSIGN(const std::size_t got,
+                   tar_.read({reinterpret_cast<char*>(room.data()), room.size()}));
+      if (got == 0) break;
+      batch_->commit(got);
+    }
+    batch_->end_file();
+    return ok();
+  }
+
+  TarReader tar_;
+  Scope scope_;
+  FingerprintBuilder builder_;
+  std::unique_ptr<BlockHasher> hasher_;
+  std::unique_ptr<VerityBatch> batch_;
+};
+
+}  // namespace
+
+Result<LayerFingerprint> fingerprint_tar(ByteSource& source, Scope scope,
+                                         const FingerprintLimits& limits) {
+  ASSAY_ASSIGN(LayerFingerprint result, TarLayer(source, scope, limits).read());
+  ASSAY_TRY(drain(source));
+  return result;
+}
+
+}  // namespace assay::image

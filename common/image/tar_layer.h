@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fingerprint of a layer as a tar. Private to common/image.
+#pragma once
+
+#include "common/image/byte_source.h"
+#include "common/image/fingerprint.h"
+
+namespace assay::image {
+
+/// Fingerprints the uncompressed layer tar in `source` and reads the source to its very end.
+/// Whiteouts: ".wh.NAME" and ".wh..wh..opq" (OCI image-spec, layer.md), and character device 0:0,
+/// which overlay would take for one.
+/// Errors: kCorrupt, kUnsupported, kLimitExceeded, and the source's.
+Result<LayerFingerprint> fingerprint_tar(ByteSource& source, Scope scope,
+                                         const FingerprintLimits& limits);
+
+}  // namespace assay::image
