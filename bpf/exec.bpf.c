@@ -32,9 +32,9 @@ static __always_inline bool assay_is_from_upper(const struct assay_scratch *scra
 	if (!at->is_known || at->inode_upper_dentry == ASSAY_NO_FIELD ||
 	    BPF_CORE_READ(inode, i_sb, s_magic) != ASSAY_OVERLAYFS_MAGIC)
 		return false;
-	bpf_probe_read_kernel(&upper, sizeof(upper),
-			      (void *)(scratch->executed_inode - at->inode_vfs_inode +
-				       at->inode_upper_dentry));
+	bpf_probe_read_kernel(
+		&upper, sizeof(upper),
+		(void *)(scratch->executed_inode - at->inode_vfs_inode + at->inode_upper_dentry));
 	return upper != 0;
 }
 
@@ -112,6 +112,8 @@ int BPF_PROG(on_sched_exec, struct task_struct *task, pid_t old_pid, struct linu
 	if (standing == ASSAY_RUN_UNKNOWN && assay_learn_run(scratch) == -ASSAY_EEXIST)
 		standing = ASSAY_RUN_KNOWN; // another task was first
 	assay_mark_task(scratch);
+	if (!settings.is_settled)
+		return 0; // the sweep that follows tells of this run
 	if (standing == ASSAY_RUN_KNOWN)
 		assay_send_exec(ASSAY_SCRATCH_EXEC);
 	else if (assay_send_start(ASSAY_SCRATCH_EXEC, ASSAY_CAUSE_EXEC))

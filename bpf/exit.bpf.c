@@ -8,8 +8,9 @@ static __always_inline void assay_on_unmarked_exit(struct task_struct *task)
 {
 	struct assay_scratch *scratch = assay_begin(ASSAY_SCRATCH_EXIT, task);
 
-	if (!scratch || assay_find_run(ASSAY_SCRATCH_EXIT) != ASSAY_RUN_UNKNOWN ||
-	    (scratch->flags & ASSAY_IS_HOST_ROOT))
+	if (!scratch || !settings.is_settled ||
+	    assay_find_run(ASSAY_SCRATCH_EXIT) != ASSAY_RUN_UNKNOWN ||
+	    !assay_may_be_no_exec(task, scratch))
 		return;
 	if (assay_learn_run(scratch) == -ASSAY_EEXIST)
 		return;

@@ -44,7 +44,8 @@ static __always_inline void assay_on_unmarked_fork(struct task_struct *parent,
 	if (standing == ASSAY_NO_RUN)
 		return;
 	if (standing == ASSAY_RUN_UNKNOWN) {
-		if ((scratch->flags & ASSAY_IS_HOST_ROOT) || !assay_is_second_fork(&scratch->key))
+		if (!settings.is_settled || !assay_may_be_no_exec(parent, scratch) ||
+		    !assay_is_second_fork(&scratch->key))
 			return;
 		if (assay_learn_run(scratch) != -ASSAY_EEXIST &&
 		    assay_send_start(ASSAY_SCRATCH_FORK, ASSAY_CAUSE_NO_EXEC)) {

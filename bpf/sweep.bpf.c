@@ -31,6 +31,19 @@ static __always_inline bool assay_speaks_for_group(struct task_struct *task)
 	return task->pid == task->tgid || !task->group_leader->fs;
 }
 
+// Whether the thread group has executed what it runs where it stands: its file lies on a mount of
+// its own mount namespace. A runtime's init, or a helper that changed its root, runs a file of the
+// host's.
+static __always_inline bool assay_has_executed_here(struct task_struct *task)
+{
+	struct vfsmount *from = BPF_CORE_READ(task, mm, exe_file, f_path.mnt);
+	struct mount *mount = (void *)from - bpf_core_field_offset(struct mount, mnt);
+
+	if (!from || (task->group_leader->flags & ASSAY_PF_FORKNOEXEC))
+		return false;
+	return BPF_CORE_READ(mount, mnt_ns) == task->nsproxy->mnt_ns;
+}
+
 static __always_inline void assay_write_key(struct bpf_iter__task *context,
 					    struct assay_scratch *scratch)
 {
@@ -44,7 +57,7 @@ static __always_inline void assay_write_key(struct bpf_iter__task *context,
 	bpf_seq_write(context->meta->seq, &record, sizeof(record));
 }
 
-// A task that never executed anything is reported, but makes no root known: it may be a runtime's
+// A task that has executed nothing here is reported, but makes no root known: it may be a runtime's
 // init that is about to execute the container's first program. User space decides by its age.
 static __always_inline void assay_sweep_key(struct bpf_iter__task *context,
 					    struct task_struct *task, struct assay_scratch *scratch)
@@ -53,8 +66,8 @@ static __always_inline void assay_sweep_key(struct bpf_iter__task *context,
 
 	if (standing == ASSAY_NO_RUN)
 		return;
-	if (standing == ASSAY_RUN_UNKNOWN && (task->flags & ASSAY_PF_FORKNOEXEC)) {
-		if (scratch->flags & ASSAY_IS_HOST_ROOT)
+	if (standing == ASSAY_RUN_UNKNOWN && !assay_has_executed_here(task)) {
+		if (scratch->flags & (ASSAY_IS_HOST_ROOT | ASSAY_IN_HOST_MOUNT_NAMESPACE))
 			return;
 		scratch->flags |= ASSAY_NEVER_EXECUTED;
 	} else {
@@ -89,8 +102,9 @@ int on_sweep_task(struct bpf_iter__task *context)
 
 	if (!task)
 		return 0;
-	if (task->pid == 1)
-		assay_learn_host(task);
+	// From a child of it: process 1 itself may be left out of what the iterator shows.
+	if (task->real_parent->pid == 1)
+		assay_learn_host(task->real_parent);
 	if (settings.sweep_mode == ASSAY_SWEEP_LEARN_HOST || !assay_speaks_for_group(task) ||
 	    assay_is_plain_host(task))
 		return 0;

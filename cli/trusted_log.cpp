@@ -105,7 +105,11 @@ Result<PreparedChange> prepare_change(const TrustedLog& trusted,
 
 Result<Submitted> submit_change(const PreparedChange& prepared, Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
-  ASSAY_ASSIGN(const Submitted submitted, client->submit(prepared.change));
+  const auto submitted = client->submit(prepared.change);
+  if (!submitted && submitted.error().code == ErrorCode::kUnavailable)
+    return Error(submitted.error())
+        .with_context("whether the change has arrived is not known (assay base list tells)");
+  if (!submitted) return submitted.error();
   if (const auto trust = load_trust(session))
     remember(session, *trust, prepared.next, prepared.head);
   return submitted;

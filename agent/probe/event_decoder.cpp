@@ -30,11 +30,6 @@ std::uint64_t to_device(std::uint32_t kernel_device) {
   return makedev(kernel_device >> 20U, kernel_device & 0xfffffU);
 }
 
-RunKey to_key(const assay_run_key& key) {
-  return RunKey{RootIdentity{to_device(key.device), key.inode, key.generation, key.magic},
-                key.cgroup_id};
-}
-
 BootTime to_boot_time(std::uint64_t ns) {
   return BootTime(static_cast<BootTime::rep>(ns));
 }
@@ -55,7 +50,8 @@ std::vector<std::string> split_arguments(std::string_view bytes) {
   return arguments;
 }
 
-// The kernel side writes names leaf first. A path that it could not write whole has no leading slash.
+// The kernel side writes names leaf first. A path that it could not write whole has no leading
+// slash.
 std::string to_cgroup_path(std::string_view names, bool is_truncated) {
   std::vector<std::string> parts = split_arguments(names);
   std::reverse(parts.begin(), parts.end());
@@ -138,7 +134,7 @@ bool has_legal_counts(const assay_start& record) {
 }
 
 void set_identity(ContainerStart& start, const assay_start& record) {
-  start.key = to_key(record.key);
+  start.key = to_run_key(record.key);
   start.cause = to_cause(record.cause);
   start.process = to_process(record.process);
   // A sweep asks for the oldest task on the root, which stands for the run's beginning.
@@ -169,7 +165,7 @@ Result<ProbeRecord> decode_exec(std::string_view bytes) {
       record.arguments_size > ASSAY_MAX_ARGUMENTS || bytes.size() != kFixed + record.arguments_size)
     return corrupt("an exec's sizes disagree");
   ContainerExec exec;
-  exec.key = to_key(record.key);
+  exec.key = to_run_key(record.key);
   exec.time = to_boot_time(record.header.boot_ns);
   exec.process = to_process(record.process);
   exec.parent = to_process(record.parent);
@@ -184,7 +180,7 @@ Result<ProbeRecord> decode_exec(std::string_view bytes) {
 
 Result<ProbeRecord> decode_emptied(std::string_view bytes) {
   ASSAY_ASSIGN(const auto record, read_fixed<assay_emptied>(bytes));
-  return ProbeRecord(RunEmptied{to_key(record.key), to_boot_time(record.header.boot_ns)});
+  return ProbeRecord(RunEmptied{to_run_key(record.key), to_boot_time(record.header.boot_ns)});
 }
 
 Result<ProbeRecord> decode_canary(std::string_view bytes) {
@@ -197,15 +193,20 @@ Result<ProbeRecord> decode_canary(std::string_view bytes) {
 Result<assay_record_header> read_header(std::string_view bytes) {
   ASSAY_ASSIGN(const auto header, read_fixed<assay_record_header>(bytes));
   if (header.abi_version != ASSAY_ABI_VERSION)
-    return Error{ErrorCode::kUnsupported,
-                 "probe record: ABI " + std::to_string(header.abi_version) + ", expected " +
-                     std::to_string(ASSAY_ABI_VERSION)};
+    return Error{ErrorCode::kUnsupported, "probe record: ABI " +
+                                              std::to_string(header.abi_version) + ", expected " +
+                                              std::to_string(ASSAY_ABI_VERSION)};
   if (header.size < sizeof(header) || header.size > bytes.size())
     return corrupt("its size disagrees with its bytes");
   return header;
 }
 
 }  // namespace
+
+RunKey to_run_key(const assay_run_key& key) {
+  return RunKey{RootIdentity{to_device(key.device), key.inode, key.generation, key.magic},
+                key.cgroup_id};
+}
 
 Result<ProbeRecord> EventDecoder::decode(std::string_view record) {
   ASSAY_ASSIGN(const assay_record_header header, read_header(record));
@@ -315,7 +316,7 @@ Result<std::vector<SweptTask>> decode_swept_tasks(std::string_view records) {
       return corrupt("not a sweep's record");
     ASSAY_ASSIGN(const auto record, read_fixed<assay_task>(records));
     SweptTask task;
-    task.key = to_key(record.key);
+    task.key = to_run_key(record.key);
     task.process = to_process(record.process).key;
     task.layer_count = record.layer_count;
     task.has_never_executed = (record.flags & ASSAY_NEVER_EXECUTED) != 0;

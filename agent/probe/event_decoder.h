@@ -61,6 +61,9 @@ class EventDecoder {
   std::list<PendingStart> pending_;  ///< oldest first
 };
 
+/// The kernel side's key with the device in user space's encoding.
+RunKey to_run_key(const assay_run_key& key);
+
 /// Decodes what the sweep's iterator wrote: records one after the other.
 /// Errors: kCorrupt, kUnsupported.
 Result<std::vector<SweptTask>> decode_swept_tasks(std::string_view records);

@@ -57,7 +57,7 @@ enum assay_cause {
 #define ASSAY_CGROUP_PATH_TRUNCATED   (1u << 7)
 #define ASSAY_LAYERS_TRUNCATED	      (1u << 8)
 #define ASSAY_FROM_UPPER	      (1u << 9)
-#define ASSAY_NEVER_EXECUTED	      (1u << 10) // the task forked and has not executed anything
+#define ASSAY_NEVER_EXECUTED	      (1u << 10) // it executed nothing on this root
 
 // Bits of assay_layer.flags.
 #define ASSAY_LAYER_ID_MAPPED	   (1u << 0)
@@ -261,7 +261,8 @@ struct assay_settings {
 	__u32 canary_tgid; // execs of this process' children are canaries; 0: none
 	__u32 sweep_mode;
 	__u32 exec_budget; // records per run and second
-	__u32 reserved;
+	// 0 until a first sweep has made the running containers known: no start is sent before.
+	__u32 is_settled;
 	struct assay_overlay_offsets overlay;
 };
 ASSAY_ABI_ASSERT(struct assay_settings, 80);

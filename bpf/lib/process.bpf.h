@@ -29,8 +29,8 @@ static __always_inline __u32 assay_read_arguments(struct task_struct *task, char
 		size = capacity;
 		*flags |= ASSAY_ARGUMENTS_TRUNCATED;
 	}
-	// Without it clang 14 passes the size as it was before the limit, and 6.18 refuses the call:
-	// "R2 unbounded memory access".
+	// Without it clang 14 passes the size as it was before the limit, and 6.18 refuses the
+	// call: "R2 unbounded memory access".
 	barrier_var(size);
 	if (bpf_probe_read_user(to, (__u32)size, (void *)begin)) {
 		*flags |= ASSAY_ARGUMENTS_TRUNCATED;

@@ -30,4 +30,14 @@ static __always_inline struct assay_scratch *assay_begin(__u32 slot, struct task
 	return scratch;
 }
 
+// Whether a task at an unknown root may be taken for a container that never executes anything: it
+// was forked and has executed nothing, and is not a helper of the host's that only changed its own
+// root (sshd, an unpacker of images). Threads carry the flag too, so that the leader's counts.
+static __always_inline bool assay_may_be_no_exec(struct task_struct *task,
+						 const struct assay_scratch *scratch)
+{
+	return (task->group_leader->flags & ASSAY_PF_FORKNOEXEC) &&
+	       !(scratch->flags & (ASSAY_IS_HOST_ROOT | ASSAY_IN_HOST_MOUNT_NAMESPACE));
+}
+
 #endif // ASSAY_LIB_ROOT_BPF_H
