@@ -175,6 +175,103 @@ make_base() {
   echo "$base_source: $(du -sh "$base_source" | cut -f 1)"
 }
 
+# One person's key signs the catalog; the collector's own authority issues the certificates.
+make_keys() {
+  "$bin/assay" key new --out "$dir/operator" >/dev/null
+  cat >"$dir/collector.yaml" <<YAML
+data_dir: $dir/collector
+listen: 127.0.0.1:$port
+http: {address: "127.0.0.1:$collector_http"}
+trust_file: $dir/operator.pub
+YAML
+  local collector=$bin/assay-collector
+  "$collector" init --config "$dir/collector.yaml" --cluster default >/dev/null
+  "$collector" issue --config "$dir/collector.yaml" --node "default/$node" --out "$dir/agent-tls" >/dev/null
+  "$collector" issue --config "$dir/collector.yaml" --user quickstart --out "$dir/user-tls" >/dev/null
+  cat >"$dir/agent.yaml" <<YAML
+node: $node
+collector: {address: "127.0.0.1:$port"}
+tls: {ca: $dir/agent-tls/ca.pem, cert: $dir/agent-tls/cert.pem, key: $dir/agent-tls/key.pem}
+trust_file: $dir/operator.pub
+state_dir: $dir/agent
+http: {address: "127.0.0.1:$agent_http"}
+YAML
+  cat >"$dir/cli.yaml" <<YAML
+collector: {address: "127.0.0.1:$port"}
+tls: {ca: $dir/user-tls/ca.pem, cert: $dir/user-tls/cert.pem, key: $dir/user-tls/key.pem}
+trust: $dir/operator.pub
+signing_key: $dir/operator.key
+YAML
+  # What the client remembers of this collector goes away with the folder.
+  printf '#!/bin/sh\nXDG_STATE_HOME=%s ASSAY_CONFIG=%s exec %s "$@"\n' \
+    "$dir/state" "$dir/cli.yaml" "$bin/assay" >"$dir/assay"
+  chmod 755 "$dir/assay"
+}
+
+is_ready() { # is_ready PORT
+  [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$1/readyz")" = 200 ]
+}
+
+start_services() {
+  say "collector and agent"
+  local node port collector_http agent_http
+  node=$(hostname)
+  port=$(free_port 7443)
+  collector_http=$(free_port 7480)
+  agent_http=$(free_port $((collector_http + 1)))
+  make_keys
+  start_program collector "$bin/assay-collector" run --config "$dir/collector.yaml"
+  wait_for collector 30 is_ready "$collector_http"
+  echo "collector: 127.0.0.1:$port (mTLS), http://127.0.0.1:$collector_http/metrics"
+  start_program agent "$bin/assay-agent" run --config "$dir/agent.yaml"
+  wait_for agent 60 is_ready "$agent_http"
+  echo "agent:     node $node, http://127.0.0.1:$agent_http/metrics"
+}
+
+# shows VERDICT NUMBER: whether `assay ps` lists that many containers with the verdict
+shows() {
+  [ "$("$dir/assay" ps --no-headers --verdict "$1" 2>/dev/null | wc -l)" -ge "$2" ]
+}
+
+start_containers() {
+  say "catalog and containers"
+  local runtime image
+  make_busybox_tree "$dir/layers/unknown" "homemade"
+  make_busybox_tree "$dir/layers/old" "busybox-old"
+  "$dir/assay" base approve "$base_name" --from "$base_source" --reason "quick start"
+  "$dir/assay" base approve busybox:old --from "$dir/layers/old" --reason "quick start" >/dev/null
+  find_runtime
+  echo
+  echo "three containers, started with ${runtime:-clone, overlay and pivot_root (no runtime works here)}:"
+  start_container approved "${base_layers[@]}" -- sleep 86400
+  start_container unknown "$dir/layers/unknown" -- /bin/sleep 86400
+  start_container revoked "$dir/layers/old" -- /bin/sleep 86400
+  wait_for agent 120 shows approved 2
+  wait_for agent 60 shows unknown 1
+  "$dir/assay" base revoke busybox:old --reason "end of life" --yes
+  wait_for collector 60 shows revoked 1
+}
+
+show_results() {
+  say "assay ps"
+  "$dir/assay" ps
+  say "assay findings"
+  "$dir/assay" findings
+  cat <<TEXT
+
+== done after $((SECONDS / 60)) min $((SECONDS % 60)) s
+
+How to go on (the client with this set-up's keys and address is $dir/assay):
+  $dir/assay ps -o wide
+  $dir/assay trace CONTAINER
+  $dir/assay base list
+  $dir/assay fingerprint $base_source
+Logs and data are in $dir.
+How to stop, leaving nothing behind:
+  $0 stop$([ "$dir" = /var/lib/assay-quickstart ] || echo " --dir $dir")
+TEXT
+}
+
 main() {
   parse_arguments "$@"
   if [ "$command" = stop ]; then

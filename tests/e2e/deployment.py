@@ -120,7 +120,8 @@ class Deployment:
     def wait_for_run(self, container, verdict, ended=False):
         """The newest run of a container, once it has this verdict (and has ended, if asked for)."""
         def look():
-            found = self.runs("--all", "--container", container)
+            found = [run for run in self.runs("--all", "--container", container)
+                     if container in (run["names"]["name"], run["names"]["container_id"])]
             return found and found[0]["verdict"]["status"] == verdict and \
                 (found[0]["state"] == "ended") == ended and found[0]
         return self.wait(look, f"run of {container} {verdict}{' and ended' if ended else ''}")
@@ -132,3 +133,74 @@ class Deployment:
                     return finding
             return None
         return self.wait(look, f"finding {kind} {state} on {run['container']}")
+
+    # Keys and configuration
+
+    def make_keys(self):
+        """Certificates from the collector's own authority, and a key that signs the catalog."""
+        here = self.folder
+        self.program("assay", "key", "new", "--out", here / "operator")
+        config = self.collector_config(here / "collector", port=self.port, http=self.collector_http)
+        self.program("assay-collector", "init", "--config", config, "--cluster", "test")
+        self.program("assay-collector", "issue", "--config", config, "--node", f"test/{NODE}",
+                     "--out", here / "agent-tls")
+        self.program("assay-collector", "issue", "--config", config, "--user", "operator",
+                     "--out", here / "user-tls")
+        self.write("cli.yaml", {
+            "collector": {"address": f"127.0.0.1:{self.port}"},
+            "tls": self.tls("user-tls"), "trust": str(here / "operator.pub"),
+            "signing_key": str(here / "operator.key")})
+
+    def tls(self, folder):
+        return {name: str(self.folder / folder / f"{name}.pem") for name in ("ca", "cert", "key")}
+
+    def write(self, name, tree):
+        """JSON is YAML, too."""
+        path = self.folder / name
+        path.write_text(json.dumps(tree, indent=1) + "\n")
+        return path
+
+    def collector_config(self, data, port, http=None):
+        """A configuration file for a collector whose data lie in `data`; its path."""
+        return self.write(f"{pathlib.Path(data).name}.yaml", {
+            "data_dir": str(data), "listen": f"127.0.0.1:{port}",
+            "http": {"address": f"127.0.0.1:{http}" if http else ""},
+            "trust_file": str(self.folder / "operator.pub")})
+
+    def agent_config(self, runtime=None):
+        tree = {
+            "cluster": "test", "node": NODE, "collector": {"address": f"127.0.0.1:{self.port}"},
+            "tls": self.tls("agent-tls"), "trust_file": str(self.folder / "operator.pub"),
+            "state_dir": str(self.folder / "agent"),
+            "http": {"address": f"127.0.0.1:{self.agent_http}"}}
+        if runtime:
+            tree["runtime"] = runtime.agent_settings()
+        return self.write("agent.yaml", tree)
+
+    # Daemons
+
+    def start_collector(self):
+        self.collector = Daemon([BIN / "assay-collector", "run", "--config",
+                                 self.folder / "collector.yaml"], self.folder / "collector.log")
+        self.collector.wait_for(lambda: not is_ready(self.collector_http), "collector ready")
+
+    def start_agent(self, runtime=None):
+        config = self.agent_config(runtime)
+        self.agent = Daemon([BIN / "assay-agent", "run", "--config", config],
+                            self.folder / "agent.log")
+        self.agent.wait_for(lambda: not is_ready(self.agent_http), "agent ready")
+
+    def stop_collector(self, number=signal.SIGTERM):
+        if self.collector:
+            self.collector.stop(number)
+        self.collector = None
+
+    def stop_agent(self, number=signal.SIGTERM):
+        if self.agent:
+            self.agent.stop(number)
+        self.agent = None
+
+    @property
+    def store(self):
+        """The collector's database."""
+        return self.folder / "collector/collector.db"

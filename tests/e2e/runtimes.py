@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real container runtimes, each with a daemon and stores of its own under one folder.
 
-Every class has the same face: start(), stop(), load(archive, reference), build(reference, context),
+Every class has the same face: start(), stop(), agent_settings(), load(archive, reference), build(reference, context),
 run(name, image, *words), run_to_end(…), exec(name, *words), remove(name). What it starts it stops, by process id.
 """
 import os
@@ -128,6 +128,10 @@ class Runtime:
             subprocess.run(["umount", "-l", point], check=True)
         shutil.rmtree(self.folder)
 
+    def agent_settings(self):
+        """Where the agent finds this runtime's records: its keys under "runtime"."""
+        raise NotImplementedError
+
     def remove(self, name):
         raise NotImplementedError
 
@@ -153,6 +157,9 @@ class Docker(Runtime):
             except RuntimeFailure:
                 return None
         self.daemon.wait_for(answers, "dockerd")
+
+    def agent_settings(self):
+        return {"docker_roots": [str(self.folder / "data")]}
 
     def load(self, archive, reference):
         self.client("load", "--input", archive)
@@ -201,6 +208,9 @@ class Containerd(Runtime):
                 return None
         self.daemon.wait_for(answers, "containerd")
 
+    def agent_settings(self):
+        return {"containerd_states": [str(self.folder / "state")]}
+
     def load(self, archive, reference):
         self.client("image", "import", archive)
         return reference
@@ -238,6 +248,9 @@ class Podman(Runtime):
                        "--tmpdir", self.folder / "tmp", "--storage-driver", "overlay",
                        "--cgroup-manager", "cgroupfs", "--events-backend", "none",
                        "--runtime", "runc", *arguments, **options)
+
+    def agent_settings(self):
+        return {"containers_storage_roots": [str(self.folder / "root")]}
 
     def load(self, archive, reference):
         self.client("load", "--input", archive)
