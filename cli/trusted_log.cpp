@@ -15,7 +15,8 @@ Result<catalog::TrustRoot> load_trust(Session& session) {
   ASSAY_ASSIGN(const Settings* settings, session.settings());
   if (settings->trust_file.empty())
     return Error{ErrorCode::kInvalidArgument,
-                 "no trust file given (set --trust FILE, the variable ASSAY_TRUST, or trust in the "
+                 "no trust file given (set --trust-file FILE, the variable ASSAY_TRUST_FILE, or "
+                 "trust_file in the "
                  "configuration): it holds the public keys that may sign the catalog"};
   auto text = read_file(settings->trust_file, kMaxTrustBytes);
   if (!text) return std::move(text.error()).with_context("trust file");

@@ -71,7 +71,7 @@ class BadInputTest(unittest.TestCase):
             with self.subTest(program):
                 bad = self.folder / f"bad-{file}"
                 bad.write_text((self.here.folder / file).read_text() + "\ncolour: blue\n")
-                _, errors = self.here.program(program, "--config", bad, *arguments, code=USAGE)
+                _, errors = self.here.program(program, *arguments, "--config", bad, code=USAGE)
                 self.assertEqual(len(errors.strip().splitlines()), 1, errors)
                 self.assertIn("colour", errors)
                 self.assertIn(bad.name, errors)
@@ -82,7 +82,7 @@ class BadInputTest(unittest.TestCase):
             taken.listen()
             port = taken.getsockname()[1]
             config = self.here.collector_config(self.folder / "second", port=port)
-            self.assert_refuses(UNAVAILABLE, [str(port)], "assay-collector", "--config", config, "run")
+            self.assert_refuses(UNAVAILABLE, [str(port)], "assay-collector", "run", "--config", config)
 
     def test_collector_away(self):
         config = self.folder / "away.yaml"
