@@ -85,8 +85,8 @@ struct ContainerStart {
   bool in_host_mount_namespace = false;
   bool in_host_pid_namespace = false;
   bool in_host_user_namespace = false;
-  bool is_host_root = false;  ///< the host's own (superblock, root directory)
-  std::string executable;     ///< as given to execve, raw
+  bool is_host_root = false;           ///< the host's own (superblock, root directory)
+  std::string executable;              ///< as given to execve, raw
   std::vector<std::string> arguments;  ///< raw, bounded by kMaxArgumentBytes
   bool arguments_truncated = false;
   bool is_overlay = false;
@@ -146,9 +146,9 @@ struct ProbeHealth {
 template <>
 struct std::hash<assay::agent::RunKey> {
   std::size_t operator()(const assay::agent::RunKey& key) const noexcept {
-    std::size_t hash = key.root.device * 0x9e3779b97f4a7c15ULL;
-    hash = (hash ^ key.root.inode) * 0x9e3779b97f4a7c15ULL;
-    hash = (hash ^ key.root.generation) * 0x9e3779b97f4a7c15ULL;
-    return (hash ^ key.cgroup_id) * 0x9e3779b97f4a7c15ULL;
+    std::size_t mixed = key.root.device * 0x9e3779b97f4a7c15ULL;
+    mixed = (mixed ^ key.root.inode) * 0x9e3779b97f4a7c15ULL;
+    mixed = (mixed ^ key.root.generation) * 0x9e3779b97f4a7c15ULL;
+    return (mixed ^ key.cgroup_id) * 0x9e3779b97f4a7c15ULL;
   }
 };

@@ -107,7 +107,8 @@ struct ContainerNames {
   bool operator==(const ContainerNames&) const = default;
 };
 
-/// Reads names from OCI bundles and stores on disk, read-only. Thread-safe; reads a few small files.
+/// Reads names from OCI bundles and stores on disk, read-only. Thread-safe; reads a few small
+/// files.
 class RuntimeRecords {
  public:
   virtual ~RuntimeRecords() = default;
@@ -190,26 +191,39 @@ class OpenRuns {
 struct LayerTask {
   LowerLayer layer;
   ContainerStart start;  ///< context for opening and for the id mapping
-  bool is_root_directory = false;  ///< the root itself instead of a lower directory
+  bool is_root_directory =
+      false;  ///< the root itself; then only device, inode and generation of `layer` are set
   bool is_top = false;  ///< of the image's stack: the only place for docker's -init layer
 };
 
+/// Which directory a task or a result is about, as the kernel names it.
+struct LayerRef {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint32_t generation = 0;
+  auto operator<=>(const LayerRef&) const = default;
+};
+inline LayerRef ref_of(const LowerLayer& layer) {
+  return {layer.device, layer.inode, layer.generation};
+}
+
 /// What identification found out so far about one layer.
 struct LayerResult {
+  LayerRef ref;
   catalog::StackLayer layer;  ///< with all evidence that is there
   bool is_final = false;      ///< no higher rung will follow by itself
 };
 
-/// Fingerprints layers on threads of its own: a quick pool for shapes, a background one for contents.
-/// Thread-safe.
+/// Fingerprints layers on threads of its own: a quick pool for shapes, a background one for
+/// contents. Thread-safe.
 class Identifier {
  public:
   virtual ~Identifier() = default;
   using Callback = std::function<void(LayerResult)>;
   /// What is remembered of `layer` in memory, by (device, inode, generation); no I/O.
   virtual std::optional<LayerResult> recall(const LayerTask& task) = 0;
-  /// Finds out. `on_result` is called once per rung reached (shape, then content), at least once, on
-  /// one of the identifier's threads. Tasks for the same directory are merged.
+  /// Finds out. `on_result` is called once per rung reached (shape, then content), at least once,
+  /// on one of the identifier's threads. Tasks for the same directory are merged.
   virtual void identify(LayerTask task, Callback on_result) = 0;
   virtual std::uint64_t pending() const = 0;
 };

@@ -47,8 +47,7 @@ class BoundedQueue {
   /// The oldest item; nothing when `timeout` passed or `stop` was asked for first.
   std::optional<T> pop(std::stop_token stop, std::chrono::nanoseconds timeout) {
     std::unique_lock lock(mutex_);
-    if (!ready_.wait_for(lock, stop, timeout, [&] { return !items_.empty(); }))
-      return std::nullopt;
+    if (!ready_.wait_for(lock, stop, timeout, [&] { return !items_.empty(); })) return std::nullopt;
     std::optional<T> item(std::move(items_.front()));
     items_.pop_front();
     lock.unlock();

@@ -60,8 +60,8 @@ Result<WallTime> parse_rfc3339(std::string_view text) {
   const int day = read_number(text, 8, 2), hour = read_number(text, 11, 2);
   const int minute = read_number(text, 14, 2), second = read_number(text, 17, 2);
   if (year < 0 || month < 0 || day < 0 || hour < 0 || minute < 0 || second < 0) return bad;
-  if (text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') ||
-      text[13] != ':' || text[16] != ':' || hour > 23 || minute > 59 || second > 60)
+  if (text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' ||
+      text[16] != ':' || year < 1678 || year > 2261 || hour > 23 || minute > 59 || second > 60)
     return bad;
   const std::chrono::year_month_day date(std::chrono::year(year),
                                          std::chrono::month(static_cast<unsigned>(month)),

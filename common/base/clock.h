@@ -32,7 +32,8 @@ class SystemClock final : public Clock {
 
 /// RFC 3339 in UTC with `digits` fractional digits (0, 3, 6 or 9), e.g. "2026-11-22T16:00:43.120Z".
 std::string to_rfc3339(WallTime time, int digits = 3);
-/// RFC 3339 in UTC ("Z"), with or without a fraction. Errors: kInvalidArgument.
+/// RFC 3339 in UTC ("Z"), with or without a fraction, of the years 1678 to 2261 (what 64 bits of
+/// nanoseconds hold). Errors: kInvalidArgument.
 Result<WallTime> parse_rfc3339(std::string_view text);
 
 /// Nanoseconds since 1970, for the wire and for SQL, and back.

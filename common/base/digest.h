@@ -50,11 +50,11 @@ struct Digest {
   }
 };
 
-using Sha256 = Digest<struct Sha256Tag>;                    ///< plain SHA-256 of some bytes
-using DiffId = Digest<struct DiffIdTag>;                    ///< OCI: SHA-256 of the uncompressed tar
-using ChainId = Digest<struct ChainIdTag>;                  ///< OCI: identity of a stack of diff IDs
-using ShapeDigest = Digest<struct ShapeDigestTag>;          ///< docs/formats/fingerprint.md
-using ContentDigest = Digest<struct ContentDigestTag>;      ///< docs/formats/fingerprint.md
+using Sha256 = Digest<struct Sha256Tag>;                ///< plain SHA-256 of some bytes
+using DiffId = Digest<struct DiffIdTag>;                ///< OCI: SHA-256 of the uncompressed tar
+using ChainId = Digest<struct ChainIdTag>;              ///< OCI: identity of a stack of diff IDs
+using ShapeDigest = Digest<struct ShapeDigestTag>;      ///< docs/formats/fingerprint.md
+using ContentDigest = Digest<struct ContentDigestTag>;  ///< docs/formats/fingerprint.md
 using DeletionsDigest = Digest<struct DeletionsDigestTag>;  ///< docs/formats/fingerprint.md
 using FileDigest = Digest<struct FileDigestTag>;            ///< fs-verity SHA-256, 4 KiB, no salt
 using StackDigest = Digest<struct StackDigestTag>;          ///< docs/formats/stack.md

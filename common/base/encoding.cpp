@@ -31,10 +31,14 @@ std::size_t utf8_length(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
   std::size_t length = 0;
   if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) length = 2;
-  else if (lead >= 0xe0 && lead <= 0xef) length = 3;
-  else if (lead >= 0xf0 && lead <= 0xf4) length = 4;
-  else return 0;
+  if (lead >= 0xc2 && lead <= 0xdf)
+    length = 2;
+  else if (lead >= 0xe0 && lead <= 0xef)
+    length = 3;
+  else if (lead >= 0xf0 && lead <= 0xf4)
+    length = 4;
+  else
+    return 0;
   if (text.size() < length) return 0;
   for (std::size_t i = 1; i < length; ++i)
     if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
@@ -171,7 +175,8 @@ Result<DigestBytes> parse_digest(std::string_view text) {
   auto raw = from_hex(text);
   DigestBytes bytes{};
   if (!raw || raw->size() != bytes.size())
-    return Error{ErrorCode::kInvalidArgument, "not a SHA-256 digest: " + escape_untrusted(text, 80)};
+    return Error{ErrorCode::kInvalidArgument,
+                 "not a SHA-256 digest: " + escape_untrusted(text, 80)};
   std::memcpy(bytes.data(), raw->data(), bytes.size());
   return bytes;
 }

@@ -61,7 +61,8 @@ Result<void> write_file_atomically(const std::string& path, std::string_view byt
   }
   if (::rename(draft.c_str(), path.c_str()) != 0) return system_error("rename to " + path);
   const std::string folder = std::filesystem::path(path).parent_path().string();
-  const UniqueFd dir(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd dir(
+      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir || ::fsync(dir.get()) != 0) return system_error("fsync the folder of " + path);
   return ok();
 }

@@ -12,7 +12,8 @@
 
 namespace assay {
 
-/// The bytes of a regular file. Errors: kNotFound, kPermissionDenied, kLimitExceeded (> `max_bytes`).
+/// The bytes of a regular file. Errors: kNotFound, kPermissionDenied, kLimitExceeded (>
+/// `max_bytes`).
 Result<std::string> read_file(const std::string& path, std::size_t max_bytes);
 /// The same relative to a directory descriptor, with openat(2); the last part is not followed.
 Result<std::string> read_file_at(int dir_fd, const std::string& path, std::size_t max_bytes);

@@ -9,17 +9,28 @@ namespace assay {
 
 std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument: return "invalid-argument";
-    case ErrorCode::kNotFound: return "not-found";
-    case ErrorCode::kAlreadyExists: return "already-exists";
-    case ErrorCode::kPermissionDenied: return "permission-denied";
-    case ErrorCode::kUnavailable: return "unavailable";
-    case ErrorCode::kLimitExceeded: return "limit-exceeded";
-    case ErrorCode::kCorrupt: return "corrupt";
-    case ErrorCode::kUntrusted: return "untrusted";
-    case ErrorCode::kUnsupported: return "unsupported";
-    case ErrorCode::kCancelled: return "cancelled";
-    case ErrorCode::kInternal: return "internal";
+    case ErrorCode::kInvalidArgument:
+      return "invalid-argument";
+    case ErrorCode::kNotFound:
+      return "not-found";
+    case ErrorCode::kAlreadyExists:
+      return "already-exists";
+    case ErrorCode::kPermissionDenied:
+      return "permission-denied";
+    case ErrorCode::kUnavailable:
+      return "unavailable";
+    case ErrorCode::kLimitExceeded:
+      return "limit-exceeded";
+    case ErrorCode::kCorrupt:
+      return "corrupt";
+    case ErrorCode::kUntrusted:
+      return "untrusted";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kCancelled:
+      return "cancelled";
+    case ErrorCode::kInternal:
+      return "internal";
   }
   return "unknown";
 }
@@ -45,15 +56,26 @@ Error system_error(std::string_view what, int sys_errno) {
     case ENOENT:
     case ESRCH:
     case ESTALE:
-    case ENOTDIR: code = ErrorCode::kNotFound; break;
+    case ENOTDIR:
+      code = ErrorCode::kNotFound;
+      break;
     case EACCES:
-    case EPERM: code = ErrorCode::kPermissionDenied; break;
-    case EEXIST: code = ErrorCode::kAlreadyExists; break;
-    case EINVAL: code = ErrorCode::kInvalidArgument; break;
+    case EPERM:
+      code = ErrorCode::kPermissionDenied;
+      break;
+    case EEXIST:
+      code = ErrorCode::kAlreadyExists;
+      break;
+    case EINVAL:
+      code = ErrorCode::kInvalidArgument;
+      break;
     case ENOSYS:
     case EOPNOTSUPP:
-    case ENOTTY: code = ErrorCode::kUnsupported; break;
-    default: break;
+    case ENOTTY:
+      code = ErrorCode::kUnsupported;
+      break;
+    default:
+      break;
   }
   return Error{code, std::string(what), sys_errno};
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one error type: every operation that can fail returns Result<T>; nothing throws across a module.
+// The one error type: every operation that can fail returns Result<T>; nothing throws across a
+// module.
 #pragma once
 
 #include <cstdlib>
@@ -12,8 +13,8 @@
 namespace assay {
 
 enum class ErrorCode {
-  kInvalidArgument,   ///< the caller's input is wrong
-  kNotFound,          ///< it is not there (any more)
+  kInvalidArgument,  ///< the caller's input is wrong
+  kNotFound,         ///< it is not there (any more)
   kAlreadyExists,
   kPermissionDenied,  ///< a missing capability, file mode or role
   kUnavailable,       ///< try again later: I/O error, peer away, port in use
@@ -120,16 +121,16 @@ inline Result<void> ok() {
 #define ASSAY_CONCAT(a, b) ASSAY_CONCAT_INNER(a, b)
 
 /// Leaves the function with the error of `expression` when it failed.
-#define ASSAY_TRY(...)                                                                   \
-  do {                                                                                   \
-    if (auto ASSAY_CONCAT(assay_result_, __LINE__) = (__VA_ARGS__);                      \
-        !ASSAY_CONCAT(assay_result_, __LINE__))                                          \
-      return std::move(ASSAY_CONCAT(assay_result_, __LINE__).error());                   \
+#define ASSAY_TRY(...)                                                 \
+  do {                                                                 \
+    if (auto ASSAY_CONCAT(assay_result_, __LINE__) = (__VA_ARGS__);    \
+        !ASSAY_CONCAT(assay_result_, __LINE__))                        \
+      return std::move(ASSAY_CONCAT(assay_result_, __LINE__).error()); \
   } while (false)
 
 /// Declares `declaration` from the value of the expression, or leaves the function with its error.
-#define ASSAY_ASSIGN(declaration, ...)                                     \
-  auto ASSAY_CONCAT(assay_result_, __LINE__) = (__VA_ARGS__);              \
-  if (!ASSAY_CONCAT(assay_result_, __LINE__))                              \
-    return std::move(ASSAY_CONCAT(assay_result_, __LINE__).error());       \
+#define ASSAY_ASSIGN(declaration, ...)                               \
+  auto ASSAY_CONCAT(assay_result_, __LINE__) = (__VA_ARGS__);        \
+  if (!ASSAY_CONCAT(assay_result_, __LINE__))                        \
+    return std::move(ASSAY_CONCAT(assay_result_, __LINE__).error()); \
   declaration = std::move(ASSAY_CONCAT(assay_result_, __LINE__)).value()

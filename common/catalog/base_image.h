@@ -31,9 +31,9 @@ struct BaseLayer {
 };
 
 struct BaseStack {
-  std::string platform;            ///< "linux/amd64", "" when unknown
-  std::string manifest_digest;     ///< "sha256:…" or ""
-  std::vector<BaseLayer> layers;   ///< bottom first, at least one
+  std::string platform;           ///< "linux/amd64", "" when unknown
+  std::string manifest_digest;    ///< "sha256:…" or ""
+  std::vector<BaseLayer> layers;  ///< bottom first, at least one
 };
 
 /// Named NAME:VERSION everywhere; NAME may hold "/", VERSION neither "/" nor ":".
@@ -53,12 +53,13 @@ struct Base {
   std::vector<BaseStack> stacks;
   std::optional<WallTime> deprecated_until;
   std::optional<WallTime> expires_at;
-  std::string reason;     ///< of the last change
-  std::string successor;  ///< NAME:VERSION or ""
-  WallTime changed_at{};  ///< of the last change
-  std::string changed_by; ///< id of the key that signed it
+  std::string reason;            ///< of the last change
+  std::string successor;         ///< NAME:VERSION or ""
+  WallTime changed_at{};         ///< of the last change
+  std::string changed_by;        ///< id of the key that signed it
   std::uint64_t changed_in = 0;  ///< sequence of the statement
-  std::map<std::string, std::string> annotations;  ///< claims for people: distribution, source, notes
+  std::map<std::string, std::string>
+      annotations;  ///< claims for people: distribution, source, notes
 };
 
 }  // namespace assay::catalog

@@ -21,7 +21,7 @@ Result<Rung> parse_rung(std::string_view text);
 
 /// One directory on one node. Evidence belongs to it and to nothing else of the same shape.
 struct LayerInstance {
-  std::string file_system;       ///< "uuid:…", or "dev:MAJOR:MINOR@boot-id" where no UUID is known
+  std::string file_system;  ///< "uuid:…", or "dev:MAJOR:MINOR@boot-id" where no UUID is known
   std::uint64_t inode = 0;
   std::uint32_t generation = 0;  ///< 0 never proves a match
   std::int64_t birth_ns = 0;     ///< unix time, 0 when the file system does not say
@@ -29,7 +29,8 @@ struct LayerInstance {
 };
 
 struct LayerEvidence {
-  std::optional<DiffId> claimed;  ///< what the runtime's store says, display and rung `claimed` only
+  std::optional<DiffId>
+      claimed;  ///< what the runtime's store says, display and rung `claimed` only
   std::optional<ShapeDigest> shape;
   std::optional<ContentDigest> content;
   std::optional<DeletionsDigest> deletions;
@@ -43,14 +44,15 @@ struct LayerEvidence {
 struct StackLayer {
   LayerInstance instance;
   LayerEvidence evidence;
-  std::string name;           ///< lower directory as the kernel holds it; a hint, not part of the digest
-  bool is_injected = false;   ///< made by the runtime (docker's -init layer): not compared with bases
+  std::string name;  ///< lower directory as the kernel holds it; a hint, not part of the digest
+  bool is_injected =
+      false;  ///< made by the runtime (docker's -init layer): not compared with bases
   std::uint64_t entries = 0;  ///< for people, not part of the digest
   std::uint64_t content_bytes = 0;
 };
 
-/// A run's layers on one node, bottom first, without the writable upper. More evidence makes another
-/// stack with another digest.
+/// A run's layers on one node, bottom first, without the writable upper. More evidence makes
+/// another stack with another digest.
 struct Stack {
   std::string cluster;
   std::string node;

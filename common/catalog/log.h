@@ -35,13 +35,13 @@ std::string_view to_string(Action action);
 
 /// One change, before it is signed.
 struct Statement {
-  std::string catalog_id;     ///< random 128-bit hex, fixed by the first statement
-  std::uint64_t sequence = 0; ///< from 1, without holes
-  Sha256 previous;            ///< SHA-256 of the previous envelope's bytes, zeros for the first
+  std::string catalog_id;      ///< random 128-bit hex, fixed by the first statement
+  std::uint64_t sequence = 0;  ///< from 1, without holes
+  Sha256 previous;             ///< SHA-256 of the previous envelope's bytes, zeros for the first
   WallTime issued_at{};
   Action action = Action::kApprove;
-  BaseId base;                      ///< all but kSetPolicy
-  std::vector<BaseStack> stacks;    ///< kApprove
+  BaseId base;                    ///< all but kSetPolicy
+  std::vector<BaseStack> stacks;  ///< kApprove
   std::string reason;
   std::optional<WallTime> deprecated_until;  ///< kDeprecate
   std::optional<WallTime> expires_at;        ///< kApprove
@@ -60,10 +60,19 @@ struct Head {
 };
 inline constexpr std::chrono::days kHeadLifetime{30};
 
+/// Limits on what one statement and one log may hold (docs/formats/catalog.md); over one of them is
+/// kLimitExceeded.
+inline constexpr std::size_t kMaxStacks = 64;            ///< in one statement
+inline constexpr std::size_t kMaxLayers = 512;           ///< in one stack; overlayfs takes 500
+inline constexpr std::size_t kMaxAnnotations = 64;       ///< in one statement
+inline constexpr std::size_t kMaxTextBytes = 4096;       ///< reason, an annotation's key or value
+inline constexpr std::size_t kMaxStatements = 1'000'000; ///< in one log
+inline constexpr std::size_t kMaxLogBytes = 1U << 30;    ///< all envelopes of one log
+
 /// in-toto Statement v1 JSON, the payload that is signed.
 std::string to_in_toto(const Statement& statement);
 std::string to_in_toto(const Head& head);
-/// Errors: kCorrupt.
+/// Errors: kCorrupt, kLimitExceeded, kUnsupported (a predicate type of a later version).
 Result<Statement> statement_from_in_toto(std::string_view json);
 Result<Head> head_from_in_toto(std::string_view json);
 
@@ -83,11 +92,12 @@ struct VerifiedLog {
 /// Verifies every signature, the chain, the sequences, the rules of a base's life and the head, and
 /// replays the log into a catalog. An empty log gives an empty catalog at sequence 0.
 /// Errors: kUntrusted (signature, threshold, broken chain, shortened log, head of another log),
-/// kCorrupt (not our format). The message says which entry and what to do.
+/// kCorrupt (not our format), kInvalidArgument (a change that the base's life does not allow),
+/// kLimitExceeded. The message says which entry and what to do.
 Result<VerifiedLog> verify_log(const SignedLog& log, const TrustRoot& trust);
 
-/// Whether `next` may replace `held`: same catalog id, sequence not lower, and the same history up to
-/// `held` (no fork). Errors: kUntrusted, saying "lower sequence" or "fork".
+/// Whether `next` may replace `held`: same catalog id, sequence not lower, and the same history up
+/// to `held` (no fork). Errors: kUntrusted, saying "lower sequence" or "fork".
 Result<void> check_successor(const Head& held, const SignedLog& next, const Head& next_head);
 
 /// True when the head's own date has passed: verdicts still hold but are `stale`.
@@ -98,7 +108,12 @@ struct SignedChange {
   std::string statement;  ///< DSSE envelope (JSON)
   std::string head;       ///< DSSE envelope (JSON)
 };
+/// Errors: kInvalidArgument (no key, or a statement that no reader would accept).
 Result<SignedChange> sign_change(const Statement& statement, const std::vector<SigningKey>& keys);
+
+/// Signs `head` on its own, e.g. to give an unchanged log another kHeadLifetime.
+/// Errors: kInvalidArgument (no key).
+Result<std::string> sign_head(const Head& head, const std::vector<SigningKey>& keys);
 
 /// The next statement for `log` with catalog_id, sequence, previous and issued_at filled in.
 Statement next_statement(const SignedLog& log, const Head& head, WallTime now);

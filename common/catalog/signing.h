@@ -64,7 +64,8 @@ struct Envelope {
 /// Signs PAE(payload_type, payload) with every key.
 Result<Envelope> sign_envelope(std::string payload, std::string_view payload_type,
                                const std::vector<SigningKey>& keys);
-/// Ids of the distinct keys among `trusted` with a good signature on `envelope`; bad ones are skipped.
+/// Ids of the distinct keys among `trusted` with a good signature on `envelope`; bad ones are
+/// skipped.
 std::vector<std::string> verified_by(const Envelope& envelope,
                                      const std::vector<PublicKey>& trusted);
 

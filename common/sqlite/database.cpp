@@ -84,8 +84,9 @@ void Statement::bind_one(int index, std::string_view value) {
 }
 
 void Statement::bind_one(int index, Blob value) {
-  ASSAY_ASSERT(sqlite3_bind_blob64(statement_.get(), index, value.bytes.data() ? value.bytes.data() : "",
-                                   value.bytes.size(), SQLITE_TRANSIENT) == SQLITE_OK);
+  ASSAY_ASSERT(sqlite3_bind_blob64(statement_.get(), index,
+                                   value.bytes.data() ? value.bytes.data() : "", value.bytes.size(),
+                                   SQLITE_TRANSIENT) == SQLITE_OK);
 }
 
 void Statement::bind_one(int index, std::nullptr_t) {
@@ -112,8 +113,8 @@ Result<Database> Database::open(const std::string& path, const OpenOptions& opti
   Database database;
   const mode_t previous = ::umask(0077);
   sqlite3* handle = nullptr;
-  const int flags = options.read_only ? SQLITE_OPEN_READONLY
-                                      : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int flags =
+      options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   const int code = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   ::umask(previous);
   database.handle_.reset(handle);
@@ -122,8 +123,10 @@ Result<Database> Database::open(const std::string& path, const OpenOptions& opti
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, kBusyTimeoutMs);
   std::string setup = "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;";
-  if (options.read_only) setup += "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON;";
-  else setup += "PRAGMA journal_mode=WAL;";
+  if (options.read_only)
+    setup += "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON;";
+  else
+    setup += "PRAGMA journal_mode=WAL;";
   setup += options.durability == Durability::kFull ? "PRAGMA synchronous=FULL;"
                                                    : "PRAGMA synchronous=NORMAL;";
   if (auto done = database.execute(setup); !done)

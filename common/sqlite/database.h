@@ -77,8 +77,10 @@ class Statement {
   void bind_one(int index, std::nullptr_t);
   template <typename T>
   void bind_one(int index, const std::optional<T>& value) {
-    if (value) bind_one(index, *value);
-    else bind_one(index, nullptr);
+    if (value)
+      bind_one(index, *value);
+    else
+      bind_one(index, nullptr);
   }
 
   std::unique_ptr<sqlite3_stmt, Finalizer> statement_;
@@ -89,7 +91,8 @@ class Statement {
 /// writing connection, and only that one checkpoints; read-only connections never do.
 class Database {
  public:
-  /// Opens or creates `path` in WAL mode, mode 0600. Errors: kUnavailable, kCorrupt, kPermissionDenied.
+  /// Opens or creates `path` in WAL mode, mode 0600. Errors: kUnavailable, kCorrupt,
+  /// kPermissionDenied.
   static Result<Database> open(const std::string& path, const OpenOptions& options);
   Database(Database&&) noexcept = default;
   Database& operator=(Database&&) noexcept = default;

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/core/auditor.h"
+
+#include <set>
+#include <utility>
+
+#include "agent/core/run_identity.h"
+
+namespace assay::agent {
+
+Auditor::Auditor(Ports ports, AuditorConfig config)
+    : ports_(std::move(ports)),
+      config_(std::move(config)),
+      catalog_(std::make_shared<const catalog::Catalog>()),
+      stacks_(config_.max_waiting_stacks) {
+  last_tick_ = ports_.clock.wall_now();
+}
+
+void Auditor::resume() {
+  for (OpenRun& run : ports_.open_runs.load())
+    resumed_.emplace(run.key, std::move(run));
+  is_resuming_ = true;
+}
+
+void Auditor::on_start(ContainerStart start) {
+  const auto known = runs_.find(start.key);
+  if (known == runs_.end()) return open_run(std::move(start));
+  // The same root in the same cgroup again: only after its last task went is it a new life.
+  if (start.cause == StartCause::kSweep || !known->second.emptied) return;
+  close_run(start.key, *known->second.emptied, false);
+  open_run(std::move(start));
+}
+
+void Auditor::open_run(ContainerStart start) {
+  if (runs_.size() >= config_.max_open_runs) {
+    ++counters_.refused_runs;
+    ports_.journal.record(EvidenceGap{wall(start.time), ports_.clock.wall_now(),
+                                      "more runs than the agent's limit are open", 1},
+                          nullptr);
+    return;
+  }
+  Run run;
+  run.names = ports_.records.look_up(start);
+  run.kind = kind_of(start, run.names, kind_context(start, run.names));
+  run.first_seen = start.time;
+  run.mount_namespace = start.mount_namespace;
+  run.first_process = start.process.key;
+  run.stack = stand_on_layers(start);
+  if (run.names.name.empty() && !run.names.container_id.empty())
+    late_names_[start.key] = {start, config_.name_attempts};
+
+  const RunKey key = start.key;
+  if (!continue_resumed(start, run)) {
+    run.id = make_run_id(config_.boot_id, key, run.first_process);
+    announce(run, std::move(start));
+  }
+  ports_.open_runs.put({run.id, key, run.first_process, run.stack});
+  runs_.emplace(key, std::move(run));
+}
+
+StackDigest Auditor::stand_on_layers(const ContainerStart& start) {
+  LayerPlan plan = plan_layers(start);
+  catalog::Stack stack;
+  stack.cluster = config_.cluster;
+  stack.node = config_.node;
+  stack.unsupported = std::move(plan.unsupported);
+  std::vector<LayerRef> refs;
+  std::vector<bool> is_final;
+  std::vector<LayerTask> to_identify;
+  for (LayerTask& task : plan.tasks) {
+    refs.push_back(ref_of(task.layer));
+    const auto recalled = ports_.identifier.recall(task);
+    stack.layers.push_back(recalled ? recalled->layer : bare_layer(task));
+    if (recalled) stack.layers.back().name = bare_layer(task).name;
+    is_final.push_back(recalled && recalled->is_final);
+    if (!is_final.back()) to_identify.push_back(std::move(task));
+  }
+  const StackDigest digest =
+      stacks_.add_run(std::move(stack), std::move(refs), std::move(is_final));
+  for (LayerTask& task : to_identify)
+    ports_.identifier.identify(std::move(task), ports_.post_layer);
+  return digest;
+}
+
+void Auditor::announce(const Run& run, ContainerStart start) {
+  const auto& stack = stacks_.find(run.stack)->stack;
+  RunStarted event;
+  event.run_id = run.id;
+  event.kind = run.kind;
+  event.is_late = start.cause == StartCause::kSweep;
+  event.started = wall(start.time);
+  event.start = std::move(start);
+  event.stack = run.stack;
+  event.names = run.names;
+  event.verdict = judge(*stack);
+  ++counters_.starts;
+  if (event.is_late) ++counters_.late_starts;
+  ports_.journal.record(std::move(event), stack);
+}
+
+bool Auditor::continue_resumed(const ContainerStart& start, Run& run) {
+  const auto found = resumed_.find(start.key);
+  if (found == resumed_.end()) return false;
+  const OpenRun before = found->second;
+  resumed_.erase(found);
+  if (start.cause != StartCause::kSweep) {  // the earlier life ended while the agent was away
+    ports_.open_runs.erase(before.run_id);
+    ports_.journal.record(RunEnded{before.run_id, wall(start.time), true}, nullptr);
+    return false;
+  }
+  run.id = before.run_id;
+  run.first_process = before.first_process;
+  if (before.stack != run.stack) {
+    const auto& stack = stacks_.find(run.stack)->stack;
+    ports_.journal.record(StackAdvanced{before.stack, run.stack, judge(*stack)}, stack);
+  }
+  return true;
+}
+
+void Auditor::on_exec(const ContainerExec& exec) {
+  if (!config_.record_execs) return;
+  const auto run = runs_.find(exec.key);
+  if (run == runs_.end()) return;
+  ports_.journal.record(ExecSeen{run->second.id, wall(exec.time), exec}, nullptr);
+}
+
+void Auditor::on_emptied(const RunEmptied& emptied) {
+  const auto run = runs_.find(emptied.key);
+  if (run == runs_.end()) return;
+  run->second.emptied = emptied.time;
+  ports_.source.request_sweep();
+}
+
+void Auditor::on_sweep(const SweepCompleted& sweep) {
+  std::unordered_map<RunKey, bool> live;
+  for (const RunKey& key : sweep.live)
+    live.emplace(key, true);
+  std::vector<std::pair<RunKey, BootTime>> ended;
+  for (auto& [key, run] : runs_) {
+    if (run.first_seen >= sweep.began) continue;  // started while the sweep went on
+    if (live.contains(key)) {
+      if (run.emptied && *run.emptied < sweep.began) run.emptied.reset();
+    } else if (!run.emptied || *run.emptied < sweep.began) {
+      ended.emplace_back(key, run.emptied.value_or(BootTime::min()));
+    }
+  }
+  for (const auto& [key, time] : ended) {
+    const bool is_approximate = time == BootTime::min();
+    close_run(key, is_approximate ? sweep.completed : time, is_approximate);
+  }
+  if (std::exchange(is_resuming_, false)) end_unseen_resumed();
+}
+
+void Auditor::end_unseen_resumed() {
+  for (const auto& [key, run] : resumed_) {
+    ports_.open_runs.erase(run.run_id);
+    ports_.journal.record(RunEnded{run.run_id, ports_.clock.wall_now(), true}, nullptr);
+  }
+  resumed_.clear();
+}
+
+void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
+  const auto found = runs_.find(key);
+  ASSAY_ASSERT(found != runs_.end());
+  const Run run = std::move(found->second);
+  runs_.erase(found);
+  late_names_.erase(key);
+  stacks_.remove_run(run.stack);
+  ports_.open_runs.erase(run.id);
+  ++counters_.ends;
+  ports_.journal.record(RunEnded{run.id, wall(time), is_approximate}, nullptr);
+}
+
+std::vector<StackChange> Auditor::apply(const std::vector<LayerResult>& results) {
+  std::vector<StackChange> merged;
+  std::set<StackDigest> between;  // made here and never recorded: only the last step counts
+  for (const LayerResult& result : results) {
+    for (StackChange& change : stacks_.apply(result)) {
+      if (!change.joins_known) between.insert(change.to);
+      if (!between.contains(change.from)) {
+        merged.push_back(std::move(change));
+        continue;
+      }
+      for (StackChange& earlier : merged) {
+        if (earlier.to != change.from) continue;
+        earlier.to = change.to;
+        earlier.stack = change.stack;
+      }
+    }
+  }
+  std::erase_if(merged, [](const StackChange& change) { return change.from == change.to; });
+  return merged;
+}
+
+void Auditor::on_layers(const std::vector<LayerResult>& results) {
+  for (const StackChange& change : apply(results)) {
+    for (auto& [key, run] : runs_) {
+      if (run.stack != change.from) continue;
+      run.stack = change.to;
+      ports_.open_runs.put({run.id, key, run.first_process, run.stack});
+    }
+    ports_.journal.record(StackAdvanced{change.from, change.to, judge(*change.stack)},
+                          change.stack);
+  }
+}
+
+void Auditor::on_catalog(std::shared_ptr<const catalog::Catalog> catalog) {
+  catalog_ = std::move(catalog);
+}
+
+void Auditor::on_tick() {
+  look_up_late_names();
+  report_losses();
+  last_tick_ = ports_.clock.wall_now();
+}
+
+void Auditor::look_up_late_names() {
+  for (auto late = late_names_.begin(); late != late_names_.end();) {
+    Run& run = runs_.at(late->first);
+    ContainerNames names = ports_.records.look_up(late->second.start);
+    const bool is_done = !names.name.empty() || --late->second.attempts_left == 0;
+    if (names != run.names) {
+      run.names = names;
+      ports_.journal.record(RunNamed{run.id, std::move(names)}, nullptr);
+    }
+    late = is_done ? late_names_.erase(late) : std::next(late);
+  }
+}
+
+void Auditor::report_losses() {
+  const LossCounters now = ports_.source.health().loss;
+  const std::uint64_t lost = (now.lost_starts - reported_loss_.lost_starts) +
+                             (now.recursion_misses - reported_loss_.recursion_misses);
+  if (lost > 0) {
+    ports_.journal.record(
+        EvidenceGap{last_tick_, ports_.clock.wall_now(),
+                    "the probe lost records of starts; a sweep looks again", lost},
+        nullptr);
+    ports_.source.request_sweep();
+  }
+  reported_loss_ = now;
+}
+
+KindContext Auditor::kind_context(const ContainerStart& start, const ContainerNames& names) const {
+  KindContext context;
+  for (const auto& [key, run] : runs_) {
+    if (key.root == start.key.root || run.kind == RunKind::kChroot) continue;
+    context.shares_known_namespace |= run.mount_namespace == start.mount_namespace;
+    context.shares_known_cgroup |=
+        !names.container_id.empty() && key.cgroup_id == start.key.cgroup_id;
+  }
+  return context;
+}
+
+catalog::Verdict Auditor::judge(const catalog::Stack& stack) const {
+  return catalog::judge(stack, *catalog_, ports_.clock.wall_now());
+}
+
+WallTime Auditor::wall(BootTime time) const {
+  return ports_.clock.wall_now() - (ports_.clock.boot_now() - time);
+}
+
+AuditorSnapshot Auditor::snapshot() const {
+  AuditorSnapshot snapshot = counters_;
+  snapshot.running = runs_.size();
+  snapshot.catalog_sequence = catalog_->sequence();
+  std::map<StackDigest, catalog::VerdictStatus> judged;
+  for (const auto& [key, run] : runs_) {
+    const auto [position, is_new] = judged.try_emplace(run.stack);
+    if (is_new) position->second = judge(*stacks_.find(run.stack)->stack).status;
+    ++snapshot.running_by_verdict[position->second];
+  }
+  return snapshot;
+}
+
+}  // namespace assay::agent

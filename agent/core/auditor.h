@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's heart: turns what the probe saw into runs, runs into stacks, stacks into verdicts,
+// and records it all. A state machine without threads, files or sockets.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "agent/core/ports.h"
+#include "agent/core/run_identity.h"
+#include "agent/core/stack_tracker.h"
+#include "common/base/clock.h"
+#include "common/catalog/catalog.h"
+
+namespace assay::agent {
+
+struct AuditorConfig {
+  std::string cluster;
+  std::string node;
+  std::string boot_id;
+  bool record_execs = false;  ///< exec level `all`
+  std::size_t max_waiting_stacks = 10'000;
+  std::size_t max_open_runs = 100'000;
+  std::uint32_t name_attempts = 5;  ///< once a second, for runtimes that write their records late
+};
+
+/// What health and metrics show of the auditor.
+struct AuditorSnapshot {
+  std::uint64_t running = 0;
+  std::uint64_t starts = 0;
+  std::uint64_t late_starts = 0;
+  std::uint64_t ends = 0;
+  std::uint64_t refused_runs = 0;  ///< beyond max_open_runs
+  std::uint64_t catalog_sequence = 0;
+  std::map<catalog::VerdictStatus, std::uint64_t> running_by_verdict;
+};
+
+/// All methods are called on one thread. References outlive the auditor.
+class Auditor {
+ public:
+  struct Ports {
+    Journal& journal;
+    Identifier& identifier;
+    RuntimeRecords& records;
+    OpenRuns& open_runs;
+    EventSource& source;
+    const Clock& clock;
+    /// Brings a layer's result from the identifier's threads back to on_layer() on the auditor's.
+    std::function<void(LayerResult)> post_layer;
+  };
+  Auditor(Ports ports, AuditorConfig config);
+
+  /// Reads the runs that were open when the agent stopped. Call once, before any event.
+  void resume();
+  void on_start(ContainerStart start);
+  void on_exec(const ContainerExec& exec);
+  void on_emptied(const RunEmptied& emptied);
+  void on_sweep(const SweepCompleted& sweep);
+  /// Results that came at about the same time: the steps between them are not recorded, so that a
+  /// stack of 500 new layers does not become 1,000 stacks.
+  void on_layers(const std::vector<LayerResult>& results);
+  void on_layer(const LayerResult& result) { on_layers({result}); }
+  void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
+  /// About once a second: late names, losses.
+  void on_tick();
+
+  AuditorSnapshot snapshot() const;
+
+ private:
+  struct Run {
+    RunId id;
+    RunKind kind = RunKind::kContainer;
+    BootTime first_seen{};
+    std::uint64_t mount_namespace = 0;
+    StackDigest stack;
+    std::optional<BootTime> emptied;
+    ContainerNames names;
+    ProcessKey first_process;
+  };
+  struct LateName {
+    ContainerStart start;
+    std::uint32_t attempts_left = 0;
+  };
+
+  void open_run(ContainerStart start);
+  void close_run(const RunKey& key, BootTime time, bool is_approximate);
+  StackDigest stand_on_layers(const ContainerStart& start);
+  void announce(const Run& run, ContainerStart start);
+  bool continue_resumed(const ContainerStart& start, Run& run);
+  void end_unseen_resumed();
+  std::vector<StackChange> apply(const std::vector<LayerResult>& results);
+  void look_up_late_names();
+  void report_losses();
+  KindContext kind_context(const ContainerStart& start, const ContainerNames& names) const;
+  catalog::Verdict judge(const catalog::Stack& stack) const;
+  WallTime wall(BootTime time) const;
+
+  Ports ports_;
+  const AuditorConfig config_;
+  std::shared_ptr<const catalog::Catalog> catalog_;  // shared with the uplink that verified it
+  StackTracker stacks_;
+  std::unordered_map<RunKey, Run> runs_;
+  std::unordered_map<RunKey, OpenRun> resumed_;
+  std::unordered_map<RunKey, LateName> late_names_;
+  LossCounters reported_loss_;
+  WallTime last_tick_{};
+  bool is_resuming_ = false;
+  AuditorSnapshot counters_;
+};
+
+}  // namespace assay::agent

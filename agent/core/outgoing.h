@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lies between the outbox and the uplink, and what the agent says of itself.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/core/events.h"
+#include "common/base/clock.h"
+#include "common/base/digest.h"
+#include "common/base/result.h"
+
+namespace assay::agent {
+
+/// Random, new with every new outbox: (cluster, node, epoch, sequence) names an event for ever.
+using Epoch = std::array<std::uint8_t, 16>;
+
+/// Which events go first when the outbox is full: routine ones, findings last.
+enum class EventPriority { kRoutine = 0, kRun = 1, kFinding = 2 };
+
+/// One event that is committed to disk and not acknowledged yet.
+struct OutgoingEvent {
+  std::uint64_t sequence = 0;        ///< from 1, ascending
+  std::optional<StackDigest> stack;  ///< the stack that the event names
+  std::string payload;               ///< encoded, without its sequence
+};
+
+/// What the uplink sends. Thread-safe.
+class OutgoingEvents {
+ public:
+  virtual ~OutgoingEvents() = default;
+  virtual Epoch epoch() const = 0;
+  /// Committed events after `sequence`, oldest first: at least one when there is any, and no more
+  /// than `max_bytes` of payload together otherwise. Errors: kUnavailable, kCorrupt.
+  virtual Result<std::vector<OutgoingEvent>> read_after(std::uint64_t sequence,
+                                                        std::uint64_t max_bytes) = 0;
+  /// The encoded description of a stack, while it is remembered.
+  virtual std::optional<std::string> describe(const StackDigest& digest) = 0;
+  /// Everything up to `sequence` is committed by the receiver and may be forgotten.
+  virtual void acknowledge(std::uint64_t sequence) = 0;
+};
+
+/// Figures of the outbox, for health and metrics.
+struct OutboxStatus {
+  std::uint64_t events = 0;         ///< on disk, not acknowledged
+  std::uint64_t bytes = 0;          ///< their payloads
+  std::uint64_t last_sequence = 0;  ///< highest committed
+  std::uint64_t queued = 0;         ///< appended, not committed yet
+  std::uint64_t dropped = 0;        ///< lost to the byte cap or a full queue, since the start
+  std::string error;                ///< why the last commit failed, "" when it did not
+};
+
+enum class UplinkState { kDisabled, kConnecting, kConnected };
+std::string_view to_string(UplinkState state);
+std::string_view to_string(ProbeState state);
+
+struct UplinkStatus {
+  UplinkState state = UplinkState::kDisabled;
+  std::string error;  ///< why the last stream ended
+  std::uint64_t acknowledged = 0;
+  std::uint64_t connects = 0;  ///< streams that were welcomed, since the start
+};
+
+struct CatalogStatus {
+  std::string id;
+  std::uint64_t sequence = 0;
+  std::optional<Sha256> head;  ///< SHA-256 of the last envelope held
+  bool is_stale = false;
+  std::string refused;  ///< why the last catalog that was offered is not used, "" when it is
+};
+
+/// All that heartbeat, /readyz and /metrics are made of.
+struct AgentHealth {
+  ProbeHealth probe;
+  OutboxStatus outbox;
+  UplinkStatus uplink;
+  CatalogStatus catalog;
+  std::uint64_t queue_dropped = 0;  ///< between the probe and the auditor
+  std::uint64_t running = 0;        ///< open runs
+  std::uint64_t layers_pending = 0;
+  std::uint64_t rss_bytes = 0;
+  std::chrono::nanoseconds cpu{};  ///< user and system, since the start
+};
+
+}  // namespace assay::agent

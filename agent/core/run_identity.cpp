@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/core/run_identity.h"
+
+#include <sys/sysmacros.h>
+
+#include <cstdio>
+
+#include "common/base/encoding.h"
+#include "common/base/sha256.h"
+
+namespace assay::agent {
+namespace {
+
+constexpr std::uint32_t kOverlayMagic = 0x794c7630;
+constexpr std::size_t kRunIdDigits = 32;
+
+bool is_sandbox(const ContainerStart& start, const ContainerNames& names) {
+  for (const char* key : {"io.cri-containerd.kind", "io.kubernetes.cri.container-type"})
+    if (const auto found = names.labels.find(key);
+        found != names.labels.end() && found->second == "sandbox")
+      return true;
+  return start.executable == "/pause" && !names.pod_uid.empty();
+}
+
+LayerTask root_task(const ContainerStart& start) {
+  LayerTask task;
+  task.layer.device = start.key.root.device;
+  task.layer.inode = start.key.root.inode;
+  task.layer.generation = start.key.root.generation;
+  task.layer.magic = start.key.root.magic;
+  task.start = start;
+  task.start.layers.clear();
+  task.is_root_directory = true;
+  return task;
+}
+
+}  // namespace
+
+std::string_view to_string(RunKind kind) {
+  switch (kind) {
+    case RunKind::kContainer:
+      return "container";
+    case RunKind::kInner:
+      return "inner";
+    case RunKind::kSandbox:
+      return "sandbox";
+    case RunKind::kChroot:
+      return "chroot";
+    case RunKind::kHostRoot:
+      return "host-root";
+    case RunKind::kVmSandbox:
+      return "vm-sandbox";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(StartCause cause) {
+  switch (cause) {
+    case StartCause::kExec:
+      return "exec";
+    case StartCause::kNoExec:
+      return "no-exec";
+    case StartCause::kSweep:
+      return "sweep";
+  }
+  return "unknown";
+}
+
+RunId make_run_id(std::string_view boot_id, const RunKey& key, const ProcessKey& first_process) {
+  std::string fields;
+  append_field(fields, "assay-run");
+  append_field(fields, boot_id);
+  append_field(fields, key.root.device);
+  append_field(fields, key.root.inode);
+  append_field(fields, std::uint64_t{key.root.generation});
+  append_field(fields, key.cgroup_id);
+  append_field(fields, std::uint64_t{first_process.tgid});
+  append_field(fields, static_cast<std::uint64_t>(first_process.start.count()));
+  return sha256(fields).hex().substr(0, kRunIdDigits);
+}
+
+RunKind kind_of(const ContainerStart& start, const ContainerNames& names,
+                const KindContext& context) {
+  if (start.is_host_root) return RunKind::kHostRoot;
+  if (start.in_host_mount_namespace) return RunKind::kChroot;
+  if (context.shares_known_namespace || context.shares_known_cgroup) return RunKind::kInner;
+  return is_sandbox(start, names) ? RunKind::kSandbox : RunKind::kContainer;
+}
+
+LayerPlan plan_layers(const ContainerStart& start) {
+  LayerPlan plan;
+  if (start.is_host_root) {
+    plan.unsupported = "it runs on the host's own root file system";
+    return plan;
+  }
+  if (!start.is_overlay && start.key.root.magic != kOverlayMagic) {
+    plan.tasks.push_back(root_task(start));
+    return plan;
+  }
+  if (start.layers.empty() || start.layers_truncated) {
+    plan.unsupported = "the kernel's overlay layers could not be read";
+    return plan;
+  }
+  ContainerStart context = start;
+  context.layers.clear();
+  for (const LowerLayer& layer : start.layers) {
+    LayerTask task;
+    task.layer = layer;
+    task.start = context;
+    plan.tasks.push_back(std::move(task));
+  }
+  plan.tasks.back().is_top = true;
+  return plan;
+}
+
+catalog::StackLayer bare_layer(const LayerTask& task) {
+  catalog::StackLayer layer;
+  const LowerLayer& lower = task.layer;
+  layer.instance.file_system =
+      "dev:" + std::to_string(major(lower.device)) + ":" + std::to_string(minor(lower.device));
+  layer.instance.inode = lower.inode;
+  layer.instance.generation = lower.generation;
+  layer.name = task.is_root_directory ? "/" : lower.name;
+  return layer;
+}
+
+std::string file_system_name(std::uint32_t magic) {
+  struct Row {
+    std::uint32_t magic;
+    const char* name;
+  };
+  // include/uapi/linux/magic.h; zfs and aufs from their own sources
+  static constexpr Row kRows[] = {
+      {kOverlayMagic, "overlay"}, {0x61756673, "aufs"},  {0x65735546, "fuse"},
+      {0xe0f5e1e2, "erofs"},      {0x9123683e, "btrfs"}, {0x2fc12fc1, "zfs"},
+      {0x58465342, "xfs"},        {0xef53, "ext4"},      {0x01021994, "tmpfs"},
+      {0x73717368, "squashfs"},   {0x6969, "nfs"},       {0x01021997, "9p"},
+      {0x858458f6, "ramfs"},      {0xf2f52010, "f2fs"},  {0xca451a4e, "bcachefs"},
+      {0xff534d42, "cifs"},       {0xfe534d42, "smb2"},  {0x00c36400, "ceph"},
+      {0x5346414f, "afs"}};
+  for (const Row& row : kRows)
+    if (row.magic == magic) return row.name;
+  char text[16];
+  std::snprintf(text, sizeof(text), "0x%x", magic);
+  return text;
+}
+
+}  // namespace assay::agent

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pure rules about one start: its id, its kind, its layers as they stand before anything is read.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/core/ports.h"
+
+namespace assay::agent {
+
+/// 32 hex digits from boot, root identity, cgroup and first process: the same start always gives
+/// the same id, and two lives of one root never do.
+RunId make_run_id(std::string_view boot_id, const RunKey& key, const ProcessKey& first_process);
+
+/// What the kind of a run depends on besides the start itself.
+struct KindContext {
+  bool shares_known_namespace = false;  ///< mount namespace of another open run
+  bool shares_known_cgroup = false;     ///< container cgroup of another open run
+};
+RunKind kind_of(const ContainerStart& start, const ContainerNames& names,
+                const KindContext& context);
+
+/// The tasks that identify the layers of `start`, bottom first; empty when its root has no layers
+/// that could be read (the reason is in `unsupported`).
+struct LayerPlan {
+  std::vector<LayerTask> tasks;
+  std::string unsupported;
+};
+LayerPlan plan_layers(const ContainerStart& start);
+
+/// The layer of `task` before any of it was read.
+catalog::StackLayer bare_layer(const LayerTask& task);
+
+/// Short name of a file system by its super_block.s_magic, "0x…" for one that has no name here.
+std::string file_system_name(std::uint32_t magic);
+
+}  // namespace assay::agent

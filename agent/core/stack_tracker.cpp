@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/core/stack_tracker.h"
+
+#include <algorithm>
+
+namespace assay::agent {
+namespace {
+
+bool waits(const StackTracker::Entry& entry) {
+  return std::find(entry.is_final.begin(), entry.is_final.end(), false) != entry.is_final.end();
+}
+
+}  // namespace
+
+StackDigest StackTracker::add_run(catalog::Stack stack, std::vector<LayerRef> refs,
+                                  std::vector<bool> is_final) {
+  const StackDigest digest = catalog::digest_of(stack);
+  auto [position, is_new] = entries_.try_emplace(digest);
+  Entry& entry = position->second;
+  if (is_new) {
+    entry.stack = std::make_shared<const catalog::Stack>(std::move(stack));
+    entry.refs = std::move(refs);
+    entry.is_final = std::move(is_final);
+    entry.order = next_order_++;
+    index(digest, entry);
+  }
+  ++entry.runs;
+  return digest;
+}
+
+void StackTracker::remove_run(const StackDigest& digest) {
+  const auto found = entries_.find(digest);
+  if (found == entries_.end()) return;
+  ASSAY_ASSERT(found->second.runs > 0);
+  if (--found->second.runs > 0) return;
+  if (!waits(found->second))
+    erase(digest);
+  else
+    drop_oldest_waiting();
+}
+
+std::vector<StackChange> StackTracker::apply(const LayerResult& result) {
+  std::vector<StackChange> changes;
+  const auto holders = by_ref_.find(result.ref);
+  if (holders == by_ref_.end()) return changes;
+  const std::set<StackDigest> digests = holders->second;  // a copy: entries move below
+  for (const StackDigest& from : digests) {
+    Entry entry = entries_.at(from);
+    catalog::Stack stack = *entry.stack;
+    for (std::size_t i = 0; i < entry.refs.size(); ++i) {
+      if (entry.refs[i] != result.ref) continue;
+      const std::string name = stack.layers[i].name;
+      stack.layers[i] = result.layer;
+      stack.layers[i].name = name;
+      entry.is_final[i] = result.is_final;
+    }
+    const StackDigest to = catalog::digest_of(stack);
+    erase(from);
+    entry.stack = std::make_shared<const catalog::Stack>(std::move(stack));
+    if (from != to) changes.push_back({from, to, entry.stack, entries_.contains(to)});
+    if (entry.runs == 0 && !waits(entry)) continue;
+    if (const auto existing = entries_.find(to); existing != entries_.end()) {
+      existing->second.runs += entry.runs;
+      continue;
+    }
+    index(to, entry);
+    entries_.emplace(to, std::move(entry));
+  }
+  return changes;
+}
+
+const StackTracker::Entry* StackTracker::find(const StackDigest& digest) const {
+  const auto found = entries_.find(digest);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+void StackTracker::index(const StackDigest& digest, const Entry& entry) {
+  for (const LayerRef& ref : entry.refs)
+    by_ref_[ref].insert(digest);
+}
+
+void StackTracker::erase(const StackDigest& digest) {
+  const auto found = entries_.find(digest);
+  if (found == entries_.end()) return;
+  for (const LayerRef& ref : found->second.refs) {
+    const auto holders = by_ref_.find(ref);
+    if (holders == by_ref_.end()) continue;
+    holders->second.erase(digest);
+    if (holders->second.empty()) by_ref_.erase(holders);
+  }
+  entries_.erase(found);
+}
+
+void StackTracker::drop_oldest_waiting() {
+  std::size_t waiting = 0;
+  const StackDigest* oldest = nullptr;
+  std::uint64_t order = UINT64_MAX;
+  for (const auto& [digest, entry] : entries_) {
+    if (entry.runs > 0) continue;
+    ++waiting;
+    if (entry.order < order) {
+      order = entry.order;
+      oldest = &digest;
+    }
+  }
+  if (waiting > max_waiting_ && oldest != nullptr) erase(StackDigest(*oldest));
+}
+
+}  // namespace assay::agent

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stacks that runs of this node stand on, and how they gain evidence.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/core/ports.h"
+
+namespace assay::agent {
+
+/// One stack moved to another digest because more is known of a layer.
+struct StackChange {
+  StackDigest from;
+  StackDigest to;
+  std::shared_ptr<const catalog::Stack> stack;  // shared with the journal, never changed
+  bool joins_known = false;  ///< `to` was tracked before: other runs stand on it already
+};
+
+/// Keeps every stack that some open run stands on or that still waits for evidence (a container
+/// that lived a millisecond is judged after its end). Not thread-safe: the auditor's thread only.
+class StackTracker {
+ public:
+  /// `max_waiting`: stacks without a run that may wait for evidence; the oldest goes first.
+  explicit StackTracker(std::size_t max_waiting) : max_waiting_(max_waiting) {}
+
+  struct Entry {
+    std::shared_ptr<const catalog::Stack> stack;  // shared with the journal, never changed
+    std::vector<LayerRef> refs;                   ///< one per layer
+    std::vector<bool> is_final;                   ///< one per layer
+    std::size_t runs = 0;
+    std::uint64_t order = 0;
+  };
+
+  /// Adds a run to the stack with these layers and returns its digest.
+  StackDigest add_run(catalog::Stack stack, std::vector<LayerRef> refs, std::vector<bool> is_final);
+  /// A run left `digest`; the entry stays while evidence is still to come.
+  void remove_run(const StackDigest& digest);
+  /// Brings a layer's evidence into all stacks that hold it.
+  std::vector<StackChange> apply(const LayerResult& result);
+  /// Nothing when it is not tracked.
+  const Entry* find(const StackDigest& digest) const;
+  const std::map<StackDigest, Entry>& entries() const { return entries_; }
+
+ private:
+  void index(const StackDigest& digest, const Entry& entry);
+  void erase(const StackDigest& digest);
+  void drop_oldest_waiting();
+
+  const std::size_t max_waiting_;
+  std::map<StackDigest, Entry> entries_;
+  std::map<LayerRef, std::set<StackDigest>> by_ref_;
+  std::uint64_t next_order_ = 0;
+};
+
+}  // namespace assay::agent

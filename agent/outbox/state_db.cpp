@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/outbox/state_db.h"
+
+#include <pthread.h>
+
+namespace assay::agent {
+namespace {
+
+constexpr std::size_t kMaxQueued = 65'536;
+constexpr std::size_t kMaxGroup = 1024;
+constexpr std::chrono::milliseconds kIdleWait{500};
+constexpr int kMaxLayers = 200'000;  // rows kept; the oldest go first
+
+const std::vector<std::string> kMigrations = {R"sql(
+  CREATE TABLE layers (
+    file_system TEXT NOT NULL,
+    inode INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    birth_ns INTEGER NOT NULL,
+    id_map TEXT NOT NULL,
+    overlay_options TEXT NOT NULL,
+    fingerprint_version INTEGER NOT NULL,
+    stored_ns INTEGER NOT NULL DEFAULT (unixepoch() * 1000000000),
+    claimed BLOB, shape BLOB, content BLOB, deletions BLOB, exact BLOB,
+    is_capped_at_shape INTEGER NOT NULL,
+    is_mutable INTEGER NOT NULL,
+    gap TEXT NOT NULL,
+    entries INTEGER NOT NULL,
+    content_bytes INTEGER NOT NULL,
+    is_injected INTEGER NOT NULL,
+    PRIMARY KEY (file_system, inode, generation, birth_ns, id_map, overlay_options,
+                 fingerprint_version)) WITHOUT ROWID;
+  CREATE TABLE open_runs (
+    run_id TEXT PRIMARY KEY,
+    boot_id TEXT NOT NULL,
+    root_device INTEGER NOT NULL,
+    root_inode INTEGER NOT NULL,
+    root_generation INTEGER NOT NULL,
+    root_magic INTEGER NOT NULL,
+    cgroup_id INTEGER NOT NULL,
+    first_tgid INTEGER NOT NULL,
+    first_start_boot_ns INTEGER NOT NULL,
+    stack BLOB NOT NULL) WITHOUT ROWID;
+  CREATE TABLE catalog_statements (
+    sequence INTEGER PRIMARY KEY,
+    envelope BLOB NOT NULL);
+  CREATE TABLE catalog_head (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    envelope BLOB NOT NULL);
+)sql"};
+
+sqlite::Statement::Blob blob(std::string_view bytes) {
+  return {bytes};
+}
+
+template <typename DigestType>
+std::optional<sqlite::Statement::Blob> blob(const std::optional<DigestType>& digest) {
+  if (!digest) return std::nullopt;
+  return blob(digest->raw());
+}
+
+template <typename DigestType>
+Result<std::optional<DigestType>> read_digest(const sqlite::Statement& row, int column) {
+  if (row.is_null(column)) return std::optional<DigestType>();
+  ASSAY_ASSIGN(DigestType digest, DigestType::from_raw(row.text(column)));
+  return std::optional<DigestType>(digest);
+}
+
+std::uint64_t unsigned_integer(const sqlite::Statement& row, int column) {
+  return static_cast<std::uint64_t>(row.integer(column));
+}
+
+Result<KnownLayer> read_layer(const sqlite::Statement& row) {
+  KnownLayer layer;
+  ASSAY_ASSIGN(layer.evidence.claimed, read_digest<DiffId>(row, 0));
+  ASSAY_ASSIGN(layer.evidence.shape, read_digest<ShapeDigest>(row, 1));
+  ASSAY_ASSIGN(layer.evidence.content, read_digest<ContentDigest>(row, 2));
+  ASSAY_ASSIGN(layer.evidence.deletions, read_digest<DeletionsDigest>(row, 3));
+  ASSAY_ASSIGN(layer.evidence.exact, read_digest<DiffId>(row, 4));
+  layer.evidence.is_capped_at_shape = row.integer(5) != 0;
+  layer.evidence.is_mutable = row.integer(6) != 0;
+  layer.evidence.gap = row.text(7);
+  layer.entries = unsigned_integer(row, 8);
+  layer.content_bytes = unsigned_integer(row, 9);
+  layer.is_injected = row.integer(10) != 0;
+  return layer;
+}
+
+Result<void> write_layer(sqlite::Database& database, const LayerKey& key, const KnownLayer& layer) {
+  ASSAY_ASSIGN(sqlite::Statement * insert, database.prepare(R"sql(
+    INSERT OR REPLACE INTO layers (file_system, inode, generation, birth_ns, id_map,
+      overlay_options, fingerprint_version, claimed, shape, content, deletions, exact,
+      is_capped_at_shape, is_mutable, gap, entries, content_bytes, is_injected)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql"));
+  const catalog::LayerInstance& instance = key.instance;
+  const catalog::LayerEvidence& evidence = layer.evidence;
+  insert->bind(instance.file_system, instance.inode, instance.generation, instance.birth_ns,
+               key.id_map, key.overlay_options, key.fingerprint_version, blob(evidence.claimed),
+               blob(evidence.shape), blob(evidence.content), blob(evidence.deletions),
+               blob(evidence.exact), evidence.is_capped_at_shape, evidence.is_mutable, evidence.gap,
+               layer.entries, layer.content_bytes, layer.is_injected);
+  return insert->run();
+}
+
+Result<void> write_run(sqlite::Database& database, const std::string& boot_id, const OpenRun& run) {
+  ASSAY_ASSIGN(sqlite::Statement * insert, database.prepare(R"sql(
+    INSERT OR REPLACE INTO open_runs (run_id, boot_id, root_device, root_inode, root_generation,
+      root_magic, cgroup_id, first_tgid, first_start_boot_ns, stack)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql"));
+  const RootIdentity& root = run.key.root;
+  insert->bind(run.run_id, boot_id, root.device, root.inode, root.generation, root.magic,
+               run.key.cgroup_id, run.first_process.tgid,
+               static_cast<std::int64_t>(run.first_process.start.count()), blob(run.stack.raw()));
+  return insert->run();
+}
+
+Result<OpenRun> read_run(const sqlite::Statement& row) {
+  OpenRun run;
+  run.run_id = row.text(0);
+  run.key.root.device = unsigned_integer(row, 1);
+  run.key.root.inode = unsigned_integer(row, 2);
+  run.key.root.generation = static_cast<std::uint32_t>(row.integer(3));
+  run.key.root.magic = static_cast<std::uint32_t>(row.integer(4));
+  run.key.cgroup_id = unsigned_integer(row, 5);
+  run.first_process.tgid = static_cast<std::uint32_t>(row.integer(6));
+  run.first_process.start = BootTime(row.integer(7));
+  ASSAY_ASSIGN(run.stack, StackDigest::from_raw(row.text(8)));
+  return run;
+}
+
+Result<void> run_all(sqlite::Database& database, const std::vector<std::string>& statements) {
+  for (const std::string& statement : statements)
+    ASSAY_TRY(database.execute(statement));
+  return ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<StateDb>> StateDb::open(const std::string& path, std::string boot_id) {
+  ASSAY_ASSIGN(sqlite::Database database,
+               sqlite::Database::open(path, {.durability = sqlite::Durability::kNormal}));
+  ASSAY_TRY(database.migrate(kMigrations));
+  auto state = std::unique_ptr<StateDb>(new StateDb(std::move(database), std::move(boot_id)));
+  ASSAY_TRY(state->forget_other_boots());
+  state->writer_ = std::jthread([raw = state.get()](std::stop_token stop) { raw->run(stop); });
+  ::pthread_setname_np(state->writer_.native_handle(), "assay-state");
+  return state;
+}
+
+StateDb::StateDb(sqlite::Database database, std::string boot_id)
+    : boot_id_(std::move(boot_id)), database_(std::move(database)), changes_(kMaxQueued) {}
+
+StateDb::~StateDb() {
+  writer_.request_stop();
+  if (writer_.joinable()) writer_.join();
+}
+
+Result<void> StateDb::forget_other_boots() {
+  const MutexLock lock(mutex_);
+  return database_.transaction([this]() -> Result<void> {
+    ASSAY_ASSIGN(sqlite::Statement * runs,
+                 database_.prepare("DELETE FROM open_runs WHERE boot_id <> ?"));
+    ASSAY_TRY(runs->bind(boot_id_).run());
+    // The table is bounded; what was not stored again for longest goes first.
+    ASSAY_ASSIGN(sqlite::Statement * layers, database_.prepare(R"sql(
+      DELETE FROM layers WHERE (file_system, inode, generation, birth_ns, id_map, overlay_options,
+        fingerprint_version) IN (SELECT file_system, inode, generation, birth_ns, id_map,
+        overlay_options, fingerprint_version FROM layers ORDER BY stored_ns DESC
+        LIMIT -1 OFFSET ?))sql"));
+    return layers->bind(kMaxLayers).run();
+  });
+}
+
+std::optional<KnownLayer> StateDb::find(const LayerKey& key) {
+  const MutexLock lock(mutex_);
+  auto query = database_.prepare(R"sql(
+    SELECT claimed, shape, content, deletions, exact, is_capped_at_shape, is_mutable, gap, entries,
+      content_bytes, is_injected
+    FROM layers WHERE file_system = ? AND inode = ? AND generation = ? AND birth_ns = ?
+      AND id_map = ? AND overlay_options = ? AND fingerprint_version = ?)sql");
+  if (!query) return std::nullopt;
+  sqlite::Statement& row = **query;
+  row.bind(key.instance.file_system, key.instance.inode, key.instance.generation,
+           key.instance.birth_ns, key.id_map, key.overlay_options, key.fingerprint_version);
+  auto found = row.step();
+  std::optional<KnownLayer> layer;
+  if (found && *found) {
+    // A row that cannot be read is as good as none: the layer is fingerprinted again.
+    if (auto read = read_layer(row)) layer = std::move(*read);
+  }
+  row.reset();
+  return layer;
+}
+
+Result<void> StateDb::store(const LayerKey& key, const KnownLayer& layer) {
+  return queue(
+      [key, layer](sqlite::Database& database) { return write_layer(database, key, layer); });
+}
+
+void StateDb::put(const OpenRun& run) {
+  (void)queue(
+      [this, run](sqlite::Database& database) { return write_run(database, boot_id_, run); });
+}
+
+void StateDb::erase(const RunId& run_id) {
+  (void)queue([run_id](sqlite::Database& database) -> Result<void> {
+    ASSAY_ASSIGN(sqlite::Statement * remove,
+                 database.prepare("DELETE FROM open_runs WHERE run_id = ?"));
+    return remove->bind(run_id).run();
+  });
+}
+
+std::vector<OpenRun> StateDb::load() {
+  const MutexLock lock(mutex_);
+  std::vector<OpenRun> runs;
+  auto query = database_.prepare(R"sql(
+    SELECT run_id, root_device, root_inode, root_generation, root_magic, cgroup_id, first_tgid,
+      first_start_boot_ns, stack FROM open_runs WHERE boot_id = ? ORDER BY run_id)sql");
+  if (!query) return runs;
+  (*query)->bind(boot_id_);
+  for (;;) {
+    auto has_row = (*query)->step();
+    if (!has_row || !*has_row) break;
+    if (auto run = read_run(**query)) runs.push_back(std::move(*run));
+  }
+  (*query)->reset();
+  return runs;
+}
+
+Result<StoredCatalog> StateDb::load_catalog() {
+  const MutexLock lock(mutex_);
+  StoredCatalog catalog;
+  ASSAY_ASSIGN(sqlite::Statement * statements,
+               database_.prepare("SELECT envelope FROM catalog_statements ORDER BY sequence"));
+  for (;;) {
+    ASSAY_ASSIGN(const bool has_row, statements->step());
+    if (!has_row) break;
+    catalog.statements.push_back(statements->text(0));
+  }
+  statements->reset();
+  ASSAY_ASSIGN(sqlite::Statement * head, database_.prepare("SELECT envelope FROM catalog_head"));
+  ASSAY_ASSIGN(const bool has_head, head->step());
+  if (has_head) catalog.head = head->text(0);
+  head->reset();
+  return catalog;
+}
+
+Result<void> StateDb::save_catalog(const StoredCatalog& catalog) {
+  const MutexLock lock(mutex_);
+  ASSAY_TRY(database_.transaction([&]() -> Result<void> {
+    ASSAY_TRY(run_all(database_, {"DELETE FROM catalog_statements", "DELETE FROM catalog_head"}));
+    ASSAY_ASSIGN(
+        sqlite::Statement * insert,
+        database_.prepare("INSERT INTO catalog_statements (sequence, envelope) VALUES (?, ?)"));
+    for (std::size_t i = 0; i < catalog.statements.size(); ++i)
+      ASSAY_TRY(insert->bind(static_cast<std::uint64_t>(i + 1), blob(catalog.statements[i])).run());
+    ASSAY_ASSIGN(sqlite::Statement * head,
+                 database_.prepare("INSERT INTO catalog_head (id, envelope) VALUES (1, ?)"));
+    return head->bind(blob(catalog.head)).run();
+  }));
+  // synchronous=NORMAL leaves the last commits to the page cache; a head must never go back.
+  return database_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+Result<void> StateDb::queue(Change change) {
+  if (!changes_.try_push(std::move(change)))
+    return Error{ErrorCode::kUnavailable, "state.db does not take writes: its queue is full"};
+  queued_.fetch_add(1);
+  return ok();
+}
+
+void StateDb::run(std::stop_token stop) {
+  // After a stop the queue is still written to its end: pop() hands out what is there.
+  for (;;) {
+    auto first = changes_.pop(stop, kIdleWait);
+    if (!first) {
+      if (!stop.stop_requested()) continue;
+      if (changes_.size() == 0) return;
+      continue;
+    }
+    std::vector<Change> group;
+    group.push_back(std::move(*first));
+    while (group.size() < kMaxGroup) {
+      auto next = changes_.pop(stop, std::chrono::nanoseconds(0));
+      if (!next) break;
+      group.push_back(std::move(*next));
+    }
+    write(std::move(group));
+  }
+}
+
+void StateDb::write(std::vector<Change> changes) {
+  {
+    const MutexLock lock(mutex_);
+    auto done = database_.transaction([&]() -> Result<void> {
+      for (const Change& change : changes)
+        ASSAY_TRY(change(database_));
+      return ok();
+    });
+    if (!done) failed_.fetch_add(changes.size());
+  }
+  {
+    const MutexLock lock(flush_mutex_);
+    written_.fetch_add(changes.size());
+  }
+  flushed_.notify_all();
+}
+
+bool StateDb::flush(std::chrono::milliseconds timeout) {
+  const std::uint64_t until = queued_.load();
+  std::unique_lock lock(flush_mutex_);
+  return flushed_.wait_for(lock, timeout, [&] { return written_.load() >= until; });
+}
+
+std::uint64_t StateDb::dropped() const {
+  return changes_.dropped() + failed_.load();
+}
+
+}  // namespace assay::agent

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names of containers from what their runtimes keep on disk, read-only and without any socket.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/core/ports.h"
+
+namespace assay::agent {
+
+/// Folders to look in, in this order; those that do not exist are passed over.
+struct RuntimeRoots {
+  std::vector<std::string> docker;              ///< data roots, e.g. /var/lib/docker
+  std::vector<std::string> containerd;          ///< states, e.g. /run/containerd
+  std::vector<std::string> containers_storage;  ///< graph roots of podman and CRI-O
+};
+
+/// Where Debian's packages and the usual Kubernetes distributions keep them.
+RuntimeRoots default_runtime_roots();
+
+/// Everything read is hostile: bounded, never thrown over, never followed out of its folder.
+class DiskRecords final : public RuntimeRecords {
+ public:
+  explicit DiskRecords(RuntimeRoots roots) : roots_(std::move(roots)) {}
+
+  ContainerNames look_up(const ContainerStart& start) override;
+
+ private:
+  bool read_docker(ContainerNames& names) const;
+  bool read_containerd(ContainerNames& names, const std::string& name_space) const;
+  bool read_containers_storage(ContainerNames& names) const;
+
+  const RuntimeRoots roots_;
+};
+
+}  // namespace assay::agent

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/uplink/event_codec.h"
+
+#include "agent/core/run_identity.h"
+#include "assay/v1/agent.pb.h"
+
+namespace assay::agent {
+namespace {
+
+namespace wire = assay::v1;
+
+bool is_continuation(unsigned char byte) {
+  return (byte & 0xC0U) == 0x80U;
+}
+
+/// Length of the UTF-8 sequence at the start of `text`, 0 when it is none (RFC 3629).
+std::size_t utf8_length(std::string_view text) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = at(0);
+  if (lead < 0x80) return 1;
+  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if (!is_continuation(at(i))) return 0;
+  const bool is_overlong = (lead == 0xE0 && at(1) < 0xA0) || (lead == 0xF0 && at(1) < 0x90);
+  const bool is_surrogate = lead == 0xED && at(1) >= 0xA0;
+  const bool is_too_high = lead == 0xF4 && at(1) >= 0x90;
+  return is_overlong || is_surrogate || is_too_high ? 0 : length;
+}
+
+/// `bytes` as UTF-8, nothing lost: bytes that are not UTF-8 become \xNN.
+std::string to_utf8(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size());
+  while (!bytes.empty()) {
+    if (const std::size_t length = utf8_length(bytes); length > 0) {
+      text.append(bytes.substr(0, length));
+      bytes.remove_prefix(length);
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(bytes.front());
+    text += {'\\', 'x', kDigits[byte >> 4U], kDigits[byte & 15U]};
+    bytes.remove_prefix(1);
+  }
+  return text;
+}
+
+template <typename Digest>
+std::string raw(const std::optional<Digest>& digest) {
+  return digest ? std::string(digest->raw()) : std::string();
+}
+
+void encode(const ProcessInfo& process, const EncodingTime& time, wire::Process& out) {
+  out.set_pid(process.key.tgid);
+  if (process.key.tgid != 0) out.set_start_ns(to_unix_ns(time.to_wall(process.key.start)));
+  out.set_name(to_utf8(process.name));
+}
+
+void encode(const ContainerNames& names, wire::ContainerNames& out) {
+  out.set_container_id(to_utf8(names.container_id));
+  out.set_runtime(to_utf8(names.runtime));
+  out.set_name(to_utf8(names.name));
+  out.set_image(to_utf8(names.image));
+  out.set_image_id(to_utf8(names.image_id));
+  out.set_pod_name(to_utf8(names.pod_name));
+  out.set_pod_namespace(to_utf8(names.pod_namespace));
+  out.set_pod_uid(to_utf8(names.pod_uid));
+  for (const auto& [key, value] : names.labels)
+    (*out.mutable_labels())[to_utf8(key)] = to_utf8(value);
+}
+
+wire::VerdictStatus encode(catalog::VerdictStatus status) {
+  switch (status) {
+    case catalog::VerdictStatus::kApproved:
+      return wire::VERDICT_STATUS_APPROVED;
+    case catalog::VerdictStatus::kDeprecated:
+      return wire::VERDICT_STATUS_DEPRECATED;
+    case catalog::VerdictStatus::kRevoked:
+      return wire::VERDICT_STATUS_REVOKED;
+    case catalog::VerdictStatus::kExpired:
+      return wire::VERDICT_STATUS_EXPIRED;
+    case catalog::VerdictStatus::kUnknown:
+      return wire::VERDICT_STATUS_UNKNOWN;
+    case catalog::VerdictStatus::kPending:
+      return wire::VERDICT_STATUS_PENDING;
+  }
+  return wire::VERDICT_STATUS_UNSPECIFIED;
+}
+
+void encode(const catalog::Verdict& verdict, wire::Verdict& out) {
+  out.set_status(encode(verdict.status));
+  out.set_rung(std::string(to_string(verdict.rung)));
+  for (const catalog::BaseMatch& match : verdict.matches) {
+    wire::BaseMatch& one = *out.add_matches();
+    one.set_base(match.base.text());
+    one.set_status(encode(match.status));
+    one.set_rung(std::string(to_string(match.rung)));
+    one.set_layers(static_cast<std::uint32_t>(match.layers));
+  }
+  out.set_reason(to_utf8(verdict.reason));
+  for (const std::string& one : verdict.contradictions)
+    out.add_contradictions(to_utf8(one));
+  out.set_application_layers(static_cast<std::uint32_t>(verdict.application_layers));
+  out.set_catalog_sequence(verdict.catalog_sequence);
+}
+
+void encode_facts(const ContainerStart& start, const EncodingTime& time, wire::RunStarted& out) {
+  out.set_cause(std::string(to_string(start.cause)));
+  encode(start.process, time, *out.mutable_process());
+  for (const ProcessInfo& ancestor : start.ancestors)
+    encode(ancestor, time, *out.add_ancestors());
+  for (const std::uint32_t pid : start.namespace_pids)
+    out.add_namespace_pids(pid);
+  out.set_uid(start.uid);
+  out.set_gid(start.gid);
+  out.set_cgroup_path(to_utf8(start.cgroup_path));
+  out.set_cgroup_id(start.key.cgroup_id);
+  out.set_mount_namespace(start.mount_namespace);
+  out.set_pid_namespace(start.pid_namespace);
+  out.set_user_namespace(start.user_namespace);
+  out.set_executable(to_utf8(start.executable));
+  for (const std::string& argument : start.arguments)
+    out.add_arguments(to_utf8(argument));
+  out.set_arguments_truncated(start.arguments_truncated);
+  out.set_root_type(start.is_overlay ? "overlay" : file_system_name(start.key.root.magic));
+}
+
+void encode(const RunStarted& event, const EncodingTime& time, wire::Event& out) {
+  wire::RunStarted& run = *out.mutable_run_started();
+  run.set_run_id(event.run_id);
+  run.set_kind(std::string(to_string(event.kind)));
+  run.set_is_late(event.is_late);
+  run.set_started_ns(to_unix_ns(event.started));
+  run.set_stack(raw(event.stack));
+  encode_facts(event.start, time, run);
+  encode(event.names, *run.mutable_names());
+  encode(event.verdict, *run.mutable_verdict());
+}
+
+void encode(const RunEnded& event, const EncodingTime&, wire::Event& out) {
+  out.mutable_run_ended()->set_run_id(event.run_id);
+  out.mutable_run_ended()->set_ended_ns(to_unix_ns(event.ended));
+  out.mutable_run_ended()->set_is_approximate(event.is_approximate);
+}
+
+void encode(const StackAdvanced& event, const EncodingTime&, wire::Event& out) {
+  out.mutable_stack_advanced()->set_from(std::string(event.from.raw()));
+  out.mutable_stack_advanced()->set_to(std::string(event.to.raw()));
+  encode(event.verdict, *out.mutable_stack_advanced()->mutable_verdict());
+}
+
+void encode(const RunNamed& event, const EncodingTime&, wire::Event& out) {
+  out.mutable_run_named()->set_run_id(event.run_id);
+  encode(event.names, *out.mutable_run_named()->mutable_names());
+}
+
+void encode(const ExecSeen& event, const EncodingTime& time, wire::Event& out) {
+  wire::ExecSeen& exec = *out.mutable_exec_seen();
+  exec.set_run_id(event.run_id);
+  encode(event.exec.process, time, *exec.mutable_process());
+  encode(event.exec.parent, time, *exec.mutable_parent());
+  exec.set_uid(event.exec.uid);
+  exec.set_executable(to_utf8(event.exec.executable));
+  for (const std::string& argument : event.exec.arguments)
+    exec.add_arguments(to_utf8(argument));
+  exec.set_arguments_truncated(event.exec.arguments_truncated);
+  exec.set_is_from_upper(event.exec.is_from_upper);
+}
+
+void encode(const EvidenceGap& event, const EncodingTime&, wire::Event& out) {
+  out.mutable_evidence_gap()->set_from_ns(to_unix_ns(event.from));
+  out.mutable_evidence_gap()->set_until_ns(to_unix_ns(event.until));
+  out.mutable_evidence_gap()->set_reason(to_utf8(event.reason));
+  out.mutable_evidence_gap()->set_lost(event.lost);
+}
+
+template <typename DigestType>
+Result<std::optional<DigestType>> digest_from(const std::string& bytes) {
+  if (bytes.empty()) return std::optional<DigestType>();
+  auto digest = DigestType::from_raw(bytes);
+  if (!digest) return Error{ErrorCode::kCorrupt, "stack description: " + digest.error().message};
+  return std::optional<DigestType>(*digest);
+}
+
+Result<catalog::StackLayer> decode_layer(const wire::StackLayer& in) {
+  catalog::StackLayer layer;
+  layer.instance = {in.instance().file_system(), in.instance().inode(), in.instance().generation(),
+                    in.instance().birth_ns()};
+  ASSAY_ASSIGN(layer.evidence.claimed, digest_from<DiffId>(in.claimed_diff_id()));
+  ASSAY_ASSIGN(layer.evidence.shape, digest_from<ShapeDigest>(in.shape()));
+  ASSAY_ASSIGN(layer.evidence.content, digest_from<ContentDigest>(in.content()));
+  ASSAY_ASSIGN(layer.evidence.deletions, digest_from<DeletionsDigest>(in.deletions()));
+  ASSAY_ASSIGN(layer.evidence.exact, digest_from<DiffId>(in.exact_diff_id()));
+  layer.evidence.is_capped_at_shape = in.is_capped_at_shape();
+  layer.evidence.is_mutable = in.is_mutable();
+  layer.evidence.gap = in.gap();
+  layer.name = in.name();
+  layer.is_injected = in.is_injected();
+  layer.entries = in.entries();
+  layer.content_bytes = in.content_bytes();
+  return layer;
+}
+
+}  // namespace
+
+std::string encode_event(const AgentEvent& event, const EncodingTime& time) {
+  wire::Event out;
+  out.set_time_ns(to_unix_ns(time_of(event, time.wall)));
+  std::visit([&](const auto& one) { encode(one, time, out); }, event);
+  return out.SerializeAsString();
+}
+
+WallTime time_of(const AgentEvent& event, WallTime now) {
+  if (const auto* run = std::get_if<RunStarted>(&event)) return run->started;
+  if (const auto* run = std::get_if<RunEnded>(&event)) return run->ended;
+  if (const auto* exec = std::get_if<ExecSeen>(&event)) return exec->time;
+  if (const auto* gap = std::get_if<EvidenceGap>(&event)) return gap->from;
+  return now;
+}
+
+std::string encode_stack(const catalog::Stack& stack) {
+  wire::Stack out;
+  for (const catalog::StackLayer& layer : stack.layers) {
+    wire::StackLayer& one = *out.add_layers();
+    one.mutable_instance()->set_file_system(layer.instance.file_system);
+    one.mutable_instance()->set_inode(layer.instance.inode);
+    one.mutable_instance()->set_generation(layer.instance.generation);
+    one.mutable_instance()->set_birth_ns(layer.instance.birth_ns);
+    one.set_claimed_diff_id(raw(layer.evidence.claimed));
+    one.set_shape(raw(layer.evidence.shape));
+    one.set_content(raw(layer.evidence.content));
+    one.set_deletions(raw(layer.evidence.deletions));
+    one.set_exact_diff_id(raw(layer.evidence.exact));
+    one.set_is_capped_at_shape(layer.evidence.is_capped_at_shape);
+    one.set_is_mutable(layer.evidence.is_mutable);
+    one.set_gap(to_utf8(layer.evidence.gap));
+    one.set_name(to_utf8(layer.name));
+    one.set_is_injected(layer.is_injected);
+    one.set_entries(layer.entries);
+    one.set_content_bytes(layer.content_bytes);
+  }
+  out.set_unsupported(to_utf8(stack.unsupported));
+  return out.SerializeAsString();
+}
+
+Result<catalog::Stack> decode_stack(std::string_view bytes) {
+  wire::Stack in;
+  if (!in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return Error{ErrorCode::kCorrupt, "stack description: not a protobuf message"};
+  catalog::Stack stack;
+  for (const wire::StackLayer& layer : in.layers()) {
+    ASSAY_ASSIGN(catalog::StackLayer one, decode_layer(layer));
+    stack.layers.push_back(std::move(one));
+  }
+  stack.unsupported = in.unsupported();
+  return stack;
+}
+
+}  // namespace assay::agent

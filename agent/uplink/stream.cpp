@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/uplink/stream.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace assay::agent {
+namespace {
+
+constexpr std::size_t kMaxControl = 64;  // waiting answers and heartbeats
+constexpr std::size_t kMaxDescribed =
+    20'000;  // then stacks are described again, which harms nothing
+constexpr int kMaxRequestedStacks = 1000;
+constexpr std::uint32_t kMaxHeartbeatSeconds = 3600;
+
+std::string bytes_of(const Epoch& epoch) {
+  return {reinterpret_cast<const char*>(epoch.data()), epoch.size()};
+}
+
+}  // namespace
+
+Stream::Stream(const UplinkOptions& options, OutgoingEvents& events,
+               const UplinkCallbacks& callbacks)
+    : options_(options), events_(events), callbacks_(callbacks) {}
+
+void Stream::begin(v1::AgentLink::Stub& stub) {
+  v1::FromAgent first = hello();
+  {
+    const MutexLock lock(mutex_);
+    control_.push_back(std::move(first));
+  }
+  stub.async()->Connect(&context_, this);
+  StartRead(&incoming_);
+  AddHold();  // pump() starts writes from other threads than gRPC's
+  StartCall();
+  pump();
+}
+
+v1::FromAgent Stream::hello() const {
+  v1::FromAgent message;
+  v1::Hello& hello = *message.mutable_hello();
+  hello.set_cluster(options_.cluster);
+  hello.set_node(options_.node);
+  hello.set_epoch(bytes_of(events_.epoch()));
+  hello.set_boot_id(options_.boot_id);
+  hello.set_version(options_.version);
+  hello.set_kernel(options_.kernel);
+  hello.set_catalog_sequence(callbacks_.health().catalog.sequence);
+  hello.set_fingerprint_version(options_.fingerprint_version);
+  return message;
+}
+
+v1::FromAgent Stream::make_heartbeat() const {
+  const AgentHealth health = callbacks_.health();
+  v1::FromAgent message;
+  v1::Heartbeat& beat = *message.mutable_heartbeat();
+  beat.set_time_ns(to_unix_ns(std::chrono::system_clock::now()));
+  beat.set_catalog_sequence(health.catalog.sequence);
+  if (health.catalog.head) beat.set_catalog_head(std::string(health.catalog.head->raw()));
+  beat.set_catalog_is_stale(health.catalog.is_stale);
+  beat.set_probe_state(std::string(to_string(health.probe.state)));
+  beat.set_probe_detail(health.probe.detail);
+  beat.set_probe_sent(health.probe.loss.sent);
+  beat.set_probe_lost(health.probe.loss.lost_starts + health.probe.loss.lost_execs +
+                      health.probe.loss.recursion_misses + health.probe.loss.map_failures);
+  beat.set_queue_dropped(health.queue_dropped + health.outbox.dropped);
+  beat.set_outbox_events(health.outbox.events);
+  beat.set_outbox_bytes(health.outbox.bytes);
+  beat.set_running(health.running);
+  beat.set_layers_pending(health.layers_pending);
+  beat.set_rss_bytes(health.rss_bytes);
+  beat.set_cpu_ns(static_cast<std::uint64_t>(health.cpu.count()));
+  return message;
+}
+
+void Stream::notify() {
+  pump();
+}
+
+void Stream::queue_heartbeat() {
+  queue_control(make_heartbeat());
+}
+
+void Stream::queue_refusal(std::uint64_t sequence, const std::string& reason) {
+  v1::FromAgent message;
+  message.mutable_catalog_refused()->set_sequence(sequence);
+  message.mutable_catalog_refused()->set_reason(reason);
+  queue_control(std::move(message));
+}
+
+void Stream::queue_control(v1::FromAgent message) {
+  {
+    const MutexLock lock(mutex_);
+    if (control_.size() >= kMaxControl) return;  // the peer does not read; the next beat says more
+    control_.push_back(std::move(message));
+  }
+  pump();
+}
+
+void Stream::pump() {
+  const MutexLock lock(mutex_);
+  if (is_writing_ || is_broken_) return;
+  outgoing_.Clear();
+  if (!next_message(outgoing_)) return;
+  is_writing_ = true;
+  // Under the mutex: after is_broken_ was set and the hold released, no write may begin. gRPC never
+  // runs a reaction inside StartWrite.
+  StartWrite(&outgoing_);
+}
+
+bool Stream::next_message(v1::FromAgent& message) {
+  if (!control_.empty()) {
+    message = std::move(control_.front());
+    control_.pop_front();
+    return true;
+  }
+  if (!is_welcome_ || in_flight_bytes_ >= options_.max_in_flight_bytes) return false;
+  if (next_batch(*message.mutable_batch())) return true;
+  message.Clear();
+  return false;
+}
+
+bool Stream::next_batch(v1::EventBatch& batch) {
+  auto events = events_.read_after(sent_, options_.max_batch_bytes);
+  if (!events || events->empty()) return false;  // an unreadable outbox shows in its own status
+  std::uint64_t bytes = 0;
+  for (const OutgoingEvent& event : *events) {
+    v1::Event& one = *batch.add_events();
+    if (!one.ParseFromString(event.payload)) one.Clear();  // the sequence still has to go on
+    one.set_sequence(event.sequence);
+    one.set_skipped(event.sequence - sent_ - 1);  // dropped at the outbox's limit
+    sent_ = event.sequence;
+    bytes += event.payload.size();
+    if (event.stack && !described_.contains(*event.stack)) bytes += describe(*event.stack, batch);
+    if (bytes >= options_.max_batch_bytes)
+      break;  // descriptions count: a stack can have 500 layers
+  }
+  in_flight_.emplace_back(sent_, bytes);
+  in_flight_bytes_ += bytes;
+  return true;
+}
+
+std::uint64_t Stream::describe(const StackDigest& digest, v1::EventBatch& batch) {
+  const auto description = events_.describe(digest);
+  if (!description) return 0;  // forgotten: the collector asks when it does not know it either
+  if (described_.size() >= kMaxDescribed) described_.clear();
+  described_.insert(digest);
+  if (!batch.add_stacks()->ParseFromString(*description)) batch.mutable_stacks()->RemoveLast();
+  return description->size();
+}
+
+void Stream::OnWriteDone(bool is_ok) {
+  {
+    const MutexLock lock(mutex_);
+    is_writing_ = false;
+    if (!is_ok) is_broken_ = true;
+  }
+  if (is_ok) pump();
+}
+
+void Stream::OnReadDone(bool is_ok) {
+  if (!is_ok) {
+    {
+      const MutexLock lock(mutex_);
+      is_broken_ = true;
+    }
+    context_.TryCancel();  // the peer closed its side: a write in flight must not wait for it
+    RemoveHold();
+    return;
+  }
+  switch (incoming_.message_case()) {
+    case v1::ToAgent::kWelcome:
+      on_welcome(incoming_.welcome());
+      break;
+    case v1::ToAgent::kAcknowledgement:
+      on_acknowledged(incoming_.acknowledgement().sequence());
+      break;
+    case v1::ToAgent::kStackRequest:
+      on_stack_request(incoming_.stack_request());
+      break;
+    case v1::ToAgent::kCatalog:
+      on_catalog(incoming_.catalog());
+      break;
+    case v1::ToAgent::MESSAGE_NOT_SET:
+      break;  // from a newer collector
+  }
+  StartRead(&incoming_);
+  pump();
+}
+
+void Stream::on_welcome(const v1::Welcome& welcome) {
+  events_.acknowledge(welcome.acknowledged());
+  {
+    const MutexLock lock(mutex_);
+    is_welcome_ = true;
+    sent_ = welcome.acknowledged();
+    acknowledged_ = welcome.acknowledged();
+    if (welcome.heartbeat_interval_s() > 0)
+      heartbeat_interval_ =
+          std::chrono::seconds(std::min(welcome.heartbeat_interval_s(), kMaxHeartbeatSeconds));
+  }
+  queue_heartbeat();
+  callbacks_.on_status();
+}
+
+void Stream::on_acknowledged(std::uint64_t sequence) {
+  {
+    const MutexLock lock(mutex_);
+    if (sequence > sent_) return;  // of what was never sent
+    acknowledged_ = std::max(acknowledged_, sequence);
+    while (!in_flight_.empty() && in_flight_.front().first <= sequence) {
+      in_flight_bytes_ -= in_flight_.front().second;
+      in_flight_.pop_front();
+    }
+  }
+  events_.acknowledge(sequence);
+}
+
+void Stream::on_stack_request(const v1::StackRequest& request) {
+  v1::FromAgent message;
+  std::uint64_t bytes = 0;
+  for (int i = 0; i < std::min(request.digests_size(), kMaxRequestedStacks); ++i) {
+    const auto digest = StackDigest::from_raw(request.digests(i));
+    if (!digest) continue;
+    const auto description = events_.describe(*digest);
+    v1::StackDescriptions& answer = *message.mutable_stacks();
+    if (!description) continue;
+    if (!answer.add_stacks()->ParseFromString(*description)) answer.mutable_stacks()->RemoveLast();
+    bytes += description->size();
+    if (bytes < options_.max_batch_bytes) continue;
+    queue_control(std::exchange(message, {}));
+    bytes = 0;
+  }
+  queue_control(std::move(message));
+}
+
+void Stream::on_catalog(const v1::CatalogLog& log) {
+  catalog::SignedLog signed_log;
+  signed_log.statements.assign(log.statements().begin(), log.statements().end());
+  signed_log.head = log.head();
+  callbacks_.on_catalog(std::move(signed_log));
+}
+
+void Stream::OnDone(const grpc::Status& status) {
+  const MutexLock lock(mutex_);
+  is_broken_ = true;
+  status_ = status;
+  ended_.notify_all();
+}
+
+std::optional<grpc::Status> Stream::wait_for_end(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  ended_.wait_for(lock, timeout, [this] { return status_.has_value(); });
+  return status_;
+}
+
+bool Stream::is_welcome() const {
+  const MutexLock lock(mutex_);
+  return is_welcome_;
+}
+
+std::uint64_t Stream::acknowledged() const {
+  const MutexLock lock(mutex_);
+  return acknowledged_;
+}
+
+std::chrono::seconds Stream::heartbeat_interval() const {
+  const MutexLock lock(mutex_);
+  return heartbeat_interval_;
+}
+
+}  // namespace assay::agent

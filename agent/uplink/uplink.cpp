@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/uplink/uplink.h"
+
+#include <pthread.h>
+
+#include <thread>
+
+#include "agent/uplink/backoff.h"
+#include "agent/uplink/stream.h"
+#include "common/base/mutex.h"
+
+namespace assay::agent {
+namespace {
+
+constexpr int kMaxMessageBytes = 64 << 20;  // a catalog's whole log comes in one message
+constexpr int kKeepaliveMs = 20'000;
+constexpr int kKeepaliveTimeoutMs = 10'000;
+constexpr std::chrono::seconds kWelcomeDeadline{20};
+constexpr std::chrono::seconds kEndDeadline{5};
+
+// A channel of its own for each attempt: no hidden back-off of gRPC's and no cached credentials.
+std::shared_ptr<grpc::Channel> make_channel(const UplinkOptions& options,
+                                            const TlsMaterial& material) {
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = material.ca;
+  tls.pem_cert_chain = material.certificate;
+  tls.pem_private_key = material.key;
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  return grpc::CreateCustomChannel(options.address, grpc::SslCredentials(tls), arguments);
+}
+
+std::string describe(const grpc::Status& status, const std::string& address) {
+  if (status.ok()) return "the collector at " + address + " closed the stream";
+  return "collector " + address + ": " + status.error_message();
+}
+
+}  // namespace
+
+struct Uplink::State {
+  State(UplinkOptions uplink_options, OutgoingEvents& outgoing, UplinkCallbacks uplink_callbacks)
+      : options(std::move(uplink_options)),
+        events(outgoing),
+        callbacks(std::move(uplink_callbacks)) {
+    user_status = std::move(callbacks.on_status);
+    callbacks.on_status = [this] { on_welcome(); };
+  }
+
+  void run(std::stop_token stop);
+  std::string connect_once(const std::stop_token& stop, Backoff& backoff);
+  std::string serve(Stream& stream, const std::stop_token& stop, Backoff& backoff);
+  void set_status(UplinkState state, const std::string& error);
+  void on_welcome() { set_status(UplinkState::kConnected, ""); }
+  template <typename Call>
+  void with_stream(Call call) {
+    const MutexLock lock(stream_mutex);
+    if (current != nullptr) call(*current);
+  }
+
+  const UplinkOptions options;
+  OutgoingEvents& events;
+  UplinkCallbacks callbacks;
+  std::function<void()> user_status;
+
+  Mutex stream_mutex;
+  Stream* current ASSAY_GUARDED_BY(stream_mutex) = nullptr;
+
+  mutable Mutex status_mutex;
+  std::condition_variable_any wake;
+  UplinkStatus status ASSAY_GUARDED_BY(status_mutex);
+
+  std::jthread thread;
+};
+
+Uplink::Uplink(UplinkOptions options, OutgoingEvents& events, UplinkCallbacks callbacks)
+    : state_(std::make_unique<State>(std::move(options), events, std::move(callbacks))) {}
+
+Uplink::~Uplink() {
+  stop();
+}
+
+void Uplink::start() {
+  state_->thread = std::jthread([state = state_.get()](std::stop_token stop) { state->run(stop); });
+  ::pthread_setname_np(state_->thread.native_handle(), "assay-uplink");
+}
+
+void Uplink::stop() {
+  if (!state_->thread.joinable()) return;
+  state_->thread.request_stop();
+  state_->thread.join();
+}
+
+void Uplink::notify() {
+  state_->with_stream([](Stream& stream) { stream.notify(); });
+}
+
+void Uplink::refuse_catalog(std::uint64_t sequence, std::string reason) {
+  state_->with_stream([&](Stream& stream) { stream.queue_refusal(sequence, reason); });
+}
+
+void Uplink::heartbeat() {
+  state_->with_stream([](Stream& stream) { stream.queue_heartbeat(); });
+}
+
+UplinkStatus Uplink::status() const {
+  const MutexLock lock(state_->status_mutex);
+  return state_->status;
+}
+
+void Uplink::State::set_status(UplinkState state, const std::string& error) {
+  {
+    const MutexLock lock(status_mutex);
+    if (status.state == state && status.error == error) return;
+    if (state == UplinkState::kConnected) ++status.connects;
+    status.state = state;
+    status.error = error;
+  }
+  user_status();
+}
+
+void Uplink::State::run(std::stop_token stop) {
+  Backoff backoff(options.backoff_least, options.backoff_most, std::random_device{}());
+  set_status(UplinkState::kConnecting, "");
+  while (!stop.stop_requested()) {
+    const std::string error = connect_once(stop, backoff);
+    if (stop.stop_requested()) return;
+    set_status(UplinkState::kConnecting, error);
+    std::unique_lock lock(status_mutex);
+    wake.wait_for(lock, stop, backoff.next(), [] { return false; });
+  }
+}
+
+std::string Uplink::State::connect_once(const std::stop_token& stop, Backoff& backoff) {
+  const auto material = load_tls_files(options.tls);
+  if (!material) return material.error().text();
+  const auto channel = make_channel(options, *material);
+  const auto stub = v1::AgentLink::NewStub(channel);
+  Stream stream(options, events, callbacks);
+  stream.begin(*stub);
+  {
+    const MutexLock lock(stream_mutex);
+    current = &stream;
+  }
+  std::string error = serve(stream, stop, backoff);
+  {
+    const MutexLock lock(stream_mutex);
+    current = nullptr;
+  }
+  stream.cancel();
+  while (!stream.wait_for_end(kEndDeadline))
+    stream.cancel();  // gRPC always ends a cancelled call
+  return error;
+}
+
+std::string Uplink::State::serve(Stream& stream, const std::stop_token& stop, Backoff& backoff) {
+  const std::stop_callback on_stop(stop, [&stream] { stream.cancel(); });
+  const auto began = std::chrono::steady_clock::now();
+  auto last_beat = began;
+  while (!stop.stop_requested()) {
+    if (const auto ended = stream.wait_for_end(std::chrono::milliseconds(500)))
+      return describe(*ended, options.address);
+    const auto now = std::chrono::steady_clock::now();
+    if (!stream.is_welcome()) {
+      if (now - began < kWelcomeDeadline) continue;
+      return "collector " + options.address + ": no answer to Hello";
+    }
+    backoff.reset();
+    {
+      const MutexLock lock(status_mutex);
+      status.acknowledged = stream.acknowledged();
+    }
+    if (now - last_beat < stream.heartbeat_interval()) continue;
+    last_beat = now;
+    stream.queue_heartbeat();
+  }
+  return "";
+}
+
+}  // namespace assay::agent

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's one stream to the collector: keeps it up, sends what the outbox holds, takes
+// catalogs.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "agent/core/outgoing.h"
+#include "agent/uplink/tls_files.h"
+#include "common/catalog/log.h"
+
+namespace assay::agent {
+
+struct UplinkOptions {
+  std::string address;  ///< HOST:PORT of the collector
+  TlsFiles tls;
+  std::string cluster;
+  std::string node;
+  std::string boot_id;
+  std::string version;
+  std::string kernel;  ///< uname -r
+  std::uint32_t fingerprint_version = 0;
+  std::chrono::milliseconds backoff_least{200};
+  std::chrono::milliseconds backoff_most{30'000};
+  std::uint64_t max_batch_bytes = 256ULL << 10;    ///< payloads in one message
+  std::uint64_t max_in_flight_bytes = 4ULL << 20;  ///< sent and not acknowledged
+};
+
+/// What the uplink asks of and tells to the rest of the agent. All on its own or gRPC's threads;
+/// they must return within milliseconds and must not call stop().
+struct UplinkCallbacks {
+  std::function<AgentHealth()> health;
+  std::function<void(catalog::SignedLog)> on_catalog;
+  std::function<void()> on_status;  ///< the state or its reason changed
+};
+
+/// One thread keeps the connection; gRPC's threads run the stream. Certificates are read again for
+/// every attempt, so they may be replaced under a running agent. Thread-safe.
+class Uplink {
+ public:
+  Uplink(UplinkOptions options, OutgoingEvents& events, UplinkCallbacks callbacks);
+  ~Uplink();
+  Uplink(const Uplink&) = delete;
+  Uplink& operator=(const Uplink&) = delete;
+
+  /// Starts to connect. Once.
+  void start();
+  /// Cancels the stream and joins. Idempotent.
+  void stop();
+  /// There is something new to send. Any thread; cheap.
+  void notify();
+  /// Tells the collector that the catalog with this head is not used here, and why.
+  void refuse_catalog(std::uint64_t sequence, std::string reason);
+  /// Sends a heartbeat now instead of at the next interval.
+  void heartbeat();
+  UplinkStatus status() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace assay::agent

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdlib>
+
+#include "assay/v1/query.grpc.pb.h"
+#include "cli/from_wire.h"
+#include "cli/tls.h"
+#include "common/base/encoding.h"
+#include "common/base/file.h"
+
+namespace assay::cli {
+namespace {
+
+constexpr std::size_t kMaxPemBytes = 1 << 20;
+constexpr int kMaxMessageBytes = 256 << 20;  // a whole catalog log
+constexpr std::int32_t kPageSize = 1000;
+constexpr std::chrono::milliseconds kDiagnosisTimeout{2000};
+
+Result<std::string> read_setting(const std::string& path, const char* what, const char* flag) {
+  const std::string advice =
+      std::string(" (set ") + flag + ", or the same key in the configuration)";
+  if (path.empty())
+    return Error{ErrorCode::kInvalidArgument, std::string("no ") + what + " given" + advice};
+  auto bytes = read_file(path, kMaxPemBytes);
+  if (bytes) return bytes;
+  Error error = std::move(bytes.error());
+  return Error{ErrorCode::kInvalidArgument,
+               std::string("cannot read the ") + what + ": " + error.text() + advice};
+}
+
+ErrorCode code_of(grpc::StatusCode status) {
+  switch (status) {
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::OUT_OF_RANGE:
+      return ErrorCode::kInvalidArgument;
+    case grpc::StatusCode::NOT_FOUND:
+      return ErrorCode::kNotFound;
+    case grpc::StatusCode::ALREADY_EXISTS:
+      return ErrorCode::kAlreadyExists;
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::FAILED_PRECONDITION:
+    case grpc::StatusCode::ABORTED:
+      return ErrorCode::kUntrusted;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return ErrorCode::kLimitExceeded;
+    case grpc::StatusCode::DATA_LOSS:
+      return ErrorCode::kCorrupt;
+    case grpc::StatusCode::UNIMPLEMENTED:
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return ErrorCode::kUnavailable;
+    default:
+      return ErrorCode::kInternal;
+  }
+}
+
+}  // namespace
+
+struct Client::State {
+  Connection connection;
+  TlsMaterial material;
+  std::unique_ptr<v1::Query::Stub> query;
+  std::unique_ptr<v1::CatalogService::Stub> catalog;
+
+  /// One unary call with its deadline; gRPC's status becomes an Error.
+  template <typename Stub, typename Request, typename Response>
+  Result<Response> call(Stub& stub,
+                        grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                     Response*),
+                        const Request& request) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + connection.timeout);
+    Response response;
+    const grpc::Status status = (stub.*method)(&context, request, &response);
+    if (status.ok()) return response;
+    return error_of(status);
+  }
+
+  Error error_of(const grpc::Status& status) const {
+    const std::string where = "collector " + connection.address + ": ";
+    std::string said = escape_untrusted(status.error_message(), 1024);
+    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED)
+      said = "it does not know this question; it may be of an older version";
+    const bool is_late = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+    if (!is_late && status.error_code() != grpc::StatusCode::UNAVAILABLE)
+      return {code_of(status.error_code()), where + said};
+    // gRPC does not tell a refused certificate from an absent collector: look for ourselves.
+    const auto diagnosis = diagnose_tls(connection.address, material, kDiagnosisTimeout);
+    if (!diagnosis && diagnosis.error().code == ErrorCode::kUntrusted)
+      return {ErrorCode::kUntrusted,
+              where + diagnosis.error().text() + " (check tls.ca, tls.cert and tls.key)"};
+    std::string why = is_late || said.empty() ? "no answer in time (see --timeout)" : said;
+    if (!diagnosis) why = diagnosis.error().text();
+    return {ErrorCode::kUnavailable,
+            where + why + " (is it running there? check collector.address)"};
+  }
+
+  /// All pages of a list, at most `limit` entries (0: all).
+  template <typename Request, typename Response, typename Item, typename Convert>
+  auto pages(Request request, std::size_t limit,
+             grpc::Status (v1::Query::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                     Response*),
+             const google::protobuf::RepeatedPtrField<Item>& (Response::*items)() const,
+             Convert convert) -> Result<std::vector<decltype(convert(std::declval<Item>()))>> {
+    std::vector<decltype(convert(std::declval<Item>()))> all;
+    do {
+      const std::size_t left = limit == 0 ? kPageSize : limit - all.size();
+      request.set_page_size(static_cast<std::int32_t>(std::min<std::size_t>(left, kPageSize)));
+      auto response = call(*query, method, request);
+      if (!response) return std::move(response.error());
+      for (const Item& item : ((*response).*items)())
+        all.push_back(convert(item));
+      if (response->next_page_token() == request.page_token()) break;
+      request.set_page_token(response->next_page_token());
+    } while (!request.page_token().empty() && (limit == 0 || all.size() < limit));
+    return all;
+  }
+};
+
+Client::Client(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<Client> Client::create(const Connection& connection) {
+  if (connection.address.empty())
+    return Error{ErrorCode::kInvalidArgument,
+                 "no collector given (set --collector-address HOST:PORT, the variable "
+                 "ASSAY_COLLECTOR_ADDRESS, or collector.address in the configuration)"};
+  ASSAY_TRY(parse_address(connection.address));
+  TlsMaterial material;
+  ASSAY_ASSIGN(material.ca, read_setting(connection.ca_file, "CA certificate", "--tls-ca"));
+  ASSAY_ASSIGN(material.cert,
+               read_setting(connection.cert_file, "client certificate", "--tls-cert"));
+  ASSAY_ASSIGN(material.key, read_setting(connection.key_file, "client key", "--tls-key"));
+  ASSAY_TRY(check_material(material));
+  const grpc::SslCredentialsOptions tls{material.ca, material.key, material.cert};
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetUserAgentPrefix("assay/" ASSAY_VERSION);
+  auto channel =
+      grpc::CreateCustomChannel(connection.address, grpc::SslCredentials(tls), arguments);
+  auto state = std::make_unique<State>();
+  state->connection = connection;
+  state->material = std::move(material);
+  state->query = v1::Query::NewStub(channel);
+  state->catalog = v1::CatalogService::NewStub(channel);
+  return Client(std::move(state));
+}
+
+Result<std::vector<Run>> Client::list_runs(const RunFilter& filter) {
+  v1::ListRunsRequest request;
+  request.set_include_ended(filter.include_ended);
+  request.set_node(filter.node);
+  request.set_base(filter.base);
+  request.set_verdict(filter.verdict);
+  request.set_container(filter.container);
+  return state_->pages(request, filter.limit, &v1::Query::Stub::ListRuns,
+                       &v1::ListRunsResponse::runs,
+                       [](const v1::Run& run) { return from_wire(run); });
+}
+
+Result<std::vector<Finding>> Client::list_findings(const FindingFilter& filter) {
+  v1::ListFindingsRequest request;
+  request.set_include_resolved(filter.include_resolved);
+  request.set_node(filter.node);
+  request.set_kind(filter.kind);
+  request.set_base(filter.base);
+  return state_->pages(request, filter.limit, &v1::Query::Stub::ListFindings,
+                       &v1::ListFindingsResponse::findings,
+                       [](const v1::Finding& finding) { return from_wire(finding); });
+}
+
+Result<std::vector<Node>> Client::list_nodes() {
+  return state_->pages(v1::ListNodesRequest(), 0, &v1::Query::Stub::ListNodes,
+                       &v1::ListNodesResponse::nodes,
+                       [](const v1::Node& node) { return from_wire(node); });
+}
+
+Result<Trace> Client::get_trace(std::string_view target) {
+  v1::GetTraceRequest request;
+  request.set_target(std::string(target));
+  ASSAY_ASSIGN(const v1::Trace trace,
+               state_->call(*state_->query, &v1::Query::Stub::GetTrace, request));
+  return from_wire(trace);
+}
+
+Result<catalog::SignedLog> Client::get_log() {
+  ASSAY_ASSIGN(
+      const v1::CatalogLog log,
+      state_->call(*state_->catalog, &v1::CatalogService::Stub::GetLog, v1::GetLogRequest()));
+  return catalog::SignedLog{{log.statements().begin(), log.statements().end()}, log.head()};
+}
+
+Result<Submitted> Client::submit(const catalog::SignedChange& change) {
+  v1::SubmitRequest request;
+  request.set_statement(change.statement);
+  request.set_head(change.head);
+  ASSAY_ASSIGN(const v1::SubmitResponse response,
+               state_->call(*state_->catalog, &v1::CatalogService::Stub::Submit, request));
+  return Submitted{response.sequence(), response.agents_connected()};
+}
+
+Result<Impact> Client::get_impact(const catalog::BaseId& base) {
+  v1::GetImpactRequest request;
+  request.set_base(base.text());
+  ASSAY_ASSIGN(const v1::Impact impact,
+               state_->call(*state_->catalog, &v1::CatalogService::Stub::GetImpact, request));
+  return from_wire(impact);
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// The collector as the commands see it. gRPC and the generated types stop in client.cpp.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/digest.h"
+#include "common/base/result.h"
+#include "common/catalog/log.h"
+
+namespace assay::cli {
+
+struct Connection {
+  std::string address;               ///< HOST:PORT
+  std::string ca_file;               ///< PEM: who may be the collector
+  std::string cert_file;             ///< PEM: who we are
+  std::string key_file;              ///< PEM
+  std::chrono::seconds timeout{10};  ///< of one call
+};
+
+struct Process {
+  std::uint32_t pid = 0;  ///< on its host
+  std::optional<WallTime> started_at;
+  std::string name;
+};
+
+struct ContainerNames {
+  std::string container_id;
+  std::string runtime;
+  std::string name;
+  std::string image;
+  std::string image_id;
+  std::string pod_name;
+  std::string pod_namespace;
+  std::string pod_uid;
+  std::map<std::string, std::string> labels;
+};
+
+struct BaseMatch {
+  std::string base;    ///< NAME:VERSION
+  std::string status;  ///< a verdict's word
+  std::string rung;
+  std::uint32_t layers = 0;
+};
+
+struct Verdict {
+  std::string status;  ///< "" when the collector sent none
+  std::string rung;
+  std::vector<BaseMatch> matches;  ///< longest first
+  std::string reason;
+  std::vector<std::string> contradictions;
+  std::uint32_t application_layers = 0;
+  std::uint64_t catalog_sequence = 0;
+};
+
+struct Run {
+  std::string run_id;
+  std::string cluster;
+  std::string node;
+  std::string kind;
+  bool is_late = false;
+  std::optional<WallTime> started_at;
+  std::optional<WallTime> ended_at;  ///< none while it runs
+  ContainerNames names;
+  Verdict verdict;
+  std::optional<StackDigest> stack;
+  std::uint32_t layers = 0;
+  std::string executable;
+  Process process;
+  std::string cgroup_path;
+};
+
+struct Finding {
+  std::string finding_id;
+  std::string kind;
+  std::string state;
+  std::string subject;
+  std::string reason;
+  std::optional<WallTime> opened_at;
+  std::optional<WallTime> changed_at;
+  std::optional<WallTime> resolved_at;
+  std::string resolved_reason;
+  std::string cluster;
+  std::string node;
+  std::string run_id;
+  ContainerNames names;
+  std::string base;
+};
+
+struct Node {
+  std::string cluster;
+  std::string node;
+  bool is_connected = false;
+  std::optional<WallTime> last_seen_at;
+  std::string version;
+  std::string kernel;
+  std::string probe_state;
+  std::string probe_detail;
+  std::uint64_t probe_lost = 0;
+  std::uint64_t running = 0;
+  std::uint64_t catalog_sequence = 0;
+  bool catalog_is_stale = false;
+  std::uint64_t layers_pending = 0;
+  std::uint64_t outbox_events = 0;
+  std::uint64_t rss_bytes = 0;
+  std::uint64_t acknowledged = 0;
+};
+
+struct Layer {
+  std::string file_system;
+  std::uint64_t inode = 0;
+  std::uint32_t generation = 0;
+  std::optional<WallTime> born_at;
+  std::optional<DiffId> claimed_diff_id;
+  std::optional<DiffId> exact_diff_id;
+  std::optional<ShapeDigest> shape;
+  std::optional<ContentDigest> content;
+  std::optional<DeletionsDigest> deletions;
+  bool is_capped_at_shape = false;
+  bool is_mutable = false;
+  bool is_injected = false;
+  std::string gap;
+  std::string name;
+  std::uint64_t entries = 0;
+  std::uint64_t content_bytes = 0;
+};
+
+struct Exec {
+  std::optional<WallTime> time;
+  Process process;
+  Process parent;
+  std::uint32_t uid = 0;
+  std::string executable;
+  std::vector<std::string> arguments;
+  bool arguments_truncated = false;
+  bool is_from_upper = false;
+};
+
+struct RunOrigin {
+  std::string cause;
+  std::vector<Process> ancestors;  ///< nearest first
+  std::vector<std::uint32_t> namespace_pids;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint64_t mount_namespace = 0;
+  std::uint64_t pid_namespace = 0;
+  std::uint64_t user_namespace = 0;
+  std::vector<std::string> arguments;
+  bool arguments_truncated = false;
+  std::string root_type;
+};
+
+struct Trace {
+  Run run;
+  RunOrigin origin;
+  std::vector<Layer> layers;  ///< bottom first
+  std::string unsupported;    ///< why the root could not be read as layers
+  std::vector<Exec> execs;
+  std::vector<Finding> findings;
+  std::vector<std::string> other_runs;
+  std::uint64_t runs_on_same_stack = 0;
+};
+
+struct ImpactRow {
+  std::string cluster;
+  std::string node;
+  std::string run_id;
+  ContainerNames names;
+  std::optional<WallTime> started_at;
+};
+
+/// Who runs a base now.
+struct Impact {
+  std::string base;
+  std::uint64_t running = 0;
+  std::uint64_t nodes = 0;
+  std::uint64_t running_total = 0;
+  std::vector<ImpactRow> rows;  ///< at most 1,000
+  std::uint32_t agents_connected = 0;
+  std::uint32_t agents_on_sequence = 0;  ///< of them, those that hold catalog_sequence
+  std::uint64_t catalog_sequence = 0;
+};
+
+struct Submitted {
+  std::uint64_t sequence = 0;
+  std::uint32_t agents_connected = 0;
+};
+
+struct RunFilter {
+  bool include_ended = false;
+  std::string node;
+  std::string base;
+  std::string verdict;
+  std::string container;
+  std::size_t limit = 0;  ///< 0: all
+};
+
+struct FindingFilter {
+  bool include_resolved = false;
+  std::string node;
+  std::string kind;
+  std::string base;
+  std::size_t limit = 0;  ///< 0: all
+};
+
+/// One connection over mTLS. Every call blocks up to the connection's timeout (lists: per page).
+///
+/// Errors of all calls: kUnavailable (nobody answers, or too late), kUntrusted (a certificate, role
+/// or signature was refused), kInvalidArgument, kNotFound, kLimitExceeded, kInternal; the message
+/// names the address and what to check. Not thread-safe.
+class Client {
+ public:
+  /// Reads the three files; connects with the first call.
+  /// Errors: kInvalidArgument (a setting is missing, a file is not there or not readable).
+  static Result<Client> create(const Connection& connection);
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+  ~Client();
+
+  Result<std::vector<Run>> list_runs(const RunFilter& filter);
+  Result<std::vector<Finding>> list_findings(const FindingFilter& filter);
+  Result<std::vector<Node>> list_nodes();
+  /// `target`: run id, container id (12 digits are enough) or container name.
+  Result<Trace> get_trace(std::string_view target);
+  /// The whole log as the collector has it: not verified.
+  Result<catalog::SignedLog> get_log();
+  Result<Submitted> submit(const catalog::SignedChange& change);
+  Result<Impact> get_impact(const catalog::BaseId& base);
+
+ private:
+  struct State;
+  explicit Client(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace assay::cli

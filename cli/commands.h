@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The subcommands: each function declares one with its options; once it is named on the command
+// line it becomes `invocation.command`. `invocation` must outlive parsing and the command.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cli/session.h"
+
+namespace CLI {
+class App;
+}
+
+namespace assay::cli {
+
+void add_version(CLI::App& app, Invocation& invocation);
+void add_fingerprint(CLI::App& app, Invocation& invocation);
+void add_key(CLI::App& app, Invocation& invocation);
+void add_ps(CLI::App& app, Invocation& invocation);
+void add_findings(CLI::App& app, Invocation& invocation);
+void add_trace(CLI::App& app, Invocation& invocation);
+void add_nodes(CLI::App& app, Invocation& invocation);
+
+/// `assay base …`
+void add_base(CLI::App& app, Invocation& invocation);
+void add_base_approve(CLI::App& base, Invocation& invocation);
+void add_base_deprecate(CLI::App& base, Invocation& invocation);
+void add_base_revoke(CLI::App& base, Invocation& invocation);
+void add_base_list(CLI::App& base, Invocation& invocation);
+void add_base_show(CLI::App& base, Invocation& invocation);
+
+/// A subcommand of `parent` that answers with a document: it has -o and --no-headers, and takes the
+/// global options as well. Not for commands that only hold others.
+CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& text,
+                      Invocation& invocation, Command command);
+
+}  // namespace assay::cli

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/from_wire.h"
+
+namespace assay::cli {
+namespace {
+
+/// On the wire 0 means that there is no such time.
+std::optional<WallTime> time_from(std::int64_t unix_ns) {
+  if (unix_ns == 0) return std::nullopt;
+  return from_unix_ns(unix_ns);
+}
+
+/// On the wire an absent digest is empty; one of another length is shown as absent.
+template <typename Digest>
+std::optional<Digest> digest_from(const std::string& raw) {
+  auto digest = Digest::from_raw(raw);
+  if (!digest) return std::nullopt;
+  return *digest;
+}
+
+std::string word_of(v1::VerdictStatus status) {
+  switch (status) {
+    case v1::VERDICT_STATUS_APPROVED:
+      return "approved";
+    case v1::VERDICT_STATUS_DEPRECATED:
+      return "deprecated";
+    case v1::VERDICT_STATUS_REVOKED:
+      return "revoked";
+    case v1::VERDICT_STATUS_EXPIRED:
+      return "expired";
+    case v1::VERDICT_STATUS_UNKNOWN:
+      return "unknown";
+    case v1::VERDICT_STATUS_PENDING:
+      return "pending";
+    default:
+      return "";
+  }
+}
+
+Process process_from(const v1::Process& wire) {
+  return {wire.pid(), time_from(wire.start_ns()), wire.name()};
+}
+
+ContainerNames names_from(const v1::ContainerNames& wire) {
+  return {wire.container_id(),  wire.runtime(),  wire.name(),
+          wire.image(),         wire.image_id(), wire.pod_name(),
+          wire.pod_namespace(), wire.pod_uid(),  {wire.labels().begin(), wire.labels().end()}};
+}
+
+Verdict verdict_from(const v1::Verdict& wire) {
+  Verdict verdict;
+  verdict.status = word_of(wire.status());
+  verdict.rung = wire.rung();
+  for (const auto& match : wire.matches())
+    verdict.matches.push_back(
+        {match.base(), word_of(match.status()), match.rung(), match.layers()});
+  verdict.reason = wire.reason();
+  verdict.contradictions.assign(wire.contradictions().begin(), wire.contradictions().end());
+  verdict.application_layers = wire.application_layers();
+  verdict.catalog_sequence = wire.catalog_sequence();
+  return verdict;
+}
+
+Layer layer_from(const v1::StackLayer& wire) {
+  Layer layer;
+  layer.file_system = wire.instance().file_system();
+  layer.inode = wire.instance().inode();
+  layer.generation = wire.instance().generation();
+  layer.born_at = time_from(wire.instance().birth_ns());
+  layer.claimed_diff_id = digest_from<DiffId>(wire.claimed_diff_id());
+  layer.exact_diff_id = digest_from<DiffId>(wire.exact_diff_id());
+  layer.shape = digest_from<ShapeDigest>(wire.shape());
+  layer.content = digest_from<ContentDigest>(wire.content());
+  layer.deletions = digest_from<DeletionsDigest>(wire.deletions());
+  layer.is_capped_at_shape = wire.is_capped_at_shape();
+  layer.is_mutable = wire.is_mutable();
+  layer.is_injected = wire.is_injected();
+  layer.gap = wire.gap();
+  layer.name = wire.name();
+  layer.entries = wire.entries();
+  layer.content_bytes = wire.content_bytes();
+  return layer;
+}
+
+Exec exec_from(const v1::Exec& wire) {
+  Exec exec;
+  exec.time = time_from(wire.time_ns());
+  exec.process = process_from(wire.process());
+  exec.parent = process_from(wire.parent());
+  exec.uid = wire.uid();
+  exec.executable = wire.executable();
+  exec.arguments.assign(wire.arguments().begin(), wire.arguments().end());
+  exec.arguments_truncated = wire.arguments_truncated();
+  exec.is_from_upper = wire.is_from_upper();
+  return exec;
+}
+
+RunOrigin origin_from(const v1::RunOrigin& wire) {
+  RunOrigin origin;
+  origin.cause = wire.cause();
+  for (const auto& ancestor : wire.ancestors())
+    origin.ancestors.push_back(process_from(ancestor));
+  origin.namespace_pids.assign(wire.namespace_pids().begin(), wire.namespace_pids().end());
+  origin.uid = wire.uid();
+  origin.gid = wire.gid();
+  origin.mount_namespace = wire.mount_namespace();
+  origin.pid_namespace = wire.pid_namespace();
+  origin.user_namespace = wire.user_namespace();
+  origin.arguments.assign(wire.arguments().begin(), wire.arguments().end());
+  origin.arguments_truncated = wire.arguments_truncated();
+  origin.root_type = wire.root_type();
+  return origin;
+}
+
+}  // namespace
+
+Run from_wire(const v1::Run& wire) {
+  Run run;
+  run.run_id = wire.run_id();
+  run.cluster = wire.cluster();
+  run.node = wire.node();
+  run.kind = wire.kind();
+  run.is_late = wire.is_late();
+  run.started_at = time_from(wire.started_ns());
+  run.ended_at = time_from(wire.ended_ns());
+  run.names = names_from(wire.names());
+  run.verdict = verdict_from(wire.verdict());
+  run.stack = digest_from<StackDigest>(wire.stack());
+  run.layers = wire.layers();
+  run.executable = wire.executable();
+  run.process = process_from(wire.process());
+  run.cgroup_path = wire.cgroup_path();
+  return run;
+}
+
+Finding from_wire(const v1::Finding& wire) {
+  Finding finding;
+  finding.finding_id = wire.finding_id();
+  finding.kind = wire.kind();
+  finding.state = wire.state();
+  finding.subject = wire.subject();
+  finding.reason = wire.reason();
+  finding.opened_at = time_from(wire.opened_ns());
+  finding.changed_at = time_from(wire.changed_ns());
+  finding.resolved_at = time_from(wire.resolved_ns());
+  finding.resolved_reason = wire.resolved_reason();
+  finding.cluster = wire.cluster();
+  finding.node = wire.node();
+  finding.run_id = wire.run_id();
+  finding.names = names_from(wire.names());
+  finding.base = wire.base();
+  return finding;
+}
+
+Node from_wire(const v1::Node& wire) {
+  Node node;
+  node.cluster = wire.cluster();
+  node.node = wire.node();
+  node.is_connected = wire.is_connected();
+  node.last_seen_at = time_from(wire.last_seen_ns());
+  node.version = wire.version();
+  node.kernel = wire.kernel();
+  node.probe_state = wire.probe_state();
+  node.probe_detail = wire.probe_detail();
+  node.probe_lost = wire.probe_lost();
+  node.running = wire.running();
+  node.catalog_sequence = wire.catalog_sequence();
+  node.catalog_is_stale = wire.catalog_is_stale();
+  node.layers_pending = wire.layers_pending();
+  node.outbox_events = wire.outbox_events();
+  node.rss_bytes = wire.rss_bytes();
+  node.acknowledged = wire.acknowledged();
+  return node;
+}
+
+Trace from_wire(const v1::Trace& wire) {
+  Trace trace;
+  trace.run = from_wire(wire.run());
+  trace.origin = origin_from(wire.origin());
+  for (const auto& layer : wire.stack().layers())
+    trace.layers.push_back(layer_from(layer));
+  trace.unsupported = wire.stack().unsupported();
+  for (const auto& exec : wire.execs())
+    trace.execs.push_back(exec_from(exec));
+  for (const auto& finding : wire.findings())
+    trace.findings.push_back(from_wire(finding));
+  trace.other_runs.assign(wire.other_runs().begin(), wire.other_runs().end());
+  trace.runs_on_same_stack = wire.runs_on_same_stack();
+  return trace;
+}
+
+Impact from_wire(const v1::Impact& wire) {
+  Impact impact;
+  impact.base = wire.base();
+  impact.running = wire.running();
+  impact.nodes = wire.nodes();
+  impact.running_total = wire.running_total();
+  for (const auto& row : wire.rows())
+    impact.rows.push_back({row.cluster(), row.node(), row.run_id(), names_from(row.names()),
+                           time_from(row.started_ns())});
+  impact.agents_connected = wire.agents_connected();
+  impact.agents_on_sequence = wire.agents_on_sequence();
+  impact.catalog_sequence = wire.catalog_sequence();
+  return impact;
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The collector's messages as the client's own values. Included by client.cpp alone: it is the only
+// header of the command line that knows generated types.
+#pragma once
+
+#include "assay/v1/query.pb.h"
+#include "cli/client.h"
+
+namespace assay::cli {
+
+Run from_wire(const v1::Run& wire);
+Finding from_wire(const v1::Finding& wire);
+Node from_wire(const v1::Node& wire);
+Trace from_wire(const v1::Trace& wire);
+Impact from_wire(const v1::Impact& wire);
+
+}  // namespace assay::cli

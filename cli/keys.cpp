@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/keys.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/unique_fd.h"
+
+namespace assay::cli {
+namespace {
+
+constexpr std::size_t kMaxKeyBytes = 64 << 10;
+
+bool holds(const std::string& pem, const char* label) {
+  return pem.find(std::string("-----BEGIN ") + label + "-----") != std::string::npos;
+}
+
+Error wrong_key(const std::string& path, const std::string& why) {
+  return {ErrorCode::kInvalidArgument, path + ": " + why};
+}
+
+Result<void> write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return system_error("write");
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (fsync(fd) != 0) return system_error("fsync");
+  return ok();
+}
+
+}  // namespace
+
+Result<catalog::SigningKey> load_signing_key(const std::string& path, Terminal& terminal) {
+  if (path.empty())
+    return Error{ErrorCode::kInvalidArgument,
+                 "no signing key given (set --key FILE, the variable ASSAY_SIGNING_KEY, or "
+                 "signing_key in the configuration; assay key new makes one)"};
+  ASSAY_ASSIGN(const std::string pem, read_file(path, kMaxKeyBytes));
+  if (holds(pem, "PUBLIC KEY") && !holds(pem, "PRIVATE KEY"))
+    return wrong_key(path, "this is a public key; signing needs the private one (the .key file)");
+  if (holds(pem, "ENCRYPTED PRIVATE KEY") ||
+      pem.find("Proc-Type: 4,ENCRYPTED") != std::string::npos)
+    return wrong_key(path,
+                     "this key is encrypted, which is not supported; decrypt it with "
+                     "openssl pkcs8 -in FILE -topk8 -nocrypt");
+  if (holds(pem, "CERTIFICATE")) return wrong_key(path, "this is a certificate, not a signing key");
+  struct stat info {};
+  if (stat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
+    terminal.note("warning: " + path + " can be read by others; chmod 600 it");
+  auto key = catalog::SigningKey::from_pem(pem);
+  if (!key) return std::move(key.error()).with_context(path);
+  return key;
+}
+
+Result<catalog::PublicKey> load_public_key(const std::string& path) {
+  ASSAY_ASSIGN(const std::string pem, read_file(path, kMaxKeyBytes));
+  if (holds(pem, "PRIVATE KEY")) {
+    auto key = catalog::SigningKey::from_pem(pem);
+    if (!key) return std::move(key.error()).with_context(path);
+    return key->public_key();
+  }
+  auto key = catalog::PublicKey::from_pem(pem);
+  if (!key) return std::move(key.error()).with_context(path);
+  return key;
+}
+
+Result<void> write_new_file(const std::string& path, std::string_view bytes, unsigned mode) {
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!fd) return system_error("create " + path);
+  auto written = write_all(fd.get(), bytes);
+  if (written) return written;
+  unlink(path.c_str());
+  return std::move(written.error()).with_context(path);
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Key files of people: read with an error that says which file is the right one, written once.
+#pragma once
+
+#include <string>
+
+#include "cli/terminal.h"
+#include "common/base/result.h"
+#include "common/catalog/signing.h"
+
+namespace assay::cli {
+
+/// The private key in `path` ("" is an error that names the flag). Notes a file that others may
+/// read. Errors: kInvalidArgument (not a private key: a public or encrypted one is named as such),
+/// kNotFound, kPermissionDenied, kUnsupported (another algorithm).
+Result<catalog::SigningKey> load_signing_key(const std::string& path, Terminal& terminal);
+
+/// The public key in `path`, or that of the private key in it. Errors: as load_signing_key().
+Result<catalog::PublicKey> load_public_key(const std::string& path);
+
+/// Writes a file that is not there yet, with `mode` from its first byte on, and syncs it.
+/// Errors: kAlreadyExists, kPermissionDenied, kNotFound (no such folder), kUnavailable.
+Result<void> write_new_file(const std::string& path, std::string_view bytes, unsigned mode);
+
+}  // namespace assay::cli

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/records.h"
+
+#include "common/catalog/judge.h"
+
+namespace assay::cli {
+namespace {
+
+constexpr std::size_t kShortId = 12;
+
+Object to_object(const std::map<std::string, std::string>& texts) {
+  Object object;
+  for (const auto& [name, text] : texts)
+    object.emplace_back(name, text);
+  return object;
+}
+
+Value to_value(const BaseMatch& match) {
+  return Object{{"base", match.base},
+                {"status", match.status},
+                {"rung", match.rung},
+                {"layers", match.layers}};
+}
+
+Value to_value(const catalog::BaseLayer& layer) {
+  return Object{{"diff_id", layer.diff_id}, {"shape", layer.shape},
+                {"content", layer.content}, {"deletions", layer.deletions},
+                {"entries", layer.entries}, {"content_bytes", layer.content_bytes}};
+}
+
+Value to_value(const catalog::BaseStack& stack) {
+  Array layers;
+  for (const auto& layer : stack.layers)
+    layers.push_back(to_value(layer));
+  return Object{{"platform", stack.platform},
+                {"manifest_digest", stack.manifest_digest},
+                {"layers", std::move(layers)}};
+}
+
+/// A draft is no verdict, so it keeps its own word.
+std::string_view status_text(const catalog::Base& base, WallTime now) {
+  if (base.status == catalog::BaseStatus::kDraft) return catalog::to_string(base.status);
+  return catalog::to_string(catalog::status_at(base, now));
+}
+
+Array to_numbers(const std::vector<std::uint32_t>& numbers) {
+  return {numbers.begin(), numbers.end()};
+}
+
+}  // namespace
+
+std::string container_text(const ContainerNames& names, const std::string& run_id) {
+  if (!names.name.empty()) return names.name;
+  return (names.container_id.empty() ? run_id : names.container_id).substr(0, kShortId);
+}
+
+std::string base_text(const Verdict& verdict) {
+  return verdict.matches.empty() ? "" : verdict.matches.front().base;
+}
+
+Array to_texts(const std::vector<std::string>& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+Value to_value(const Process& process) {
+  return Object{{"pid", process.pid}, {"started_at", process.started_at}, {"name", process.name}};
+}
+
+Value to_value(const ContainerNames& names) {
+  return Object{{"container_id", names.container_id},
+                {"runtime", names.runtime},
+                {"name", names.name},
+                {"image", names.image},
+                {"image_id", names.image_id},
+                {"pod_name", names.pod_name},
+                {"pod_namespace", names.pod_namespace},
+                {"pod_uid", names.pod_uid},
+                {"labels", to_object(names.labels)}};
+}
+
+Value to_value(const Verdict& verdict) {
+  Array matches;
+  for (const BaseMatch& match : verdict.matches)
+    matches.push_back(to_value(match));
+  return Object{{"status", verdict.status},
+                {"rung", verdict.rung},
+                {"matches", std::move(matches)},
+                {"reason", verdict.reason},
+                {"contradictions", to_texts(verdict.contradictions)},
+                {"application_layers", verdict.application_layers},
+                {"catalog_sequence", verdict.catalog_sequence}};
+}
+
+Value to_value(const Run& run) {
+  return Object{{"run_id", run.run_id},
+                {"container", container_text(run.names, run.run_id)},
+                {"cluster", run.cluster},
+                {"node", run.node},
+                {"kind", run.kind},
+                {"state", run.ended_at ? "ended" : "running"},
+                {"is_late", run.is_late},
+                {"started_at", run.started_at},
+                {"ended_at", run.ended_at},
+                {"base", base_text(run.verdict)},
+                {"verdict", to_value(run.verdict)},
+                {"stack", run.stack},
+                {"layers", run.layers},
+                {"executable", run.executable},
+                {"process", to_value(run.process)},
+                {"cgroup_path", run.cgroup_path},
+                {"names", to_value(run.names)}};
+}
+
+Value to_value(const Finding& finding) {
+  const bool is_on_node = finding.run_id.empty();
+  return Object{{"finding_id", finding.finding_id},
+                {"kind", finding.kind},
+                {"state", finding.state},
+                {"subject", finding.subject},
+                {"reason", finding.reason},
+                {"opened_at", finding.opened_at},
+                {"changed_at", finding.changed_at},
+                {"resolved_at", finding.resolved_at},
+                {"resolved_reason", finding.resolved_reason},
+                {"cluster", finding.cluster},
+                {"node", finding.node},
+                {"base", finding.base},
+                {"run_id", finding.run_id},
+                {"container", is_on_node ? "" : container_text(finding.names, finding.run_id)},
+                {"names", to_value(finding.names)}};
+}
+
+Value to_value(const Node& node) {
+  return Object{{"cluster", node.cluster},
+                {"node", node.node},
+                {"state", node.is_connected ? "connected" : "away"},
+                {"is_connected", node.is_connected},
+                {"last_seen_at", node.last_seen_at},
+                {"version", node.version},
+                {"kernel", node.kernel},
+                {"probe_state", node.probe_state},
+                {"probe_detail", node.probe_detail},
+                {"probe_lost", node.probe_lost},
+                {"running", node.running},
+                {"catalog_sequence", node.catalog_sequence},
+                {"catalog_is_stale", node.catalog_is_stale},
+                {"layers_pending", node.layers_pending},
+                {"outbox_events", node.outbox_events},
+                {"rss_bytes", node.rss_bytes},
+                {"acknowledged", node.acknowledged}};
+}
+
+Value to_value(const Layer& layer) {
+  return Object{{"name", layer.name},
+                {"instance", Object{{"file_system", layer.file_system},
+                                    {"inode", layer.inode},
+                                    {"generation", layer.generation},
+                                    {"born_at", layer.born_at}}},
+                {"claimed_diff_id", layer.claimed_diff_id},
+                {"shape", layer.shape},
+                {"content", layer.content},
+                {"deletions", layer.deletions},
+                {"exact_diff_id", layer.exact_diff_id},
+                {"is_capped_at_shape", layer.is_capped_at_shape},
+                {"is_mutable", layer.is_mutable},
+                {"is_injected", layer.is_injected},
+                {"gap", layer.gap},
+                {"entries", layer.entries},
+                {"content_bytes", layer.content_bytes}};
+}
+
+Value to_value(const Exec& exec) {
+  return Object{{"time", exec.time},
+                {"process", to_value(exec.process)},
+                {"parent", to_value(exec.parent)},
+                {"uid", exec.uid},
+                {"executable", exec.executable},
+                {"arguments", to_texts(exec.arguments)},
+                {"arguments_truncated", exec.arguments_truncated},
+                {"is_from_upper", exec.is_from_upper}};
+}
+
+Value to_value(const RunOrigin& origin) {
+  return Object{{"cause", origin.cause},
+                {"ancestors", to_array(origin.ancestors)},
+                {"namespace_pids", to_numbers(origin.namespace_pids)},
+                {"uid", origin.uid},
+                {"gid", origin.gid},
+                {"mount_namespace", origin.mount_namespace},
+                {"pid_namespace", origin.pid_namespace},
+                {"user_namespace", origin.user_namespace},
+                {"arguments", to_texts(origin.arguments)},
+                {"arguments_truncated", origin.arguments_truncated},
+                {"root_type", origin.root_type}};
+}
+
+Value to_value(const ImpactRow& row) {
+  return Object{
+      {"cluster", row.cluster},       {"node", row.node},
+      {"run_id", row.run_id},         {"container", container_text(row.names, row.run_id)},
+      {"started_at", row.started_at}, {"names", to_value(row.names)}};
+}
+
+Value to_value(const Impact& impact) {
+  return Object{{"running", impact.running},
+                {"running_total", impact.running_total},
+                {"nodes", impact.nodes},
+                {"runs", to_array(impact.rows)}};
+}
+
+Value to_value(const catalog::Base& base, WallTime now) {
+  Array stacks, platforms;
+  for (const auto& stack : base.stacks) {
+    stacks.push_back(to_value(stack));
+    platforms.emplace_back(stack.platform);
+  }
+  const std::uint64_t layers = base.stacks.empty() ? 0 : base.stacks.front().layers.size();
+  return Object{{"base", base.id.text()},
+                {"name", base.id.name},
+                {"version", base.id.version},
+                {"status", status_text(base, now)},
+                {"platforms", std::move(platforms)},
+                {"layers", layers},
+                {"deprecated_until", base.deprecated_until},
+                {"expires_at", base.expires_at},
+                {"reason", base.reason},
+                {"successor", base.successor},
+                {"changed_at", base.changed_at},
+                {"changed_by", base.changed_by},
+                {"changed_in", base.changed_in},
+                {"annotations", to_object(base.annotations)},
+                {"stacks", std::move(stacks)}};
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The collector's records as value trees: the field names of docs/cli.md are made here.
+#pragma once
+
+#include "cli/client.h"
+#include "cli/output/document.h"
+#include "common/catalog/base_image.h"
+
+namespace assay::cli {
+
+Value to_value(const Process& process);
+Value to_value(const ContainerNames& names);
+Value to_value(const Verdict& verdict);
+Value to_value(const Run& run);
+Value to_value(const Finding& finding);
+Value to_value(const Node& node);
+Value to_value(const Layer& layer);
+Value to_value(const Exec& exec);
+Value to_value(const RunOrigin& origin);
+Value to_value(const ImpactRow& row);
+Value to_value(const Impact& impact);
+/// `now` decides whether a date has made it expired.
+Value to_value(const catalog::Base& base, WallTime now);
+
+/// What people call a container: its name, else the first 12 digits of its id or of the run's.
+std::string container_text(const ContainerNames& names, const std::string& run_id);
+/// NAME:VERSION of the base that names the run, "" when there is none.
+std::string base_text(const Verdict& verdict);
+
+template <typename Items>
+Array to_array(const Items& items) {
+  Array array;
+  for (const auto& item : items)
+    array.push_back(to_value(item));
+  return array;
+}
+Array to_texts(const std::vector<std::string>& texts);
+
+}  // namespace assay::cli

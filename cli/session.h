@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every command is given, and what it gives back.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "cli/client.h"
+#include "cli/output/document.h"
+#include "cli/settings.h"
+#include "cli/terminal.h"
+#include "common/base/clock.h"
+#include "common/base/exit_code.h"
+
+namespace assay::cli {
+
+struct GlobalOptions {
+  config::FlagValues flags;
+  std::string config_file;
+};
+
+/// Settings and connection are made when a command first asks for them: `fingerprint` and `key`
+/// work without any. Not thread-safe.
+class Session {
+ public:
+  Session(const GlobalOptions& options, Terminal& terminal, const Clock& clock)
+      : options_(options), terminal_(terminal), clock_(clock) {}
+
+  Terminal& terminal() { return terminal_; }
+  WallTime now() const { return clock_.wall_now(); }
+  /// Errors: kInvalidArgument.
+  Result<const Settings*> settings();
+  /// Errors: those of settings() and Client::create().
+  Result<Client*> client();
+
+ private:
+  const GlobalOptions& options_;
+  Terminal& terminal_;
+  const Clock& clock_;
+  std::optional<Settings> settings_;
+  std::optional<Client> client_;
+};
+
+/// What a command found out.
+struct Outcome {
+  Document document = {};
+  ExitCode exit_code = ExitCode::kOk;
+  std::string note = {};  ///< for people, on stderr after the data
+};
+
+using Command = std::function<Result<Outcome>(Session&)>;
+
+enum class Format { kTable, kWide, kJson };
+
+/// What was asked for on the command line.
+struct Invocation {
+  GlobalOptions global;
+  Command command;  ///< set by the subcommand that was named
+  Format format = Format::kTable;
+  bool has_headers = true;
+};
+
+}  // namespace assay::cli

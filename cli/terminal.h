@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The person in front of the program: messages and questions go to stderr, never to stdout.
+#pragma once
+
+#include <chrono>
+#include <string_view>
+
+#include "common/base/result.h"
+
+namespace assay::cli {
+
+/// Not thread-safe.
+class Terminal {
+ public:
+  Terminal();
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+  ~Terminal();
+
+  /// Colour on stdout: it is a terminal, NO_COLOR is empty and TERM is not "dumb".
+  bool has_colour() const { return has_colour_; }
+  /// Whether a question can be asked: stdin and stderr are terminals.
+  bool can_ask() const { return can_ask_; }
+
+  /// Lines for the person, on stderr. Control characters but line feeds are escaped.
+  void note(std::string_view text);
+  /// Replaces the progress line on stderr, at most ten times a second; nothing without a terminal.
+  void progress(std::string_view text);
+  /// Takes the progress line away.
+  void end_progress();
+  /// Asks `question` and waits for a line: true only for "y" or "yes".
+  /// Errors: kInvalidArgument without a terminal: the message says to use --yes.
+  Result<bool> confirm(std::string_view question);
+
+ private:
+  bool has_colour_ = false;
+  bool can_ask_ = false;
+  bool can_progress_ = false;
+  bool is_progress_shown_ = false;
+  std::chrono::steady_clock::time_point last_progress_{};
+};
+
+}  // namespace assay::cli

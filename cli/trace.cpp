@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/records.h"
+
+namespace assay::cli {
+namespace {
+
+Value to_value(const Trace& trace) {
+  return Object{
+      {"run", cli::to_value(trace.run)},          {"origin", cli::to_value(trace.origin)},
+      {"layers", to_array(trace.layers)},         {"unsupported", trace.unsupported},
+      {"execs", to_array(trace.execs)},           {"findings", to_array(trace.findings)},
+      {"other_runs", to_texts(trace.other_runs)}, {"runs_on_same_stack", trace.runs_on_same_stack}};
+}
+
+Section run_section() {
+  return {.columns = {{"Container", "run.container"},
+                      {"Run", "run.run_id"},
+                      {"Container id", "run.names.container_id"},
+                      {"Image", "run.names.image"},
+                      {"Image id", "run.names.image_id", Style::kPlain, true},
+                      {"Runtime", "run.names.runtime"},
+                      {"Pod namespace", "run.names.pod_namespace", Style::kPlain, true},
+                      {"Pod", "run.names.pod_name", Style::kPlain, true},
+                      {"Labels", "run.names.labels", Style::kPlain, true},
+                      {"Node", "run.node"},
+                      {"Cluster", "run.cluster"},
+                      {"Kind", "run.kind"},
+                      {"State", "run.state"},
+                      {"Started", "run.started_at"},
+                      {"Ended", "run.ended_at"},
+                      {"Found late", "run.is_late", Style::kPlain, true},
+                      {"Verdict", "run.verdict.status", Style::kVerdict},
+                      {"Rung", "run.verdict.rung"},
+                      {"Reason", "run.verdict.reason"},
+                      {"Catalog sequence", "run.verdict.catalog_sequence"},
+                      {"Contradictions", "run.verdict.contradictions", Style::kPlain, true},
+                      {"Own layers", "run.verdict.application_layers"},
+                      {"Stack", "run.stack"},
+                      {"Runs on this stack", "runs_on_same_stack"},
+                      {"Other runs", "other_runs", Style::kPlain, true},
+                      {"Not readable", "unsupported", Style::kPlain, true}},
+          .is_record = true};
+}
+
+Section origin_section() {
+  return {.title = "Started by",
+          .columns = {{"Cause", "origin.cause"},
+                      {"Pid", "run.process.pid"},
+                      {"Pids in namespaces", "origin.namespace_pids"},
+                      {"User", "origin.uid"},
+                      {"Group", "origin.gid"},
+                      {"Executable", "run.executable"},
+                      {"Arguments", "origin.arguments"},
+                      {"Root", "origin.root_type"},
+                      {"Cgroup", "run.cgroup_path"},
+                      {"Mount namespace", "origin.mount_namespace", Style::kPlain, true},
+                      {"Pid namespace", "origin.pid_namespace", Style::kPlain, true},
+                      {"User namespace", "origin.user_namespace", Style::kPlain, true}},
+          .is_record = true};
+}
+
+std::vector<Section> sections() {
+  return {run_section(),
+          {.title = "Bases, longest first",
+           .path = "run.verdict.matches",
+           .columns = {{"BASE", "base"},
+                       {"STATUS", "status", Style::kVerdict},
+                       {"RUNG", "rung"},
+                       {"LAYERS", "layers"}}},
+          {.title = "Layers, bottom first",
+           .path = "layers",
+           .columns = {{"SHAPE", "shape", Style::kDigest},
+                       {"CONTENT", "content", Style::kDigest},
+                       {"CLAIMED DIFF ID", "claimed_diff_id", Style::kDigest},
+                       {"ENTRIES", "entries"},
+                       {"BYTES", "content_bytes"},
+                       {"INJECTED", "is_injected"},
+                       {"GAP", "gap"},
+                       {"NAME", "name", Style::kPlain, true},
+                       {"INODE", "instance.inode", Style::kPlain, true},
+                       {"GENERATION", "instance.generation", Style::kPlain, true},
+                       {"FILE SYSTEM", "instance.file_system", Style::kPlain, true},
+                       {"MUTABLE", "is_mutable", Style::kPlain, true},
+                       {"CAPPED", "is_capped_at_shape", Style::kPlain, true}}},
+          origin_section(),
+          {.title = "Ancestors, nearest first",
+           .path = "origin.ancestors",
+           .columns = {{"PID", "pid"}, {"NAME", "name"}, {"STARTED", "started_at"}}},
+          {.title = "Executions",
+           .path = "execs",
+           .columns = {{"TIME", "time"},
+                       {"PID", "process.pid"},
+                       {"PARENT", "parent.name"},
+                       {"USER", "uid"},
+                       {"EXECUTABLE", "executable"},
+                       {"FROM UPPER", "is_from_upper"},
+                       {"ARGUMENTS", "arguments"}}},
+          {.title = "Findings",
+           .path = "findings",
+           .columns = {{"KIND", "kind"},
+                       {"STATE", "state"},
+                       {"AGE", "opened_at", Style::kAge},
+                       {"REASON", "reason"}}}};
+}
+
+Result<Outcome> trace_target(const std::string& target, Session& session) {
+  ASSAY_ASSIGN(Client * client, session.client());
+  ASSAY_ASSIGN(const Trace trace, client->get_trace(target));
+  return Outcome{{to_value(trace), sections()}};
+}
+
+}  // namespace
+
+void add_trace(CLI::App& app, Invocation& invocation) {
+  // Shared by the parser, which fills it, and the command, which runs after.
+  const auto target = std::make_shared<std::string>();
+  CLI::App& command =
+      add_command(app, "trace", "Print everything known of one container", invocation,
+                  [target](Session& session) { return trace_target(*target, session); });
+  command.group("Containers and nodes");
+  command
+      .add_option("CONTAINER", *target,
+                  "container name, container id (12 digits are enough), or run id")
+      ->required();
+}
+
+}  // namespace assay::cli

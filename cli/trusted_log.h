@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The collector's catalog after it was verified against pinned keys and against what was seen
+// before. Nothing is shown or signed from a catalog that did not pass here.
+#pragma once
+
+#include "cli/session.h"
+#include "common/catalog/log.h"
+
+namespace assay::cli {
+
+struct TrustedLog {
+  catalog::SignedLog log;
+  catalog::VerifiedLog verified;
+};
+
+/// Fetches, verifies and remembers the log.
+/// Errors: those of Client, of verify_log() and of HeadStore; kInvalidArgument (no trust file).
+Result<TrustedLog> fetch_trusted_log(Session& session);
+
+/// `id` in the catalog; without a version, the only version of that name.
+/// Errors: kNotFound (names those that exist), kInvalidArgument (several versions: lists them).
+Result<const catalog::Base*> find_base(const catalog::Catalog& catalog, const catalog::BaseId& id);
+
+/// A change that was signed and checked, not yet submitted.
+struct PreparedChange {
+  catalog::SignedChange change;
+  catalog::SignedLog next;  ///< the log as it will be
+  catalog::Head head;       ///< of `next`
+};
+
+/// Signs `statement` and replays the log that ends with it, so that the collector's rules are known
+/// to hold before it sees anything. Errors: as sign_change() and verify_log().
+Result<PreparedChange> prepare_change(const TrustedLog& trusted,
+                                      const catalog::Statement& statement,
+                                      const catalog::SigningKey& key, Session& session);
+
+/// Hands the change to the collector and remembers the new head. Errors: those of Client.
+Result<Submitted> submit_change(const PreparedChange& prepared, Session& session);
+
+}  // namespace assay::cli

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/core/commit_loop.h"
+
+#include <pthread.h>
+
+#include <future>
+
+namespace assay::collector {
+namespace {
+
+/// What a task weighs besides what it carries, so that empty messages cannot fill memory either.
+constexpr std::size_t kTaskBytes = 512;
+constexpr std::chrono::milliseconds kPauseAfterFailure{200};
+
+}  // namespace
+
+CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
+                       std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
+                       CommitOptions options, std::function<void(const std::string&)> on_problem)
+    : store_(store),
+      nodes_(nodes),
+      clock_(clock),
+      options_(options),
+      on_problem_(std::move(on_problem)),
+      judging_(std::move(catalog), round),
+      recorder_(judging_) {}
+
+Result<std::unique_ptr<CommitLoop>> CommitLoop::start(
+    Store& store, NodeRegistry& nodes, Clock& clock,
+    std::shared_ptr<const catalog::Catalog> catalog, CommitOptions options,
+    std::function<void(const std::string&)> on_problem) {
+  ASSAY_ASSIGN(JudgingRound round, store.load_round());
+  std::unique_ptr<CommitLoop> loop(new CommitLoop(store, nodes, clock, std::move(catalog), round,
+                                                  options, std::move(on_problem)));
+  loop->thread_ = std::jthread([raw = loop.get()](const std::stop_token& stop) {
+    pthread_setname_np(pthread_self(), "commit");
+    raw->run(stop);
+  });
+  return loop;
+}
+
+CommitLoop::~CommitLoop() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+  }
+  thread_.request_stop();
+  thread_.join();
+}
+
+Result<void> CommitLoop::push(Task task) {
+  task.bytes += kTaskBytes;
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_stopping_) return Error{ErrorCode::kUnavailable, "the collector is stopping"};
+    if (queued_bytes_ + task.bytes > options_.max_queued_bytes) {
+      ++counts_.refused;
+      return Error{ErrorCode::kLimitExceeded, "the collector is behind: try again later"};
+    }
+    queued_bytes_ += task.bytes;
+    counts_.queued_bytes = queued_bytes_;
+    queue_.push_back(std::move(task));
+  }
+  ready_.notify_one();
+  return ok();
+}
+
+Result<void> CommitLoop::open_epoch(const NodeKey& node, const AgentInfo& agent,
+                                    std::function<void(Result<BatchOutcome>)> done) {
+  auto outcome = std::make_shared<BatchOutcome>();  // filled by work, read by done
+  nodes_.connected(node, agent, clock_.wall_now());
+  return push({0,
+               [this, node, epoch = agent.epoch, outcome](StoreWriter& store) -> Result<void> {
+                 ASSAY_ASSIGN(*outcome, recorder_.open_epoch(store, node, epoch));
+                 ASSAY_ASSIGN(const auto refused, recorder_.refused_sequence(store, node));
+                 if (refused) remember_refusal(node, *refused);
+                 return ok();
+               },
+               [this, node, outcome, done = std::move(done)](Result<void> result) {
+                 if (!result) return done(std::move(result.error()));
+                 nodes_.acknowledged(node, outcome->acknowledged);
+                 done(std::move(*outcome));
+               }});
+}
+
+Result<void> CommitLoop::record(const NodeKey& node, const Epoch& epoch, Batch batch,
+                                std::size_t bytes, std::function<void(Result<BatchOutcome>)> done) {
+  auto outcome = std::make_shared<BatchOutcome>();                // filled by work, read by done
+  auto shared = std::make_shared<const Batch>(std::move(batch));  // std::function wants copies
+  return push({bytes,
+               [this, node, epoch, shared, outcome](StoreWriter& store) -> Result<void> {
+                 ASSAY_ASSIGN(*outcome,
+                              recorder_.apply(store, node, epoch, *shared, clock_.wall_now()));
+                 return ok();
+               },
+               [this, node, outcome, done = std::move(done)](Result<void> result) {
+                 if (!result) return done(std::move(result.error()));
+                 nodes_.acknowledged(node, outcome->acknowledged);
+                 done(std::move(*outcome));
+               }});
+}
+
+Result<void> CommitLoop::catalog_refused(const NodeKey& node, std::uint64_t sequence,
+                                         std::string reason) {
+  remember_refusal(node, sequence);
+  return push({reason.size(),
+               [this, node, sequence, reason](StoreWriter& store) {
+                 return recorder_.catalog_refused(store, node, sequence, reason, clock_.wall_now());
+               },
+               {}});
+}
+
+void CommitLoop::remember_refusal(const NodeKey& node, std::uint64_t sequence) {
+  const std::lock_guard lock(mutex_);
+  refusals_[node] = sequence;
+}
+
+void CommitLoop::heartbeat(const NodeKey& node, const Heartbeat& heartbeat) {
+  nodes_.heartbeat(node, heartbeat, clock_.wall_now());
+  {
+    const std::lock_guard lock(mutex_);
+    const auto refusal = refusals_.find(node);
+    if (refusal == refusals_.end() || heartbeat.catalog_sequence < refusal->second) return;
+    refusals_.erase(refusal);
+  }
+  (void)push({0,
+              [this, node](StoreWriter& store) {
+                return recorder_.catalog_accepted(store, node, clock_.wall_now());
+              },
+              {}});
+}
+
+void CommitLoop::disconnected(const NodeKey& node) {
+  nodes_.disconnected(node, clock_.wall_now());
+}
+
+void CommitLoop::audit(AuditEntry entry) {
+  const std::size_t bytes = entry.subject.size() + entry.detail.size();
+  (void)push(
+      {bytes, [entry = std::move(entry)](StoreWriter& store) { return store.audit(entry); }, {}});
+}
+
+Result<void> CommitLoop::change_catalog(const CatalogEntry& entry,
+                                        std::shared_ptr<const catalog::Catalog> next) {
+  auto committed = std::make_shared<std::promise<Result<void>>>();  // outlives a stopping caller
+  auto future = committed->get_future();
+  auto round = std::make_shared<JudgingRound>();  // filled by work, read by done
+  ASSAY_TRY(
+      push({entry.statement.size() + entry.head.size(),
+            [this, entry, round](StoreWriter& store) -> Result<void> {
+              *round = {judging_.round().round + 1, entry.sequence, to_unix_ns(clock_.wall_now())};
+              ASSAY_TRY(store.append_catalog(entry));
+              return store.set_round(*round);
+            },
+            [this, round, next, committed](Result<void> result) {
+              if (result) {
+                judging_.begin_round(next, *round);
+                is_judging_ = true;
+              }
+              committed->set_value(std::move(result));
+            }}));
+  return future.get();
+}
+
+std::deque<CommitLoop::Task> CommitLoop::take(const std::stop_token& stop) {
+  std::deque<Task> taken;
+  std::unique_lock lock(mutex_);
+  is_busy_ = false;
+  if (queue_.empty()) idle_.notify_all();
+  const auto tick = is_judging_ ? std::chrono::milliseconds(0) : options_.tick;
+  ready_.wait_for(lock, stop, tick, [&] { return !queue_.empty(); });
+  std::size_t bytes = 0;
+  while (!queue_.empty() && (taken.empty() || bytes < options_.max_commit_bytes)) {
+    bytes += queue_.front().bytes;
+    taken.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  queued_bytes_ -= bytes;
+  counts_.queued_bytes = queued_bytes_;
+  is_busy_ = true;
+  return taken;
+}
+
+void CommitLoop::run(const std::stop_token& stop) {
+  nodes_saved_ = std::chrono::steady_clock::now();
+  for (;;) {
+    std::deque<Task> tasks = take(stop);
+    if (tasks.empty() && stop.stop_requested()) break;
+    if (!tasks.empty()) commit(std::move(tasks));
+    if (stop.stop_requested()) continue;
+    begin_round_if_a_date_passed();
+    if (is_judging_) judge_again();
+    settle_overdue();
+    save_nodes(false);
+    if (is_failing_) std::this_thread::sleep_for(kPauseAfterFailure);
+  }
+  save_nodes(true);
+}
+
+Result<void> CommitLoop::write(const std::function<Result<void>(StoreWriter&)>& work) {
+  const auto began = std::chrono::steady_clock::now();
+  auto result = store_.write(work);
+  ++counts_.commits;
+  counts_.commit_ns += static_cast<std::uint64_t>(
+      std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count());
+  is_failing_ = !result;
+  if (!result) {
+    ++counts_.failed_commits;
+    judging_.forget();
+    if (on_problem_) on_problem_("nothing could be committed: " + result.error().text());
+  }
+  return result;
+}
+
+void CommitLoop::commit(std::deque<Task> tasks) {
+  std::vector<Result<void>> results(tasks.size());
+  const auto committed = write([&](StoreWriter& store) -> Result<void> {
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      // One agent's bad batch must not undo the others'.
+      results[i] = store.attempt([&] { return tasks[i].work(store); });
+      if (!results[i]) judging_.forget();
+    }
+    return ok();
+  });
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    if (!committed && results[i])
+      results[i] = Error{ErrorCode::kUnavailable, "not committed: " + committed.error().message};
+    if (tasks[i].done) tasks[i].done(std::move(results[i]));
+  }
+}
+
+void CommitLoop::judge_again() {
+  bool is_left = true;
+  const auto judged = write([&](StoreWriter& store) -> Result<void> {
+    ASSAY_ASSIGN(is_left,
+                 judging_.judge_some(store, options_.max_runs_per_commit, clock_.wall_now()));
+    return ok();
+  });
+  if (!judged || is_left) return;
+  is_judging_ = false;
+  ++counts_.judged_rounds;
+}
+
+void CommitLoop::settle_overdue() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - overdue_settled_ < options_.tick) return;
+  overdue_settled_ = now;
+  bool is_left = true;
+  while (is_left) {
+    bool is_due = false;
+    const auto settled = write([&](StoreWriter& store) -> Result<void> {
+      ASSAY_ASSIGN(const auto next, store.next_overdue_ns());
+      is_due = next && *next <= to_unix_ns(clock_.wall_now());
+      is_left = is_due;
+      if (!is_due) return ok();
+      ASSAY_ASSIGN(is_left,
+                   judging_.settle_overdue(store, options_.max_runs_per_commit, clock_.wall_now()));
+      return ok();
+    });
+    if (!settled) return;
+  }
+}
+
+void CommitLoop::begin_round_if_a_date_passed() {
+  const WallTime now = clock_.wall_now();
+  const auto change = judging_.catalog().next_change_after(from_unix_ns(judging_.round().began_ns));
+  if (!change || *change > now) return;
+  const JudgingRound round{judging_.round().round + 1, judging_.round().catalog_sequence,
+                           to_unix_ns(now)};
+  if (!write([&](StoreWriter& store) { return store.set_round(round); })) return;
+  judging_.begin_round(round);
+  is_judging_ = true;
+}
+
+void CommitLoop::save_nodes(bool is_last) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!is_last && now - nodes_saved_ < options_.node_save_interval) return;
+  nodes_saved_ = now;
+  const auto changed = nodes_.take_changed();
+  if (changed.empty()) return;
+  const auto saved = write([&](StoreWriter& store) -> Result<void> {
+    for (const auto& node : changed)
+      ASSAY_TRY(store.save_node(node));
+    return ok();
+  });
+  if (!saved) nodes_.give_back(changed);
+}
+
+bool CommitLoop::drain(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  return idle_.wait_for(lock, timeout, [&] { return queue_.empty() && !is_busy_ && !is_judging_; });
+}
+
+}  // namespace assay::collector

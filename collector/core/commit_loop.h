@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one thread that writes: it commits whatever waits, all agents together, and between commits
+// judges again what a change of the catalog or a date calls for.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "collector/core/judging.h"
+#include "collector/core/node_registry.h"
+#include "collector/core/ports.h"
+#include "collector/core/recorder.h"
+#include "common/base/clock.h"
+
+namespace assay::collector {
+
+struct CommitOptions {
+  std::size_t max_queued_bytes = 64ULL << 20;  ///< more is refused
+  std::size_t max_commit_bytes = 8ULL << 20;   ///< of batches in one transaction
+  int max_runs_per_commit = 1000;              ///< when judging again
+  std::chrono::milliseconds node_save_interval{10'000};
+  std::chrono::milliseconds tick{1000};  ///< how late a deadline may be noticed
+};
+
+/// Counts for metrics. Thread-safe.
+struct CommitCounts {
+  std::atomic<std::uint64_t> commits{0};
+  std::atomic<std::uint64_t> failed_commits{0};
+  std::atomic<std::uint64_t> refused{0};  ///< submissions refused because too much waited
+  std::atomic<std::uint64_t> commit_ns{0};
+  std::atomic<std::uint64_t> judged_rounds{0};  ///< rounds judged to their end
+  std::atomic<std::uint64_t> queued_bytes{0};
+};
+
+/// Thread-safe. Destroying it commits what waits, then stops.
+class CommitLoop final : public Intake, public Ledger {
+ public:
+  /// `store`, `nodes` and `clock` must outlive the loop. `on_problem` gets one line for each failed
+  /// commit, on the loop's thread.
+  static Result<std::unique_ptr<CommitLoop>> start(
+      Store& store, NodeRegistry& nodes, Clock& clock,
+      std::shared_ptr<const catalog::Catalog> catalog, CommitOptions options,
+      std::function<void(const std::string&)> on_problem);
+  ~CommitLoop() override;
+  CommitLoop(const CommitLoop&) = delete;
+  CommitLoop& operator=(const CommitLoop&) = delete;
+
+  Result<void> open_epoch(const NodeKey& node, const AgentInfo& agent,
+                          std::function<void(Result<BatchOutcome>)> done) override;
+  Result<void> record(const NodeKey& node, const Epoch& epoch, Batch batch, std::size_t bytes,
+                      std::function<void(Result<BatchOutcome>)> done) override;
+  Result<void> catalog_refused(const NodeKey& node, std::uint64_t sequence,
+                               std::string reason) override;
+  void heartbeat(const NodeKey& node, const Heartbeat& heartbeat) override;
+  void disconnected(const NodeKey& node) override;
+  Result<void> change_catalog(const CatalogEntry& entry,
+                              std::shared_ptr<const catalog::Catalog> next) override;
+  void audit(AuditEntry entry) override;
+
+  const CommitCounts& counts() const { return counts_; }
+  const RecorderCounts& recorder_counts() const { return recorder_.counts(); }
+  /// True while the last commit failed.
+  bool is_failing() const { return is_failing_; }
+  /// True while stacks are left to judge in the present round.
+  bool is_judging() const { return is_judging_; }
+  /// Waits until everything queued so far is committed and judged, or `timeout` passed.
+  bool drain(std::chrono::milliseconds timeout);
+
+ private:
+  struct Task {
+    std::size_t bytes = 0;
+    std::function<Result<void>(StoreWriter&)> work;
+    std::function<void(Result<void>)> done;
+  };
+
+  CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
+             std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
+             CommitOptions options, std::function<void(const std::string&)> on_problem);
+  Result<void> push(Task task);
+  void run(const std::stop_token& stop);
+  std::deque<Task> take(const std::stop_token& stop);
+  void commit(std::deque<Task> tasks);
+  void judge_again();
+  void settle_overdue();
+  void begin_round_if_a_date_passed();
+  void save_nodes(bool is_last);
+  void remember_refusal(const NodeKey& node, std::uint64_t sequence);
+  Result<void> write(const std::function<Result<void>(StoreWriter&)>& work);
+
+  Store& store_;
+  NodeRegistry& nodes_;
+  Clock& clock_;
+  const CommitOptions options_;
+  const std::function<void(const std::string&)> on_problem_;
+  CommitCounts counts_;
+  std::atomic<bool> is_failing_{false};
+  std::atomic<bool> is_judging_{true};
+
+  // Of the loop's thread only.
+  Judging judging_;
+  Recorder recorder_;
+  std::chrono::steady_clock::time_point nodes_saved_{};
+  std::chrono::steady_clock::time_point overdue_settled_{};
+
+  std::mutex mutex_;  // not Mutex: waited on with a stop token
+  std::condition_variable_any ready_;
+  std::condition_variable_any idle_;
+  std::deque<Task> queue_;                     // guarded by mutex_
+  std::size_t queued_bytes_ = 0;               // guarded by mutex_
+  bool is_busy_ = false;                       // guarded by mutex_
+  bool is_stopping_ = false;                   // guarded by mutex_
+  std::map<NodeKey, std::uint64_t> refusals_;  // sequence that a node refused; guarded by mutex_
+  std::jthread thread_;
+};
+
+}  // namespace assay::collector

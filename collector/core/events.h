@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// What agents report, in values of our own: no generated type, no SQL.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/catalog/evidence.h"
+#include "common/catalog/judge.h"
+
+namespace assay::collector {
+
+/// A node by the identity in its certificate.
+struct NodeKey {
+  std::string cluster;
+  std::string node;
+  auto operator<=>(const NodeKey&) const = default;
+  std::string text() const { return cluster + "/" + node; }
+};
+
+/// 16 random bytes, new with every new outbox of an agent.
+using Epoch = std::string;
+using RunId = std::string;  ///< 32 hex digits, unique on its node
+
+struct Process {
+  std::uint32_t pid = 0;  ///< on the host
+  std::int64_t start_ns = 0;
+  std::string name;
+};
+
+/// Claims of the node's own records, for people.
+struct ContainerNames {
+  std::string container_id;
+  std::string runtime;
+  std::string name;
+  std::string image;
+  std::string image_id;
+  std::string pod_name;
+  std::string pod_namespace;
+  std::string pod_uid;
+  std::map<std::string, std::string> labels;
+};
+
+/// Where a run came from.
+struct RunOrigin {
+  std::string cause;                          ///< exec, no-exec, sweep
+  std::vector<Process> ancestors;             ///< nearest first
+  std::vector<std::uint32_t> namespace_pids;  ///< outermost first
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint64_t cgroup_id = 0;
+  std::uint64_t mount_namespace = 0;
+  std::uint64_t pid_namespace = 0;
+  std::uint64_t user_namespace = 0;
+  std::vector<std::string> arguments;
+  bool arguments_truncated = false;
+  std::string root_type;
+};
+
+struct RunStarted {
+  RunId run_id;
+  std::string kind;  ///< container, inner, sandbox, chroot, host-root, vm-sandbox
+  bool is_late = false;
+  std::int64_t started_ns = 0;
+  std::optional<StackDigest> stack;  ///< none: the root could not be read at all
+  Process process;
+  std::string executable;
+  std::string cgroup_path;
+  RunOrigin origin;
+  ContainerNames names;
+  std::optional<catalog::Verdict> agent_verdict;
+};
+
+struct RunEnded {
+  RunId run_id;
+  std::int64_t ended_ns = 0;
+  bool is_approximate = false;
+};
+
+/// Every run of the node on `from` now stands on `to`.
+struct StackAdvanced {
+  StackDigest from;
+  StackDigest to;
+};
+
+struct RunNamed {
+  RunId run_id;
+  ContainerNames names;
+};
+
+struct Exec {
+  std::int64_t time_ns = 0;
+  Process process;
+  Process parent;
+  std::uint32_t uid = 0;
+  std::string executable;
+  std::vector<std::string> arguments;
+  bool arguments_truncated = false;
+  bool is_from_upper = false;
+};
+
+struct ExecSeen {
+  RunId run_id;
+  Exec exec;
+};
+
+struct EvidenceGap {
+  std::int64_t from_ns = 0;
+  std::int64_t until_ns = 0;
+  std::string reason;
+  std::uint64_t lost = 0;
+};
+
+struct Event {
+  std::uint64_t sequence = 0;  ///< per (cluster, node, epoch), from 1, without holes
+  std::int64_t time_ns = 0;
+  std::uint64_t skipped = 0;  ///< sequences right before this one that the agent no longer has
+  /// monostate: of a newer agent; only its sequence counts.
+  std::variant<std::monostate, RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap>
+      body;
+};
+
+/// What one message of an agent brings. Stacks carry the cluster and node of the certificate.
+struct Batch {
+  std::vector<Event> events;
+  std::vector<catalog::Stack> stacks;
+};
+
+/// What an agent says of itself when it connects.
+struct AgentInfo {
+  Epoch epoch;
+  std::string boot_id;
+  std::string version;
+  std::string kernel;
+  std::uint64_t catalog_sequence = 0;
+};
+
+struct Heartbeat {
+  std::uint64_t catalog_sequence = 0;
+  bool catalog_is_stale = false;
+  std::string probe_state;
+  std::string probe_detail;
+  std::uint64_t probe_sent = 0;
+  std::uint64_t probe_lost = 0;
+  std::uint64_t queue_dropped = 0;
+  std::uint64_t outbox_events = 0;
+  std::uint64_t outbox_bytes = 0;
+  std::uint64_t running = 0;
+  std::uint64_t layers_pending = 0;
+  std::uint64_t rss_bytes = 0;
+  std::uint64_t cpu_ns = 0;
+};
+
+}  // namespace assay::collector

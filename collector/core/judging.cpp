@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/core/judging.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+
+#include "common/base/encoding.h"
+#include "common/catalog/judge.h"
+
+namespace assay::collector {
+namespace {
+
+constexpr std::size_t kMaxRemembered = 16'384;  // stacks; a few KiB each
+constexpr int kStacksPerLook = 256;
+
+catalog::Verdict undescribed_verdict(std::uint64_t sequence) {
+  catalog::Verdict verdict;
+  verdict.status = catalog::VerdictStatus::kPending;
+  verdict.reason = "the node has not described this stack yet";
+  verdict.catalog_sequence = sequence;
+  return verdict;
+}
+
+bool same_but_sequence(catalog::Verdict a, const catalog::Verdict& b) {
+  a.catalog_sequence = b.catalog_sequence;
+  return a == b;
+}
+
+std::string base_of(const catalog::FindingCause& cause, const catalog::Verdict& verdict) {
+  for (const auto& match : verdict.matches)
+    if (match.base.text() == cause.subject) return cause.subject;
+  return verdict.base_name();
+}
+
+std::string resolution(const catalog::Verdict& verdict) {
+  std::string text = "the verdict is " + std::string(catalog::to_string(verdict.status)) + " now";
+  if (const std::string base = verdict.base_name(); !base.empty()) text += " (" + base + ")";
+  return text;
+}
+
+}  // namespace
+
+bool is_judged_kind(catalog::FindingKind kind) {
+  using enum catalog::FindingKind;
+  return kind == kUnknownBase || kind == kDeprecatedBase || kind == kRevokedBase ||
+         kind == kExpiredBase || kind == kUnverified || kind == kMismatch ||
+         kind == kUnsupportedRoot;
+}
+
+bool resolves_by_itself(catalog::FindingKind kind) {
+  return kind != catalog::FindingKind::kMismatch && kind != catalog::FindingKind::kTampered;
+}
+
+std::string new_finding_id() {
+  char bytes[16] = {};
+  ASSAY_ASSERT(::getrandom(bytes, sizeof(bytes), 0) == static_cast<ssize_t>(sizeof(bytes)));
+  return to_hex({bytes, sizeof(bytes)});
+}
+
+Judging::Judging(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round)
+    : catalog_(std::move(catalog)), round_(round) {}
+
+void Judging::begin_round(std::shared_ptr<const catalog::Catalog> catalog,
+                          const JudgingRound& round) {
+  catalog_ = std::move(catalog);
+  begin_round(round);
+}
+
+void Judging::begin_round(const JudgingRound& round) {
+  round_ = round;
+  forget();
+}
+
+void Judging::forget() {
+  ids_.clear();
+  stacks_.clear();
+}
+
+void Judging::remember(const JudgedStack& stack) {
+  if (stacks_.size() >= kMaxRemembered) forget();
+  stacks_.insert_or_assign(stack.id, stack);
+}
+
+Result<JudgedStack> Judging::judged(StoreWriter& store, NodeId node, const StackDigest& digest,
+                                    WallTime now) {
+  const StackName name{node, digest};
+  if (const auto known = ids_.find(name); known != ids_.end())
+    return judged(store, known->second, now);
+  ASSAY_ASSIGN(auto row, store.find_stack(node, digest));
+  if (!row) {
+    ASSAY_ASSIGN(const StackId id, store.add_stack(node, digest));
+    row = StackRow{id, false, 0, {}};
+  }
+  ASSAY_ASSIGN(JudgedStack stack, judge(store, *row, now, nullptr));
+  if (ids_.size() >= kMaxRemembered) forget();
+  ids_.emplace(name, stack.id);
+  return stack;
+}
+
+Result<JudgedStack> Judging::judged(StoreWriter& store, StackId id, WallTime now) {
+  if (const auto known = stacks_.find(id); known != stacks_.end()) return known->second;
+  ASSAY_ASSIGN(const StackRow row, store.stack_row(id));
+  return judge(store, row, now, nullptr);
+}
+
+Result<JudgedStack> Judging::judge(StoreWriter& store, const StackRow& row, WallTime now,
+                                   int* runs) {
+  JudgedStack judged{row.id, row.is_described, nullptr, row.verdict};
+  if (!row.is_described) {
+    // Not remembered: its description may come with the next message.
+    judged.stack = std::make_shared<const catalog::Stack>();
+    judged.verdict = undescribed_verdict(catalog_->sequence());
+    return judged;
+  }
+  ASSAY_ASSIGN(catalog::Stack stack, store.load_stack(row.id));
+  judged.stack = std::make_shared<const catalog::Stack>(std::move(stack));
+  if (row.judged_round >= round_.round) {
+    remember(judged);
+    return judged;
+  }
+  catalog::Verdict verdict = catalog::judge(*judged.stack, *catalog_, now);
+  const bool is_same = row.judged_round != 0 && same_but_sequence(row.verdict, verdict);
+  judged.verdict = std::move(verdict);
+  if (is_same) {
+    ASSAY_TRY(store.confirm_verdict(row.id, catalog_->sequence(), round_.round));
+  } else {
+    ASSAY_TRY(store.set_verdict(row.id, judged.verdict, round_.round));
+    ASSAY_ASSIGN(const int settled, settle_all(store, judged, now));
+    if (runs != nullptr) *runs += settled;
+  }
+  remember(judged);
+  return judged;
+}
+
+Result<StackDigest> Judging::describe(StoreWriter& store, NodeId node, const catalog::Stack& stack,
+                                      WallTime now) {
+  const StackDigest digest = catalog::digest_of(stack);
+  const StackName name{node, digest};
+  if (const auto known = ids_.find(name); known != ids_.end() && stacks_.contains(known->second))
+    return digest;  // remembered stacks are described ones
+  ASSAY_ASSIGN(auto row, store.find_stack(node, digest));
+  if (!row) {
+    ASSAY_ASSIGN(const StackId id, store.add_stack(node, digest));
+    row = StackRow{id, false, 0, {}};
+  }
+  if (row->is_described) return digest;
+  ASSAY_TRY(store.describe_stack(row->id, node, stack));
+  row->is_described = true;
+  ASSAY_TRY(judge(store, *row, now, nullptr));
+  return digest;
+}
+
+struct Judging::Settlement {
+  OpenRun run;
+  const catalog::Verdict& verdict;
+  std::int64_t now_ns = 0;
+  std::vector<catalog::FindingCause> wanted;
+  std::vector<OpenFinding> open;
+  bool is_ended = false;
+
+  const OpenFinding* find_open(const catalog::FindingCause& cause) const {
+    for (const auto& finding : open)
+      if (finding.kind == cause.kind && finding.subject == cause.subject) return &finding;
+    return nullptr;
+  }
+  bool is_wanted(const OpenFinding& finding) const {
+    return std::any_of(wanted.begin(), wanted.end(), [&](const catalog::FindingCause& cause) {
+      return cause.kind == finding.kind && cause.subject == finding.subject;
+    });
+  }
+  /// Of a run that ended only what a person must still look into stays open.
+  bool outlives_run(catalog::FindingKind kind) const {
+    return kind == catalog::FindingKind::kUnverified || !resolves_by_itself(kind);
+  }
+};
+
+Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack& stack,
+                             WallTime now) {
+  const bool is_pending = stack.verdict.status == catalog::VerdictStatus::kPending;
+  const OpenRun before = run;
+  Settlement settlement{run, stack.verdict, to_unix_ns(now), {}, {}, run.ended_ns != 0};
+  // A node's clock may run ahead: a deadline is never farther away than the policy's own length.
+  const std::int64_t start_ns = std::min(run.started_ns, settlement.now_ns);
+  const std::int64_t deadline_ns =
+      start_ns + std::chrono::nanoseconds(catalog_->policy().pending_deadline).count();
+  const bool is_overdue = settlement.is_ended || settlement.now_ns >= deadline_ns;
+  settlement.wanted = catalog::causes_of(stack.verdict, *stack.stack, is_overdue);
+  ASSAY_ASSIGN(settlement.open, store.open_findings(run.key));
+  ASSAY_TRY(resolve_unwanted(store, settlement));
+  ASSAY_TRY(open_wanted(store, settlement));
+  run.is_overdue = is_pending && is_overdue;
+  run.overdue_at_ns = is_pending && !is_overdue ? deadline_ns : 0;
+  run.is_open = !settlement.is_ended || is_pending;
+  if (run.is_open == before.is_open && run.is_overdue == before.is_overdue &&
+      run.overdue_at_ns == before.overdue_at_ns)
+    return ok();
+  return store.set_run_state(run);
+}
+
+Result<void> Judging::open_wanted(StoreWriter& store, Settlement& settlement) {
+  for (const auto& cause : settlement.wanted) {
+    const OpenFinding* open = settlement.find_open(cause);
+    if (open != nullptr) {
+      if (open->reason != cause.reason)
+        ASSAY_TRY(store.set_finding_reason(open->key, cause.reason, settlement.now_ns));
+      continue;
+    }
+    NewFinding finding{new_finding_id(),
+                       cause.kind,
+                       cause.subject,
+                       cause.reason,
+                       base_of(cause, settlement.verdict),
+                       settlement.run.node,
+                       settlement.run.key,
+                       settlement.now_ns,
+                       0,
+                       ""};
+    if (settlement.is_ended && !settlement.outlives_run(cause.kind)) {
+      // Known only after the end: history keeps it, nobody has to act on it.
+      ASSAY_ASSIGN(const bool had,
+                   store.had_finding(settlement.run.key, cause.kind, cause.subject));
+      if (had) continue;
+      finding.resolved_ns = settlement.now_ns;
+      finding.resolved_reason = "the run had ended";
+    }
+    ASSAY_TRY(store.add_finding(finding));
+  }
+  return ok();
+}
+
+Result<void> Judging::resolve_unwanted(StoreWriter& store, Settlement& settlement) {
+  for (const auto& finding : settlement.open) {
+    const bool is_over = settlement.is_ended && !settlement.outlives_run(finding.kind);
+    const bool is_gone = is_judged_kind(finding.kind) && resolves_by_itself(finding.kind) &&
+                         !settlement.is_wanted(finding);
+    if (!is_over && !is_gone) continue;
+    ASSAY_TRY(store.resolve_finding(finding.key, settlement.now_ns,
+                                    is_over ? "the run ended" : resolution(settlement.verdict)));
+  }
+  return ok();
+}
+
+Result<int> Judging::settle_all(StoreWriter& store, const JudgedStack& stack, WallTime now) {
+  ASSAY_ASSIGN(const auto runs, store.open_runs_on(stack.id));
+  for (const auto& run : runs)
+    ASSAY_TRY(settle(store, run, stack, now));
+  return static_cast<int>(runs.size());
+}
+
+Result<bool> Judging::judge_some(StoreWriter& store, int max_runs, WallTime now) {
+  ASSAY_ASSIGN(const auto stacks, store.stacks_to_judge(round_.round, kStacksPerLook));
+  int runs = 0;
+  for (const StackId id : stacks) {
+    ASSAY_ASSIGN(const StackRow row, store.stack_row(id));
+    ASSAY_TRY(judge(store, row, now, &runs));
+    if (runs >= max_runs) break;
+  }
+  return !stacks.empty();
+}
+
+Result<bool> Judging::settle_overdue(StoreWriter& store, int max_runs, WallTime now) {
+  ASSAY_ASSIGN(const auto runs, store.overdue_runs(to_unix_ns(now), max_runs));
+  for (const auto& run : runs) {
+    ASSAY_ASSIGN(const JudgedStack stack, judged(store, run.stack, now));
+    ASSAY_TRY(settle(store, run, stack, now));
+  }
+  return !runs.empty();
+}
+
+}  // namespace assay::collector

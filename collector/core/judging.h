@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stacks become verdicts, verdicts become findings, always inside the caller's transaction.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "collector/core/store.h"
+#include "common/base/clock.h"
+#include "common/catalog/catalog.h"
+
+namespace assay::collector {
+
+/// A stack with its verdict in the present round.
+struct JudgedStack {
+  StackId id{};
+  bool is_described = false;
+  std::shared_ptr<const catalog::Stack> stack;  ///< shared with the cache; never null
+  catalog::Verdict verdict;
+};
+
+/// Remembers the stacks it judged in this round. Not thread-safe: it belongs to the commit thread.
+class Judging {
+ public:
+  Judging(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round);
+
+  const catalog::Catalog& catalog() const { return *catalog_; }
+  const JudgingRound& round() const { return round_; }
+  /// From here on everything is judged by `catalog`. Call it after the round was committed.
+  void begin_round(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round);
+  /// A date passed: the same catalog, judged again.
+  void begin_round(const JudgingRound& round);
+  /// Drops what is remembered: something written with it was undone.
+  void forget();
+
+  /// The stack that `digest` names on `node`, added when it is new, judged in this round; when that
+  /// changes its verdict, the findings of the runs on it follow.
+  Result<JudgedStack> judged(StoreWriter& store, NodeId node, const StackDigest& digest,
+                             WallTime now);
+  Result<JudgedStack> judged(StoreWriter& store, StackId id, WallTime now);
+  /// Takes a description; digests are recomputed from it. Known ones cost a look-up.
+  Result<StackDigest> describe(StoreWriter& store, NodeId node, const catalog::Stack& stack,
+                               WallTime now);
+
+  /// Brings the findings of `run` in line with the verdict on its stack.
+  Result<void> settle(StoreWriter& store, OpenRun run, const JudgedStack& stack, WallTime now);
+  /// The same for all open runs on `stack`; how many there were.
+  Result<int> settle_all(StoreWriter& store, const JudgedStack& stack, WallTime now);
+
+  /// Judges stacks of earlier rounds until about `max_runs` runs were looked at.
+  /// False: nothing is left to judge in this round.
+  Result<bool> judge_some(StoreWriter& store, int max_runs, WallTime now);
+  /// Settles runs whose pending verdict is overdue. False: none is left.
+  Result<bool> settle_overdue(StoreWriter& store, int max_runs, WallTime now);
+
+ private:
+  struct StackName {
+    NodeId node{};
+    StackDigest digest;
+    bool operator==(const StackName&) const = default;
+  };
+  struct StackNameHash {
+    std::size_t operator()(const StackName& name) const noexcept {
+      return std::hash<StackDigest>{}(name.digest) ^ static_cast<std::size_t>(name.node);
+    }
+  };
+  struct Settlement;
+
+  Result<JudgedStack> judge(StoreWriter& store, const StackRow& row, WallTime now, int* runs);
+  void remember(const JudgedStack& stack);
+  Result<void> open_wanted(StoreWriter& store, Settlement& settlement);
+  Result<void> resolve_unwanted(StoreWriter& store, Settlement& settlement);
+
+  std::shared_ptr<const catalog::Catalog> catalog_;  // shared with readers of the same sequence
+  JudgingRound round_;
+  std::unordered_map<StackName, StackId, StackNameHash> ids_;
+  std::unordered_map<StackId, JudgedStack> stacks_;
+};
+
+/// The findings that judging opens and resolves; all others have their own causes.
+bool is_judged_kind(catalog::FindingKind kind);
+/// `mismatch` and `tampered` stay open until a person closes them.
+bool resolves_by_itself(catalog::FindingKind kind);
+/// 32 random hex digits.
+std::string new_finding_id();
+
+}  // namespace assay::collector

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the collector's parts meet: adapters use or implement these, app/ joins them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collector/core/store.h"
+#include "common/catalog/log.h"
+
+namespace assay::collector {
+
+/// What became of one batch after its commit.
+struct BatchOutcome {
+  std::uint64_t acknowledged = 0;    ///< everything up to here is committed
+  std::vector<StackDigest> unknown;  ///< stacks that were named but never described
+};
+
+/// Takes what agents send. Thread-safe; returns at once. Callbacks come on the commit thread, after
+/// the commit, and must return within microseconds.
+class Intake {
+ public:
+  virtual ~Intake() = default;
+  /// An agent connected: gives what is committed of its epoch, and the stacks that its node still
+  /// owes a description of.
+  virtual Result<void> open_epoch(const NodeKey& node, const AgentInfo& agent,
+                                  std::function<void(Result<BatchOutcome>)> done) = 0;
+  /// `bytes`: what the batch weighs against the limits. Errors (at once): kLimitExceeded (too much
+  /// waits for its commit: try later). Errors (to `done`): kInvalidArgument (a hole in the
+  /// sequences), kUnavailable (not committed: send it again).
+  virtual Result<void> record(const NodeKey& node, const Epoch& epoch, Batch batch,
+                              std::size_t bytes,
+                              std::function<void(Result<BatchOutcome>)> done) = 0;
+  virtual Result<void> catalog_refused(const NodeKey& node, std::uint64_t sequence,
+                                       std::string reason) = 0;
+  virtual void heartbeat(const NodeKey& node, const Heartbeat& heartbeat) = 0;
+  virtual void disconnected(const NodeKey& node) = 0;
+};
+
+/// Changes that people and their refusals make. Thread-safe; blocks until committed.
+class Ledger {
+ public:
+  virtual ~Ledger() = default;
+  /// Appends to the catalog's log and begins to judge everything again by `next`.
+  virtual Result<void> change_catalog(const CatalogEntry& entry,
+                                      std::shared_ptr<const catalog::Catalog> next) = 0;
+  /// Queues an entry; does not wait. Dropped (and counted) when too much waits.
+  virtual void audit(AuditEntry entry) = 0;
+};
+
+/// The catalog as it stands. Thread-safe.
+class CatalogKeeper {
+ public:
+  virtual ~CatalogKeeper() = default;
+  virtual std::shared_ptr<const catalog::SignedLog> log() const = 0;
+  virtual std::uint64_t sequence() const = 0;
+  /// Verifies and appends one signed change; returns its sequence.
+  /// Errors: kUntrusted, kCorrupt, kLimitExceeded, kUnavailable.
+  virtual Result<std::uint64_t> submit(const std::string& actor, std::string statement,
+                                       std::string head) = 0;
+};
+
+/// What is known of nodes right now. Thread-safe.
+class NodeDirectory {
+ public:
+  virtual ~NodeDirectory() = default;
+  virtual std::vector<NodeView> nodes() const = 0;  ///< by cluster, then node
+};
+
+}  // namespace assay::collector

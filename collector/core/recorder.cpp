@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/core/recorder.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "common/base/encoding.h"
+
+namespace assay::collector {
+namespace {
+
+constexpr int kMaxStacksAskedFor = 1000;
+
+}  // namespace
+
+struct Recorder::Context {
+  StoreWriter& store;
+  NodeKey node;
+  NodeId node_id{};
+  WallTime now{};
+  std::vector<StackDigest> unknown = {};
+};
+
+Result<BatchOutcome> Recorder::open_epoch(StoreWriter& store, const NodeKey& node,
+                                          const Epoch& epoch) {
+  BatchOutcome outcome;
+  ASSAY_ASSIGN(const NodeId id, store.node_id(node));
+  ASSAY_ASSIGN(outcome.acknowledged, store.acknowledged(id, epoch));
+  ASSAY_ASSIGN(outcome.unknown, store.undescribed_stacks(id, kMaxStacksAskedFor));
+  return outcome;
+}
+
+Result<BatchOutcome> Recorder::apply(StoreWriter& store, const NodeKey& node, const Epoch& epoch,
+                                     const Batch& batch, WallTime now) {
+  Context context{store, node, {}, now};
+  ASSAY_ASSIGN(context.node_id, store.node_id(node));
+  ASSAY_ASSIGN(std::uint64_t acknowledged, store.acknowledged(context.node_id, epoch));
+  const std::uint64_t before = acknowledged;
+  for (const auto& stack : batch.stacks)
+    ASSAY_TRY(judging_.describe(store, context.node_id, stack, now));
+  for (const auto& event : batch.events) {
+    if (event.sequence <= acknowledged) {
+      ++counts_.duplicates;
+      continue;
+    }
+    ASSAY_TRY(follow(context, event, acknowledged));
+    ASSAY_TRY(std::visit([&](const auto& body) { return on(context, body); }, event.body));
+    acknowledged = event.sequence;
+    ++counts_.events;
+  }
+  if (acknowledged != before)
+    ASSAY_TRY(store.set_acknowledged(context.node_id, epoch, acknowledged));
+  return BatchOutcome{acknowledged, std::move(context.unknown)};
+}
+
+/// A new store may meet an old outbox whose first events another store acknowledged; what is
+/// missing is then said as a finding. Any other hole means that the agent has to send again.
+Result<void> Recorder::follow(Context& context, const Event& event, std::uint64_t acknowledged) {
+  const std::uint64_t missing = event.sequence - acknowledged - 1;
+  if (missing == 0) return ok();
+  if (acknowledged != 0) {
+    if (event.skipped >= missing) return ok();  // the agent tells of it in an EvidenceGap
+    return Error{ErrorCode::kInvalidArgument,
+                 "a hole in the sequences: expected " + std::to_string(acknowledged + 1) +
+                     ", got " + std::to_string(event.sequence) + "; send again from there"};
+  }
+  return context.store.add_finding(
+      {new_finding_id(), catalog::FindingKind::kEvidenceGap,
+       "before " + std::to_string(event.sequence),
+       "the first " + std::to_string(missing) +
+           " events of this agent's outbox are not in this store: another one acknowledged them, "
+           "or they were dropped at the outbox's limit",
+       "", context.node_id, std::nullopt, to_unix_ns(context.now), 0, ""});
+}
+
+Result<void> Recorder::on(Context& /*context*/, std::monostate /*event*/) {
+  ++counts_.strays;
+  return ok();
+}
+
+Result<JudgedStack> Recorder::stack_of(Context& context, const std::optional<StackDigest>& digest) {
+  if (digest) {
+    ASSAY_ASSIGN(JudgedStack stack,
+                 judging_.judged(context.store, context.node_id, *digest, context.now));
+    auto& unknown = context.unknown;
+    if (!stack.is_described &&
+        std::find(unknown.begin(), unknown.end(), *digest) == unknown.end() &&
+        unknown.size() < kMaxStacksAskedFor)
+      unknown.push_back(*digest);
+    return stack;
+  }
+  const catalog::Stack unreadable{
+      context.node.cluster, context.node.node, {}, "the root could not be read"};
+  ASSAY_ASSIGN(const StackDigest own,
+               judging_.describe(context.store, context.node_id, unreadable, context.now));
+  return judging_.judged(context.store, context.node_id, own, context.now);
+}
+
+bool Recorder::differs(const RunStarted& event, const JudgedStack& stack) {
+  if (!event.agent_verdict || !stack.is_described) return false;
+  const auto& theirs = *event.agent_verdict;
+  if (theirs.catalog_sequence != stack.verdict.catalog_sequence) return false;
+  if (theirs.status == stack.verdict.status && theirs.base_name() == stack.verdict.base_name())
+    return false;
+  ++counts_.verdict_differences;
+  return true;
+}
+
+Result<void> Recorder::on(Context& context, const RunStarted& event) {
+  ASSAY_ASSIGN(const JudgedStack stack, stack_of(context, event.stack));
+  const NewRun row{context.node_id, stack.id, &event, differs(event, stack)};
+  ASSAY_ASSIGN(const auto key, context.store.add_run(row));
+  if (!key) {
+    ++counts_.duplicates;
+    return ok();
+  }
+  OpenRun run;
+  run.key = *key;
+  run.stack = stack.id;
+  run.node = context.node_id;
+  run.run_id = event.run_id;
+  run.started_ns = event.started_ns;
+  return judging_.settle(context.store, run, stack, context.now);
+}
+
+Result<void> Recorder::on(Context& context, const RunEnded& event) {
+  ASSAY_ASSIGN(auto run, context.store.find_run(context.node_id, event.run_id));
+  if (!run || run->ended_ns != 0) {
+    ++(run ? counts_.duplicates : counts_.strays);
+    return ok();
+  }
+  ASSAY_TRY(context.store.end_run(*run, event.ended_ns, event.is_approximate));
+  run->ended_ns = event.ended_ns;
+  ASSAY_ASSIGN(const JudgedStack stack, judging_.judged(context.store, run->stack, context.now));
+  return judging_.settle(context.store, *run, stack, context.now);
+}
+
+Result<void> Recorder::on(Context& context, const StackAdvanced& event) {
+  ASSAY_ASSIGN(const auto from, context.store.find_stack(context.node_id, event.from));
+  if (!from) {
+    ++counts_.strays;
+    return ok();
+  }
+  ASSAY_ASSIGN(const JudgedStack to, stack_of(context, event.to));
+  if (to.id == from->id) return ok();
+  ASSAY_TRY(context.store.move_runs(from->id, to.id));
+  ASSAY_TRY(judging_.settle_all(context.store, to, context.now));
+  return ok();
+}
+
+Result<void> Recorder::on(Context& context, const RunNamed& event) {
+  ASSAY_ASSIGN(const auto run, context.store.find_run(context.node_id, event.run_id));
+  if (run) return context.store.name_run(run->key, event.names);
+  ++counts_.strays;
+  return ok();
+}
+
+Result<void> Recorder::on(Context& context, const ExecSeen& event) {
+  ASSAY_ASSIGN(const auto run, context.store.find_run(context.node_id, event.run_id));
+  if (run) return context.store.add_exec(run->key, event.exec);
+  ++counts_.strays;
+  return ok();
+}
+
+Result<void> Recorder::on(Context& context, const EvidenceGap& event) {
+  std::string reason = "nothing could be seen from " + to_rfc3339(from_unix_ns(event.from_ns)) +
+                       " to " + to_rfc3339(from_unix_ns(event.until_ns)) + ": " +
+                       escape_untrusted(event.reason);
+  if (event.lost != 0) reason += " (" + std::to_string(event.lost) + " records lost)";
+  return context.store.add_finding({new_finding_id(), catalog::FindingKind::kEvidenceGap,
+                                    to_rfc3339(from_unix_ns(event.from_ns), 9), std::move(reason),
+                                    "", context.node_id, std::nullopt, to_unix_ns(context.now), 0,
+                                    ""});
+}
+
+Result<void> Recorder::catalog_refused(StoreWriter& store, const NodeKey& node,
+                                       std::uint64_t sequence, const std::string& reason,
+                                       WallTime now) {
+  ASSAY_ASSIGN(const NodeId id, store.node_id(node));
+  const std::string subject = std::to_string(sequence);
+  const std::string text =
+      "the agent refused the catalog at sequence " + subject + ": " + escape_untrusted(reason);
+  ASSAY_ASSIGN(const auto open,
+               store.open_node_findings(id, catalog::FindingKind::kCatalogRefused));
+  for (const auto& finding : open)
+    if (finding.subject == subject)
+      return store.set_finding_reason(finding.key, text, to_unix_ns(now));
+  return store.add_finding({new_finding_id(), catalog::FindingKind::kCatalogRefused, subject, text,
+                            "", id, std::nullopt, to_unix_ns(now), 0, ""});
+}
+
+Result<std::optional<std::uint64_t>> Recorder::refused_sequence(StoreWriter& store,
+                                                                const NodeKey& node) {
+  ASSAY_ASSIGN(const NodeId id, store.node_id(node));
+  ASSAY_ASSIGN(const auto open,
+               store.open_node_findings(id, catalog::FindingKind::kCatalogRefused));
+  std::optional<std::uint64_t> highest;
+  for (const auto& finding : open) {
+    std::uint64_t sequence = 0;
+    const char* begin = finding.subject.data();
+    std::from_chars(begin, begin + finding.subject.size(), sequence);
+    highest = std::max(highest.value_or(0), sequence);
+  }
+  return highest;
+}
+
+Result<void> Recorder::catalog_accepted(StoreWriter& store, const NodeKey& node, WallTime now) {
+  ASSAY_ASSIGN(const NodeId id, store.node_id(node));
+  ASSAY_ASSIGN(const auto open,
+               store.open_node_findings(id, catalog::FindingKind::kCatalogRefused));
+  for (const auto& finding : open)
+    ASSAY_TRY(store.resolve_finding(finding.key, to_unix_ns(now),
+                                    "the agent holds the present catalog now"));
+  return ok();
+}
+
+}  // namespace assay::collector

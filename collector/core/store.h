@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// The port behind which all state is kept. Every backend passes
+// tests/unit/collector/store_contract.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "collector/core/views.h"
+#include "common/base/result.h"
+#include "common/catalog/log.h"
+
+namespace assay::collector {
+
+// Keys of rows, one type per table.
+enum class NodeId : std::int64_t {};
+enum class StackId : std::int64_t {};
+enum class RunKey : std::int64_t {};
+enum class FindingKey : std::int64_t {};
+
+struct StackRow {
+  StackId id{};
+  bool is_described = false;       ///< false: only its digest is known yet
+  std::uint64_t judged_round = 0;  ///< 0: never judged
+  catalog::Verdict verdict;
+};
+
+/// A run whose findings may still change: it runs, or it ended while its verdict was pending.
+struct OpenRun {
+  RunKey key{};
+  StackId stack{};
+  NodeId node{};
+  RunId run_id;
+  std::int64_t started_ns = 0;
+  std::int64_t ended_ns = 0;  ///< 0 = running
+  bool is_open = true;
+  bool is_overdue = false;
+  std::int64_t overdue_at_ns = 0;  ///< when a pending verdict becomes `unverified`, 0 = never
+};
+
+struct NewRun {
+  NodeId node{};
+  StackId stack{};
+  const RunStarted* start = nullptr;
+  bool verdict_differs = false;  ///< the agent judged otherwise at the same catalog sequence
+};
+
+struct OpenFinding {
+  FindingKey key{};
+  catalog::FindingKind kind{};
+  std::string subject;
+  std::string reason;
+};
+
+struct NewFinding {
+  std::string finding_id;
+  catalog::FindingKind kind{};
+  std::string subject;
+  std::string reason;
+  std::string base;
+  NodeId node{};
+  std::optional<RunKey> run;  ///< none: a finding on the node
+  std::int64_t opened_ns = 0;
+  std::int64_t resolved_ns = 0;  ///< 0 = open
+  std::string resolved_reason;
+};
+
+struct AuditEntry {
+  std::int64_t time_ns = 0;
+  std::string actor;    ///< user:NAME, node:CLUSTER/NAME, collector
+  std::string action;   ///< catalog.submit, query, agent.connect …
+  std::string subject;  ///< what it was done to
+  std::string outcome;  ///< done, refused
+  std::string detail;
+};
+
+struct CatalogEntry {
+  std::uint64_t sequence = 0;
+  std::string statement;
+  std::string head;
+  std::string submitted_by;
+  std::int64_t received_ns = 0;
+};
+
+/// A round of judging: begun by a change of the catalog or by a date in it passing.
+struct JudgingRound {
+  std::uint64_t round = 1;
+  std::uint64_t catalog_sequence = 0;
+  std::int64_t began_ns = 0;
+};
+
+/// Rows of one write transaction. Only valid inside Store::write, on its thread. Every function:
+/// errors kUnavailable (I/O, full), kCorrupt, kInternal.
+class StoreWriter {
+ public:
+  virtual ~StoreWriter() = default;
+  /// Runs `work`; when it fails everything it wrote is undone and the transaction goes on.
+  virtual Result<void> attempt(const std::function<Result<void>()>& work) = 0;
+
+  virtual Result<NodeId> node_id(const NodeKey& node) = 0;  ///< adds the row when it is new
+  virtual Result<void> save_node(const NodeView& node) = 0;
+  virtual Result<std::uint64_t> acknowledged(NodeId node, const Epoch& epoch) = 0;  ///< 0: unknown
+  virtual Result<void> set_acknowledged(NodeId node, const Epoch& epoch,
+                                        std::uint64_t sequence) = 0;
+
+  virtual Result<std::optional<StackRow>> find_stack(NodeId node, const StackDigest& digest) = 0;
+  /// Named by runs of `node`, but never described.
+  virtual Result<std::vector<StackDigest>> undescribed_stacks(NodeId node, int limit) = 0;
+  virtual Result<StackId> add_stack(NodeId node, const StackDigest& digest) = 0;
+  virtual Result<void> describe_stack(StackId id, NodeId node, const catalog::Stack& stack) = 0;
+  virtual Result<StackRow> stack_row(StackId id) = 0;
+  virtual Result<catalog::Stack> load_stack(StackId id) = 0;
+  virtual Result<void> set_verdict(StackId id, const catalog::Verdict& verdict,
+                                   std::uint64_t round) = 0;
+  /// Only the round of a verdict that came out as before.
+  virtual Result<void> confirm_verdict(StackId id, std::uint64_t catalog_sequence,
+                                       std::uint64_t round) = 0;
+  /// Described stacks that were last judged before `round`; those with running runs come first.
+  virtual Result<std::vector<StackId>> stacks_to_judge(std::uint64_t round, int limit) = 0;
+
+  virtual Result<std::optional<RunKey>> add_run(
+      const NewRun& run) = 0;  ///< none: it is there already
+  virtual Result<std::optional<OpenRun>> find_run(NodeId node, const RunId& run_id) = 0;
+  virtual Result<std::vector<OpenRun>> open_runs_on(StackId stack) = 0;
+  virtual Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) = 0;
+  virtual Result<void> name_run(RunKey run, const ContainerNames& names) = 0;
+  virtual Result<void> move_runs(StackId from, StackId to) = 0;
+  /// Writes is_open, is_overdue and overdue_at_ns of `run`.
+  virtual Result<void> set_run_state(const OpenRun& run) = 0;
+  virtual Result<std::vector<OpenRun>> overdue_runs(std::int64_t now_ns, int limit) = 0;
+  virtual Result<std::optional<std::int64_t>> next_overdue_ns() = 0;
+  virtual Result<void> add_exec(RunKey run, const Exec& exec) = 0;
+
+  virtual Result<std::vector<OpenFinding>> open_findings(RunKey run) = 0;
+  virtual Result<std::vector<OpenFinding>> open_node_findings(NodeId node,
+                                                              catalog::FindingKind kind) = 0;
+  /// Whether the run has ever had this finding.
+  virtual Result<bool> had_finding(RunKey run, catalog::FindingKind kind,
+                                   std::string_view subject) = 0;
+  virtual Result<void> add_finding(const NewFinding& finding) = 0;
+  virtual Result<void> set_finding_reason(FindingKey finding, std::string_view reason,
+                                          std::int64_t changed_ns) = 0;
+  virtual Result<void> resolve_finding(FindingKey finding, std::int64_t resolved_ns,
+                                       std::string_view reason) = 0;
+
+  virtual Result<void> append_catalog(const CatalogEntry& entry) = 0;
+  virtual Result<void> set_round(const JudgingRound& round) = 0;
+  virtual Result<void> audit(const AuditEntry& entry) = 0;
+};
+
+/// Thread-safe. Reads see what was committed before them. Reads block on disk.
+class Store {
+ public:
+  virtual ~Store() = default;
+  /// One transaction: durable (survives power loss) when this returns success, else nothing of it
+  /// is left. One caller at a time: the commit loop.
+  virtual Result<void> write(const std::function<Result<void>(StoreWriter&)>& work) = 0;
+
+  virtual Result<catalog::SignedLog> load_catalog() = 0;
+  virtual Result<JudgingRound> load_round() = 0;
+  virtual Result<std::vector<NodeView>> load_nodes() = 0;
+
+  /// Newest first. `limit` rows at most (> 0).
+  virtual Result<Page<RunView>> list_runs(const RunFilter& filter, std::optional<Cursor> after,
+                                          int limit) = 0;
+  virtual Result<Page<FindingView>> list_findings(const FindingFilter& filter,
+                                                  std::optional<Cursor> after, int limit) = 0;
+  /// Run id, container id (12 or more digits), or container name; the newest that answers to it.
+  /// Errors: kNotFound.
+  virtual Result<TraceView> trace(const std::string& target) = 0;
+  /// Running runs that a base (NAME:VERSION) is matched on.
+  virtual Result<ImpactView> impact(const std::string& base) = 0;
+  /// The newest `limit` entries, newest first.
+  virtual Result<std::vector<AuditEntry>> audit_log(int limit) = 0;
+};
+
+}  // namespace assay::collector

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people ask for: filters, pages and the rows they get.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collector/core/events.h"
+
+namespace assay::collector {
+
+/// Where a list goes on: after this row, in the list's own order (newest first).
+struct Cursor {
+  std::int64_t time_ns = 0;
+  std::int64_t key = 0;
+};
+
+template <typename Row>
+struct Page {
+  std::vector<Row> rows;
+  std::optional<Cursor> next;  ///< none: this was the last page
+};
+
+struct RunView {
+  RunId run_id;
+  NodeKey node;
+  std::string kind;
+  bool is_late = false;
+  std::int64_t started_ns = 0;
+  std::int64_t ended_ns = 0;  ///< 0 = running
+  ContainerNames names;
+  catalog::Verdict verdict;
+  std::optional<StackDigest> stack;
+  std::uint32_t layers = 0;  ///< injected ones not counted
+  std::string executable;
+  Process process;
+  std::string cgroup_path;
+};
+
+struct RunFilter {
+  bool include_ended = false;
+  std::string node;  ///< exact; "" = all
+  std::string base;  ///< NAME or NAME:VERSION of any matched base
+  std::optional<catalog::VerdictStatus> verdict;
+  std::string container;  ///< container id prefix or exact name
+};
+
+struct FindingView {
+  std::string finding_id;
+  catalog::FindingKind kind{};
+  std::string subject;
+  std::string reason;
+  std::int64_t opened_ns = 0;
+  std::int64_t changed_ns = 0;
+  std::int64_t resolved_ns = 0;  ///< 0 = open
+  std::string resolved_reason;
+  NodeKey node;
+  RunId run_id;  ///< "" for a finding on a node
+  ContainerNames names;
+  std::string base;
+};
+
+struct FindingFilter {
+  bool include_resolved = false;
+  std::string node;
+  std::optional<catalog::FindingKind> kind;
+  std::string base;  ///< NAME or NAME:VERSION
+  std::string run_id;
+};
+
+struct NodeView {
+  NodeKey key;
+  bool is_connected = false;
+  std::int64_t last_seen_ns = 0;
+  std::string version;
+  std::string kernel;
+  std::string boot_id;
+  Heartbeat heartbeat;
+  std::uint64_t acknowledged = 0;
+};
+
+struct TraceView {
+  RunView run;
+  RunOrigin origin;
+  catalog::Stack stack;
+  std::vector<Exec> execs;  ///< oldest first, at most kMaxTraceExecs
+  std::vector<FindingView> findings;
+  std::vector<RunId> other_runs;  ///< newest first, at most kMaxTraceRuns
+  std::uint64_t runs_on_same_stack = 0;
+};
+inline constexpr int kMaxTraceExecs = 1000;
+inline constexpr int kMaxTraceRuns = 100;
+
+struct ImpactView {
+  std::uint64_t running = 0;
+  std::uint64_t nodes = 0;
+  std::uint64_t running_total = 0;
+  std::vector<RunView> runs;  ///< newest first, at most kMaxImpactRuns
+};
+inline constexpr int kMaxImpactRuns = 1000;
+
+}  // namespace assay::collector

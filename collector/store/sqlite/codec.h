@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lists inside one column, as JSON, so that SQL's own json functions can read them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "collector/core/events.h"
+#include "common/base/result.h"
+
+namespace assay::collector {
+
+std::string encode(const std::vector<std::string>& texts);
+std::string encode(const std::vector<std::uint32_t>& numbers);
+std::string encode(const std::map<std::string, std::string>& texts);
+std::string encode(const std::vector<Process>& processes);
+
+// Errors: kCorrupt.
+Result<std::vector<std::string>> decode_texts(const std::string& json);
+Result<std::vector<std::uint32_t>> decode_numbers(const std::string& json);
+Result<std::map<std::string, std::string>> decode_map(const std::string& json);
+Result<std::vector<Process>> decode_processes(const std::string& json);
+
+}  // namespace assay::collector

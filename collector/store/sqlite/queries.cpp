@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Catalog, nodes, findings and the audit log.
+#include "collector/store/sqlite/queries.h"
+
+#include "common/catalog/base_image.h"
+
+namespace assay::collector {
+namespace {
+
+using sqlite::Database;
+using sqlite::Statement;
+
+Result<FindingView> read_finding(const Statement& row) {
+  FindingView finding;
+  finding.finding_id = row.text(1);
+  ASSAY_ASSIGN(finding.kind, catalog::parse_finding_kind(row.text(2)));
+  finding.subject = row.text(3);
+  finding.reason = row.text(4);
+  finding.opened_ns = row.integer(5);
+  finding.changed_ns = row.integer(6);
+  finding.resolved_ns = row.integer(7);
+  finding.resolved_reason = row.text(8);
+  finding.base = row.text(9);
+  finding.node = {row.text(10), row.text(11)};
+  finding.run_id = row.text(12);
+  finding.names.container_id = row.text(13);
+  finding.names.name = row.text(14);
+  finding.names.runtime = row.text(15);
+  finding.names.image = row.text(16);
+  finding.names.image_id = row.text(17);
+  finding.names.pod_name = row.text(18);
+  finding.names.pod_namespace = row.text(19);
+  finding.names.pod_uid = row.text(20);
+  return finding;
+}
+
+/// All parameters are always bound; ?8, the last, is always there.
+std::string findings_sql(const FindingFilter& filter, bool is_continued) {
+  std::string sql =
+      "SELECT f.finding_key, f.finding_id, f.kind, f.subject, f.reason, f.opened_ns, f.changed_ns,"
+      " f.resolved_ns, f.resolved_reason, f.base, n.cluster, n.node, r.run_id, r.container_id,"
+      " r.container_name, r.runtime, r.image, r.image_id, r.pod_name, r.pod_namespace, r.pod_uid"
+      " FROM findings f JOIN nodes n ON n.node_id = f.node_id"
+      " LEFT JOIN runs r ON r.run_key = f.run_key WHERE 1";
+  if (!filter.include_resolved) sql += " AND f.resolved_ns = 0";
+  if (is_continued) sql += " AND (f.opened_ns, f.finding_key) < (?1, ?2)";
+  if (!filter.node.empty()) sql += " AND n.node = ?3";
+  if (filter.kind) sql += " AND f.kind = ?4";
+  // NAME alone stands for NAME:anything; ';' is the character after ':'.
+  if (filter.base.find(':') != std::string::npos)
+    sql += " AND f.base = ?5";
+  else if (!filter.base.empty())
+    sql += " AND f.base >= ?5 || ':' AND f.base < ?5 || ';'";
+  if (!filter.run_id.empty()) sql += " AND r.run_id = ?6";
+  return sql + " ORDER BY f.opened_ns DESC, f.finding_key DESC LIMIT ?8";
+}
+
+}  // namespace
+
+Result<catalog::SignedLog> query_catalog(Database& database) {
+  catalog::SignedLog log;
+  ASSAY_ASSIGN(Statement * query,
+               database.prepare("SELECT statement FROM catalog_log ORDER BY sequence"));
+  for (;;) {
+    ASSAY_ASSIGN(const bool is_row, query->step());
+    if (!is_row) break;
+    log.statements.push_back(query->text(0));
+  }
+  query->reset();
+  ASSAY_ASSIGN(Statement * head, database.prepare("SELECT head FROM catalog_head"));
+  ASSAY_ASSIGN(const bool is_there, head->step());
+  if (is_there) log.head = head->text(0);
+  head->reset();
+  return log;
+}
+
+Result<JudgingRound> query_round(Database& database) {
+  ASSAY_ASSIGN(Statement * query,
+               database.prepare("SELECT round, catalog_sequence, began_ns FROM judging"));
+  ASSAY_ASSIGN(const bool is_there, query->step());
+  if (!is_there) return Error{ErrorCode::kCorrupt, "the table judging is empty"};
+  const JudgingRound round{static_cast<std::uint64_t>(query->integer(0)),
+                           static_cast<std::uint64_t>(query->integer(1)), query->integer(2)};
+  query->reset();
+  return round;
+}
+
+Result<std::vector<NodeView>> query_nodes(Database& database) {
+  ASSAY_ASSIGN(
+      Statement * query,
+      database.prepare("SELECT cluster, node, last_seen_ns, version, kernel, boot_id, probe_state,"
+                       " probe_detail, probe_sent, probe_lost, queue_dropped, outbox_events,"
+                       " outbox_bytes, running, layers_pending, rss_bytes, cpu_ns,"
+                       " catalog_sequence, catalog_is_stale, acknowledged FROM nodes"
+                       " ORDER BY cluster, node"));
+  std::vector<NodeView> nodes;
+  const auto number = [&](int column) {
+    return static_cast<std::uint64_t>(query->integer(column));
+  };
+  for (;;) {
+    ASSAY_ASSIGN(const bool is_row, query->step());
+    if (!is_row) break;
+    NodeView node;
+    node.key = {query->text(0), query->text(1)};
+    node.last_seen_ns = query->integer(2);
+    node.version = query->text(3);
+    node.kernel = query->text(4);
+    node.boot_id = query->text(5);
+    Heartbeat& beat = node.heartbeat;
+    beat.probe_state = query->text(6);
+    beat.probe_detail = query->text(7);
+    beat.probe_sent = number(8);
+    beat.probe_lost = number(9);
+    beat.queue_dropped = number(10);
+    beat.outbox_events = number(11);
+    beat.outbox_bytes = number(12);
+    beat.running = number(13);
+    beat.layers_pending = number(14);
+    beat.rss_bytes = number(15);
+    beat.cpu_ns = number(16);
+    beat.catalog_sequence = number(17);
+    beat.catalog_is_stale = query->integer(18) != 0;
+    node.acknowledged = number(19);
+    nodes.push_back(std::move(node));
+  }
+  query->reset();
+  return nodes;
+}
+
+Result<Page<FindingView>> query_findings(Database& database, const FindingFilter& filter,
+                                         std::optional<Cursor> after, int limit) {
+  ASSAY_ASSIGN(Statement * query, database.prepare(findings_sql(filter, after.has_value())));
+  const Cursor cursor = after.value_or(Cursor{});
+  query->bind(cursor.time_ns, cursor.key, filter.node,
+              filter.kind ? catalog::to_string(*filter.kind) : std::string_view(), filter.base,
+              filter.run_id, nullptr, limit + 1);
+  Page<FindingView> page;
+  Cursor last;
+  for (;;) {
+    ASSAY_ASSIGN(const bool is_row, query->step());
+    if (!is_row) break;
+    if (static_cast<int>(page.rows.size()) == limit) {
+      page.next = last;
+      break;
+    }
+    ASSAY_ASSIGN(FindingView finding, read_finding(*query));
+    last = {finding.opened_ns, query->integer(0)};
+    page.rows.push_back(std::move(finding));
+  }
+  query->reset();
+  return page;
+}
+
+Result<std::vector<AuditEntry>> query_audit_log(Database& database, int limit) {
+  ASSAY_ASSIGN(Statement * query,
+               database.prepare("SELECT time_ns, actor, action, subject, outcome, detail"
+                                " FROM audit_log ORDER BY audit_key DESC LIMIT ?"));
+  query->bind(limit);
+  std::vector<AuditEntry> entries;
+  for (;;) {
+    ASSAY_ASSIGN(const bool is_row, query->step());
+    if (!is_row) break;
+    entries.push_back({query->integer(0), query->text(1), query->text(2), query->text(3),
+                       query->text(4), query->text(5)});
+  }
+  query->reset();
+  return entries;
+}
+
+}  // namespace assay::collector

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reading half of the store: each function runs inside one read transaction.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collector/core/store.h"
+#include "common/sqlite/database.h"
+
+namespace assay::collector {
+
+Result<catalog::SignedLog> query_catalog(sqlite::Database& database);
+Result<JudgingRound> query_round(sqlite::Database& database);
+Result<std::vector<NodeView>> query_nodes(sqlite::Database& database);
+Result<Page<RunView>> query_runs(sqlite::Database& database, const RunFilter& filter,
+                                 std::optional<Cursor> after, int limit);
+Result<Page<FindingView>> query_findings(sqlite::Database& database, const FindingFilter& filter,
+                                         std::optional<Cursor> after, int limit);
+Result<TraceView> query_trace(sqlite::Database& database, const std::string& target);
+Result<ImpactView> query_impact(sqlite::Database& database, const std::string& base);
+Result<std::vector<AuditEntry>> query_audit_log(sqlite::Database& database, int limit);
+
+}  // namespace assay::collector

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/store/sqlite/schema.h"
+
+namespace assay::collector {
+namespace {
+
+// 0 stands for "not yet" in *_ns columns, so that "running" and "open" are plain comparisons that
+// partial indexes can use.
+constexpr const char* kFirst = R"sql(
+CREATE TABLE nodes(
+  node_id INTEGER PRIMARY KEY,
+  cluster TEXT NOT NULL,
+  node TEXT NOT NULL,
+  last_seen_ns INTEGER NOT NULL DEFAULT 0,
+  version TEXT NOT NULL DEFAULT '',
+  kernel TEXT NOT NULL DEFAULT '',
+  boot_id TEXT NOT NULL DEFAULT '',
+  probe_state TEXT NOT NULL DEFAULT '',
+  probe_detail TEXT NOT NULL DEFAULT '',
+  probe_sent INTEGER NOT NULL DEFAULT 0,
+  probe_lost INTEGER NOT NULL DEFAULT 0,
+  queue_dropped INTEGER NOT NULL DEFAULT 0,
+  outbox_events INTEGER NOT NULL DEFAULT 0,
+  outbox_bytes INTEGER NOT NULL DEFAULT 0,
+  running INTEGER NOT NULL DEFAULT 0,
+  layers_pending INTEGER NOT NULL DEFAULT 0,
+  rss_bytes INTEGER NOT NULL DEFAULT 0,
+  cpu_ns INTEGER NOT NULL DEFAULT 0,
+  catalog_sequence INTEGER NOT NULL DEFAULT 0,
+  catalog_is_stale INTEGER NOT NULL DEFAULT 0,
+  acknowledged INTEGER NOT NULL DEFAULT 0,
+  UNIQUE(cluster, node)) STRICT;
+
+CREATE TABLE epochs(
+  node_id INTEGER NOT NULL REFERENCES nodes,
+  epoch BLOB NOT NULL,
+  acknowledged INTEGER NOT NULL,
+  PRIMARY KEY(node_id, epoch)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE stacks(
+  stack_id INTEGER PRIMARY KEY,
+  node_id INTEGER NOT NULL REFERENCES nodes,
+  digest BLOB NOT NULL,
+  is_described INTEGER NOT NULL DEFAULT 0,
+  unsupported TEXT NOT NULL DEFAULT '',
+  layers INTEGER NOT NULL DEFAULT 0,
+  running INTEGER NOT NULL DEFAULT 0,
+  judged_round INTEGER NOT NULL DEFAULT 0,
+  verdict TEXT NOT NULL DEFAULT 'pending',
+  rung TEXT NOT NULL DEFAULT 'none',
+  reason TEXT NOT NULL DEFAULT '',
+  contradictions TEXT NOT NULL DEFAULT '[]',
+  application_layers INTEGER NOT NULL DEFAULT 0,
+  catalog_sequence INTEGER NOT NULL DEFAULT 0,
+  UNIQUE(node_id, digest)) STRICT;
+CREATE INDEX stacks_to_judge_running ON stacks(judged_round) WHERE is_described = 1 AND running > 0;
+CREATE INDEX stacks_to_judge ON stacks(judged_round) WHERE is_described = 1;
+CREATE INDEX stacks_undescribed ON stacks(node_id) WHERE is_described = 0;
+
+CREATE TABLE stack_matches(
+  stack_id INTEGER NOT NULL REFERENCES stacks,
+  position INTEGER NOT NULL,
+  base_name TEXT NOT NULL,
+  base_version TEXT NOT NULL,
+  status TEXT NOT NULL,
+  rung TEXT NOT NULL,
+  layers INTEGER NOT NULL,
+  PRIMARY KEY(stack_id, position)) STRICT, WITHOUT ROWID;
+CREATE INDEX stack_matches_by_base ON stack_matches(base_name, base_version, stack_id);
+
+CREATE TABLE layers(
+  layer_id INTEGER PRIMARY KEY,
+  node_id INTEGER NOT NULL REFERENCES nodes,
+  key BLOB NOT NULL,
+  file_system TEXT NOT NULL,
+  inode INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  birth_ns INTEGER NOT NULL,
+  claimed_diff_id BLOB,
+  shape BLOB,
+  content BLOB,
+  deletions BLOB,
+  exact_diff_id BLOB,
+  is_capped_at_shape INTEGER NOT NULL,
+  is_mutable INTEGER NOT NULL,
+  gap TEXT NOT NULL,
+  name TEXT NOT NULL,
+  is_injected INTEGER NOT NULL,
+  entries INTEGER NOT NULL,
+  content_bytes INTEGER NOT NULL,
+  UNIQUE(node_id, key)) STRICT;
+CREATE INDEX layers_by_content ON layers(content) WHERE content IS NOT NULL;
+CREATE INDEX layers_by_shape ON layers(shape) WHERE shape IS NOT NULL;
+
+CREATE TABLE stack_layers(
+  stack_id INTEGER NOT NULL REFERENCES stacks,
+  position INTEGER NOT NULL,
+  layer_id INTEGER NOT NULL REFERENCES layers,
+  PRIMARY KEY(stack_id, position)) STRICT, WITHOUT ROWID;
+CREATE INDEX stack_layers_by_layer ON stack_layers(layer_id);
+
+CREATE TABLE runs(
+  run_key INTEGER PRIMARY KEY,
+  run_id TEXT NOT NULL,
+  node_id INTEGER NOT NULL REFERENCES nodes,
+  stack_id INTEGER NOT NULL REFERENCES stacks,
+  kind TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  is_late INTEGER NOT NULL,
+  started_ns INTEGER NOT NULL,
+  ended_ns INTEGER NOT NULL DEFAULT 0,
+  end_is_approximate INTEGER NOT NULL DEFAULT 0,
+  is_open INTEGER NOT NULL DEFAULT 1,
+  is_overdue INTEGER NOT NULL DEFAULT 0,
+  overdue_at_ns INTEGER NOT NULL DEFAULT 0,
+  container_id TEXT NOT NULL DEFAULT '',
+  container_name TEXT NOT NULL DEFAULT '',
+  runtime TEXT NOT NULL DEFAULT '',
+  image TEXT NOT NULL DEFAULT '',
+  image_id TEXT NOT NULL DEFAULT '',
+  pod_name TEXT NOT NULL DEFAULT '',
+  pod_namespace TEXT NOT NULL DEFAULT '',
+  pod_uid TEXT NOT NULL DEFAULT '',
+  labels TEXT NOT NULL DEFAULT '{}',
+  executable TEXT NOT NULL,
+  arguments TEXT NOT NULL,
+  arguments_truncated INTEGER NOT NULL,
+  pid INTEGER NOT NULL,
+  process_start_ns INTEGER NOT NULL,
+  process_name TEXT NOT NULL,
+  ancestors TEXT NOT NULL,
+  namespace_pids TEXT NOT NULL,
+  uid INTEGER NOT NULL,
+  gid INTEGER NOT NULL,
+  cgroup_path TEXT NOT NULL,
+  cgroup_id INTEGER NOT NULL,
+  mount_namespace INTEGER NOT NULL,
+  pid_namespace INTEGER NOT NULL,
+  user_namespace INTEGER NOT NULL,
+  root_type TEXT NOT NULL,
+  agent_verdict TEXT NOT NULL DEFAULT '',
+  agent_base TEXT NOT NULL DEFAULT '',
+  agent_catalog_sequence INTEGER NOT NULL DEFAULT 0,
+  verdict_differs INTEGER NOT NULL DEFAULT 0,
+  UNIQUE(run_id, node_id)) STRICT;
+CREATE INDEX runs_by_time ON runs(started_ns, run_key);
+CREATE INDEX runs_running ON runs(started_ns, run_key) WHERE ended_ns = 0;
+CREATE INDEX runs_by_node ON runs(node_id, started_ns, run_key);
+CREATE INDEX runs_by_stack ON runs(stack_id, started_ns);
+CREATE INDEX runs_running_by_stack ON runs(stack_id, started_ns) WHERE ended_ns = 0;
+CREATE INDEX runs_open_by_stack ON runs(stack_id) WHERE is_open = 1;
+CREATE INDEX runs_overdue ON runs(overdue_at_ns) WHERE overdue_at_ns > 0;
+CREATE INDEX runs_by_container_id ON runs(container_id, started_ns) WHERE container_id <> '';
+CREATE INDEX runs_by_container_name ON runs(container_name, started_ns) WHERE container_name <> '';
+
+CREATE TABLE execs(
+  exec_key INTEGER PRIMARY KEY,
+  run_key INTEGER NOT NULL REFERENCES runs,
+  time_ns INTEGER NOT NULL,
+  pid INTEGER NOT NULL,
+  process_start_ns INTEGER NOT NULL,
+  process_name TEXT NOT NULL,
+  parent_pid INTEGER NOT NULL,
+  parent_start_ns INTEGER NOT NULL,
+  parent_name TEXT NOT NULL,
+  uid INTEGER NOT NULL,
+  executable TEXT NOT NULL,
+  arguments TEXT NOT NULL,
+  arguments_truncated INTEGER NOT NULL,
+  is_from_upper INTEGER NOT NULL) STRICT;
+CREATE INDEX execs_by_run ON execs(run_key, time_ns);
+
+CREATE TABLE findings(
+  finding_key INTEGER PRIMARY KEY,
+  finding_id TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  opened_ns INTEGER NOT NULL,
+  changed_ns INTEGER NOT NULL,
+  resolved_ns INTEGER NOT NULL DEFAULT 0,
+  resolved_reason TEXT NOT NULL DEFAULT '',
+  node_id INTEGER NOT NULL REFERENCES nodes,
+  run_key INTEGER REFERENCES runs,
+  base TEXT NOT NULL) STRICT;
+CREATE INDEX findings_by_time ON findings(opened_ns, finding_key);
+CREATE INDEX findings_open ON findings(opened_ns, finding_key) WHERE resolved_ns = 0;
+CREATE INDEX findings_open_by_kind ON findings(kind, opened_ns, finding_key) WHERE resolved_ns = 0;
+CREATE INDEX findings_by_run ON findings(run_key, kind) WHERE run_key IS NOT NULL;
+CREATE INDEX findings_by_node ON findings(node_id, kind) WHERE run_key IS NULL;
+
+CREATE TABLE catalog_log(
+  sequence INTEGER PRIMARY KEY,
+  statement BLOB NOT NULL,
+  submitted_by TEXT NOT NULL,
+  received_ns INTEGER NOT NULL) STRICT;
+CREATE TABLE catalog_head(
+  id INTEGER PRIMARY KEY CHECK(id = 1),
+  head BLOB NOT NULL) STRICT;
+
+CREATE TABLE judging(
+  id INTEGER PRIMARY KEY CHECK(id = 1),
+  round INTEGER NOT NULL,
+  catalog_sequence INTEGER NOT NULL,
+  began_ns INTEGER NOT NULL) STRICT;
+INSERT INTO judging VALUES(1, 1, 0, 0);
+
+CREATE TABLE audit_log(
+  audit_key INTEGER PRIMARY KEY,
+  time_ns INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  detail TEXT NOT NULL) STRICT;
+CREATE INDEX audit_log_by_time ON audit_log(time_ns);
+)sql";
+
+}  // namespace
+
+const std::vector<std::string>& migrations() {
+  static const std::vector<std::string> all{kFirst};
+  return all;
+}
+
+}  // namespace assay::collector

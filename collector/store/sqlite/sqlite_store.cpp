@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/store/sqlite/sqlite_store.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <cerrno>
+
+#include "collector/store/sqlite/queries.h"
+#include "collector/store/sqlite/schema.h"
+
+namespace assay::collector {
+namespace {
+
+/// Two collectors on one file would be two writers, and two minds about what is acknowledged.
+Result<UniqueFd> lock_store(const std::string& path) {
+  const std::string lock_path = path + ".lock";
+  UniqueFd fd(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd) return system_error("store: open " + lock_path);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno != EWOULDBLOCK) return system_error("store: lock " + lock_path);
+  return Error{
+      ErrorCode::kUnavailable,
+      "store " + path + " is open in another collector: stop it or configure another path"};
+}
+
+}  // namespace
+
+/// A read-only connection for the length of one query.
+class SqliteStore::Lease {
+ public:
+  explicit Lease(SqliteStore& store) : store_(store) {
+    std::unique_lock lock(store_.mutex_);
+    store_.freed_.wait(lock, [&] { return !store_.free_.empty(); });
+    database_ = store_.free_.back();
+    store_.free_.pop_back();
+  }
+  ~Lease() {
+    {
+      const std::lock_guard lock(store_.mutex_);
+      store_.free_.push_back(database_);
+    }
+    store_.freed_.notify_one();
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  /// Runs `work` on one snapshot, so that several statements agree with one another.
+  template <typename Work>
+  auto read(Work work) -> decltype(work(std::declval<sqlite::Database&>())) {
+    ASSAY_TRY(database_->execute("BEGIN"));
+    auto result = work(*database_);
+    ASSAY_TRY(database_->execute("COMMIT"));
+    return result;
+  }
+
+ private:
+  SqliteStore& store_;
+  sqlite::Database* database_ = nullptr;
+};
+
+SqliteStore::SqliteStore(UniqueFd lock, sqlite::Database writing,
+                         std::vector<sqlite::Database> reading)
+    : lock_(std::move(lock)),
+      writing_(std::move(writing)),
+      writer_(writing_),
+      reading_(std::move(reading)) {
+  for (auto& database : reading_)
+    free_.push_back(&database);
+}
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteStoreOptions& options) {
+  ASSAY_ASSIGN(UniqueFd lock, lock_store(options.path));
+  ASSAY_ASSIGN(sqlite::Database writing,
+               sqlite::Database::open(options.path, {sqlite::Durability::kFull, false}));
+  auto migrated = writing.migrate(migrations());
+  if (!migrated) return std::move(migrated.error()).with_context("store " + options.path);
+  std::vector<sqlite::Database> reading;
+  for (int i = 0; i < options.readers; ++i) {
+    ASSAY_ASSIGN(sqlite::Database database,
+                 sqlite::Database::open(options.path, {sqlite::Durability::kFull, true}));
+    reading.push_back(std::move(database));
+  }
+  return std::unique_ptr<SqliteStore>(
+      new SqliteStore(std::move(lock), std::move(writing), std::move(reading)));
+}
+
+Result<void> SqliteStore::write(const std::function<Result<void>(StoreWriter&)>& work) {
+  auto done = writing_.transaction([&] { return work(writer_); });
+  if (!done) writer_.forget();
+  return done;
+}
+
+Result<catalog::SignedLog> SqliteStore::load_catalog() {
+  return Lease(*this).read(query_catalog);
+}
+
+Result<JudgingRound> SqliteStore::load_round() {
+  return Lease(*this).read(query_round);
+}
+
+Result<std::vector<NodeView>> SqliteStore::load_nodes() {
+  return Lease(*this).read(query_nodes);
+}
+
+Result<Page<RunView>> SqliteStore::list_runs(const RunFilter& filter, std::optional<Cursor> after,
+                                             int limit) {
+  return Lease(*this).read(
+      [&](sqlite::Database& database) { return query_runs(database, filter, after, limit); });
+}
+
+Result<Page<FindingView>> SqliteStore::list_findings(const FindingFilter& filter,
+                                                     std::optional<Cursor> after, int limit) {
+  return Lease(*this).read(
+      [&](sqlite::Database& database) { return query_findings(database, filter, after, limit); });
+}
+
+Result<TraceView> SqliteStore::trace(const std::string& target) {
+  return Lease(*this).read(
+      [&](sqlite::Database& database) { return query_trace(database, target); });
+}
+
+Result<ImpactView> SqliteStore::impact(const std::string& base) {
+  return Lease(*this).read(
+      [&](sqlite::Database& database) { return query_impact(database, base); });
+}
+
+Result<std::vector<AuditEntry>> SqliteStore::audit_log(int limit) {
+  return Lease(*this).read(
+      [&](sqlite::Database& database) { return query_audit_log(database, limit); });
+}
+
+}  // namespace assay::collector

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/store/sqlite/writer.h"
+
+#include "collector/store/sqlite/codec.h"
+#include "collector/store/sqlite/stack_rows.h"
+
+namespace assay::collector {
+namespace {
+
+using sqlite::Statement;
+
+template <typename Id>
+std::int64_t number(Id id) {
+  return static_cast<std::int64_t>(id);
+}
+
+}  // namespace
+
+Result<void> SqliteWriter::attempt(const std::function<Result<void>()>& work) {
+  ASSAY_TRY(database_.execute("SAVEPOINT attempt"));
+  auto done = work();
+  if (!done) {
+    forget();
+    ASSAY_TRY(database_.execute("ROLLBACK TO attempt"));
+  }
+  ASSAY_TRY(database_.execute("RELEASE attempt"));
+  return done;
+}
+
+Result<NodeId> SqliteWriter::node_id(const NodeKey& node) {
+  if (const auto known = node_ids_.find(node); known != node_ids_.end()) return known->second;
+  ASSAY_TRY(change("INSERT INTO nodes(cluster, node) VALUES(?,?) ON CONFLICT DO NOTHING",
+                   node.cluster, node.node));
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare("SELECT node_id FROM nodes WHERE cluster=? AND node=?"));
+  ASSAY_ASSIGN(const bool is_there, query->bind(node.cluster, node.node).step());
+  ASSAY_ASSERT(is_there);
+  const NodeId id{query->integer(0)};
+  query->reset();
+  node_ids_.emplace(node, id);
+  return id;
+}
+
+Result<void> SqliteWriter::save_node(const NodeView& node) {
+  ASSAY_ASSIGN(const NodeId id, node_id(node.key));
+  const Heartbeat& beat = node.heartbeat;
+  return change(
+      "UPDATE nodes SET last_seen_ns=?, version=?, kernel=?, boot_id=?, probe_state=?,"
+      " probe_detail=?, probe_sent=?, probe_lost=?, queue_dropped=?, outbox_events=?,"
+      " outbox_bytes=?, running=?, layers_pending=?, rss_bytes=?, cpu_ns=?, catalog_sequence=?,"
+      " catalog_is_stale=?, acknowledged=? WHERE node_id=?",
+      node.last_seen_ns, node.version, node.kernel, node.boot_id, beat.probe_state,
+      beat.probe_detail, beat.probe_sent, beat.probe_lost, beat.queue_dropped, beat.outbox_events,
+      beat.outbox_bytes, beat.running, beat.layers_pending, beat.rss_bytes, beat.cpu_ns,
+      beat.catalog_sequence, beat.catalog_is_stale, node.acknowledged, number(id));
+}
+
+Result<std::uint64_t> SqliteWriter::acknowledged(NodeId node, const Epoch& epoch) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare("SELECT acknowledged FROM epochs WHERE node_id=? AND epoch=?"));
+  ASSAY_ASSIGN(const bool is_there, query->bind(number(node), Statement::Blob{epoch}).step());
+  const auto sequence = is_there ? static_cast<std::uint64_t>(query->integer(0)) : 0;
+  query->reset();
+  return sequence;
+}
+
+Result<void> SqliteWriter::set_acknowledged(NodeId node, const Epoch& epoch,
+                                            std::uint64_t sequence) {
+  return change(
+      "INSERT INTO epochs(node_id, epoch, acknowledged) VALUES(?,?,?)"
+      " ON CONFLICT DO UPDATE SET acknowledged=excluded.acknowledged",
+      number(node), Statement::Blob{epoch}, sequence);
+}
+
+Result<std::optional<StackRow>> SqliteWriter::find_stack(NodeId node, const StackDigest& digest) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare("SELECT stack_id FROM stacks WHERE node_id=? AND digest=?"));
+  ASSAY_ASSIGN(const bool is_there,
+               query->bind(number(node), Statement::Blob{digest.raw()}).step());
+  if (!is_there) return std::optional<StackRow>();
+  const StackId id{query->integer(0)};
+  query->reset();
+  ASSAY_ASSIGN(StackRow row, stack_row(id));
+  return std::optional<StackRow>(std::move(row));
+}
+
+Result<std::vector<StackDigest>> SqliteWriter::undescribed_stacks(NodeId node, int limit) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare("SELECT digest FROM stacks WHERE node_id=? AND is_described=0"
+                                 " ORDER BY stack_id DESC LIMIT ?"));
+  query->bind(number(node), limit);
+  std::vector<StackDigest> digests;
+  for (;;) {
+    ASSAY_ASSIGN(const bool is_row, query->step());
+    if (!is_row) break;
+    ASSAY_ASSIGN(const StackDigest digest, StackDigest::from_raw(query->text(0)));
+    digests.push_back(digest);
+  }
+  query->reset();
+  return digests;
+}
+
+Result<StackId> SqliteWriter::add_stack(NodeId node, const StackDigest& digest) {
+  ASSAY_TRY(change("INSERT INTO stacks(node_id, digest) VALUES(?,?)", number(node),
+                   Statement::Blob{digest.raw()}));
+  return StackId{database_.last_insert_id()};
+}
+
+Result<void> SqliteWriter::describe_stack(StackId id, NodeId node, const catalog::Stack& stack) {
+  return save_description(database_, id, node, stack);
+}
+
+Result<StackRow> SqliteWriter::stack_row(StackId id) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare("SELECT s.is_described, s.judged_round, " +
+                                 std::string(kVerdictColumns) + " FROM stacks s WHERE stack_id=?"));
+  ASSAY_ASSIGN(const bool is_there, query->bind(number(id)).step());
+  if (!is_there) return Error{ErrorCode::kNotFound, "there is no such stack"};
+  StackRow row{id, query->integer(0) != 0, static_cast<std::uint64_t>(query->integer(1)), {}};
+  ASSAY_ASSIGN(row.verdict, read_verdict(*query, 2));
+  query->reset();
+  ASSAY_ASSIGN(row.verdict.matches, load_matches(database_, id));
+  return row;
+}
+
+Result<catalog::Stack> SqliteWriter::load_stack(StackId id) {
+  return load_description(database_, id);
+}
+
+Result<void> SqliteWriter::set_verdict(StackId id, const catalog::Verdict& verdict,
+                                       std::uint64_t round) {
+  return save_verdict(database_, id, verdict, round);
+}
+
+Result<void> SqliteWriter::confirm_verdict(StackId id, std::uint64_t catalog_sequence,
+                                           std::uint64_t round) {
+  return change("UPDATE stacks SET judged_round=?, catalog_sequence=? WHERE stack_id=?", round,
+                catalog_sequence, number(id));
+}
+
+Result<std::vector<StackId>> SqliteWriter::stacks_to_judge(std::uint64_t round, int limit) {
+  std::vector<StackId> stacks;
+  for (const char* sql :
+       {"SELECT stack_id FROM stacks WHERE is_described = 1 AND running > 0 AND judged_round < ?"
+        " LIMIT ?",
+        "SELECT stack_id FROM stacks WHERE is_described = 1 AND judged_round < ? LIMIT ?"}) {
+    ASSAY_ASSIGN(Statement * query, database_.prepare(sql));
+    query->bind(round, limit);
+    for (;;) {
+      ASSAY_ASSIGN(const bool is_row, query->step());
+      if (!is_row) break;
+      stacks.push_back(StackId{query->integer(0)});
+    }
+    query->reset();
+    if (!stacks.empty()) break;
+  }
+  return stacks;
+}
+
+Result<std::vector<OpenFinding>> SqliteWriter::read_findings(Statement& query) {
+  std::vector<OpenFinding> findings;
+  for (;;) {
+    ASSAY_ASSIGN(const bool is_row, query.step());
+    if (!is_row) break;
+    OpenFinding finding{FindingKey{query.integer(0)}, {}, query.text(2), query.text(3)};
+    ASSAY_ASSIGN(finding.kind, catalog::parse_finding_kind(query.text(1)));
+    findings.push_back(std::move(finding));
+  }
+  query.reset();
+  return findings;
+}
+
+Result<std::vector<OpenFinding>> SqliteWriter::open_findings(RunKey run) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare("SELECT finding_key, kind, subject, reason FROM findings"
+                                 " WHERE run_key=? AND resolved_ns=0"));
+  return read_findings(query->bind(number(run)));
+}
+
+Result<std::vector<OpenFinding>> SqliteWriter::open_node_findings(NodeId node,
+                                                                  catalog::FindingKind kind) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare("SELECT finding_key, kind, subject, reason FROM findings"
+                                 " WHERE node_id=? AND kind=? AND run_key IS NULL"
+                                 " AND resolved_ns=0"));
+  return read_findings(query->bind(number(node), catalog::to_string(kind)));
+}
+
+Result<bool> SqliteWriter::had_finding(RunKey run, catalog::FindingKind kind,
+                                       std::string_view subject) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare("SELECT 1 FROM findings WHERE run_key=? AND kind=? AND subject=?"
+                                 " LIMIT 1"));
+  ASSAY_ASSIGN(const bool had, query->bind(number(run), catalog::to_string(kind), subject).step());
+  query->reset();
+  return had;
+}
+
+Result<void> SqliteWriter::add_finding(const NewFinding& finding) {
+  std::optional<std::int64_t> run;
+  if (finding.run) run = number(*finding.run);
+  return change(
+      "INSERT INTO findings(finding_id, kind, subject, reason, opened_ns, changed_ns, resolved_ns,"
+      " resolved_reason, node_id, run_key, base) VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+      finding.finding_id, catalog::to_string(finding.kind), finding.subject, finding.reason,
+      finding.opened_ns, finding.opened_ns, finding.resolved_ns, finding.resolved_reason,
+      number(finding.node), run, finding.base);
+}
+
+Result<void> SqliteWriter::set_finding_reason(FindingKey finding, std::string_view reason,
+                                              std::int64_t changed_ns) {
+  return change("UPDATE findings SET reason=?, changed_ns=? WHERE finding_key=?", reason,
+                changed_ns, number(finding));
+}
+
+Result<void> SqliteWriter::resolve_finding(FindingKey finding, std::int64_t resolved_ns,
+                                           std::string_view reason) {
+  return change(
+      "UPDATE findings SET resolved_ns=?, changed_ns=?, resolved_reason=? WHERE finding_key=?",
+      resolved_ns, resolved_ns, reason, number(finding));
+}
+
+Result<void> SqliteWriter::append_catalog(const CatalogEntry& entry) {
+  ASSAY_TRY(change(
+      "INSERT INTO catalog_log(sequence, statement, submitted_by, received_ns) VALUES(?,?,?,?)",
+      entry.sequence, Statement::Blob{entry.statement}, entry.submitted_by, entry.received_ns));
+  return change(
+      "INSERT INTO catalog_head(id, head) VALUES(1,?)"
+      " ON CONFLICT DO UPDATE SET head=excluded.head",
+      Statement::Blob{entry.head});
+}
+
+Result<void> SqliteWriter::set_round(const JudgingRound& round) {
+  return change("UPDATE judging SET round=?, catalog_sequence=?, began_ns=?", round.round,
+                round.catalog_sequence, round.began_ns);
+}
+
+Result<void> SqliteWriter::audit(const AuditEntry& entry) {
+  return change(
+      "INSERT INTO audit_log(time_ns, actor, action, subject, outcome, detail)"
+      " VALUES(?,?,?,?,?,?)",
+      entry.time_ns, entry.actor, entry.action, entry.subject, entry.outcome, entry.detail);
+}
+
+}  // namespace assay::collector

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// StoreWriter on the one writing connection.
+#pragma once
+
+#include <map>
+
+#include "collector/core/store.h"
+#include "common/sqlite/database.h"
+
+namespace assay::collector {
+
+/// Lives as long as its connection; used by one thread at a time.
+class SqliteWriter final : public StoreWriter {
+ public:
+  explicit SqliteWriter(sqlite::Database& database) : database_(database) {}
+  /// Drops what is remembered of rows: a transaction was undone.
+  void forget() { node_ids_.clear(); }
+
+  Result<void> attempt(const std::function<Result<void>()>& work) override;
+  Result<NodeId> node_id(const NodeKey& node) override;
+  Result<void> save_node(const NodeView& node) override;
+  Result<std::uint64_t> acknowledged(NodeId node, const Epoch& epoch) override;
+  Result<void> set_acknowledged(NodeId node, const Epoch& epoch, std::uint64_t sequence) override;
+
+  Result<std::optional<StackRow>> find_stack(NodeId node, const StackDigest& digest) override;
+  Result<std::vector<StackDigest>> undescribed_stacks(NodeId node, int limit) override;
+  Result<StackId> add_stack(NodeId node, const StackDigest& digest) override;
+  Result<void> describe_stack(StackId id, NodeId node, const catalog::Stack& stack) override;
+  Result<StackRow> stack_row(StackId id) override;
+  Result<catalog::Stack> load_stack(StackId id) override;
+  Result<void> set_verdict(StackId id, const catalog::Verdict& verdict,
+                           std::uint64_t round) override;
+  Result<void> confirm_verdict(StackId id, std::uint64_t catalog_sequence,
+                               std::uint64_t round) override;
+  Result<std::vector<StackId>> stacks_to_judge(std::uint64_t round, int limit) override;
+
+  Result<std::optional<RunKey>> add_run(const NewRun& run) override;
+  Result<std::optional<OpenRun>> find_run(NodeId node, const RunId& run_id) override;
+  Result<std::vector<OpenRun>> open_runs_on(StackId stack) override;
+  Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) override;
+  Result<void> name_run(RunKey run, const ContainerNames& names) override;
+  Result<void> move_runs(StackId from, StackId to) override;
+  Result<void> set_run_state(const OpenRun& run) override;
+  Result<std::vector<OpenRun>> overdue_runs(std::int64_t now_ns, int limit) override;
+  Result<std::optional<std::int64_t>> next_overdue_ns() override;
+  Result<void> add_exec(RunKey run, const Exec& exec) override;
+
+  Result<std::vector<OpenFinding>> open_findings(RunKey run) override;
+  Result<std::vector<OpenFinding>> open_node_findings(NodeId node,
+                                                      catalog::FindingKind kind) override;
+  Result<bool> had_finding(RunKey run, catalog::FindingKind kind,
+                           std::string_view subject) override;
+  Result<void> add_finding(const NewFinding& finding) override;
+  Result<void> set_finding_reason(FindingKey finding, std::string_view reason,
+                                  std::int64_t changed_ns) override;
+  Result<void> resolve_finding(FindingKey finding, std::int64_t resolved_ns,
+                               std::string_view reason) override;
+
+  Result<void> append_catalog(const CatalogEntry& entry) override;
+  Result<void> set_round(const JudgingRound& round) override;
+  Result<void> audit(const AuditEntry& entry) override;
+
+ private:
+  template <typename... Values>
+  Result<void> change(std::string_view sql, const Values&... values) {
+    ASSAY_ASSIGN(sqlite::Statement * statement, database_.prepare(sql));
+    return statement->bind(values...).run();
+  }
+  Result<std::vector<OpenFinding>> read_findings(sqlite::Statement& query);
+  Result<std::vector<OpenRun>> read_runs(sqlite::Statement& query);
+  Result<void> count_running(StackId stack, std::int64_t change_by);
+
+  sqlite::Database& database_;
+  std::map<NodeKey, NodeId> node_ids_;
+};
+
+}  // namespace assay::collector

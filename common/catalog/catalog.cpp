@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/catalog/catalog.h"
+
+#include <algorithm>
+
+namespace assay::catalog {
+namespace {
+
+void add_unique(std::vector<StackReference>& to, const StackReference& reference) {
+  for (const StackReference& known : to)
+    if (known.stack == reference.stack) return;
+  to.push_back(reference);
+}
+
+void take_earlier(std::optional<WallTime>& earliest, const std::optional<WallTime>& date,
+                  WallTime now) {
+  if (date && *date > now && (!earliest || *date < *earliest)) earliest = date;
+}
+
+}  // namespace
+
+Catalog::Catalog(std::string id, std::uint64_t sequence, std::map<BaseId, Base> bases,
+                 Policy policy)
+    : id_(std::move(id)), sequence_(sequence), bases_(std::move(bases)), policy_(policy) {
+  for (const auto& [base_id, base] : bases_) {
+    if (base.status == BaseStatus::kDraft) continue;  // a draft says nothing about any run
+    for (const BaseStack& stack : base.stacks) {
+      if (stack.layers.empty()) continue;
+      const StackReference reference{&base, &stack};
+      const BaseLayer& bottom = stack.layers.front();
+      add_unique(by_bottom_[bottom.shape.bytes], reference);
+      add_unique(by_bottom_[bottom.content.bytes], reference);
+      if (bottom.diff_id) add_unique(by_bottom_[bottom.diff_id->bytes], reference);
+    }
+  }
+}
+
+const Base* Catalog::find(const BaseId& id) const {
+  const auto found = bases_.find(id);
+  return found == bases_.end() ? nullptr : &found->second;
+}
+
+std::vector<const Base*> Catalog::versions_of(std::string_view name) const {
+  std::vector<const Base*> versions;
+  for (auto at = bases_.lower_bound(BaseId{std::string(name), ""});
+       at != bases_.end() && at->first.name == name; ++at)
+    versions.push_back(&at->second);
+  return versions;
+}
+
+std::vector<StackReference> Catalog::candidates(const LayerEvidence& bottom) const {
+  std::vector<StackReference> found;
+  const auto look_up = [&](const auto& digest) {
+    if (!digest) return;
+    const auto entry = by_bottom_.find(digest->bytes);
+    if (entry == by_bottom_.end()) return;
+    for (const StackReference& reference : entry->second)
+      add_unique(found, reference);
+  };
+  look_up(bottom.shape);
+  look_up(bottom.content);
+  look_up(bottom.claimed);
+  return found;
+}
+
+std::optional<WallTime> Catalog::next_change_after(WallTime now) const {
+  std::optional<WallTime> earliest;
+  for (const auto& [base_id, base] : bases_) {
+    if (base.status == BaseStatus::kDraft || base.status == BaseStatus::kRevoked) continue;
+    take_earlier(earliest, base.expires_at, now);
+    if (base.status == BaseStatus::kDeprecated) take_earlier(earliest, base.deprecated_until, now);
+  }
+  return earliest;
+}
+
+}  // namespace assay::catalog

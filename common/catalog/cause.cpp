@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// From verdicts to the findings that they call for.
+#include <algorithm>
+
+#include "common/catalog/judge.h"
+#include "common/catalog/match.h"
+#include "common/catalog/names.h"
+#include "common/catalog/reason.h"
+
+namespace assay::catalog {
+namespace {
+
+constexpr Names<FindingKind, 16> kKinds{{{FindingKind::kUnknownBase, "unknown-base"},
+                                         {FindingKind::kDeprecatedBase, "deprecated-base"},
+                                         {FindingKind::kRevokedBase, "revoked-base"},
+                                         {FindingKind::kExpiredBase, "expired-base"},
+                                         {FindingKind::kUnverified, "unverified"},
+                                         {FindingKind::kMismatch, "mismatch"},
+                                         {FindingKind::kTampered, "tampered"},
+                                         {FindingKind::kMaskedBase, "masked-base"},
+                                         {FindingKind::kForeignExecutable, "foreign-executable"},
+                                         {FindingKind::kRogue, "rogue"},
+                                         {FindingKind::kIdentityConflict, "identity-conflict"},
+                                         {FindingKind::kUnsupportedRoot, "unsupported-root"},
+                                         {FindingKind::kPosture, "posture"},
+                                         {FindingKind::kNoisy, "noisy"},
+                                         {FindingKind::kEvidenceGap, "evidence-gap"},
+                                         {FindingKind::kCatalogRefused, "catalog-refused"}}};
+
+std::string where_text(const BaseMatch& match, const Verdict& verdict) {
+  if (match.first_layer != 0)
+    return ", found in the layers from " + std::to_string(match.first_layer + 1) + " on";
+  if (&match == verdict.naming()) return "";
+  return ", below base " + escape_untrusted(verdict.base_name(), 300);
+}
+
+/// The verdict's own reason speaks of the first match that has its status.
+std::string match_reason(const BaseMatch& match, const Verdict& verdict) {
+  const auto deciding =
+      std::find_if(verdict.matches.begin(), verdict.matches.end(),
+                   [&](const BaseMatch& other) { return other.status == verdict.status; });
+  if (deciding != verdict.matches.end() && &*deciding == &match)
+    return verdict.reason + where_text(match, verdict);
+  return "base " + escape_untrusted(match.base.text(), 300) + " is " +
+         std::string(to_string(match.status)) + " (recognised by " +
+         std::string(to_string(match.rung)) + ")" + where_text(match, verdict);
+}
+
+/// A deprecated base under an approved one is its owner's business, not this run's.
+bool counts(const BaseMatch& match, const Verdict& verdict) {
+  return match.status == VerdictStatus::kRevoked || match.status == VerdictStatus::kExpired ||
+         (match.status == VerdictStatus::kDeprecated &&
+          (match.first_layer != 0 || &match == verdict.naming()));
+}
+
+FindingKind kind_of(VerdictStatus status) {
+  if (status == VerdictStatus::kRevoked) return FindingKind::kRevokedBase;
+  return status == VerdictStatus::kExpired ? FindingKind::kExpiredBase
+                                           : FindingKind::kDeprecatedBase;
+}
+
+void add_base_causes(const Verdict& verdict, std::vector<FindingCause>& causes) {
+  for (const BaseMatch& match : verdict.matches) {
+    if (!counts(match, verdict)) continue;
+    const FindingKind kind = kind_of(match.status);
+    const std::string subject = match.base.text();
+    const bool is_known = std::any_of(causes.begin(), causes.end(), [&](const FindingCause& cause) {
+      return cause.kind == kind && cause.subject == subject;
+    });
+    if (!is_known) causes.push_back({kind, subject, match_reason(match, verdict)});
+  }
+}
+
+/// Waiting is of no use when a layer of the base that names the run can reach no higher rung.
+bool is_hopeless(const Verdict& verdict, const Stack& stack) {
+  const BaseMatch* naming = verdict.naming();
+  if (naming == nullptr) return false;
+  const auto layers = compared_layers(stack);
+  const std::size_t count = std::min(naming->layers, layers.size());
+  return std::any_of(layers.begin(), layers.begin() + static_cast<std::ptrdiff_t>(count),
+                     [](const StackLayer* layer) {
+                       return !layer->evidence.gap.empty() && !layer->evidence.content;
+                     });
+}
+
+}  // namespace
+
+std::string_view to_string(FindingKind kind) {
+  return name_of(kKinds, kind);
+}
+
+Result<FindingKind> parse_finding_kind(std::string_view text) {
+  return value_of(kKinds, text, "finding kind");
+}
+
+std::vector<FindingCause> causes_of(const Verdict& verdict, const Stack& stack, bool is_overdue) {
+  std::vector<FindingCause> causes;
+  add_base_causes(verdict, causes);
+  for (const std::string& text : verdict.contradictions)
+    causes.push_back({FindingKind::kMismatch, text.substr(0, text.find(": ")), text});
+  const auto layers = compared_layers(stack);
+  const bool is_pending = verdict.status == VerdictStatus::kPending;
+  const bool is_unknown = verdict.status == VerdictStatus::kUnknown;
+  if (!stack.unsupported.empty() || (is_unknown && is_unreadable(layers, stack)))
+    causes.push_back({FindingKind::kUnsupportedRoot, "", unreadable_reason(layers, stack)});
+  else if (is_unknown)
+    causes.push_back({FindingKind::kUnknownBase, "", verdict.reason});
+  if (is_pending && (is_overdue || is_hopeless(verdict, stack)))
+    causes.push_back({FindingKind::kUnverified, verdict.base_name(), verdict.reason});
+  return causes;
+}
+
+}  // namespace assay::catalog

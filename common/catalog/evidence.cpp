@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/catalog/evidence.h"
+
+#include "common/base/encoding.h"
+#include "common/base/sha256.h"
+#include "common/catalog/names.h"
+
+namespace assay::catalog {
+namespace {
+
+constexpr Names<Rung, 6> kRungs{{{Rung::kNone, "none"},
+                                 {Rung::kContained, "contained"},
+                                 {Rung::kClaimed, "claimed"},
+                                 {Rung::kShape, "shape"},
+                                 {Rung::kContent, "content"},
+                                 {Rung::kExact, "exact"}}};
+
+// Bumped whenever the fields below change.
+constexpr std::string_view kStackDigestVersion = "1";
+
+template <typename Tag>
+void append_digest(std::string& out, const std::optional<Digest<Tag>>& digest) {
+  append_field(out, digest ? digest->raw() : std::string_view());
+}
+
+void append_flag(std::string& out, bool flag) {
+  append_field(out, std::string_view(flag ? "1" : "0"));
+}
+
+void append_layer(std::string& out, const StackLayer& layer) {
+  append_field(out, layer.instance.file_system);
+  append_field(out, layer.instance.inode);
+  append_field(out, std::uint64_t{layer.instance.generation});
+  append_field(out, std::to_string(layer.instance.birth_ns));
+  append_digest(out, layer.evidence.claimed);
+  append_digest(out, layer.evidence.shape);
+  append_digest(out, layer.evidence.content);
+  append_digest(out, layer.evidence.deletions);
+  append_digest(out, layer.evidence.exact);
+  append_flag(out, layer.evidence.is_capped_at_shape);
+  append_flag(out, layer.evidence.is_mutable);
+  append_field(out, layer.evidence.gap);
+  append_flag(out, layer.is_injected);
+}
+
+}  // namespace
+
+std::string_view to_string(Rung rung) {
+  return name_of(kRungs, rung);
+}
+
+Result<Rung> parse_rung(std::string_view text) {
+  return value_of(kRungs, text, "rung");
+}
+
+StackDigest digest_of(const Stack& stack) {
+  std::string fields;
+  append_field(fields, std::string_view("assay-stack"));
+  append_field(fields, kStackDigestVersion);
+  append_field(fields, stack.cluster);
+  append_field(fields, stack.node);
+  append_field(fields, stack.unsupported);
+  append_field(fields, std::uint64_t{stack.layers.size()});
+  for (const StackLayer& layer : stack.layers)
+    append_layer(fields, layer);
+  return StackDigest{sha256(fields).bytes};
+}
+
+}  // namespace assay::catalog

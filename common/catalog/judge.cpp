@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/catalog/judge.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "common/catalog/catalog.h"
+#include "common/catalog/match.h"
+#include "common/catalog/names.h"
+#include "common/catalog/reason.h"
+
+namespace assay::catalog {
+namespace {
+
+constexpr Names<VerdictStatus, 6> kStatuses{{{VerdictStatus::kApproved, "approved"},
+                                             {VerdictStatus::kDeprecated, "deprecated"},
+                                             {VerdictStatus::kRevoked, "revoked"},
+                                             {VerdictStatus::kExpired, "expired"},
+                                             {VerdictStatus::kUnknown, "unknown"},
+                                             {VerdictStatus::kPending, "pending"}}};
+
+/// Among bases of one length: what decides the verdict first, then the better standing.
+int order_of(VerdictStatus status) {
+  switch (status) {
+    case VerdictStatus::kRevoked:
+      return 0;
+    case VerdictStatus::kExpired:
+      return 1;
+    case VerdictStatus::kApproved:
+      return 2;
+    case VerdictStatus::kDeprecated:
+      return 3;
+    default:
+      return 4;
+  }
+}
+
+struct Judged {
+  StackMatch match;
+  VerdictStatus status = VerdictStatus::kUnknown;
+};
+
+bool goes_before(const Judged& a, const Judged& b) {
+  if (a.match.layers != b.match.layers) return a.match.layers > b.match.layers;
+  if (order_of(a.status) != order_of(b.status)) return order_of(a.status) < order_of(b.status);
+  if (a.match.rung != b.match.rung) return a.match.rung > b.match.rung;
+  return a.match.base->id < b.match.base->id;
+}
+
+std::vector<Judged> in_order(const std::vector<StackMatch>& found, WallTime now) {
+  std::vector<Judged> ordered;
+  ordered.reserve(found.size());
+  for (const StackMatch& match : found)
+    ordered.push_back({match, status_at(*match.base, now)});
+  std::sort(ordered.begin(), ordered.end(), goes_before);
+  return ordered;
+}
+
+/// Bad news in the layers above the base: `FROM approved`, then `COPY --from=revoked / /`.
+std::vector<Judged> bad_news_above(const std::vector<const StackLayer*>& layers, std::size_t start,
+                                   const Catalog& catalog, WallTime now) {
+  std::vector<Judged> news;
+  for (std::size_t at = start; at < layers.size(); ++at)
+    for (const Judged& judged : in_order(matches_at(layers, at, catalog).found, now))
+      if (judged.status != VerdictStatus::kApproved) news.push_back(judged);
+  return news;
+}
+
+/// Where a layer's bytes prove one base, that another base's layer only looks the same is no news.
+bool is_explained(const Contradiction& contradiction, const std::vector<Judged>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(), [&](const Judged& judged) {
+    return judged.match.rung >= Rung::kContent && judged.match.layers > contradiction.layer;
+  });
+}
+
+std::vector<std::string> contradictions_of(const Matches& matches,
+                                           const std::vector<Judged>& prefixes) {
+  std::vector<std::string> texts;
+  for (const Contradiction& contradiction : matches.contradictions)
+    if (!is_explained(contradiction, prefixes)) texts.push_back(contradiction_text(contradiction));
+  std::sort(texts.begin(), texts.end());
+  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  return texts;
+}
+
+const Judged* first_with(const std::vector<Judged>& all, VerdictStatus status) {
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const Judged& judged) { return judged.status == status; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+void decide_without_match(const std::vector<const StackLayer*>& layers, const Stack& stack,
+                          const Catalog& catalog, Verdict& verdict) {
+  const auto is_awaited = [](const StackLayer* layer) {
+    return !layer->evidence.shape && layer->evidence.gap.empty();
+  };
+  const auto awaited =
+      static_cast<std::size_t>(std::count_if(layers.begin(), layers.end(), is_awaited));
+  const bool is_pending = stack.unsupported.empty() && awaited != 0;
+  verdict.status = is_pending ? VerdictStatus::kPending : VerdictStatus::kUnknown;
+  verdict.reason =
+      is_pending ? awaited_reason(awaited, layers.size()) : unknown_reason(layers, stack, catalog);
+}
+
+/// The verdict by the base that names the run, when nothing is revoked or expired.
+void decide_by_naming(const Judged& naming, const std::vector<const StackLayer*>& layers,
+                      const Catalog& catalog, Verdict& verdict) {
+  verdict.status = naming.status;
+  verdict.reason = base_reason(*naming.match.base, naming.status, naming.match.rung);
+  if (naming.status != VerdictStatus::kApproved) return;
+  if (naming.match.rung >= catalog.policy().required_rung) return;
+  verdict.status = VerdictStatus::kPending;
+  verdict.reason = below_rung_reason(naming.match, catalog.policy().required_rung, layers);
+}
+
+void decide(const std::vector<Judged>& all, const std::vector<const StackLayer*>& layers,
+            const Stack& stack, const Catalog& catalog, Verdict& verdict) {
+  for (const VerdictStatus bad : {VerdictStatus::kRevoked, VerdictStatus::kExpired}) {
+    const Judged* news = first_with(all, bad);
+    if (news == nullptr) continue;
+    verdict.status = bad;
+    verdict.reason = base_reason(*news->match.base, bad, news->match.rung);
+    return;
+  }
+  if (!all.empty() && all.front().match.first_layer == 0)
+    decide_by_naming(all.front(), layers, catalog, verdict);
+  else
+    decide_without_match(layers, stack, catalog, verdict);
+}
+
+}  // namespace
+
+VerdictStatus status_at(const Base& base, WallTime now) {
+  if (base.status == BaseStatus::kRevoked) return VerdictStatus::kRevoked;
+  if (base.status == BaseStatus::kDraft) return VerdictStatus::kUnknown;
+  if (base.expires_at && *base.expires_at <= now) return VerdictStatus::kExpired;
+  if (base.status == BaseStatus::kApproved) return VerdictStatus::kApproved;
+  if (base.deprecated_until && *base.deprecated_until <= now) return VerdictStatus::kExpired;
+  return VerdictStatus::kDeprecated;
+}
+
+std::string_view to_string(VerdictStatus status) {
+  return name_of(kStatuses, status);
+}
+
+Result<VerdictStatus> parse_verdict_status(std::string_view text) {
+  return value_of(kStatuses, text, "verdict");
+}
+
+Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now) {
+  Verdict verdict;
+  verdict.catalog_sequence = catalog.sequence();
+  const std::vector<const StackLayer*> layers = compared_layers(stack);
+  const Matches prefixes = matches_at(layers, 0, catalog);
+  std::vector<Judged> all = in_order(prefixes.found, now);
+  verdict.contradictions = contradictions_of(prefixes, all);
+  const std::size_t covered = all.empty() ? 0 : all.front().match.layers;
+  if (covered != 0) {
+    verdict.rung = all.front().match.rung;
+    verdict.application_layers = layers.size() - covered;
+  }
+  const auto above = bad_news_above(layers, std::max<std::size_t>(covered, 1), catalog, now);
+  all.insert(all.end(), above.begin(), above.end());
+  decide(all, layers, stack, catalog, verdict);
+  for (const Judged& judged : all)
+    verdict.matches.push_back({judged.match.base->id, judged.status, judged.match.rung,
+                               judged.match.layers, judged.match.first_layer});
+  return verdict;
+}
+
+}  // namespace assay::catalog

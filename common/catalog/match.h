@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Comparing the layers of a run with those of bases; internal to common/catalog.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/catalog/base_image.h"
+#include "common/catalog/catalog.h"
+#include "common/catalog/evidence.h"
+
+namespace assay::catalog {
+
+/// What one layer of a run is to one layer of a base.
+struct LayerComparison {
+  Rung rung = Rung::kNone;
+  bool is_contradiction = false;  ///< a lower rung says yes where the content says no
+  bool has_other_deletions = false;
+};
+
+/// `counts_deletions`: false at the bottom, where some unpackers drop whiteouts.
+LayerComparison compare_layer(const LayerEvidence& run, const BaseLayer& base,
+                              bool counts_deletions);
+
+/// One stack of a base found in a run.
+struct StackMatch {
+  const Base* base = nullptr;  ///< owned by the catalog
+  std::size_t first_layer = 0;
+  std::size_t layers = 0;
+  Rung rung = Rung::kNone;
+  bool has_other_deletions = false;
+};
+
+/// A layer that only looks like the base's.
+struct Contradiction {
+  std::size_t layer = 0;  ///< index among the compared layers
+  const Base* base = nullptr;
+};
+
+struct Matches {
+  std::vector<StackMatch> found;
+  std::vector<Contradiction> contradictions;
+};
+
+/// The stack's layers that are compared: all but the injected ones, bottom first.
+std::vector<const StackLayer*> compared_layers(const Stack& stack);
+
+/// The best match (longest, then highest rung) of every base that begins at `first_layer`.
+Matches matches_at(const std::vector<const StackLayer*>& layers, std::size_t first_layer,
+                   const Catalog& catalog);
+
+}  // namespace assay::catalog

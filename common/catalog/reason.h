@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sentences that say why: escaped, one line each; internal to common/catalog.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/catalog/judge.h"
+#include "common/catalog/match.h"
+
+namespace assay::catalog {
+
+/// Why `base` has `status` at the time of judging, and how surely it was recognised.
+std::string base_reason(const Base& base, VerdictStatus status, Rung rung);
+/// Why an approved base is not enough yet.
+std::string below_rung_reason(const StackMatch& match, Rung required,
+                              const std::vector<const StackLayer*>& layers);
+std::string awaited_reason(std::size_t awaited, std::size_t layers);
+/// For what is_unreadable.
+std::string unreadable_reason(const std::vector<const StackLayer*>& layers, const Stack& stack);
+std::string unknown_reason(const std::vector<const StackLayer*>& layers, const Stack& stack,
+                           const Catalog& catalog);
+/// "layer N against BASE: …"; what stands before ": " tells two contradictions apart.
+std::string contradiction_text(const Contradiction& contradiction);
+
+/// True when no layer that is compared has, or ever will have, a fingerprint.
+bool is_unreadable(const std::vector<const StackLayer*>& layers, const Stack& stack);
+
+}  // namespace assay::catalog

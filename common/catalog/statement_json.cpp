@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+// Statements and heads as in-toto Statement v1 JSON (docs/formats/catalog.md), both ways.
+#include "common/base/encoding.h"
+#include "common/base/sha256.h"
+#include "common/catalog/json_reader.h"
+#include "common/catalog/log.h"
+#include "common/catalog/names.h"
+
+namespace assay::catalog {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kStatementType = "https://in-toto.io/Statement/v1";
+constexpr std::string_view kStatementPredicate = "urn:assay:catalog:statement:v1";
+constexpr std::string_view kHeadPredicate = "urn:assay:catalog:head:v1";
+constexpr std::size_t kMaxPayloadBytes = 16 << 20;
+constexpr std::uint64_t kMaxPendingSeconds = 7 * 24 * 3600;
+
+constexpr Names<Action, 4> kActions{{{Action::kApprove, "approve"},
+                                     {Action::kDeprecate, "deprecate"},
+                                     {Action::kRevoke, "revoke"},
+                                     {Action::kSetPolicy, "set-policy"}}};
+
+template <typename Tag>
+std::string_view raw_or_empty(const std::optional<Digest<Tag>>& digest) {
+  return digest ? digest->raw() : std::string_view();
+}
+
+std::string stacks_fields(const std::vector<BaseStack>& stacks) {
+  std::string fields;
+  append_field(fields, std::string_view("assay-base-stacks"));
+  append_field(fields, std::string_view("1"));
+  append_field(fields, std::uint64_t{stacks.size()});
+  for (const BaseStack& stack : stacks) {
+    append_field(fields, stack.platform);
+    append_field(fields, stack.manifest_digest);
+    append_field(fields, std::uint64_t{stack.layers.size()});
+    for (const BaseLayer& layer : stack.layers) {
+      append_field(fields, raw_or_empty(layer.diff_id));
+      append_field(fields, layer.shape.raw());
+      append_field(fields, layer.content.raw());
+      append_field(fields, raw_or_empty(layer.deletions));
+      append_field(fields, layer.entries);
+      append_field(fields, layer.content_bytes);
+    }
+  }
+  return fields;
+}
+
+/// What the statement is about, as one digest: in-toto wants a subject.
+Sha256 subject_digest(const Statement& statement) {
+  if (statement.action == Action::kApprove) return sha256(stacks_fields(statement.stacks));
+  std::string fields;
+  append_field(fields, std::string_view(statement.policy ? "assay-policy" : "assay-base-name"));
+  append_field(fields, std::string_view("1"));
+  if (statement.policy) {
+    append_field(fields, to_string(statement.policy->required_rung));
+    append_field(fields, static_cast<std::uint64_t>(statement.policy->pending_deadline.count()));
+  } else {
+    append_field(fields, statement.base.text());
+  }
+  return sha256(fields);
+}
+
+std::string subject_name(const Statement& statement) {
+  return statement.action == Action::kSetPolicy ? "policy" : statement.base.text();
+}
+
+std::string in_toto(const std::string& name, const Sha256& digest, std::string_view predicate_type,
+                    json predicate) {
+  const json object = {{"_type", kStatementType},
+                       {"subject", {{{"name", name}, {"digest", {{"sha256", digest.hex()}}}}}},
+                       {"predicateType", predicate_type},
+                       {"predicate", std::move(predicate)}};
+  return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+json layer_json(const BaseLayer& layer) {
+  json object = {{"shape", layer.shape.text()},
+                 {"content", layer.content.text()},
+                 {"entries", layer.entries},
+                 {"content_bytes", layer.content_bytes}};
+  if (layer.diff_id) object["diff_id"] = layer.diff_id->text();
+  if (layer.deletions) object["deletions"] = layer.deletions->text();
+  return object;
+}
+
+json stack_json(const BaseStack& stack) {
+  json layers = json::array();
+  for (const BaseLayer& layer : stack.layers)
+    layers.push_back(layer_json(layer));
+  json object = {{"layers", std::move(layers)}};
+  if (!stack.platform.empty()) object["platform"] = stack.platform;
+  if (!stack.manifest_digest.empty()) object["manifest_digest"] = stack.manifest_digest;
+  return object;
+}
+
+json predicate_json(const Statement& statement) {
+  json object = {{"catalog_id", statement.catalog_id},
+                 {"sequence", statement.sequence},
+                 {"previous", statement.previous.text()},
+                 {"issued_at", to_rfc3339(statement.issued_at, 9)},
+                 {"action", to_string(statement.action)}};
+  if (statement.action != Action::kSetPolicy) object["base"] = statement.base.text();
+  for (const BaseStack& stack : statement.stacks)
+    object["stacks"].push_back(stack_json(stack));
+  if (!statement.reason.empty()) object["reason"] = statement.reason;
+  if (statement.deprecated_until)
+    object["deprecated_until"] = to_rfc3339(*statement.deprecated_until, 9);
+  if (statement.expires_at) object["expires_at"] = to_rfc3339(*statement.expires_at, 9);
+  if (!statement.successor.empty()) object["successor"] = statement.successor;
+  if (!statement.annotations.empty()) object["annotations"] = statement.annotations;
+  if (statement.policy)
+    object["policy"] = {{"required_rung", to_string(statement.policy->required_rung)},
+                        {"pending_deadline_seconds", statement.policy->pending_deadline.count()}};
+  return object;
+}
+
+BaseLayer read_layer(const json& object, const std::string& where, std::optional<Error>& fault) {
+  JsonReader reader(object, where, fault);
+  BaseLayer layer;
+  layer.diff_id = reader.digest<DiffId>("diff_id", false);
+  layer.shape = reader.digest<ShapeDigest>("shape", true).value_or(ShapeDigest{});
+  layer.content = reader.digest<ContentDigest>("content", true).value_or(ContentDigest{});
+  layer.deletions = reader.digest<DeletionsDigest>("deletions", false);
+  layer.entries = reader.number("entries", true);
+  layer.content_bytes = reader.number("content_bytes", true);
+  reader.expect_no_more();
+  return layer;
+}
+
+BaseStack read_stack(const json& object, const std::string& where, std::optional<Error>& fault) {
+  JsonReader reader(object, where, fault);
+  BaseStack stack;
+  stack.platform = reader.text("platform", false, 255);
+  stack.manifest_digest = reader.text("manifest_digest", false, 71);
+  if (!stack.manifest_digest.empty() && !Sha256::parse(stack.manifest_digest))
+    reader.fail("manifest_digest", "is not a SHA-256 digest");
+  for (const json& layer : reader.array("layers", true, kMaxLayers)) {
+    const std::string name = where + ".layers[" + std::to_string(stack.layers.size()) + "]";
+    stack.layers.push_back(read_layer(layer, name, fault));
+  }
+  if (stack.layers.empty()) reader.fail("layers", "is empty");
+  reader.expect_no_more();
+  return stack;
+}
+
+void read_annotations(JsonReader& reader, Statement& statement) {
+  const json* object = reader.member("annotations", false);
+  if (object == nullptr) return;
+  if (!object->is_object()) return reader.fail("annotations", "is not an object");
+  if (object->size() > kMaxAnnotations)
+    return reader.fail("annotations", "has more than 64 members", ErrorCode::kLimitExceeded);
+  for (const auto& item : object->items()) {
+    if (!item.value().is_string()) return reader.fail("annotations", "holds something but text");
+    const auto& value = item.value().get_ref<const std::string&>();
+    if (item.key().size() > kMaxTextBytes || value.size() > kMaxTextBytes)
+      return reader.fail("annotations", "holds an over-long text", ErrorCode::kLimitExceeded);
+    statement.annotations.emplace(item.key(), value);
+  }
+}
+
+Policy read_policy(const json& object, std::optional<Error>& fault) {
+  JsonReader reader(object, "policy", fault);
+  Policy policy;
+  const auto rung = parse_rung(reader.text("required_rung", true, 16));
+  if (!rung || *rung < Rung::kClaimed)
+    reader.fail("required_rung", "is not one of claimed, shape, content, exact");
+  else
+    policy.required_rung = *rung;
+  policy.pending_deadline =
+      std::chrono::seconds(reader.number("pending_deadline_seconds", true, kMaxPendingSeconds));
+  reader.expect_no_more();
+  return policy;
+}
+
+void read_base_id(JsonReader& reader, const char* name, BaseId& id) {
+  const std::string spelled = reader.text(name, true, 255);
+  if (!reader.is_good()) return;
+  auto parsed = BaseId::parse(spelled);
+  if (!parsed || parsed->version.empty())
+    reader.fail(name, "is not a base's NAME:VERSION");
+  else
+    id = std::move(*parsed);
+}
+
+bool is_catalog_id(std::string_view text) {
+  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+void read_place(JsonReader& reader, std::string& catalog_id, std::uint64_t& sequence) {
+  catalog_id = reader.text("catalog_id", true, 32);
+  if (!is_catalog_id(catalog_id)) reader.fail("catalog_id", "is not 32 hex digits");
+  sequence = reader.number("sequence", true);
+  if (sequence == 0) reader.fail("sequence", "begins at 1");
+}
+
+/// The members that go with the action, and only those.
+void read_action_members(JsonReader& reader, Statement& statement, std::optional<Error>& fault) {
+  if (statement.action == Action::kSetPolicy) {
+    if (const json* policy = reader.member("policy", true))
+      statement.policy = read_policy(*policy, fault);
+    return;
+  }
+  read_base_id(reader, "base", statement.base);
+  statement.successor = reader.text("successor", false, 255);
+  if (!statement.successor.empty() && !BaseId::parse(statement.successor))
+    reader.fail("successor", "is not a base's name");
+  if (statement.action == Action::kDeprecate)
+    statement.deprecated_until = reader.time("deprecated_until", false);
+  if (statement.action != Action::kApprove) return;
+  statement.expires_at = reader.time("expires_at", false);
+  for (const json& stack : reader.array("stacks", true, kMaxStacks)) {
+    const std::string where = "stacks[" + std::to_string(statement.stacks.size()) + "]";
+    statement.stacks.push_back(read_stack(stack, where, fault));
+  }
+  if (statement.stacks.empty()) reader.fail("stacks", "is empty");
+}
+
+Statement read_statement(const json& predicate, std::optional<Error>& fault) {
+  JsonReader reader(predicate, "predicate", fault);
+  Statement statement;
+  read_place(reader, statement.catalog_id, statement.sequence);
+  statement.previous = reader.digest<Sha256>("previous", true).value_or(Sha256{});
+  statement.issued_at = reader.time("issued_at", true).value_or(WallTime{});
+  const auto action = value_of(kActions, reader.text("action", true, 32), "action");
+  if (!action) {
+    reader.fail("action", "is not one that this version knows");
+    return statement;
+  }
+  statement.action = *action;
+  statement.reason = reader.text("reason", false, kMaxTextBytes);
+  read_annotations(reader, statement);
+  read_action_members(reader, statement, fault);
+  reader.expect_no_more();
+  return statement;
+}
+
+Head read_head(const json& predicate, std::optional<Error>& fault) {
+  JsonReader reader(predicate, "predicate", fault);
+  Head head;
+  read_place(reader, head.catalog_id, head.sequence);
+  head.last = reader.digest<Sha256>("last", true).value_or(Sha256{});
+  head.issued_at = reader.time("issued_at", true).value_or(WallTime{});
+  head.expires_at = reader.time("expires_at", true).value_or(WallTime{});
+  reader.expect_no_more();
+  return head;
+}
+
+void check_subject(const json& object, const std::string& name, const Sha256& digest,
+                   std::optional<Error>& fault) {
+  const json expected = {{{"name", name}, {"digest", {{"sha256", digest.hex()}}}}};
+  const auto found = object.find("subject");
+  if (!fault && (found == object.end() || *found != expected))
+    fault = Error{ErrorCode::kCorrupt, "the subject is not what the predicate speaks of"};
+}
+
+/// Parses, checks the outer members and hands the predicate to `read`. One place for exceptions.
+template <typename T, typename Read>
+Result<T> read_in_toto(std::string_view text, std::string_view predicate_type, Read read) {
+  if (text.size() > kMaxPayloadBytes)
+    return Error{ErrorCode::kLimitExceeded, "a statement is larger than 16 MiB"};
+  try {
+    const json object = json::parse(text.begin(), text.end());
+    std::optional<Error> fault;
+    JsonReader reader(object, "statement", fault);
+    if (reader.text("_type", true, 255) != kStatementType)
+      reader.fail("_type", "is not in-toto Statement v1");
+    if (reader.text("predicateType", true, 255) != predicate_type)
+      reader.fail("predicateType", "is not " + std::string(predicate_type),
+                  ErrorCode::kUnsupported);
+    const json* predicate = reader.member("predicate", true);
+    if (fault) return std::move(*fault);
+    T value = read(object, *predicate, fault);
+    if (fault) return std::move(*fault);
+    return value;
+  } catch (const json::exception& error) {
+    return Error{ErrorCode::kCorrupt, "not JSON: " + escape_untrusted(error.what(), 200)};
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(Action action) {
+  return name_of(kActions, action);
+}
+
+std::string to_in_toto(const Statement& statement) {
+  return in_toto(subject_name(statement), subject_digest(statement), kStatementPredicate,
+                 predicate_json(statement));
+}
+
+std::string to_in_toto(const Head& head) {
+  return in_toto(head.catalog_id, head.last, kHeadPredicate,
+                 {{"catalog_id", head.catalog_id},
+                  {"sequence", head.sequence},
+                  {"last", head.last.text()},
+                  {"issued_at", to_rfc3339(head.issued_at, 9)},
+                  {"expires_at", to_rfc3339(head.expires_at, 9)}});
+}
+
+Result<Statement> statement_from_in_toto(std::string_view text) {
+  return read_in_toto<Statement>(
+      text, kStatementPredicate,
+      [](const json& object, const json& predicate, std::optional<Error>& fault) {
+        Statement statement = read_statement(predicate, fault);
+        check_subject(object, subject_name(statement), subject_digest(statement), fault);
+        return statement;
+      });
+}
+
+Result<Head> head_from_in_toto(std::string_view text) {
+  return read_in_toto<Head>(
+      text, kHeadPredicate,
+      [](const json& object, const json& predicate, std::optional<Error>& fault) {
+        const Head head = read_head(predicate, fault);
+        check_subject(object, head.catalog_id, head.last, fault);
+        return head;
+      });
+}
+
+}  // namespace assay::catalog

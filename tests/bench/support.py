@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benches share: a deployment of release builds, and how a row is printed."""
+import contextlib
+import os
+import pathlib
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+os.environ.setdefault("ASSAY_BIN", str(TOP / "build/release/bin"))
+sys.path.insert(0, str(TOP / "tests/e2e"))
+
+import deployment as e2e  # noqa: E402  after the path is set
+
+
+def row(what, value):
+    """One row of docs/performance.md."""
+    print(f"| {what} | {value} |", flush=True)
+
+
+@contextlib.contextmanager
+def deployment():
+    """A collector and an agent that are ready."""
+    missing = e2e.missing_need()
+    if missing:
+        print(f"SKIPPED: {missing}")
+        sys.exit(77)
+    here = e2e.Deployment()
+    try:
+        here.start_collector()
+        here.start_agent()
+        yield here
+    finally:
+        here.close()

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers by hand (assay-starter), for tests that are not about a runtime."""
+import pathlib
+import subprocess
+
+from deployment import BIN
+from runtimes import command
+
+
+def unpack(archive, folder):
+    """A layer tar as a directory that overlayfs can stack; the directory."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True)
+    command("tar", "-C", folder, "--numeric-owner", "-xpf", archive)
+    return folder
+
+
+class Started:
+    """One run of assay-starter: one container or many of them."""
+
+    def __init__(self, layers, *words, count=1, rate_hz=50):
+        lowers = [part for layer in layers for part in ("--lower", layer)]
+        self.process = subprocess.Popen(
+            [BIN / "assay-starter", *lowers, "--count", str(count), "--rate", str(rate_hz),
+             "--report", "--", *words], stdout=subprocess.PIPE, text=True)
+        self.count = count
+
+    def reports(self):
+        """[(pid on the host, time of exec in ns since 1970)], once all have started."""
+        rows = [self.process.stdout.readline().split("\t") for _ in range(self.count)]
+        return [(int(pid), int(exec_ns)) for _, pid, exec_ns in rows]
+
+    def stop(self):
+        """Ends the containers."""
+        self.process.terminate()
+        self.wait()
+
+    def wait(self, timeout_s=60):
+        """Waits until the containers have ended by themselves: the exit code."""
+        code = self.process.wait(timeout_s)
+        self.process.stdout.close()
+        return code
+
+
+def run_of(here, report, ended=False, verdict=None):
+    """Waits for the run whose first process has this report's pid."""
+    pid, exec_ns = report
+
+    def look():
+        for run in here.runs("--all"):
+            if run["process"]["pid"] == pid and (run["state"] == "ended") == ended \
+                    and verdict in (None, run["verdict"]["status"]):
+                return run
+        return None
+    return here.wait(look, f"run with pid {pid} (exec at {exec_ns}), verdict {verdict}")
+

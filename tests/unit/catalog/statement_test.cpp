@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "common/catalog/log.h"
+#include "tests/unit/catalog/make.h"
+
+using namespace assay;
+using namespace assay::catalog;
+using namespace assay::tests;
+using nlohmann::json;
+
+namespace {
+
+Statement full_approval() {
+  Statement statement;
+  statement.catalog_id = "00112233445566778899aabbccddeeff";
+  statement.sequence = 2;
+  statement.previous.bytes.fill(0xab);
+  statement.issued_at = parse_rfc3339("2026-06-01T00:00:00.123456789Z").value();
+  statement.base = id_of("golden/debian:12");
+  statement.stacks = base("x:1", {"A", "B"}).stacks;
+  statement.stacks[0].manifest_digest = "sha256:" + std::string(64, 'e');
+  statement.stacks.push_back(base("x:1", {"C"}).stacks[0]);
+  statement.stacks[1].layers[0].diff_id.reset();
+  statement.stacks[1].layers[0].deletions.reset();
+  statement.reason = "first \"release\"\n";
+  statement.expires_at = parse_rfc3339("2027-01-01T00:00:00Z").value();
+  statement.successor = "golden/debian:13";
+  statement.annotations = {{"source", "debootstrap"}};
+  return statement;
+}
+
+/// The approval of the test vector in docs/formats/catalog.md.
+Statement documented_approval() {
+  Statement statement;
+  statement.catalog_id = "00112233445566778899aabbccddeeff";
+  statement.sequence = 1;
+  statement.issued_at = parse_rfc3339("2026-01-02T03:04:05Z").value();
+  statement.base = id_of("debian:12");
+  BaseLayer layer;
+  layer.diff_id = DiffId{};
+  layer.diff_id->bytes.fill(0x11);
+  layer.shape.bytes.fill(0x22);
+  layer.content.bytes.fill(0x33);
+  layer.entries = 7;
+  layer.content_bytes = 4096;
+  statement.stacks = {BaseStack{"linux/amd64", "", {layer}}};
+  return statement;
+}
+
+constexpr const char* kDocumentedApproval =
+    R"({"_type":"https://in-toto.io/Statement/v1","predicate":{"action":"approve","base":"debia)"
+    R"(n:12","catalog_id":"00112233445566778899aabbccddeeff","issued_at":"2026-01-02T03:04:05.0)"
+    R"(00000000Z","previous":"sha256:0000000000000000000000000000000000000000000000000000000000)"
+    R"(000000","sequence":1,"stacks":[{"layers":[{"content":"sha256:333333333333333333333333333)"
+    R"(3333333333333333333333333333333333333","content_bytes":4096,"diff_id":"sha256:1111111111)"
+    R"(111111111111111111111111111111111111111111111111111111","entries":7,"shape":"sha256:2222)"
+    R"(222222222222222222222222222222222222222222222222222222222222"}],"platform":"linux/amd64")"
+    R"(}]},"predicateType":"urn:assay:catalog:statement:v1","subject":[{"digest":{"sha256":"029)"
+    R"(e4c98e6cf773eb41953f7976b2494f253e8cefddd0d3d9a328aca243d6513"},"name":"debian:12"}]})";
+
+}  // namespace
+
+TEST_CASE("a statement survives in-toto JSON whole", "[catalog][unit]") {
+  const std::string text = to_in_toto(full_approval());
+  const Statement read = statement_from_in_toto(text).value();
+  CHECK(to_in_toto(read) == text);
+  CHECK(read.issued_at == full_approval().issued_at);
+  CHECK(read.stacks[0].layers.size() == 2);
+  CHECK_FALSE(read.stacks[1].layers[0].deletions);
+  CHECK(read.annotations == full_approval().annotations);
+}
+
+TEST_CASE("the documented statement has the documented bytes", "[catalog][unit]") {
+  CHECK(to_in_toto(documented_approval()) == kDocumentedApproval);
+}
+
+TEST_CASE("statements are in-toto Statement v1", "[catalog][unit]") {
+  const json object = json::parse(to_in_toto(full_approval()));
+  CHECK(object["_type"] == "https://in-toto.io/Statement/v1");
+  CHECK(object["predicateType"] == "urn:assay:catalog:statement:v1");
+  CHECK(object["subject"][0]["name"] == "golden/debian:12");
+  CHECK(object["subject"][0]["digest"]["sha256"].get<std::string>().size() == 64);
+}
+
+TEST_CASE("a statement with anything wrong in it is refused", "[catalog][unit]") {
+  struct Row {
+    const char* name;
+    std::function<void(json&)> spoil;
+    const char* says;
+  };
+  const auto p = [](json& j) -> json& { return j["predicate"]; };
+  const Row rows[] = {
+      {"old in-toto", [](json& j) { j["_type"] = "https://in-toto.io/Statement/v0.1"; }, "_type"},
+      {"later predicate", [](json& j) { j["predicateType"] = "urn:assay:catalog:statement:v2"; },
+       "predicateType"},
+      {"no predicate", [](json& j) { j.erase("predicate"); }, "\"predicate\" is missing"},
+      {"predicate is text", [](json& j) { j["predicate"] = "x"; }, "not a JSON object"},
+      {"no subject", [](json& j) { j.erase("subject"); }, "subject"},
+      {"other subject", [](json& j) { j["subject"][0]["name"] = "x:1"; }, "subject"},
+      {"other subject digest",
+       [](json& j) { j["subject"][0]["digest"]["sha256"] = std::string(64, '0'); }, "subject"},
+      {"entries not under the subject",
+       [&](json& j) { p(j)["stacks"][0]["layers"][0]["entries"] = 11; }, "subject"},
+      {"unknown member", [&](json& j) { p(j)["only_on"] = "x"; }, "\"only_on\" is not a member"},
+      {"unknown member of a layer", [&](json& j) { p(j)["stacks"][0]["layers"][1]["x"] = 1; },
+       "stacks[0].layers[1]: \"x\""},
+      {"unknown action", [&](json& j) { p(j)["action"] = "bless"; }, "\"action\""},
+      {"sequence zero", [&](json& j) { p(j)["sequence"] = 0; }, "begins at 1"},
+      {"negative sequence", [&](json& j) { p(j)["sequence"] = -1; }, "\"sequence\""},
+      {"sequence as text", [&](json& j) { p(j)["sequence"] = "2"; }, "\"sequence\""},
+      {"fraction", [&](json& j) { p(j)["sequence"] = 2.5; }, "\"sequence\""},
+      {"short previous", [&](json& j) { p(j)["previous"] = "sha256:ab"; }, "\"previous\""},
+      {"date", [&](json& j) { p(j)["issued_at"] = "yesterday"; }, "\"issued_at\""},
+      {"date beyond 64 bits", [&](json& j) { p(j)["expires_at"] = "9999-01-01T00:00:00Z"; },
+       "\"expires_at\""},
+      {"name without version", [&](json& j) { p(j)["base"] = "debian"; }, "NAME:VERSION"},
+      {"catalog id in capitals",
+       [&](json& j) { p(j)["catalog_id"] = "00112233445566778899AABBCCDDEEFF"; }, "catalog_id"},
+      {"no stacks", [&](json& j) { p(j)["stacks"] = json::array(); }, "\"stacks\" is empty"},
+      {"no layers", [&](json& j) { p(j)["stacks"][0]["layers"] = json::array(); },
+       "\"layers\" is empty"},
+      {"layer is a number", [&](json& j) { p(j)["stacks"][0]["layers"][0] = 1; },
+       "not a JSON object"},
+      {"too many layers",
+       [&](json& j) {
+         json& layers = p(j)["stacks"][0]["layers"];
+         layers = json(513, layers[0]);
+       },
+       "more than 512"},
+      {"over-long reason", [&](json& j) { p(j)["reason"] = std::string(4097, 'x'); },
+       "longer than 4096"},
+      {"annotation is a number", [&](json& j) { p(j)["annotations"]["n"] = 1; }, "annotations"},
+      {"too many annotations",
+       [&](json& j) {
+         for (int i = 0; i < 65; ++i)
+           p(j)["annotations"][std::to_string(i)] = "";
+       },
+       "more than 64"},
+      {"policy in an approval",
+       [&](json& j) {
+         p(j)["policy"] = {{"required_rung", "shape"}, {"pending_deadline_seconds", 1}};
+       },
+       "\"policy\" is not a member"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.name);
+    json object = json::parse(to_in_toto(full_approval()));
+    row.spoil(object);
+    auto read = statement_from_in_toto(object.dump());
+    REQUIRE_FALSE(read);
+    CHECK_THAT(read.error().message, Catch::Contains(row.says));
+  }
+}
+
+TEST_CASE("a policy that accepts no evidence at all is refused", "[catalog][unit]") {
+  Statement statement = full_approval();
+  statement.action = Action::kSetPolicy;
+  statement.stacks.clear();
+  statement.expires_at.reset();
+  statement.successor.clear();
+  const auto read = [&](Rung rung, std::chrono::seconds deadline) {
+    statement.policy = Policy{rung, deadline};
+    return statement_from_in_toto(to_in_toto(statement)).has_value();
+  };
+  CHECK(read(Rung::kContent, std::chrono::minutes(5)));
+  CHECK(read(Rung::kClaimed, std::chrono::seconds(0)));
+  CHECK_FALSE(read(Rung::kNone, std::chrono::minutes(5)));
+  CHECK_FALSE(read(Rung::kContained, std::chrono::minutes(5)));
+  CHECK_FALSE(read(Rung::kContent, std::chrono::days(8)));
+}
+
+TEST_CASE("what is not JSON at all is refused", "[catalog][unit]") {
+  const std::string good = to_in_toto(full_approval());
+  CHECK_FALSE(statement_from_in_toto(""));
+  CHECK_FALSE(statement_from_in_toto(good.substr(0, good.size() - 1)));
+  CHECK_FALSE(statement_from_in_toto(good + "x"));
+  CHECK_FALSE(statement_from_in_toto("[" + good + "]"));
+  CHECK_FALSE(statement_from_in_toto(std::string(100'000, '{')));
+  CHECK_FALSE(head_from_in_toto(good));
+}
+
+TEST_CASE("a head survives in-toto JSON", "[catalog][unit]") {
+  Head head{"00112233445566778899aabbccddeeff", 9, {}, full_approval().issued_at, {}};
+  head.last.bytes.fill(7);
+  head.expires_at = head.issued_at + kHeadLifetime;
+  const Head read = head_from_in_toto(to_in_toto(head)).value();
+  CHECK(read.catalog_id == head.catalog_id);
+  CHECK(read.sequence == 9);
+  CHECK(read.last == head.last);
+  CHECK(read.issued_at == head.issued_at);
+  CHECK(read.expires_at == head.expires_at);
+}
