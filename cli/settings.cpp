@@ -42,7 +42,7 @@ std::string default_file() {
   std::string folder = config_home == nullptr ? "" : config_home;
   if (folder.empty() && home != nullptr) folder = std::string(home) + "/.config";
   if (!folder.empty()) {
-    const std::string own = folder + "/assay/config.yaml";
+    std::string own = folder + "/assay/config.yaml";
     if (access(own.c_str(), F_OK) == 0) return own;
   }
   return "/etc/assay/cli.yaml";

@@ -106,11 +106,11 @@ Result<PreparedChange> prepare_change(const TrustedLog& trusted,
 
 Result<Submitted> submit_change(const PreparedChange& prepared, Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
-  const auto submitted = client->submit(prepared.change);
+  auto submitted = client->submit(prepared.change);
   if (!submitted && submitted.error().code == ErrorCode::kUnavailable)
-    return Error(submitted.error())
+    return std::move(submitted.error())
         .with_context("whether the change has arrived is not known (assay base list tells)");
-  if (!submitted) return submitted.error();
+  if (!submitted) return std::move(submitted.error());
   if (const auto trust = load_trust(session))
     remember(session, *trust, prepared.next, prepared.head);
   return submitted;
