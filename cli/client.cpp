@@ -82,7 +82,9 @@ struct Client::State {
 
   Error error_of(const grpc::Status& status) const {
     const std::string where = "collector " + connection.address + ": ";
-    const std::string said = escape_untrusted(status.error_message(), 1024);
+    std::string said = escape_untrusted(status.error_message(), 1024);
+    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED)
+      said = "it does not know this question; it may be of an older version";
     const bool is_late = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
     if (!is_late && status.error_code() != grpc::StatusCode::UNAVAILABLE)
       return {code_of(status.error_code()), where + said};
@@ -91,7 +93,7 @@ struct Client::State {
     if (!diagnosis && diagnosis.error().code == ErrorCode::kUntrusted)
       return {ErrorCode::kUntrusted,
               where + diagnosis.error().text() + " (check tls.ca, tls.cert and tls.key)"};
-    std::string why = is_late ? "no answer in time (see --timeout)" : said;
+    std::string why = is_late || said.empty() ? "no answer in time (see --timeout)" : said;
     if (!diagnosis) why = diagnosis.error().text();
     return {ErrorCode::kUnavailable,
             where + why + " (is it running there? check collector.address)"};

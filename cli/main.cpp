@@ -8,6 +8,7 @@
 #include "cli/output/json.h"
 #include "cli/output/table.h"
 #include "common/config/cli_flags.h"
+#include "common/config/key.h"
 
 namespace assay::cli {
 namespace {
@@ -37,6 +38,21 @@ int fail(Terminal& terminal, const Error& error) {
   return static_cast<int>(exit_code_for(error));
 }
 
+/// A word where a command belongs is named as such; CLI11 only says that a command is missing.
+std::string problem_of(const CLI::App& app, const CLI::ParseError& error) {
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands(nullptr))
+    commands.push_back(command->get_name());
+  // With fallthrough() a word that nobody knew ends at the top.
+  std::vector<std::string> left = app.remaining();
+  for (const CLI::App* above = app.get_parent(); left.empty() && above; above = above->get_parent())
+    left = above->remaining();
+  if (commands.empty() || left.empty() || left.front().starts_with("-")) return error.what();
+  const std::string near = config::closest(left.front(), commands);
+  return "there is no command \"" + left.front() + "\"" +
+         (near.empty() ? "" : "; did you mean " + near + "?");
+}
+
 /// CLI11's help goes to stdout with 0; everything else is one line on stderr and 2.
 int end_parsing(const CLI::App& app, Terminal& terminal, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
@@ -46,7 +62,7 @@ int end_parsing(const CLI::App& app, Terminal& terminal, const CLI::ParseError& 
     deepest = used.front();
     command += " " + deepest->get_name();
   }
-  terminal.note("assay: " + std::string(error.what()) + " (see " + command + " --help)");
+  terminal.note("assay: " + problem_of(*deepest, error) + " (see " + command + " --help)");
   return static_cast<int>(ExitCode::kUsage);
 }
 

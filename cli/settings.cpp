@@ -27,7 +27,7 @@ config::Table<Settings> make_table() {
   table.duration("timeout", connection(&Connection::timeout),
                  {.text = "how long one call may take", .min = "1s", .max = "1h"});
   table.path(
-      "trust", &Settings::trust_file,
+      "trust_file", &Settings::trust_file,
       {.text = "public keys that may sign the catalog: PEM one after the other, or JSON with a "
                "threshold"});
   table.path("signing_key", &Settings::signing_key_file,

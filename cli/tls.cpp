@@ -132,6 +132,13 @@ Error refusal_of(SSL* ssl, int error) {
   return {ErrorCode::kUnavailable, "it does not speak TLS, or closes the connection at once"};
 }
 
+Error certificate_refusal(SSL_CTX* context) {
+  const X509* own = SSL_CTX_get0_certificate(context);
+  std::string why = "it is of another CA than the collector's, or not meant for clients";
+  if (X509_cmp_current_time(X509_get0_notAfter(own)) < 0) why = "it has expired";
+  return {ErrorCode::kUntrusted, "the collector refuses our certificate: " + why};
+}
+
 /// Ties the handshake to the name or address that was asked for, and to HTTP/2.
 void expect_peer(SSL* ssl, const std::string& host) {
   static constexpr unsigned char kHttp2[] = {2, 'h', '2'};
@@ -187,8 +194,12 @@ Result<void> diagnose_tls(const std::string& address, const TlsMaterial& materia
   char byte = 0;
   const int heard =
       drive(ssl.get(), fd.get(), deadline, [&] { return SSL_read(ssl.get(), &byte, 1); });
-  if (heard != SSL_ERROR_NONE) return refusal_of(ssl.get(), heard);
-  return ok();
+  if (heard == SSL_ERROR_NONE) return ok();
+  Error refusal = refusal_of(ssl.get(), heard);
+  // gRPC's server hangs up after a certificate it does not take, and keeps its alert to itself.
+  const bool is_closed = heard != SSL_ERROR_WANT_READ && refusal.code == ErrorCode::kUnavailable;
+  if (is_closed) return certificate_refusal(context.get());
+  return refusal;
 }
 
 }  // namespace assay::cli

@@ -199,7 +199,7 @@ YAML
   cat >"$dir/cli.yaml" <<YAML
 collector: {address: "127.0.0.1:$port"}
 tls: {ca: $dir/user-tls/ca.pem, cert: $dir/user-tls/cert.pem, key: $dir/user-tls/key.pem}
-trust: $dir/operator.pub
+trust_file: $dir/operator.pub
 signing_key: $dir/operator.key
 YAML
   # What the client remembers of this collector goes away with the folder.

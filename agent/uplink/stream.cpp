@@ -127,10 +127,11 @@ bool Stream::next_batch(v1::EventBatch& batch) {
     v1::Event& one = *batch.add_events();
     if (!one.ParseFromString(event.payload)) one.Clear();  // the sequence still has to go on
     one.set_sequence(event.sequence);
+    one.set_skipped(event.sequence - sent_ - 1);  // dropped at the outbox's limit
+    sent_ = event.sequence;
     bytes += event.payload.size();
     if (event.stack && !described_.contains(*event.stack)) describe(*event.stack, batch);
   }
-  sent_ = events->back().sequence;
   in_flight_.emplace_back(sent_, bytes);
   in_flight_bytes_ += bytes;
   return true;

@@ -71,6 +71,14 @@ class Printer {
     return joined.empty() ? "-" : joined;
   }
 
+  /// A record leaves out what there is nothing to say of; a table cannot.
+  static bool is_absent(const Value* value) {
+    if (value == nullptr || value->is_null()) return true;
+    if (const auto* held = std::get_if<std::string>(&value->storage())) return held->empty();
+    if (const auto* held = std::get_if<Object>(&value->storage())) return held->empty();
+    return value->array() != nullptr && value->array()->empty();
+  }
+
   Cell cell(const Value& row, const Column& column) const {
     const Value* value = row.find(column.path);
     Cell cell{value == nullptr ? "-" : text_of(*value, column.style), ""};
@@ -102,7 +110,8 @@ class Printer {
     if (value == nullptr || value->is_null()) return;
     const Array* rows = value->array();
     if (!section.is_record && (rows == nullptr || rows->empty())) return;
-    if (!section.title.empty()) out_ += (out_.empty() ? "" : "\n") + escape_untrusted(section.title) + "\n";
+    if (!section.title.empty())
+      out_ += (out_.empty() ? "" : "\n") + escape_untrusted(section.title) + "\n";
     if (section.is_record)
       add_record(section, *value);
     else
@@ -111,7 +120,10 @@ class Printer {
 
   void add_record(const Section& section, const Value& record) {
     std::size_t widest = 0;
-    const auto columns = shown(section);
+    auto columns = shown(section);
+    if (!options_.is_wide)
+      std::erase_if(columns,
+                    [&](const Column* column) { return is_absent(record.find(column->path)); });
     for (const Column* column : columns)
       widest = std::max(widest, display_width(column->header));
     for (const Column* column : columns) {

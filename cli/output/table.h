@@ -18,7 +18,8 @@ struct TableOptions {
 };
 
 /// `document` as kubectl-like aligned columns. All text passes escape_untrusted(); columns are
-/// aligned by what a terminal shows, not by bytes. A section without rows leaves no trace.
+/// aligned by what a terminal shows, not by bytes. A section without rows leaves no trace; a
+/// record leaves out absent values unless it is wide.
 std::string to_table(const Document& document, const TableOptions& options);
 
 /// "45s", "3m12s", "5h3m", "2d4h", "120d"; "0s" for what lies in the future.

@@ -120,7 +120,10 @@ struct EvidenceGap {
 struct Event {
   std::uint64_t sequence = 0;  ///< per (cluster, node, epoch), from 1, without holes
   std::int64_t time_ns = 0;
-  std::variant<RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap> body;
+  std::uint64_t skipped = 0;  ///< sequences right before this one that the agent no longer has
+  /// monostate: of a newer agent; only its sequence counts.
+  std::variant<std::monostate, RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap>
+      body;
 };
 
 /// What one message of an agent brings. Stacks carry the cluster and node of the certificate.

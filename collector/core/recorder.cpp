@@ -43,10 +43,7 @@ Result<BatchOutcome> Recorder::apply(StoreWriter& store, const NodeKey& node, co
       ++counts_.duplicates;
       continue;
     }
-    if (event.sequence != acknowledged + 1)
-      return Error{ErrorCode::kInvalidArgument,
-                   "a hole in the sequences: expected " + std::to_string(acknowledged + 1) +
-                       ", got " + std::to_string(event.sequence) + "; send again from there"};
+    ASSAY_TRY(follow(context, event, acknowledged));
     ASSAY_TRY(std::visit([&](const auto& body) { return on(context, body); }, event.body));
     acknowledged = event.sequence;
     ++counts_.events;
@@ -54,6 +51,31 @@ Result<BatchOutcome> Recorder::apply(StoreWriter& store, const NodeKey& node, co
   if (acknowledged != before)
     ASSAY_TRY(store.set_acknowledged(context.node_id, epoch, acknowledged));
   return BatchOutcome{acknowledged, std::move(context.unknown)};
+}
+
+/// A new store may meet an old outbox whose first events another store acknowledged; what is
+/// missing is then said as a finding. Any other hole means that the agent has to send again.
+Result<void> Recorder::follow(Context& context, const Event& event, std::uint64_t acknowledged) {
+  const std::uint64_t missing = event.sequence - acknowledged - 1;
+  if (missing == 0) return ok();
+  if (acknowledged != 0) {
+    if (event.skipped >= missing) return ok();  // the agent tells of it in an EvidenceGap
+    return Error{ErrorCode::kInvalidArgument,
+                 "a hole in the sequences: expected " + std::to_string(acknowledged + 1) +
+                     ", got " + std::to_string(event.sequence) + "; send again from there"};
+  }
+  return context.store.add_finding(
+      {new_finding_id(), catalog::FindingKind::kEvidenceGap,
+       "before " + std::to_string(event.sequence),
+       "the first " + std::to_string(missing) +
+           " events of this agent's outbox are not in this store: another one acknowledged them, "
+           "or they were dropped at the outbox's limit",
+       "", context.node_id, std::nullopt, to_unix_ns(context.now), 0, ""});
+}
+
+Result<void> Recorder::on(Context& /*context*/, std::monostate /*event*/) {
+  ++counts_.strays;
+  return ok();
 }
 
 Result<JudgedStack> Recorder::stack_of(Context& context, const std::optional<StackDigest>& digest) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <variant>
 #include <vector>
 
 #include "collector/core/events.h"
@@ -41,6 +42,8 @@ class Recorder {
 
  private:
   struct Context;
+  Result<void> follow(Context& context, const Event& event, std::uint64_t acknowledged);
+  Result<void> on(Context& context, std::monostate event);
   Result<void> on(Context& context, const RunStarted& event);
   Result<void> on(Context& context, const RunEnded& event);
   Result<void> on(Context& context, const StackAdvanced& event);

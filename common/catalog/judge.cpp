@@ -49,6 +49,7 @@ bool goes_before(const Judged& a, const Judged& b) {
 
 std::vector<Judged> in_order(const std::vector<StackMatch>& found, WallTime now) {
   std::vector<Judged> ordered;
+  ordered.reserve(found.size());
   for (const StackMatch& match : found)
     ordered.push_back({match, status_at(*match.base, now)});
   std::sort(ordered.begin(), ordered.end(), goes_before);

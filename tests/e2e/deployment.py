@@ -148,7 +148,7 @@ class Deployment:
                      "--out", here / "user-tls")
         self.write("cli.yaml", {
             "collector": {"address": f"127.0.0.1:{self.port}"},
-            "tls": self.tls("user-tls"), "trust": str(here / "operator.pub"),
+            "tls": self.tls("user-tls"), "trust_file": str(here / "operator.pub"),
             "signing_key": str(here / "operator.key")})
 
     def tls(self, folder):

@@ -39,6 +39,7 @@ std::vector<std::string> bottom_first(const std::string& stack) {
 constexpr const char* kStackTemplate =
     "{{index .GraphDriver.Data \"UpperDir\"}}"
     "{{with index .GraphDriver.Data \"LowerDir\"}}:{{.}}{{end}}";
+constexpr const char* kLowerTemplate = "{{index .GraphDriver.Data \"LowerDir\"}}";
 
 // A containerd with its own root, state and socket.
 class ContainerdDaemon {
@@ -112,6 +113,10 @@ class Docker final : public ContainerRuntime {
     return bottom_first(
         must_run(docker_ + Words{"image", "inspect", "--format", kStackTemplate, image}));
   }
+  Words container_directories(const std::string& container) override {
+    return bottom_first(
+        must_run(docker_ + Words{"inspect", "--format", kLowerTemplate, container}));
+  }
 
  private:
   // Raising an rlimit needs CAP_SYS_RESOURCE, which a test host may lack.
@@ -158,6 +163,9 @@ class Containerd final : public ContainerRuntime {
         must_run(ctr_ + Words{"snapshots", "view", "--mounts", key, top_chain_id});
     run_command(ctr_ + Words{"snapshots", "rm", key});
     return parse_mount(mount);
+  }
+  Words container_directories(const std::string& container) override {
+    return parse_mount(must_run(ctr_ + Words{"snapshots", "mounts", folder_.path(), container}));
   }
 
  private:
@@ -225,6 +233,10 @@ class Podman final : public ContainerRuntime {
   Words layer_directories(const std::string& image, const std::string&) override {
     return bottom_first(
         must_run(podman_ + Words{"image", "inspect", "--format", kStackTemplate, image}));
+  }
+  Words container_directories(const std::string& container) override {
+    return bottom_first(
+        must_run(podman_ + Words{"inspect", "--format", kLowerTemplate, container}));
   }
 
  private:

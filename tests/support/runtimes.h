@@ -34,6 +34,9 @@ class ContainerRuntime {
   /// needed by containerd, which names snapshots so.
   virtual std::vector<std::string> layer_directories(const std::string& image,
                                                      const std::string& top_chain_id) = 0;
+  /// The read-only directories that a container stands on, bottom first; with docker the last one
+  /// is the layer that it injects.
+  virtual std::vector<std::string> container_directories(const std::string& container) = 0;
 };
 
 /// Why the runtime cannot run here ("needs root", "needs dockerd"); "" when it can.

@@ -1,10 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/store/sqlite/sqlite_store.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <cerrno>
+
 #include "collector/store/sqlite/queries.h"
 #include "collector/store/sqlite/schema.h"
 
 namespace assay::collector {
+namespace {
+
+/// Two collectors on one file would be two writers, and two minds about what is acknowledged.
+Result<UniqueFd> lock_store(const std::string& path) {
+  const std::string lock_path = path + ".lock";
+  UniqueFd fd(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd) return system_error("store: open " + lock_path);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno != EWOULDBLOCK) return system_error("store: lock " + lock_path);
+  return Error{
+      ErrorCode::kUnavailable,
+      "store " + path + " is open in another collector: stop it or configure another path"};
+}
+
+}  // namespace
 
 /// A read-only connection for the length of one query.
 class SqliteStore::Lease {
@@ -39,13 +59,18 @@ class SqliteStore::Lease {
   sqlite::Database* database_ = nullptr;
 };
 
-SqliteStore::SqliteStore(sqlite::Database writing, std::vector<sqlite::Database> reading)
-    : writing_(std::move(writing)), writer_(writing_), reading_(std::move(reading)) {
+SqliteStore::SqliteStore(UniqueFd lock, sqlite::Database writing,
+                         std::vector<sqlite::Database> reading)
+    : lock_(std::move(lock)),
+      writing_(std::move(writing)),
+      writer_(writing_),
+      reading_(std::move(reading)) {
   for (auto& database : reading_)
     free_.push_back(&database);
 }
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteStoreOptions& options) {
+  ASSAY_ASSIGN(UniqueFd lock, lock_store(options.path));
   ASSAY_ASSIGN(sqlite::Database writing,
                sqlite::Database::open(options.path, {sqlite::Durability::kFull, false}));
   auto migrated = writing.migrate(migrations());
@@ -56,7 +81,8 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteStoreOptions&
                  sqlite::Database::open(options.path, {sqlite::Durability::kFull, true}));
     reading.push_back(std::move(database));
   }
-  return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(writing), std::move(reading)));
+  return std::unique_ptr<SqliteStore>(
+      new SqliteStore(std::move(lock), std::move(writing), std::move(reading)));
 }
 
 Result<void> SqliteStore::write(const std::function<Result<void>(StoreWriter&)>& work) {

@@ -10,6 +10,7 @@
 
 #include "collector/core/store.h"
 #include "collector/store/sqlite/writer.h"
+#include "common/base/unique_fd.h"
 #include "common/sqlite/database.h"
 
 namespace assay::collector {
@@ -24,7 +25,8 @@ struct SqliteStoreOptions {
 class SqliteStore final : public Store {
  public:
   /// Opens or creates the file and brings its schema up to date.
-  /// Errors: kUnavailable, kPermissionDenied, kCorrupt, kUnsupported (a newer schema).
+  /// Errors: kUnavailable (also: another collector has it open), kNotFound (no such folder),
+  /// kPermissionDenied, kCorrupt, kUnsupported (a newer schema).
   static Result<std::unique_ptr<SqliteStore>> open(const SqliteStoreOptions& options);
 
   Result<void> write(const std::function<Result<void>(StoreWriter&)>& work) override;
@@ -41,8 +43,9 @@ class SqliteStore final : public Store {
 
  private:
   class Lease;
-  SqliteStore(sqlite::Database writing, std::vector<sqlite::Database> reading);
+  SqliteStore(UniqueFd lock, sqlite::Database writing, std::vector<sqlite::Database> reading);
 
+  const UniqueFd lock_;  // released after the connections are closed
   sqlite::Database writing_;
   SqliteWriter writer_;
   std::vector<sqlite::Database> reading_;

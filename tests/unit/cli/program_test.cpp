@@ -51,6 +51,14 @@ TEST_CASE("no command, and an unknown one, are usage errors", "[cli][unit]") {
   CHECK(home.assay({"ps", "-o", "xml"}).exit_code == 2);
 }
 
+TEST_CASE("a mistyped command is named, with the one that was meant", "[cli][unit]") {
+  const Home home;
+  const Finished finished = home.assay({"base", "approv", "debian"});
+  CHECK(finished.exit_code == 2);
+  check_one_line(finished);
+  CHECK_THAT(finished.error, Contains("\"approv\"; did you mean approve?"));
+}
+
 TEST_CASE("help and version go to stdout and end well", "[cli][unit]") {
   const Home home;
   for (const auto& words : {std::vector<std::string>{"--help"},
@@ -79,7 +87,7 @@ TEST_CASE("an unknown key in the configuration is an error with its place", "[cl
   home.write("config.yaml", "colector:\n  address: 127.0.0.1:1\n");
   const Finished finished = home.assay({"ps", "--config", "config.yaml"});
   CHECK(finished.exit_code == 2);
-  CHECK_THAT(finished.error, Contains("config.yaml:1") && Contains("colector"));
+  CHECK_THAT(finished.error, Contains("config.yaml:2:3") && Contains("colector.address"));
 }
 
 TEST_CASE("a collector that is away ends with 5 and its address", "[cli][unit]") {

@@ -91,6 +91,15 @@ TEST_CASE("a section without rows leaves no trace", "[cli][unit]") {
   CHECK(to_table(document, {.now = kNow}).empty());
 }
 
+TEST_CASE("a record leaves out what is absent unless it is wide", "[cli][unit]") {
+  const Document document{Object{{"a", "1"}, {"b", ""}, {"c", Value()}, {"d", Array{}}},
+                          {{.columns = {{"A", "a"}, {"B", "b"}, {"C", "c"}, {"D", "d"}, {"E", "e"}},
+                            .is_record = true}}};
+  CHECK(to_table(document, {.now = kNow}) == "A:  1\n");
+  CHECK(to_table(document, {.is_wide = true, .now = kNow}) ==
+        "A:  1\nB:  -\nC:  -\nD:  -\nE:  -\n");
+}
+
 TEST_CASE("ages read like kubectl's", "[cli][unit]") {
   CHECK(format_age(0s) == "0s");
   CHECK(format_age(59s) == "59s");

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/auditor_loop.h"
+
+#include <pthread.h>
+
+namespace assay::agent {
+namespace {
+
+constexpr std::chrono::seconds kTick{1};
+constexpr std::size_t kExecShare = 2;  // execs may fill 1/kExecShare of the queue
+
+template <typename... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+template <typename... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+}  // namespace
+
+void AuditorLoop::start(Auditor& auditor) {
+  auditor_ = &auditor;
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  ::pthread_setname_np(thread_.native_handle(), "assay-auditor");
+}
+
+void AuditorLoop::stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
+void AuditorLoop::on_start(ContainerStart start) {
+  push(std::move(start));
+}
+
+void AuditorLoop::on_exec(ContainerExec exec) {
+  if (queue_.size() >= kCapacity / kExecShare) {
+    dropped_.fetch_add(1);
+    return;
+  }
+  push(std::move(exec));
+}
+
+void AuditorLoop::on_emptied(RunEmptied emptied) {
+  push(emptied);
+}
+
+void AuditorLoop::on_sweep(SweepCompleted sweep) {
+  push(std::move(sweep));
+}
+
+void AuditorLoop::post_layer(LayerResult result) {
+  push(std::move(result));
+}
+
+void AuditorLoop::post_catalog(CatalogPtr catalog) {
+  push(std::move(catalog));
+}
+
+void AuditorLoop::push(Item item) {
+  if (!queue_.try_push(std::move(item))) dropped_.fetch_add(1);
+}
+
+void AuditorLoop::run(const std::stop_token& stop) {
+  auto next_tick = std::chrono::steady_clock::now();
+  for (;;) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= next_tick) {
+      auditor_->on_tick();
+      AuditorSnapshot snapshot = auditor_->snapshot();
+      const MutexLock lock(snapshot_mutex_);
+      snapshot_ = std::move(snapshot);
+      next_tick = now + kTick;
+    }
+    auto item = queue_.pop(stop, next_tick - now);
+    if (item) {
+      handle(std::move(*item));
+    } else if (stop.stop_requested() && queue_.size() == 0) {
+      return;
+    }
+  }
+}
+
+void AuditorLoop::handle(Item item) {
+  std::visit(Overloaded{
+                 [this](ContainerStart& start) { auditor_->on_start(std::move(start)); },
+                 [this](const ContainerExec& exec) { auditor_->on_exec(exec); },
+                 [this](const RunEmptied& emptied) { auditor_->on_emptied(emptied); },
+                 [this](const SweepCompleted& sweep) { auditor_->on_sweep(sweep); },
+                 [this](const LayerResult& result) { auditor_->on_layer(result); },
+                 [this](CatalogPtr& catalog) { auditor_->on_catalog(std::move(catalog)); },
+             },
+             item);
+}
+
+AuditorSnapshot AuditorLoop::snapshot() const {
+  const MutexLock lock(snapshot_mutex_);
+  return snapshot_;
+}
+
+}  // namespace assay::agent

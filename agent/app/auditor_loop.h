@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The auditor's thread: one queue in front of one state machine.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <variant>
+
+#include "agent/core/auditor.h"
+#include "common/base/bounded_queue.h"
+#include "common/base/mutex.h"
+
+namespace assay::agent {
+
+/// Takes events from every thread and hands them to the auditor on one. Starts, ends and sweeps
+/// have a queue that is never shared with execs' flood: when it is half full, execs are dropped.
+/// Thread-safe.
+class AuditorLoop final : public EventSink {
+ public:
+  AuditorLoop() : queue_(kCapacity) {}
+  ~AuditorLoop() override { stop(); }
+
+  /// Builds the auditor's thread. `auditor` is touched by it alone from now on and outlives stop().
+  void start(Auditor& auditor);
+  /// Works off what is queued and joins. Idempotent.
+  void stop();
+
+  void on_start(ContainerStart start) override;
+  void on_exec(ContainerExec exec) override;
+  void on_emptied(RunEmptied emptied) override;
+  void on_sweep(SweepCompleted sweep) override;
+  void post_layer(LayerResult result);
+  void post_catalog(std::shared_ptr<const catalog::Catalog> catalog);
+
+  /// Of about a second ago: the loop takes it with each tick.
+  AuditorSnapshot snapshot() const;
+  std::uint64_t dropped() const { return dropped_.load(); }
+
+ private:
+  static constexpr std::size_t kCapacity = 65'536;
+  using CatalogPtr = std::shared_ptr<const catalog::Catalog>;  // shared with the auditor
+  using Item = std::variant<ContainerStart, ContainerExec, RunEmptied, SweepCompleted, LayerResult,
+                            CatalogPtr>;
+
+  void push(Item item);
+  void run(const std::stop_token& stop);
+  void handle(Item item);
+
+  BoundedQueue<Item> queue_;
+  std::atomic<std::uint64_t> dropped_{0};
+  Auditor* auditor_ = nullptr;  // set before the thread starts
+  mutable Mutex snapshot_mutex_;
+  AuditorSnapshot snapshot_ ASSAY_GUARDED_BY(snapshot_mutex_);
+  std::jthread thread_;
+};
+
+}  // namespace assay::agent

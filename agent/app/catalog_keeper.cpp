@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/catalog_keeper.h"
+
+#include <pthread.h>
+
+namespace assay::agent {
+namespace {
+
+constexpr std::chrono::seconds kIdleWait{60};
+
+/// The sequence that a log's head claims, for the message that refuses it.
+std::uint64_t claimed_sequence(const catalog::SignedLog& log) {
+  const auto envelope = catalog::Envelope::from_json(log.head);
+  if (!envelope) return 0;
+  const auto head = catalog::head_from_in_toto(envelope->payload);
+  return head ? head->sequence : 0;
+}
+
+}  // namespace
+
+CatalogKeeper::CatalogKeeper(std::optional<catalog::TrustRoot> trust, StateDb& state,
+                             const Clock& clock, Callbacks callbacks)
+    : trust_(std::move(trust)), state_(state), clock_(clock), callbacks_(std::move(callbacks)) {
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  ::pthread_setname_np(thread_.native_handle(), "assay-catalog");
+}
+
+Result<void> CatalogKeeper::load() {
+  ASSAY_ASSIGN(StoredCatalog stored, state_.load_catalog());
+  if (stored.head.empty()) return ok();
+  return accept({std::move(stored.statements), std::move(stored.head)}, true);
+}
+
+void CatalogKeeper::offer(catalog::SignedLog log) {
+  (void)offers_.try_push(std::move(log));  // a full queue: the collector offers again on reconnect
+}
+
+void CatalogKeeper::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    auto log = offers_.pop(stop, kIdleWait);
+    if (!log) continue;
+    while (auto newer = offers_.pop(stop, std::chrono::nanoseconds(0)))
+      log = std::move(newer);
+    consider(*log);
+  }
+}
+
+void CatalogKeeper::consider(const catalog::SignedLog& log) {
+  if (log.head.empty() && log.statements.empty()) {
+    const MutexLock lock(mutex_);
+    if (!held_) return;  // an empty catalog at both ends
+  }
+  {
+    const MutexLock lock(mutex_);
+    if (held_ && log.head == held_head_) return;  // the same bytes were verified before
+  }
+  auto accepted = accept(log, false);
+  if (accepted) return;
+  const std::string reason = accepted.error().text();
+  {
+    const MutexLock lock(mutex_);
+    refused_ = reason;
+  }
+  callbacks_.on_refused(claimed_sequence(log), reason);
+}
+
+Result<void> CatalogKeeper::accept(const catalog::SignedLog& log, bool is_stored) {
+  if (!trust_)
+    return Error{ErrorCode::kUntrusted, "no trust_file is configured, so no catalog is trusted"};
+  ASSAY_ASSIGN(catalog::VerifiedLog verified, catalog::verify_log(log, *trust_));
+  std::optional<catalog::Head> held;
+  {
+    const MutexLock lock(mutex_);
+    held = held_;
+  }
+  if (held) ASSAY_TRY(catalog::check_successor(*held, log, verified.head));
+  if (!is_stored) ASSAY_TRY(state_.save_catalog({log.statements, log.head}));
+  hold(std::move(verified), log.head);
+  return ok();
+}
+
+void CatalogKeeper::hold(catalog::VerifiedLog verified, const std::string& head) {
+  {
+    const MutexLock lock(mutex_);
+    held_ = verified.head;
+    held_head_ = head;
+    refused_.clear();
+  }
+  callbacks_.on_trusted(std::make_shared<const catalog::Catalog>(std::move(verified.catalog)));
+}
+
+CatalogStatus CatalogKeeper::status() const {
+  const MutexLock lock(mutex_);
+  CatalogStatus status;
+  status.refused = refused_;
+  if (!held_) return status;
+  status.id = held_->catalog_id;
+  status.sequence = held_->sequence;
+  status.head = held_->last;
+  status.is_stale = catalog::is_stale(*held_, clock_.wall_now());
+  return status;
+}
+
+}  // namespace assay::agent

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The catalog that this node trusts: verified, kept across restarts, never replaced by an older
+// one.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "agent/core/outgoing.h"
+#include "agent/outbox/state_db.h"
+#include "common/base/bounded_queue.h"
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/catalog/log.h"
+
+namespace assay::agent {
+
+/// Verifies offered logs on a thread of its own, the newest first. Thread-safe.
+class CatalogKeeper {
+ public:
+  struct Callbacks {
+    std::function<void(std::shared_ptr<const catalog::Catalog>)> on_trusted;
+    /// `sequence`: of the refused head, 0 when even that cannot be read.
+    std::function<void(std::uint64_t sequence, const std::string& reason)> on_refused;
+  };
+
+  /// Without `trust` every catalog is refused. `state` and `clock` outlive the keeper.
+  CatalogKeeper(std::optional<catalog::TrustRoot> trust, StateDb& state, const Clock& clock,
+                Callbacks callbacks);
+
+  /// Verifies and takes what was stored. Nothing stored is fine. Call once, first.
+  /// Errors: kUntrusted (the stored log no longer verifies: the trust file changed, or the disk was
+  /// tampered with), kUnavailable; the keeper then goes on without a catalog.
+  Result<void> load();
+  /// Queues an offer; returns at once. Call after load().
+  void offer(catalog::SignedLog log);
+  CatalogStatus status() const;
+
+ private:
+  void run(const std::stop_token& stop);
+  void consider(const catalog::SignedLog& log);
+  Result<void> accept(const catalog::SignedLog& log, bool is_stored);
+  void hold(catalog::VerifiedLog verified, const std::string& head);
+
+  const std::optional<catalog::TrustRoot> trust_;
+  StateDb& state_;
+  const Clock& clock_;
+  const Callbacks callbacks_;
+  mutable Mutex mutex_;
+  std::optional<catalog::Head> held_ ASSAY_GUARDED_BY(mutex_);
+  std::string held_head_ ASSAY_GUARDED_BY(mutex_);  // its envelope's bytes
+  std::string refused_ ASSAY_GUARDED_BY(mutex_);
+  BoundedQueue<catalog::SignedLog> offers_{4};
+  std::jthread thread_;
+};
+
+}  // namespace assay::agent

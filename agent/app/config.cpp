@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/config.h"
+
+#include "agent/runtime/disk_records.h"
+
+namespace assay::agent {
+namespace {
+
+using Table = config::Table<AgentConfig>;
+
+void add_identity(Table& table) {
+  table.text("cluster", &AgentConfig::cluster, {.text = "Name of the cluster this node is part of"})
+      .text("node", &AgentConfig::node,
+            {.text = "Name of this node, as in its certificate; empty for the host's name"})
+      .text("collector.address", &AgentConfig::collector_address,
+            {.text = "HOST:PORT of the collector; empty to keep events in the outbox only"})
+      .path("tls.ca", &AgentConfig::tls_ca,
+            {.text = "Certificates of the authorities that may have issued the collector's"})
+      .path("tls.cert", &AgentConfig::tls_certificate, {.text = "This agent's certificate"})
+      .path("tls.key", &AgentConfig::tls_key, {.text = "The certificate's private key"})
+      .path("trust_file", &AgentConfig::trust_file,
+            {.text = "Public keys that may sign the catalog; empty to trust none"});
+}
+
+void add_state(Table& table) {
+  table
+      .path("state_dir", &AgentConfig::state_dir,
+            {.text = "Folder for outbox.db and state.db, mode 0700"})
+      .size("outbox.max_bytes", &AgentConfig::outbox_max_bytes,
+            {.text = "Events kept while the collector is away", .min = "1MiB"})
+      .text("http.address", &AgentConfig::http_address,
+            {.text = "HOST:PORT of /healthz, /readyz and /metrics; empty for none"})
+      .text("log.level", &AgentConfig::log_level,
+            {.text = "Least level that is written", .values = {"debug", "info", "warn", "error"}})
+      .text("log.format", &AgentConfig::log_format,
+            {.text = "Form of a line", .values = {"text", "json"}});
+}
+
+void add_watching(Table& table) {
+  table
+      .text("exec.level", &AgentConfig::exec_level,
+            {.text = "Execs in containers that are recorded", .values = {"off", "all"}})
+      .boolean("exec.arguments", &AgentConfig::arguments,
+               {.text = "Record the arguments of programs"})
+      .integer("exec.max_argument_bytes", &AgentConfig::max_argument_bytes,
+               {.text = "Arguments beyond this are cut", .unit = "bytes", .max = "4096"})
+      .size("probe.start_ring_bytes", &AgentConfig::probe_start_ring_bytes,
+            {.text = "Ring buffer for starts", .min = "64KiB", .max = "256MiB"})
+      .size("probe.exec_ring_bytes", &AgentConfig::probe_exec_ring_bytes,
+            {.text = "Ring buffer for execs", .min = "64KiB", .max = "256MiB"})
+      .duration("probe.sweep_interval", &AgentConfig::sweep_interval,
+                {.text = "Time between two sweeps over all tasks", .min = "1s", .max = "1h"});
+}
+
+void add_identifying(Table& table) {
+  table
+      .integer("identify.shape_threads", &AgentConfig::shape_threads,
+               {.text = "Threads that walk new layers", .min = "1", .max = "64"})
+      .integer("identify.content_threads", &AgentConfig::content_threads,
+               {.text = "Threads that hash new layers", .min = "1", .max = "64"})
+      .boolean("identify.content_idle", &AgentConfig::content_idle,
+               {.text = "Hash only when nothing else wants the CPU and the disk"})
+      .integer("identify.max_entries", &AgentConfig::max_entries,
+               {.text = "Layers with more paths are not identified", .min = "1000"})
+      .size("identify.max_content_bytes", &AgentConfig::max_content_bytes,
+            {.text = "Layers with more content are not identified", .min = "1MiB"})
+      .list("runtime.docker_roots", &AgentConfig::docker_roots, {.text = "docker's data roots"})
+      .list("runtime.containerd_states", &AgentConfig::containerd_states,
+            {.text = "containerd's state folders"})
+      .list("runtime.containers_storage_roots", &AgentConfig::containers_storage_roots,
+            {.text = "Graph roots of podman and CRI-O"});
+}
+
+std::vector<std::string> check(const AgentConfig& config) {
+  std::vector<std::string> problems;
+  if (config.cluster.empty()) problems.emplace_back("cluster: must not be empty");
+  if (config.state_dir.empty()) problems.emplace_back("state_dir: must not be empty");
+  if (config.collector_address.empty()) return problems;
+  if (config.tls_ca.empty() || config.tls_certificate.empty() || config.tls_key.empty())
+    problems.emplace_back(
+        "tls.ca, tls.cert, tls.key: all are needed when collector.address is given");
+  return problems;
+}
+
+Table make_table() {
+  Table table("ASSAY_AGENT_");
+  add_identity(table);
+  add_state(table);
+  add_watching(table);
+  add_identifying(table);
+  table.rule(check);
+  return table;
+}
+
+}  // namespace
+
+AgentConfig::AgentConfig() {
+  RuntimeRoots roots = default_runtime_roots();
+  docker_roots = std::move(roots.docker);
+  containerd_states = std::move(roots.containerd);
+  containers_storage_roots = std::move(roots.containers_storage);
+}
+
+const config::Table<AgentConfig>& config_table() {
+  static const Table table = make_table();
+  return table;
+}
+
+}  // namespace assay::agent

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/journal.h"
+
+#include "agent/uplink/event_codec.h"
+
+namespace assay::agent {
+namespace {
+
+bool is_bad_news(const catalog::Verdict& verdict) {
+  switch (verdict.status) {
+    case catalog::VerdictStatus::kRevoked:
+    case catalog::VerdictStatus::kExpired:
+    case catalog::VerdictStatus::kUnknown:
+      return true;
+    default:
+      return !verdict.contradictions.empty();
+  }
+}
+
+std::optional<StackDigest> stack_of(const AgentEvent& event) {
+  if (const auto* run = std::get_if<RunStarted>(&event)) return run->stack;
+  if (const auto* stack = std::get_if<StackAdvanced>(&event)) return stack->to;
+  return std::nullopt;
+}
+
+}  // namespace
+
+EventPriority priority_of(const AgentEvent& event) {
+  if (std::holds_alternative<EvidenceGap>(event)) return EventPriority::kFinding;
+  if (std::holds_alternative<ExecSeen>(event)) return EventPriority::kRoutine;
+  const auto* run = std::get_if<RunStarted>(&event);
+  const auto* stack = std::get_if<StackAdvanced>(&event);
+  const bool is_bad = (run && is_bad_news(run->verdict)) || (stack && is_bad_news(stack->verdict));
+  return is_bad ? EventPriority::kFinding : EventPriority::kRun;
+}
+
+bool limit_arguments(std::vector<std::string>& arguments, const RecordingLimits& limits) {
+  std::size_t left = limits.arguments ? limits.max_argument_bytes : 0;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].size() <= left) {
+      left -= arguments[i].size();
+      continue;
+    }
+    arguments[i].resize(left);
+    arguments.resize(left == 0 ? i : i + 1);
+    return true;
+  }
+  return false;
+}
+
+void OutboxJournal::record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) {
+  if (auto* run = std::get_if<RunStarted>(&event))
+    run->start.arguments_truncated |= limit_arguments(run->start.arguments, limits_);
+  if (auto* exec = std::get_if<ExecSeen>(&event))
+    exec->exec.arguments_truncated |= limit_arguments(exec->exec.arguments, limits_);
+  outbox_.append(encode(event, stack.get()));
+}
+
+NewEvent OutboxJournal::make_gap(const DroppedEvents& dropped) const {
+  return encode(EvidenceGap{dropped.from, dropped.until, dropped.reason, dropped.events}, nullptr);
+}
+
+NewEvent OutboxJournal::encode(const AgentEvent& event, const catalog::Stack* stack) const {
+  const EncodingTime now{clock_.wall_now(), clock_.boot_now()};
+  NewEvent encoded;
+  encoded.priority = priority_of(event);
+  encoded.time = time_of(event, now.wall);
+  encoded.payload = encode_event(event, now);
+  encoded.stack = stack_of(event);
+  if (stack != nullptr && encoded.stack) encoded.stack_description = encode_stack(*stack);
+  return encoded;
+}
+
+}  // namespace assay::agent

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes of the kernel's records to the agent's own values. Pure; every length is checked, because a
+// record may come from a recording or, after an update, from programs of another version.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "agent/core/events.h"
+#include "bpf/include/event_abi.h"
+#include "common/base/result.h"
+
+namespace assay::agent {
+
+/// An exec of a child of this process.
+struct CanarySeen {
+  ProcessKey process;
+  std::vector<std::string> arguments;
+};
+
+/// One thread group on a run's root, as a sweep found it.
+struct SweptTask {
+  RunKey key;
+  ProcessKey process;
+  std::uint32_t layer_count = 0;
+  bool has_never_executed = false;
+};
+
+/// What one record says; std::monostate: part of a start that is still to come.
+using ProbeRecord =
+    std::variant<std::monostate, ContainerStart, ContainerExec, RunEmptied, CanarySeen>;
+
+/// Decodes records in the order of their ring buffer and joins a start with its layers.
+/// Keeps at most kMaxPendingStarts unfinished starts; the oldest goes. Not thread-safe.
+class EventDecoder {
+ public:
+  static constexpr std::size_t kMaxPendingStarts = 64;
+
+  /// Decodes one record. Errors: kCorrupt (a length or type is wrong), kUnsupported (another ABI).
+  /// Source: docs/formats/event_abi.md.
+  Result<ProbeRecord> decode(std::string_view record);
+
+ private:
+  struct PendingStart {
+    std::uint64_t start_id = 0;
+    std::vector<LowerLayer> layers;  ///< top first, at their index
+    std::vector<bool> is_present;
+    std::vector<std::string> names;  ///< of kernels that keep one string for all, top first
+  };
+
+  Result<ProbeRecord> decode_layers(std::string_view record);
+  Result<ProbeRecord> decode_lowerdir(std::string_view record);
+  Result<ProbeRecord> decode_start(std::string_view record);
+  PendingStart& pending(std::uint64_t start_id);
+  PendingStart take(std::uint64_t start_id);
+
+  std::list<PendingStart> pending_;  ///< oldest first
+};
+
+/// The kernel side's key with the device in user space's encoding.
+RunKey to_run_key(const assay_run_key& key);
+
+/// Decodes what the sweep's iterator wrote: records one after the other.
+/// Errors: kCorrupt, kUnsupported.
+Result<std::vector<SweptTask>> decode_swept_tasks(std::string_view records);
+
+}  // namespace assay::agent

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Exec: the first one on an unknown root is a start, later ones are execs.
+#include "bpf/lib/process.bpf.h"
+#include "bpf/lib/root.bpf.h"
+#include "bpf/lib/runs.bpf.h"
+
+#define ASSAY_SECOND_NS 1000000000ULL
+
+// Takes one record off the run's budget of this second. Execs that race for the last one may both
+// have it.
+static __always_inline bool assay_take_budget(const struct assay_run_key *key)
+{
+	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, key);
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	if (!run)
+		return true;
+	if (now - run->budget_window_boot_ns >= ASSAY_SECOND_NS) {
+		run->budget_window_boot_ns = now;
+		run->budget_used = 0;
+	}
+	return __sync_fetch_and_add(&run->budget_used, 1) < settings.exec_budget;
+}
+
+// Whether the executed file has been written in this overlay: its inode has an upper dentry.
+static __always_inline bool assay_is_from_upper(const struct assay_scratch *scratch)
+{
+	struct inode *inode = (struct inode *)scratch->executed_inode;
+	volatile struct assay_overlay_offsets *at = &settings.overlay;
+	__u64 upper = 0;
+
+	if (!at->is_known || at->inode_upper_dentry == ASSAY_NO_FIELD ||
+	    BPF_CORE_READ(inode, i_sb, s_magic) != ASSAY_OVERLAYFS_MAGIC)
+		return false;
+	bpf_probe_read_kernel(
+		&upper, sizeof(upper),
+		(void *)(scratch->executed_inode - at->inode_vfs_inode + at->inode_upper_dentry));
+	return upper != 0;
+}
+
+// Sends the exec of the task at hand on its known run.
+__noinline int assay_send_exec(__u32 slot)
+{
+	struct assay_scratch *scratch = assay_get_scratch(slot);
+	struct task_struct *task;
+	__u32 flags = 0;
+	__u64 size;
+
+	if (!scratch)
+		return 0;
+	if (!assay_take_budget(&scratch->key)) {
+		assay_count_lost_exec();
+		return 0;
+	}
+	task = (struct task_struct *)scratch->task;
+	scratch->exec.key = scratch->key;
+	assay_read_process(&scratch->exec.process, (struct task_struct *)scratch->leader);
+	assay_read_process(&scratch->exec.parent, BPF_CORE_READ(task, real_parent, group_leader));
+	scratch->exec.uid = BPF_CORE_READ(task, cred, euid.val);
+	scratch->exec.executable_size =
+		assay_read_executable(scratch->filename, scratch->exec.executable,
+				      sizeof(scratch->exec.executable), &flags);
+	scratch->exec.arguments_size = assay_read_arguments(
+		task, scratch->exec.arguments, sizeof(scratch->exec.arguments), &flags);
+	if (assay_is_from_upper(scratch))
+		flags |= ASSAY_FROM_UPPER;
+	scratch->exec.flags = flags | (scratch->flags & ASSAY_IS_OVERLAY);
+	size = sizeof(scratch->exec) - sizeof(scratch->exec.arguments) +
+	       scratch->exec.arguments_size;
+	if (size > sizeof(scratch->exec))
+		return 0;
+	assay_fill_header(&scratch->exec.header, ASSAY_RECORD_EXEC, (__u32)size);
+	assay_emit_exec_record(&scratch->exec, size);
+	return 0;
+}
+
+// Reports an exec of a child of the agent, wherever it runs.
+static __noinline int assay_send_canary(struct task_struct *task)
+{
+	struct assay_canary record = {};
+	__u32 flags = 0;
+
+	assay_read_process(&record.process, task->group_leader);
+	record.arguments_size =
+		assay_read_arguments(task, record.arguments, sizeof(record.arguments), &flags);
+	assay_fill_header(&record.header, ASSAY_RECORD_CANARY, sizeof(record));
+	assay_emit_start_record(&record, sizeof(record));
+	return 0;
+}
+
+// Apart from the program, so that what every exec of the host runs through is a few cache lines.
+static __noinline int assay_on_other_root(struct task_struct *task, struct linux_binprm *bprm)
+{
+	struct assay_scratch *scratch = assay_begin(ASSAY_SCRATCH_EXEC, task);
+	int standing;
+
+	if (!scratch)
+		return 0;
+	scratch->filename = (__u64)bprm->filename;
+	scratch->executed_inode = (__u64)bprm->file->f_inode;
+	standing = assay_find_run(ASSAY_SCRATCH_EXEC);
+	if (standing == ASSAY_NO_RUN) {
+		assay_unmark(scratch->tgid); // it has left a container's root
+		return 0;
+	}
+	if (standing == ASSAY_RUN_UNKNOWN && assay_learn_run(scratch) == -ASSAY_EEXIST)
+		standing = ASSAY_RUN_KNOWN; // another task was first
+	assay_mark_task(scratch);
+	if (!settings.is_settled)
+		return 0; // the sweep that follows tells of this run
+	if (standing == ASSAY_RUN_KNOWN)
+		assay_send_exec(ASSAY_SCRATCH_EXEC);
+	else if (assay_send_start(ASSAY_SCRATCH_EXEC, ASSAY_CAUSE_EXEC))
+		bpf_map_delete_elem(&assay_runs,
+				    &scratch->key); // the next exec or sweep tries again
+	return 0;
+}
+
+// A process that went from a container to the host's root keeps its mark until it exits: looking
+// for one here would cost every exec of the host more than the late hint is worth.
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_sched_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	if (settings.canary_tgid && (__u32)task->real_parent->tgid == settings.canary_tgid)
+		assay_send_canary(task);
+	if (!assay_is_plain_host(task))
+		assay_on_other_root(task, bprm);
+	return 0;
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Layout of everything that the BPF programs and user space share: records, the run map's entries
+// and the settings. docs/formats/event_abi.md describes the bytes. C and C++.
+#ifndef ASSAY_EVENT_ABI_H
+#define ASSAY_EVENT_ABI_H
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#define ASSAY_ABI_ASSERT(type, bytes) static_assert(sizeof(type) == (bytes), #type " changed size")
+#else
+#define ASSAY_ABI_ASSERT(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " changed size")
+#endif
+
+// Goes up with every change of the layout below.
+#define ASSAY_ABI_VERSION 1
+
+// Bounds. Each is a limit of the record, never of what is counted as seen.
+#define ASSAY_MAX_LAYERS	 500  // overlayfs' own limit, OVL_MAX_STACK
+#define ASSAY_LAYERS_PER_RECORD	 16   // keeps a record below 5 KiB; most images fit into one
+#define ASSAY_MAX_LAYER_NAME	 256  // stores use names of 30 to 150 bytes; the name is a hint
+#define ASSAY_MAX_LOWERDIR	 4096 // mount(2) takes one page of options
+#define ASSAY_MAX_ANCESTORS	 16
+#define ASSAY_MAX_NAMESPACE_PIDS 32 // the kernel's MAX_PID_NS_LEVEL
+#define ASSAY_MAX_CGROUP_LEVELS	 16
+#define ASSAY_MAX_CGROUP_NAME	 128 // the longest that runtimes make is 90
+#define ASSAY_MAX_CGROUP_PATH	 1024
+#define ASSAY_MAX_EXECUTABLE	 512
+#define ASSAY_MAX_ARGUMENTS	 4096
+#define ASSAY_MAX_CANARY_TOKEN	 256
+#define ASSAY_COMM_SIZE		 16 // the kernel's TASK_COMM_LEN
+
+enum assay_record_type {
+	ASSAY_RECORD_START = 1,
+	ASSAY_RECORD_LAYERS = 2,
+	ASSAY_RECORD_EXEC = 3,
+	ASSAY_RECORD_EMPTIED = 4,
+	ASSAY_RECORD_CANARY = 5,
+	ASSAY_RECORD_LOWERDIR = 6,
+	ASSAY_RECORD_TASK = 7, // of a sweep: read from the iterator, not from a ring buffer
+};
+
+enum assay_cause {
+	ASSAY_CAUSE_EXEC = 0,
+	ASSAY_CAUSE_NO_EXEC = 1,
+	ASSAY_CAUSE_SWEEP = 2,
+};
+
+// Bits of assay_start.flags, assay_exec.flags and assay_task.flags.
+#define ASSAY_IS_OVERLAY	      (1u << 0)
+#define ASSAY_IS_HOST_ROOT	      (1u << 1)
+#define ASSAY_IN_HOST_MOUNT_NAMESPACE (1u << 2)
+#define ASSAY_IN_HOST_PID_NAMESPACE   (1u << 3)
+#define ASSAY_IN_HOST_USER_NAMESPACE  (1u << 4)
+#define ASSAY_ARGUMENTS_TRUNCATED     (1u << 5)
+#define ASSAY_EXECUTABLE_TRUNCATED    (1u << 6)
+#define ASSAY_CGROUP_PATH_TRUNCATED   (1u << 7)
+#define ASSAY_LAYERS_TRUNCATED	      (1u << 8)
+#define ASSAY_FROM_UPPER	      (1u << 9)
+#define ASSAY_NEVER_EXECUTED	      (1u << 10) // it executed nothing on this root
+
+// Bits of assay_layer.flags.
+#define ASSAY_LAYER_ID_MAPPED	   (1u << 0)
+#define ASSAY_LAYER_DATA_ONLY	   (1u << 1)
+#define ASSAY_LAYER_NAME_TRUNCATED (1u << 2)
+#define ASSAY_LAYER_UNREADABLE	   (1u << 3)
+
+// Bits of assay_overlay.flags.
+#define ASSAY_OVERLAY_METACOPY	(1u << 0)
+#define ASSAY_OVERLAY_USERXATTR (1u << 1)
+
+struct assay_record_header {
+	__u16 type; // enum assay_record_type
+	__u16 abi_version;
+	__u32 size;    // of the whole record, header included
+	__u64 boot_ns; // CLOCK_BOOTTIME
+};
+ASSAY_ABI_ASSERT(struct assay_record_header, 16);
+
+// Devices are in the kernel's encoding: major << 20 | minor.
+struct assay_run_key {
+	__u64 inode; // overlay: of the upper directory, if there is one; else of the root directory
+	__u64 cgroup_id;
+	__u32 device; // of the superblock
+	__u32 generation;
+	__u32 magic;
+	__u32 reserved;
+};
+ASSAY_ABI_ASSERT(struct assay_run_key, 32);
+
+struct assay_process {
+	__u64 start_boot_ns;
+	__u32 tgid;
+	__u32 reserved;
+	char name[ASSAY_COMM_SIZE];
+};
+ASSAY_ABI_ASSERT(struct assay_process, 32);
+
+struct assay_overlay {
+	__u32 redirect_mode; // as from 6.5 on: 0 off, 1 follow, 2 nofollow, 3 on
+	__u32 verity_mode;   // as from 6.6 on: 0 off, 1 on, 2 require
+	__u32 data_only_layers;
+	__u32 flags;
+};
+ASSAY_ABI_ASSERT(struct assay_overlay, 16);
+
+struct assay_layer {
+	__u64 inode;
+	__u32 device;
+	__u32 generation;
+	__u32 magic;
+	__u16 flags;
+	__u16 name_size; // without a terminating zero
+	char name[ASSAY_MAX_LAYER_NAME];
+};
+ASSAY_ABI_ASSERT(struct assay_layer, 280);
+
+// Up to ASSAY_LAYERS_PER_RECORD layers of the start `start_id`; they come before it in the same
+// ring buffer. Index 0 is the top lower layer, as the kernel counts.
+struct assay_layers {
+	struct assay_record_header header;
+	__u64 start_id;
+	__u32 first_index;
+	__u32 count;
+	struct assay_layer layers[ASSAY_LAYERS_PER_RECORD];
+};
+ASSAY_ABI_ASSERT(struct assay_layers, 4512);
+
+// Up to 6.4 the kernel holds one string for all lower directories, separated by colons; it comes
+// before the start `start_id` in the same ring buffer, and the layers have no names.
+struct assay_lowerdir {
+	struct assay_record_header header;
+	__u64 start_id;
+	__u32 text_size; // without a terminating zero
+	__u32 is_truncated;
+	char text[ASSAY_MAX_LOWERDIR]; // only the first text_size bytes are sent
+};
+ASSAY_ABI_ASSERT(struct assay_lowerdir, 4128);
+
+struct assay_start {
+	struct assay_record_header header;
+	struct assay_run_key key;
+	struct assay_process process;
+	__u64 start_id;
+	__u64 mount_namespace_id; // unique per boot (6.8 and later), else 0
+	__u32 mount_namespace;	  // the inode numbers that /proc/PID/ns shows
+	__u32 pid_namespace;
+	__u32 user_namespace;
+	__u32 cause; // enum assay_cause
+	__u32 flags;
+	__u32 uid; // effective, in the initial user namespace
+	__u32 gid;
+	__u32 layer_count; // lower layers, data-only ones included
+	struct assay_overlay overlay;
+	__u32 ancestor_count;
+	__u32 namespace_pid_count;
+	__u32 cgroup_path_size;
+	__u32 executable_size;
+	__u32 arguments_size;
+	__u32 reserved;
+	__u32 namespace_pids[ASSAY_MAX_NAMESPACE_PIDS];	     // outermost first
+	struct assay_process ancestors[ASSAY_MAX_ANCESTORS]; // nearest first
+	char cgroup_path[ASSAY_MAX_CGROUP_PATH]; // names, leaf first, each ended by a zero
+	char executable[ASSAY_MAX_EXECUTABLE];
+	char arguments[ASSAY_MAX_ARGUMENTS]; // only the first arguments_size bytes are sent
+};
+ASSAY_ABI_ASSERT(struct assay_start, 6440);
+
+struct assay_exec {
+	struct assay_record_header header;
+	struct assay_run_key key;
+	struct assay_process process;
+	struct assay_process parent;
+	__u32 uid;
+	__u32 flags;
+	__u32 executable_size;
+	__u32 arguments_size;
+	char executable[ASSAY_MAX_EXECUTABLE];
+	char arguments[ASSAY_MAX_ARGUMENTS]; // only the first arguments_size bytes are sent
+};
+ASSAY_ABI_ASSERT(struct assay_exec, 4736);
+
+struct assay_emptied {
+	struct assay_record_header header;
+	struct assay_run_key key;
+};
+ASSAY_ABI_ASSERT(struct assay_emptied, 48);
+
+// An exec of a child of the agent.
+struct assay_canary {
+	struct assay_record_header header;
+	struct assay_process process;
+	__u32 arguments_size;
+	__u32 reserved;
+	char arguments[ASSAY_MAX_CANARY_TOKEN]; // always sent whole
+};
+ASSAY_ABI_ASSERT(struct assay_canary, 312);
+
+// One thread group on a run's root, as a sweep found it.
+struct assay_task {
+	struct assay_record_header header;
+	struct assay_run_key key;
+	struct assay_process process;
+	__u32 flags;
+	__u32 layer_count;
+};
+ASSAY_ABI_ASSERT(struct assay_task, 88);
+
+// Value of the map of known runs.
+struct assay_run {
+	__s64 tasks; // marked thread groups
+	__u64 known_since_boot_ns;
+	__u64 budget_window_boot_ns; // begin of the second in which budget_used counts
+	__u32 budget_used;
+	__u32 reserved;
+};
+ASSAY_ABI_ASSERT(struct assay_run, 32);
+
+// Counters, one set per CPU.
+struct assay_counters {
+	__u64 sent;
+	__u64 lost_starts;
+	__u64 lost_execs; // no room, or over the run's budget
+	__u64 map_failures;
+};
+ASSAY_ABI_ASSERT(struct assay_counters, 32);
+
+#define ASSAY_NO_FIELD 0xffffffffu
+
+// Where overlayfs keeps things, in bytes; user space fills it from BTF, of the kernel or of the
+// module. ASSAY_NO_FIELD: this kernel has no such member.
+struct assay_overlay_offsets {
+	__u32 is_known;
+	__u32 layer_size; // sizeof(struct ovl_layer)
+	__u32 layer_mnt;
+	__u32 fs_layers;
+	__u32 fs_layer_count;	   // numlayer
+	__u32 fs_data_layer_count; // numdatalayer
+	__u32 lowerdir;		   // char *, up to 6.4
+	__u32 lowerdirs;	   // char **, from 6.5 on
+	__u32 redirect_mode;	   // int, from 6.5 on
+	__u32 redirect_dir;	   // bool, up to 6.4
+	__u32 redirect_follow;	   // bool, up to 6.4
+	__u32 verity_mode;
+	__u32 metacopy;
+	__u32 userxattr;
+	__u32 inode_vfs_inode; // in struct ovl_inode
+	__u32 inode_upper_dentry;
+};
+ASSAY_ABI_ASSERT(struct assay_overlay_offsets, 64);
+
+// What the sweep program does with a task.
+enum assay_sweep_mode {
+	ASSAY_SWEEP_LEARN_HOST = 0, // only remember what pid 1's root and namespaces are
+	ASSAY_SWEEP_KEYS = 1,	    // write an assay_task for every thread group on a run's root
+	ASSAY_SWEEP_FACTS = 2,	    // send a start for the thread groups in the map assay_wanted
+};
+
+// Written by user space while the programs run.
+struct assay_settings {
+	__u32 canary_tgid; // execs of this process' children are canaries; 0: none
+	__u32 sweep_mode;
+	__u32 exec_budget; // records per run and second
+	// 0 until a first sweep has made the running containers known: no start is sent before.
+	__u32 is_settled;
+	struct assay_overlay_offsets overlay;
+};
+ASSAY_ABI_ASSERT(struct assay_settings, 80);
+
+// pid 1's root and namespaces, as addresses: a sweep refreshes them.
+struct assay_host {
+	__u64 superblock;
+	__u64 root_dentry;
+	__u64 id_map;
+	__u64 mount_namespace;
+	__u64 pid_namespace;
+	__u64 user_namespace;
+};
+ASSAY_ABI_ASSERT(struct assay_host, 48);
+
+#endif // ASSAY_EVENT_ABI_H

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// The lower layers of the overlay at hand, in as many records as it takes.
+#include "bpf/lib/state.bpf.h"
+
+static __always_inline bool assay_is_id_mapped(struct vfsmount *mount)
+{
+	struct vfsmount___with_userns *older = (void *)mount;
+
+	// The host's root is mounted without a mapping; what differs from it has one.
+	if (bpf_core_field_exists(mount->mnt_idmap))
+		return (__u64)BPF_CORE_READ(mount, mnt_idmap) != host.id_map;
+	if (bpf_core_field_exists(older->mnt_userns))
+		return (__u64)BPF_CORE_READ(older, mnt_userns) != host.id_map;
+	return false;
+}
+
+static __always_inline void assay_read_layer_name(struct assay_scratch *scratch,
+						  struct assay_layer *layer, __u32 index)
+{
+	struct super_block *superblock = (struct super_block *)scratch->superblock;
+	__u64 ovl_fs = (__u64)BPF_CORE_READ(superblock, s_fs_info);
+	__u64 names = 0;
+	__u64 name = 0;
+	long size;
+
+	layer->name_size = 0;
+	if (settings.overlay.lowerdirs == ASSAY_NO_FIELD)
+		return; // one string for all layers: assay_send_lowerdir
+	bpf_probe_read_kernel(&names, sizeof(names), (void *)(ovl_fs + settings.overlay.lowerdirs));
+	if (!names)
+		return;
+	bpf_probe_read_kernel(&name, sizeof(name), (void *)(names + 8 * ((__u64)index + 1)));
+	if (!name)
+		return;
+	size = bpf_probe_read_kernel_str(layer->name, sizeof(layer->name), (void *)name);
+	if (size <= 0)
+		return;
+	layer->name_size = (__u16)(size - 1);
+	if (size == sizeof(layer->name))
+		layer->flags |= ASSAY_LAYER_NAME_TRUNCATED;
+}
+
+// Writes lower layer `index` (0 is the top one) into its place in the record at hand.
+__noinline int assay_read_layer(__u32 slot, __u32 index)
+{
+	struct assay_scratch *scratch = assay_get_scratch(slot);
+	struct assay_layer *layer;
+	struct vfsmount *mount = NULL;
+	struct inode *inode;
+	__u64 address;
+
+	if (!scratch)
+		return 0;
+	layer = &scratch->layers.layers[index % ASSAY_LAYERS_PER_RECORD];
+	layer->flags = 0;
+	address = scratch->layer_array + ((__u64)index + 1) * settings.overlay.layer_size;
+	bpf_probe_read_kernel(&mount, sizeof(mount),
+			      (void *)(address + settings.overlay.layer_mnt));
+	inode = BPF_CORE_READ(mount, mnt_root, d_inode);
+	layer->inode = BPF_CORE_READ(inode, i_ino);
+	layer->generation = BPF_CORE_READ(inode, i_generation);
+	layer->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	layer->magic = (__u32)BPF_CORE_READ(inode, i_sb, s_magic);
+	if (!inode)
+		layer->flags |= ASSAY_LAYER_UNREADABLE;
+	if (assay_is_id_mapped(mount))
+		layer->flags |= ASSAY_LAYER_ID_MAPPED;
+	if (index + scratch->start.overlay.data_only_layers >= scratch->layer_count)
+		layer->flags |= ASSAY_LAYER_DATA_ONLY;
+	assay_read_layer_name(scratch, layer, index);
+	return 0;
+}
+
+// Sends the record at hand, with `count` layers from `first` on.
+__noinline int assay_send_layer_record(__u32 slot, __u32 first, __u32 count)
+{
+	struct assay_scratch *scratch = assay_get_scratch(slot);
+	__u64 size;
+
+	if (!scratch || count > ASSAY_LAYERS_PER_RECORD)
+		return -1;
+	size = sizeof(scratch->layers) - sizeof(scratch->layers.layers) +
+	       count * sizeof(struct assay_layer);
+	scratch->layers.start_id = scratch->start.start_id;
+	scratch->layers.first_index = first;
+	scratch->layers.count = count;
+	assay_fill_header(&scratch->layers.header, ASSAY_RECORD_LAYERS, (__u32)size);
+	return (int)assay_emit_start_record(&scratch->layers, size);
+}
+
+// Sends the one string that kernels up to 6.4 keep. Losing it costs hints only.
+__noinline int assay_send_lowerdir(__u32 slot)
+{
+	struct assay_scratch *scratch = assay_get_scratch(slot);
+	struct super_block *superblock;
+	__u64 ovl_fs, text = 0;
+	__u64 size;
+	long length;
+
+	if (!scratch || settings.overlay.lowerdir == ASSAY_NO_FIELD)
+		return 0;
+	superblock = (struct super_block *)scratch->superblock;
+	ovl_fs = (__u64)BPF_CORE_READ(superblock, s_fs_info);
+	bpf_probe_read_kernel(&text, sizeof(text), (void *)(ovl_fs + settings.overlay.lowerdir));
+	length =
+		bpf_probe_read_kernel_str(scratch->lowerdir.text, ASSAY_MAX_LOWERDIR, (void *)text);
+	if (length <= 1 || length > ASSAY_MAX_LOWERDIR)
+		return 0;
+	scratch->lowerdir.start_id = scratch->start.start_id;
+	scratch->lowerdir.text_size = (__u32)length - 1;
+	scratch->lowerdir.is_truncated = length == ASSAY_MAX_LOWERDIR;
+	size = sizeof(scratch->lowerdir) - ASSAY_MAX_LOWERDIR + scratch->lowerdir.text_size;
+	if (size > sizeof(scratch->lowerdir))
+		return 0;
+	assay_fill_header(&scratch->lowerdir.header, ASSAY_RECORD_LOWERDIR, (__u32)size);
+	return (int)assay_emit_start_record(&scratch->lowerdir, size);
+}
+
+// Sends all lower layers. Returns how many records were lost; the first loss ends it, as the ring
+// buffer is full then.
+__noinline int assay_send_layers(__u32 slot)
+{
+	struct assay_scratch *scratch = assay_get_scratch(slot);
+	__u32 count, first = 0;
+
+	if (!scratch)
+		return 1;
+	count = scratch->layer_count;
+	if (count > ASSAY_MAX_LAYERS)
+		count = ASSAY_MAX_LAYERS;
+	assay_send_lowerdir(slot);
+	for (__u32 i = 0; i < ASSAY_MAX_LAYERS; i++) {
+		if (i >= count)
+			break;
+		assay_read_layer(slot, i);
+		if (i % ASSAY_LAYERS_PER_RECORD != ASSAY_LAYERS_PER_RECORD - 1 && i + 1 != count)
+			continue;
+		if (assay_send_layer_record(slot, first, i + 1 - first))
+			return 1;
+		first = i + 1;
+	}
+	return 0;
+}

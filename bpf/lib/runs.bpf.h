@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Counting thread groups per run by marks. The count is a hint (user space confirms an end by a
+// sweep), so a mark that could not be stored only makes the hint worse.
+#ifndef ASSAY_LIB_RUNS_BPF_H
+#define ASSAY_LIB_RUNS_BPF_H
+
+#include "bpf/lib/state.bpf.h"
+
+static __always_inline bool assay_same_root(const struct assay_run_key *a,
+					    const struct assay_run_key *b)
+{
+	return a->inode == b->inode && a->device == b->device && a->generation == b->generation &&
+	       a->magic == b->magic;
+}
+
+static __always_inline bool assay_same_key(const struct assay_run_key *a,
+					   const struct assay_run_key *b)
+{
+	return assay_same_root(a, b) && a->cgroup_id == b->cgroup_id;
+}
+
+// Takes one thread group off the run; the last one ends it.
+static __always_inline void assay_uncount(const struct assay_run_key *key)
+{
+	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, key);
+	struct assay_emptied record = {};
+
+	if (!run || __sync_fetch_and_sub(&run->tasks, 1) != 1)
+		return;
+	bpf_map_delete_elem(&assay_runs, key);
+	record.key = *key;
+	assay_fill_header(&record.header, ASSAY_RECORD_EMPTIED, sizeof(record));
+	assay_emit_start_record(&record, sizeof(record));
+}
+
+// Forgets the mark of thread group `tgid`, if it has one; two threads that exit at once do it once.
+// Returns whether there was one.
+static __always_inline bool assay_unmark(__u32 tgid)
+{
+	struct assay_mark *mark = bpf_map_lookup_elem(&assay_marks, &tgid);
+	struct assay_run_key key;
+
+	if (!mark)
+		return false;
+	key = mark->key;
+	if (bpf_map_delete_elem(&assay_marks, &tgid) == 0)
+		assay_uncount(&key);
+	return true;
+}
+
+static __always_inline void assay_add_mark(__u32 tgid, const struct assay_mark *mark)
+{
+	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, &mark->key);
+
+	// Counted before the mark is there: an exit between the two must not find the count at 0.
+	if (run)
+		__sync_fetch_and_add(&run->tasks, 1);
+	if (bpf_map_update_elem(&assay_marks, &tgid, mark, BPF_NOEXIST) == 0)
+		return;
+	assay_count_map_failure();
+	if (run)
+		__sync_fetch_and_sub(&run->tasks, 1);
+}
+
+// Counts the thread group at hand under scratch->key, and no longer under another run.
+static __always_inline void assay_mark_task(struct assay_scratch *scratch)
+{
+	struct assay_mark fresh = {};
+	struct assay_mark *mark;
+	__u32 tgid = scratch->tgid;
+
+	mark = bpf_map_lookup_elem(&assay_marks, &tgid);
+	if (mark && assay_same_key(&mark->key, &scratch->key) &&
+	    mark->start_boot_ns == scratch->start_boot_ns) {
+		mark->leaf_cgroup_id = scratch->leaf_cgroup_id;
+		return;
+	}
+	fresh.key = scratch->key;
+	fresh.leaf_cgroup_id = scratch->leaf_cgroup_id;
+	fresh.start_boot_ns = scratch->start_boot_ns;
+	if (mark)
+		assay_unmark(tgid);
+	assay_add_mark(tgid, &fresh);
+}
+
+// Puts the run at hand into the map of known runs. 0: it was not there. -EEXIST: it was. Any other
+// failure is counted, and must be treated like 0.
+static __always_inline long assay_learn_run(struct assay_scratch *scratch)
+{
+	struct assay_run run = {};
+	__u64 cgroup_id = scratch->key.cgroup_id;
+	long error;
+
+	run.known_since_boot_ns = bpf_ktime_get_boot_ns();
+	error = bpf_map_update_elem(&assay_runs, &scratch->key, &run, BPF_NOEXIST);
+	if (error && error != -ASSAY_EEXIST)
+		assay_count_map_failure();
+	if (!error && bpf_map_update_elem(&assay_joins, &scratch->join, &cgroup_id, BPF_ANY))
+		assay_count_map_failure();
+	return error;
+}
+
+#endif // ASSAY_LIB_RUNS_BPF_H

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/app/collector.h"
+
+#include "collector/identity/certificates.h"
+#include "collector/store/sqlite/sqlite_store.h"
+#include "common/base/file.h"
+
+namespace assay::collector {
+namespace {
+
+constexpr std::size_t kMaxTrustBytes = 1 << 20;
+constexpr std::chrono::milliseconds kGrace{500};
+
+Result<catalog::TrustRoot> load_trust(const std::string& path) {
+  auto text = read_file(path, kMaxTrustBytes);
+  if (!text)
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "trust_file: " + text.error().text() +
+            ": it holds the public keys that may sign the catalog (\"assay key new\" makes "
+            "a pair)"};
+  auto trust = catalog::TrustRoot::parse(*text);
+  if (!trust) return std::move(trust.error()).with_context("trust_file " + path);
+  return trust;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& config, Clock& clock,
+                                                    service::Log& log) {
+  // What a person got wrong most likely is told first, before any file is made.
+  ASSAY_TRY(check_listenable(config.listen));
+  std::unique_ptr<Collector> collector(new Collector(config, clock, log));
+  ASSAY_TRY(collector->open_store());
+  ASSAY_TRY(collector->open_catalog());
+  ASSAY_TRY(collector->open_server());
+  ASSAY_TRY(collector->open_http());
+  log.info("ready", {{"listen", config.listen},
+                     {"http", config.http_address},
+                     {"catalog_sequence", std::to_string(collector->keeper_->sequence())},
+                     {"version", ASSAY_VERSION}});
+  return collector;
+}
+
+Result<void> Collector::open_store() {
+  SqliteStoreOptions options;
+  options.path = config_.in_data_dir(config_.store_path, "collector.db");
+  options.readers = static_cast<int>(config_.query_threads) + 1;
+  auto store = SqliteStore::open(options);
+  if (!store) return std::move(store.error());
+  store_ = std::move(*store);
+  ASSAY_ASSIGN(auto nodes, store_->load_nodes());
+  nodes_ = std::make_unique<NodeRegistry>(std::move(nodes));
+  return ok();
+}
+
+Result<void> Collector::open_catalog() {
+  ASSAY_ASSIGN(catalog::TrustRoot trust, load_trust(config_.trust_file));
+  ASSAY_ASSIGN(catalog::SignedLog log, store_->load_catalog());
+  ASSAY_ASSIGN(KeptLog kept, verify_stored(std::move(log), trust));
+  CommitOptions options;
+  options.max_queued_bytes = config_.max_queued_bytes;
+  ASSAY_ASSIGN(loop_,
+               CommitLoop::start(*store_, *nodes_, clock_, kept.catalog, options,
+                                 [this](const std::string& problem) {
+                                   std::uint64_t held_back = 0;
+                                   if (!problem_limit_.allow(held_back)) return;
+                                   log_.error(problem, {{"held_back", std::to_string(held_back)}});
+                                 }));
+  keeper_ = std::make_unique<SignedLogKeeper>(std::move(kept), std::move(trust), *loop_, clock_);
+  return ok();
+}
+
+Result<void> Collector::open_server() {
+  const ServerFiles files{config_.in_data_dir(config_.tls_cert, "server.pem"),
+                          config_.in_data_dir(config_.tls_key, "server-key.pem"),
+                          config_.in_data_dir(config_.tls_ca, "ca.pem")};
+  ASSAY_ASSIGN(ServerMaterial material, load_server_files(files, clock_.wall_now()));
+  AgentLinkOptions link;
+  link.version = ASSAY_VERSION;
+  link.heartbeat_interval = config_.heartbeat_interval;
+  link.max_in_flight_bytes = config_.max_agent_bytes;
+  link_ = AgentLink::create(*loop_, *keeper_, *loop_, clock_, link);
+  queries_ = QueryServices::create(*store_, *keeper_, *nodes_, *loop_, clock_,
+                                   {static_cast<int>(config_.query_threads), 256});
+  keeper_->set_on_change([this] {
+    link_->push_catalog();
+    log_.info("catalog changed", {{"sequence", std::to_string(keeper_->sequence())}});
+  });
+  GrpcServerOptions options;
+  options.address = config_.listen;
+  options.certificate = std::move(material.pair.certificate);
+  options.key = std::move(material.pair.key);
+  options.authority = std::move(material.authority);
+  options.max_memory_bytes = config_.max_grpc_memory;
+  options.max_concurrent_streams = config_.max_concurrent_streams;
+  auto services = queries_->services();
+  services.push_back(&link_->service());
+  ASSAY_ASSIGN(server_, GrpcServer::start(options, services));
+  is_listening_ = true;
+  return ok();
+}
+
+Result<void> Collector::open_http() {
+  if (config_.http_address.empty()) return ok();
+  service::HttpEndpointOptions options;
+  options.address = config_.http_address;
+  options.not_ready = [this] { return not_ready(); };
+  options.metrics = [this] { return metrics_.text(*loop_, *nodes_, *keeper_); };
+  auto http = service::HttpEndpoint::start(std::move(options));
+  if (!http) return std::move(http.error()).with_context("http.address");
+  http_ = std::move(*http);
+  return ok();
+}
+
+std::vector<std::string> Collector::not_ready() const {
+  std::vector<std::string> reasons;
+  if (!is_listening_) reasons.emplace_back("not listening for agents");
+  if (loop_->is_failing()) reasons.emplace_back("the store does not take writes");
+  return reasons;
+}
+
+void Collector::stop() {
+  is_listening_ = false;
+  if (server_) server_->shut_down(kGrace);
+  http_.reset();
+  server_.reset();
+  queries_.reset();
+  loop_.reset();  // commits what waits; its callbacks may still touch streams
+  link_.reset();
+  keeper_.reset();
+  nodes_.reset();
+  store_.reset();
+}
+
+Collector::~Collector() {
+  stop();
+}
+
+}  // namespace assay::collector

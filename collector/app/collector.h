@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The composition root of assay-collector: builds all parts, joins them, starts and stops them in
+// order.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collector/app/config.h"
+#include "collector/app/grpc_server.h"
+#include "collector/app/metrics_export.h"
+#include "collector/catalog/keeper.h"
+#include "collector/core/commit_loop.h"
+#include "collector/core/node_registry.h"
+#include "collector/ingest/agent_link.h"
+#include "collector/query/services.h"
+#include "common/service/http_endpoint.h"
+#include "common/service/log_setup.h"
+
+namespace assay::collector {
+
+/// Life: start → stop. Used by main and by tests.
+class Collector {
+ public:
+  /// `clock` and `log` must outlive the collector.
+  /// Errors: kInvalidArgument (certificates, trust file), kUntrusted (the stored catalog is not
+  /// signed by the trust file's keys), kUnavailable (port in use, disk), kUnsupported (a newer
+  /// store), kCorrupt.
+  static Result<std::unique_ptr<Collector>> start(const CollectorConfig& config, Clock& clock,
+                                                  service::Log& log);
+  ~Collector();
+  Collector(const Collector&) = delete;
+  Collector& operator=(const Collector&) = delete;
+
+  /// Ends all streams, commits what waits, closes the store. Idempotent.
+  void stop();
+
+  std::uint16_t port() const { return server_ ? server_->port() : std::uint16_t{0}; }
+  std::uint16_t http_port() const { return http_ ? http_->port() : std::uint16_t{0}; }
+  CommitLoop& commit_loop() { return *loop_; }
+
+ private:
+  Collector(CollectorConfig config, Clock& clock, service::Log& log)
+      : config_(std::move(config)), clock_(clock), log_(log) {}
+  Result<void> open_http();
+  Result<void> open_store();
+  Result<void> open_catalog();
+  Result<void> open_server();
+  std::vector<std::string> not_ready() const;
+
+  const CollectorConfig config_;
+  Clock& clock_;
+  service::Log& log_;
+  service::LogRateLimit problem_limit_{5, std::chrono::seconds(10)};
+  std::atomic<bool> is_listening_{false};
+  MetricsExport metrics_;  // of the HTTP thread
+
+  // In the order of construction; stop() goes the other way.
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<NodeRegistry> nodes_;
+  std::unique_ptr<CommitLoop> loop_;
+  std::unique_ptr<SignedLogKeeper> keeper_;
+  std::unique_ptr<AgentLink> link_;
+  std::unique_ptr<QueryServices> queries_;
+  std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<service::HttpEndpoint> http_;
+};
+
+}  // namespace assay::collector

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// All settings of assay-collector, with their defaults.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "common/config/table.h"
+
+namespace assay::collector {
+
+struct CollectorConfig {
+  std::string data_dir = "/var/lib/assay-collector";
+  std::string listen = "127.0.0.1:7443";
+  std::string tls_cert;    ///< "": server.pem in data_dir
+  std::string tls_key;     ///< "": server-key.pem in data_dir
+  std::string tls_ca;      ///< "": ca.pem in data_dir
+  std::string store_path;  ///< "": collector.db in data_dir
+  std::string trust_file;
+  std::string http_address = "127.0.0.1:7480";  ///< "": none
+
+  std::uint64_t max_queued_bytes = 64ULL << 20;
+  std::uint64_t max_agent_bytes = 4ULL << 20;
+  std::uint64_t max_grpc_memory = 512ULL << 20;
+  std::uint32_t max_concurrent_streams = 64;
+  std::uint32_t query_threads = 2;
+  std::chrono::seconds heartbeat_interval{10};
+
+  std::string log_level = "info";
+  std::string log_format = "text";
+
+  std::string in_data_dir(const std::string& given, const char* name) const {
+    return given.empty() ? data_dir + "/" + name : given;
+  }
+};
+
+inline constexpr const char* kDefaultConfigFile = "/etc/assay/collector.yaml";
+
+/// The declared keys: flag > ASSAY_COLLECTOR_… > file > default.
+const config::Table<CollectorConfig>& config_table();
+
+}  // namespace assay::collector

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one gRPC server: mTLS, limits, and the services it was given.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace grpc {
+class Service;
+}
+
+namespace assay::collector {
+
+struct GrpcServerOptions {
+  std::string address;      ///< HOST:PORT; port 0 takes a free one
+  std::string certificate;  ///< PEM
+  std::string key;          ///< PEM
+  std::string authority;    ///< PEM; client certificates must come from it
+  std::uint64_t max_memory_bytes = 512ULL << 20;
+  std::uint32_t max_concurrent_streams = 64;
+};
+
+/// Serves until it is destroyed or shut down.
+class GrpcServer {
+ public:
+  /// Services must outlive the server. Errors: kUnavailable (port in use, address not of this
+  /// machine).
+  static Result<std::unique_ptr<GrpcServer>> start(const GrpcServerOptions& options,
+                                                   const std::vector<grpc::Service*>& services);
+  virtual ~GrpcServer() = default;
+  virtual std::uint16_t port() const = 0;
+  /// Refuses new calls, cancels those that run after `grace`, waits for all. Idempotent.
+  virtual void shut_down(std::chrono::milliseconds grace) = 0;
+};
+
+/// Whether `address` can be listened on now; says why not in one line.
+/// Errors: kUnavailable, kInvalidArgument.
+Result<void> check_listenable(const std::string& address);
+
+/// gRPC's own messages go to `write` instead of stderr; empty drops them. Once, before start.
+void redirect_grpc_log(std::function<void(const std::string&)> write);
+
+}  // namespace assay::collector

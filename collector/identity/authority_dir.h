@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `assay-collector init` and `issue` leave on disk.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/result.h"
+
+namespace assay::collector {
+
+struct InitRequest {
+  std::string dir;
+  std::string cluster = "default";
+  std::string host;  ///< further name or address in the server's certificate, may be ""
+};
+
+/// Creates DIR with cluster, ca.pem, ca-key.pem, server.pem, server-key.pem and admin/{ca.pem,
+/// cert.pem, key.pem} of the user admin. Keys have mode 0600.
+/// Errors: kAlreadyExists (an authority is there), kInvalidArgument, kPermissionDenied.
+Result<void> init_authority(const InitRequest& request, WallTime now);
+
+struct IssueRequest {
+  std::string dir;   ///< of init
+  std::string node;  ///< either a node, NAME (of init's cluster) or CLUSTER/NAME …
+  std::string user;  ///< … or a user
+  std::string out;   ///< gets ca.pem, cert.pem and key.pem
+};
+
+/// Errors: kNotFound (no authority in DIR), kAlreadyExists (OUT has a key.pem),
+/// kInvalidArgument.
+Result<void> issue_client(const IssueRequest& request, WallTime now);
+
+}  // namespace assay::collector

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/ingest/agent_link.h"
+
+#include <grpc/grpc_security_constants.h>
+
+#include <map>
+
+#include "assay/v1/agent.grpc.pb.h"
+#include "collector/ingest/agent_stream.h"
+
+namespace assay::collector {
+namespace {
+
+using Reactor = grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>;
+
+Result<Principal> principal_of(const grpc::CallbackServerContext& context) {
+  std::vector<std::string> uris;
+  for (const auto& uri : context.auth_context()->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME))
+    uris.emplace_back(uri.data(), uri.size());
+  return principal_from_uris(uris);
+}
+
+/// A call that is refused before anything is read.
+class Refusal final : public Reactor {
+ public:
+  explicit Refusal(const std::string& reason) {
+    Finish({grpc::StatusCode::PERMISSION_DENIED, reason});
+  }
+  void OnDone() override { delete this; }
+};
+
+class Link final : public AgentLink,
+                   public v1::AgentLink::CallbackService,
+                   private AgentStreamHost {
+ public:
+  Link(Intake& intake, const CatalogKeeper& keeper, Ledger& ledger, const Clock& clock,
+       AgentLinkOptions options)
+      : intake_(intake),
+        keeper_(keeper),
+        ledger_(ledger),
+        clock_(clock),
+        options_(std::move(options)) {}
+
+  grpc::Service& service() override { return *this; }
+
+  Reactor* Connect(grpc::CallbackServerContext* context) override {
+    auto who = principal_of(*context);
+    std::string reason;
+    if (!who)
+      reason = who.error().message;
+    else if (who->role != Role::kNode)
+      reason = who->text() + " may not open AgentLink: it is for node certificates";
+    if (!reason.empty()) {
+      denied(who ? *who : Principal{}, "AgentLink", reason);
+      return new Refusal(reason);
+    }
+    const auto stream =
+        std::make_shared<AgentStream>(static_cast<AgentStreamHost&>(*this), std::move(*who));
+    stream->begin(stream);
+    return stream.get();
+  }
+
+  void push_catalog() override {
+    const auto newest = catalog();
+    for (const auto& stream : streams())
+      stream->send_catalog(newest.message);
+  }
+
+  std::size_t connected() const override {
+    const MutexLock lock(mutex_);
+    return streams_.size();
+  }
+
+ private:
+  Intake& intake() override { return intake_; }
+  const AgentLinkOptions& options() const override { return options_; }
+
+  CatalogMessage catalog() override {
+    const auto log = keeper_.log();
+    const MutexLock lock(catalog_mutex_);
+    if (log != catalog_log_) {
+      auto message = std::make_shared<v1::ToAgent>();
+      for (const auto& statement : log->statements)
+        message->mutable_catalog()->add_statements(statement);
+      message->mutable_catalog()->set_head(log->head);
+      catalog_log_ = log;
+      catalog_message_ = std::move(message);
+    }
+    // Sequences have no holes and begin with 1: the log's length is its sequence.
+    return {log->statements.size(), catalog_message_};
+  }
+
+  void joined(const NodeKey& node, const std::shared_ptr<AgentStream>& stream) override {
+    std::shared_ptr<AgentStream> older;
+    {
+      const MutexLock lock(mutex_);
+      older = std::exchange(streams_[node], stream);
+    }
+    // Usually the remains of a broken connection.
+    if (older) older->finish({grpc::StatusCode::ABORTED, "a newer stream of this node took over"});
+  }
+
+  void left(const NodeKey& node, const AgentStream* stream) override {
+    std::shared_ptr<AgentStream> last;  // released after the lock
+    const MutexLock lock(mutex_);
+    const auto found = streams_.find(node);
+    if (found == streams_.end() || found->second.get() != stream) return;
+    last = std::move(found->second);
+    streams_.erase(found);
+  }
+
+  void denied(const Principal& who, const std::string& subject,
+              const std::string& reason) override {
+    ledger_.audit(
+        {to_unix_ns(clock_.wall_now()), who.text(), "agent.connect", subject, "refused", reason});
+  }
+
+  std::vector<std::shared_ptr<AgentStream>> streams() const {
+    const MutexLock lock(mutex_);
+    std::vector<std::shared_ptr<AgentStream>> all;
+    all.reserve(streams_.size());
+    for (const auto& [node, stream] : streams_)
+      all.push_back(stream);
+    return all;
+  }
+
+  Intake& intake_;
+  const CatalogKeeper& keeper_;
+  Ledger& ledger_;
+  const Clock& clock_;
+  const AgentLinkOptions options_;
+  Mutex catalog_mutex_;
+  std::shared_ptr<const catalog::SignedLog> catalog_log_ ASSAY_GUARDED_BY(catalog_mutex_);
+  std::shared_ptr<const v1::ToAgent> catalog_message_ ASSAY_GUARDED_BY(catalog_mutex_);
+  mutable Mutex mutex_;
+  std::map<NodeKey, std::shared_ptr<AgentStream>> streams_ ASSAY_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+std::unique_ptr<AgentLink> AgentLink::create(Intake& intake, const CatalogKeeper& keeper,
+                                             Ledger& ledger, const Clock& clock,
+                                             AgentLinkOptions options) {
+  return std::make_unique<Link>(intake, keeper, ledger, clock, std::move(options));
+}
+
+}  // namespace assay::collector

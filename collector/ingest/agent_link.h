@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gRPC service that agents connect to: one bidirectional stream per agent.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "collector/core/ports.h"
+#include "common/base/clock.h"
+
+namespace grpc {
+class Service;
+}
+
+namespace assay::collector {
+
+struct AgentLinkOptions {
+  std::string version;  ///< of the collector, told to agents
+  std::chrono::seconds heartbeat_interval{10};
+  std::size_t max_in_flight_bytes = 4ULL << 20;  ///< of one agent, read and not yet committed
+};
+
+/// Thread-safe. Must outlive the gRPC server that its service is registered with.
+class AgentLink {
+ public:
+  /// All references must outlive the link.
+  static std::unique_ptr<AgentLink> create(Intake& intake, const CatalogKeeper& keeper,
+                                           Ledger& ledger, const Clock& clock,
+                                           AgentLinkOptions options);
+  virtual ~AgentLink() = default;
+  virtual grpc::Service& service() = 0;
+  /// Sends the keeper's log to every connected agent.
+  virtual void push_catalog() = 0;
+  virtual std::size_t connected() const = 0;
+};
+
+}  // namespace assay::collector

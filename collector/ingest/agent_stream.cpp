@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// gRPC never runs a reaction inside StartRead, StartWrite or Finish, so those are called under the
+// mutex: after is_finished_ is set no operation may begin.
+#include "collector/ingest/agent_stream.h"
+
+#include "collector/ingest/from_wire.h"
+#include "common/base/encoding.h"
+
+namespace assay::collector {
+namespace {
+
+constexpr std::size_t kEpochBytes = 16;
+constexpr std::size_t kMaxQueued = 64;  // requests for stacks; asked again on the next connection
+
+grpc::Status status_of(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kInvalidArgument:
+      return {grpc::StatusCode::OUT_OF_RANGE, error.message};
+    case ErrorCode::kLimitExceeded:
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED, error.message};
+    case ErrorCode::kUnavailable:
+      return {grpc::StatusCode::UNAVAILABLE, error.message};
+    default:
+      return {grpc::StatusCode::INTERNAL, error.message};
+  }
+}
+
+}  // namespace
+
+void AgentStream::begin(std::shared_ptr<AgentStream> self) {
+  self_ = std::move(self);
+  read_next();
+}
+
+void AgentStream::read_next() {
+  const MutexLock lock(mutex_);
+  if (is_finished_) return;
+  if (in_flight_bytes_ > host_.options().max_in_flight_bytes) {
+    is_paused_ = true;  // on_committed goes on: the agent feels it as back-pressure
+    return;
+  }
+  StartRead(&incoming_);
+}
+
+void AgentStream::finish(const grpc::Status& status) {
+  const MutexLock lock(mutex_);
+  if (is_finished_) return;
+  is_finished_ = true;
+  Finish(status);
+}
+
+void AgentStream::OnCancel() {
+  finish({grpc::StatusCode::CANCELLED, "cancelled"});
+}
+
+void AgentStream::OnDone() {
+  if (has_hello_) {
+    host_.left(who_.node, this);
+    host_.intake().disconnected(who_.node);
+  }
+  const auto last = std::move(self_);  // may destroy this when it goes
+}
+
+void AgentStream::OnReadDone(bool is_ok) {
+  if (!is_ok) return finish(grpc::Status::OK);  // the agent closed its side, or went away
+  if (on_message()) read_next();
+}
+
+/// False: the stream was finished.
+bool AgentStream::on_message() {
+  const bool is_hello = incoming_.message_case() == v1::FromAgent::kHello;
+  if (is_hello == has_hello_) {
+    finish({grpc::StatusCode::FAILED_PRECONDITION,
+            has_hello_ ? "a second Hello on one stream" : "the first message must be Hello"});
+    return false;
+  }
+  const std::size_t bytes = incoming_.ByteSizeLong();
+  switch (incoming_.message_case()) {
+    case v1::FromAgent::kHello:
+      return on_hello(incoming_.hello());
+    case v1::FromAgent::kBatch:
+      return on_batch(from_wire(incoming_.batch(), who_.node), bytes);
+    case v1::FromAgent::kStacks:
+      return on_batch(from_wire(incoming_.stacks(), who_.node), bytes);
+    case v1::FromAgent::kHeartbeat:
+      host_.intake().heartbeat(who_.node, from_wire(incoming_.heartbeat()));
+      return true;
+    case v1::FromAgent::kCatalogRefused:
+      (void)host_.intake().catalog_refused(who_.node, incoming_.catalog_refused().sequence(),
+                                           escape_untrusted(incoming_.catalog_refused().reason()));
+      return true;
+    case v1::FromAgent::MESSAGE_NOT_SET:
+      return true;  // of a newer agent
+  }
+  return true;
+}
+
+bool AgentStream::on_hello(const v1::Hello& hello) {
+  const NodeKey claimed{hello.cluster(), hello.node()};
+  if (claimed != who_.node) {
+    const std::string reason = "the certificate is for node " + who_.node.text() +
+                               ", the agent says it is " + escape_untrusted(claimed.text(), 200);
+    host_.denied(who_, "AgentLink", reason);
+    finish({grpc::StatusCode::PERMISSION_DENIED, reason});
+    return false;
+  }
+  if (hello.epoch().size() != kEpochBytes) {
+    finish({grpc::StatusCode::INVALID_ARGUMENT, "an epoch has 16 bytes"});
+    return false;
+  }
+  has_hello_ = true;
+  epoch_ = hello.epoch();
+  host_.joined(who_.node, shared_from_this());
+  const auto opened = host_.intake().open_epoch(
+      who_.node, from_wire(hello),
+      [stream = shared_from_this(), sequence = hello.catalog_sequence()](
+          Result<BatchOutcome> outcome) { stream->on_epoch(std::move(outcome), sequence); });
+  if (!opened) finish(status_of(opened.error()));
+  return opened.has_value();
+}
+
+void AgentStream::on_epoch(Result<BatchOutcome> outcome, std::uint64_t agent_sequence) {
+  if (!outcome) return finish(status_of(outcome.error()));
+  auto message = std::make_shared<v1::ToAgent>();
+  v1::Welcome& welcome = *message->mutable_welcome();
+  welcome.set_acknowledged(outcome->acknowledged);
+  welcome.set_collector_version(host_.options().version);
+  welcome.set_heartbeat_interval_s(
+      static_cast<std::uint32_t>(host_.options().heartbeat_interval.count()));
+  {
+    const MutexLock lock(mutex_);
+    // Inside the lock: a change pushed before it is in what is read here, a later one is pushed.
+    const auto catalog = host_.catalog();
+    is_welcomed_ = true;
+    queue_.push_back(std::move(message));
+    if (catalog.sequence > agent_sequence) catalog_ = catalog.message;
+    pump();
+  }
+  request_stacks(outcome->unknown);
+}
+
+bool AgentStream::on_batch(Batch batch, std::size_t bytes) {
+  {
+    const MutexLock lock(mutex_);
+    if (is_finished_) return false;
+    in_flight_bytes_ += bytes;
+  }
+  const auto taken =
+      host_.intake().record(who_.node, epoch_, std::move(batch), bytes,
+                            [stream = shared_from_this(), bytes](Result<BatchOutcome> outcome) {
+                              stream->on_committed(std::move(outcome), bytes);
+                            });
+  if (!taken) finish(status_of(taken.error()));
+  return taken.has_value();
+}
+
+void AgentStream::on_committed(Result<BatchOutcome> outcome, std::size_t bytes) {
+  if (!outcome) return finish(status_of(outcome.error()));
+  bool is_resumed = false;
+  {
+    const MutexLock lock(mutex_);
+    in_flight_bytes_ -= bytes;
+    acknowledged_ = outcome->acknowledged;
+    is_resumed = is_paused_ && in_flight_bytes_ <= host_.options().max_in_flight_bytes;
+    if (is_resumed) is_paused_ = false;
+    pump();
+  }
+  request_stacks(outcome->unknown);
+  if (is_resumed) read_next();
+}
+
+void AgentStream::request_stacks(const std::vector<StackDigest>& digests) {
+  if (digests.empty()) return;
+  auto message = std::make_shared<v1::ToAgent>();
+  for (const auto& digest : digests)
+    message->mutable_stack_request()->add_digests(std::string(digest.raw()));
+  send(std::move(message));
+}
+
+void AgentStream::send(Message message) {
+  const MutexLock lock(mutex_);
+  if (queue_.size() >= kMaxQueued) return;
+  queue_.push_back(std::move(message));
+  pump();
+}
+
+void AgentStream::send_catalog(std::shared_ptr<const v1::ToAgent> message) {
+  const MutexLock lock(mutex_);
+  if (!is_welcomed_) return;  // on_epoch sends what is newest then
+  catalog_ = std::move(message);
+  pump();
+}
+
+void AgentStream::pump() {
+  if (is_finished_ || outgoing_) return;
+  if (!queue_.empty()) {
+    outgoing_ = std::move(queue_.front());
+    queue_.pop_front();
+  } else if (acknowledged_) {
+    auto message = std::make_shared<v1::ToAgent>();
+    message->mutable_acknowledgement()->set_sequence(*acknowledged_);
+    acknowledged_.reset();
+    outgoing_ = std::move(message);
+  } else if (catalog_) {
+    outgoing_ = std::move(catalog_);
+    catalog_.reset();
+  } else {
+    return;
+  }
+  StartWrite(outgoing_.get());
+}
+
+void AgentStream::OnWriteDone(bool is_ok) {
+  const MutexLock lock(mutex_);
+  outgoing_.reset();
+  if (is_ok) pump();  // else the stream breaks and OnReadDone or OnCancel ends it
+}
+
+}  // namespace assay::collector

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// One agent's stream: gRPC's reactions from Hello to the end. Private to collector/ingest.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "assay/v1/agent.pb.h"
+#include "collector/core/principal.h"
+#include "collector/ingest/agent_link.h"
+#include "common/base/mutex.h"
+
+namespace assay::collector {
+
+class AgentStream;
+
+/// What a stream needs from its service.
+class AgentStreamHost {
+ public:
+  virtual ~AgentStreamHost() = default;
+  virtual Intake& intake() = 0;
+  virtual const AgentLinkOptions& options() const = 0;
+  /// The whole log, shared by all streams that send it, and its sequence.
+  struct CatalogMessage {
+    std::uint64_t sequence = 0;
+    std::shared_ptr<const v1::ToAgent> message;
+  };
+  virtual CatalogMessage catalog() = 0;
+  virtual void joined(const NodeKey& node, const std::shared_ptr<AgentStream>& stream) = 0;
+  virtual void left(const NodeKey& node, const AgentStream* stream) = 0;
+  virtual void denied(const Principal& who, const std::string& subject,
+                      const std::string& reason) = 0;
+};
+
+/// Owns itself until gRPC is done with it; the service and callbacks share it meanwhile.
+class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>,
+                          public std::enable_shared_from_this<AgentStream> {
+ public:
+  AgentStream(AgentStreamHost& host, Principal who) : host_(host), who_(std::move(who)) {}
+
+  /// Begins to read; `self` keeps the stream until OnDone.
+  void begin(std::shared_ptr<AgentStream> self);
+  void send_catalog(std::shared_ptr<const v1::ToAgent> message);
+  /// Ends the stream once; later calls do nothing. Any thread.
+  void finish(const grpc::Status& status);
+
+  void OnReadDone(bool is_ok) override;
+  void OnWriteDone(bool is_ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  using Message = std::shared_ptr<const v1::ToAgent>;  // a catalog is shared by many streams
+
+  bool on_message();
+  bool on_hello(const v1::Hello& hello);
+  bool on_batch(Batch batch, std::size_t bytes);
+  void on_epoch(Result<BatchOutcome> outcome, std::uint64_t agent_sequence);
+  void on_committed(Result<BatchOutcome> outcome, std::size_t bytes);
+  void send(Message message);
+  void request_stacks(const std::vector<StackDigest>& digests);
+  void read_next();
+  void pump() ASSAY_REQUIRES(mutex_);
+
+  AgentStreamHost& host_;
+  const Principal who_;
+  std::shared_ptr<AgentStream> self_;
+  v1::FromAgent incoming_;  // between StartRead and OnReadDone
+  bool has_hello_ = false;  // gRPC's reading thread only
+  Epoch epoch_;             // set with has_hello_
+
+  Mutex mutex_;
+  std::deque<Message> queue_ ASSAY_GUARDED_BY(mutex_);
+  Message catalog_ ASSAY_GUARDED_BY(mutex_);  // the newest one not yet sent
+  std::optional<std::uint64_t> acknowledged_ ASSAY_GUARDED_BY(mutex_);  // not yet sent
+  Message outgoing_ ASSAY_GUARDED_BY(mutex_);                           // being written
+  std::size_t in_flight_bytes_ ASSAY_GUARDED_BY(mutex_) = 0;
+  bool is_paused_ ASSAY_GUARDED_BY(mutex_) = false;
+  bool is_welcomed_ ASSAY_GUARDED_BY(mutex_) = false;
+  bool is_finished_ ASSAY_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace assay::collector

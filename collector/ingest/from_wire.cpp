@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/ingest/from_wire.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace assay::collector {
+namespace {
+
+constexpr std::size_t kMaxNameBytes = 512;   // names, ids, states
+constexpr std::size_t kMaxPathBytes = 4096;  // PATH_MAX
+constexpr std::size_t kMaxReasonBytes = 1024;
+constexpr int kMaxArguments = 1024;
+constexpr std::size_t kMaxArgumentBytes = 16 * 1024;  // of all arguments of one exec
+constexpr int kMaxAncestors = 64;
+constexpr int kMaxNamespaces = 64;  // the kernel nests 32
+constexpr int kMaxLabels = 256;
+constexpr int kMaxLayers = 1024;  // overlayfs allows 500
+constexpr int kMaxMatches = 256;
+constexpr std::size_t kRunIdDigits = 32;
+constexpr std::int64_t kMaxTime = std::numeric_limits<std::int64_t>::max() / 2;
+
+/// At most `max_bytes`, cut where a UTF-8 sequence begins.
+std::string clip(const std::string& text, std::size_t max_bytes = kMaxNameBytes) {
+  if (text.size() <= max_bytes) return text;
+  std::size_t end = max_bytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
+    --end;
+  return text.substr(0, end);
+}
+
+std::int64_t time_of(std::int64_t ns) {
+  return std::clamp<std::int64_t>(ns, 1, kMaxTime);  // 0 means "not yet" in the store
+}
+
+bool is_run_id(const std::string& text) {
+  return text.size() == kRunIdDigits && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+template <typename D>
+std::optional<D> digest(const std::string& raw) {
+  auto read = D::from_raw(raw);
+  if (!read) return std::nullopt;
+  return *read;
+}
+
+Process process(const v1::Process& in) {
+  return {in.pid(), in.start_ns(), clip(in.name())};
+}
+
+ContainerNames names(const v1::ContainerNames& in) {
+  ContainerNames out{clip(in.container_id()),  clip(in.runtime()),  clip(in.name()),
+                     clip(in.image()),         clip(in.image_id()), clip(in.pod_name()),
+                     clip(in.pod_namespace()), clip(in.pod_uid()),  {}};
+  for (const auto& [key, value] : in.labels()) {
+    if (out.labels.size() >= kMaxLabels) break;
+    out.labels.emplace(clip(key), clip(value, kMaxReasonBytes));
+  }
+  return out;
+}
+
+template <typename Texts>
+std::vector<std::string> arguments(const Texts& in, bool& is_truncated) {
+  std::vector<std::string> out;
+  std::size_t left = kMaxArgumentBytes;
+  for (const auto& text : in) {
+    if (static_cast<int>(out.size()) >= kMaxArguments || left == 0) {
+      is_truncated = true;
+      break;
+    }
+    out.push_back(clip(text, left));
+    if (out.back().size() < text.size()) is_truncated = true;
+    left -= std::min(left, std::max<std::size_t>(out.back().size(), 1));
+  }
+  return out;
+}
+
+catalog::VerdictStatus status(v1::VerdictStatus in) {
+  switch (in) {
+    case v1::VERDICT_STATUS_APPROVED:
+      return catalog::VerdictStatus::kApproved;
+    case v1::VERDICT_STATUS_DEPRECATED:
+      return catalog::VerdictStatus::kDeprecated;
+    case v1::VERDICT_STATUS_REVOKED:
+      return catalog::VerdictStatus::kRevoked;
+    case v1::VERDICT_STATUS_EXPIRED:
+      return catalog::VerdictStatus::kExpired;
+    case v1::VERDICT_STATUS_UNKNOWN:
+      return catalog::VerdictStatus::kUnknown;
+    default:
+      return catalog::VerdictStatus::kPending;
+  }
+}
+
+/// Enough of the agent's verdict to compare it with ours.
+std::optional<catalog::Verdict> verdict(const v1::Verdict& in) {
+  if (in.status() == v1::VERDICT_STATUS_UNSPECIFIED) return std::nullopt;
+  catalog::Verdict out;
+  out.status = status(in.status());
+  out.catalog_sequence = in.catalog_sequence();
+  for (const auto& match : in.matches()) {
+    if (out.matches.size() >= kMaxMatches) break;
+    auto base = catalog::BaseId::parse(match.base());
+    if (!base) continue;
+    catalog::BaseMatch one;
+    one.base = std::move(*base);
+    one.status = status(match.status());
+    one.layers = match.layers();
+    out.matches.push_back(std::move(one));
+  }
+  return out;
+}
+
+std::optional<RunStarted> body(const v1::RunStarted& in) {
+  if (!is_run_id(in.run_id())) return std::nullopt;
+  RunStarted out;
+  out.run_id = in.run_id();
+  out.kind = clip(in.kind(), 32);
+  out.is_late = in.is_late();
+  out.started_ns = time_of(in.started_ns());
+  out.stack = digest<StackDigest>(in.stack());
+  out.process = process(in.process());
+  out.executable = clip(in.executable(), kMaxPathBytes);
+  out.cgroup_path = clip(in.cgroup_path(), kMaxPathBytes);
+  out.names = names(in.names());
+  out.agent_verdict = verdict(in.verdict());
+  RunOrigin& origin = out.origin;
+  origin.cause = clip(in.cause(), 32);
+  for (int i = 0; i < std::min(in.ancestors_size(), kMaxAncestors); ++i)
+    origin.ancestors.push_back(process(in.ancestors(i)));
+  for (int i = 0; i < std::min(in.namespace_pids_size(), kMaxNamespaces); ++i)
+    origin.namespace_pids.push_back(in.namespace_pids(i));
+  origin.uid = in.uid();
+  origin.gid = in.gid();
+  origin.cgroup_id = in.cgroup_id();
+  origin.mount_namespace = in.mount_namespace();
+  origin.pid_namespace = in.pid_namespace();
+  origin.user_namespace = in.user_namespace();
+  origin.arguments_truncated = in.arguments_truncated();
+  origin.arguments = arguments(in.arguments(), origin.arguments_truncated);
+  origin.root_type = clip(in.root_type());
+  return out;
+}
+
+std::optional<RunEnded> body(const v1::RunEnded& in) {
+  if (!is_run_id(in.run_id())) return std::nullopt;
+  return RunEnded{in.run_id(), time_of(in.ended_ns()), in.is_approximate()};
+}
+
+std::optional<StackAdvanced> body(const v1::StackAdvanced& in) {
+  const auto from = digest<StackDigest>(in.from());
+  const auto to = digest<StackDigest>(in.to());
+  if (!from || !to) return std::nullopt;
+  return StackAdvanced{*from, *to};
+}
+
+std::optional<RunNamed> body(const v1::RunNamed& in) {
+  if (!is_run_id(in.run_id())) return std::nullopt;
+  return RunNamed{in.run_id(), names(in.names())};
+}
+
+std::optional<ExecSeen> body(const v1::ExecSeen& in, std::int64_t time_ns) {
+  if (!is_run_id(in.run_id())) return std::nullopt;
+  Exec exec;
+  exec.time_ns = time_of(time_ns);
+  exec.process = process(in.process());
+  exec.parent = process(in.parent());
+  exec.uid = in.uid();
+  exec.executable = clip(in.executable(), kMaxPathBytes);
+  exec.arguments_truncated = in.arguments_truncated();
+  exec.arguments = arguments(in.arguments(), exec.arguments_truncated);
+  exec.is_from_upper = in.is_from_upper();
+  return ExecSeen{in.run_id(), std::move(exec)};
+}
+
+EvidenceGap body(const v1::EvidenceGap& in) {
+  return {time_of(in.from_ns()), time_of(in.until_ns()), clip(in.reason(), kMaxReasonBytes),
+          in.lost()};
+}
+
+template <typename Body>
+void take(Event& event, std::optional<Body> read) {
+  if (read) event.body = std::move(*read);
+}
+
+Event one(const v1::Event& in) {
+  Event out;
+  out.sequence = in.sequence();
+  out.skipped = in.skipped();
+  out.time_ns = in.time_ns();
+  switch (in.event_case()) {
+    case v1::Event::kRunStarted:
+      take(out, body(in.run_started()));
+      break;
+    case v1::Event::kRunEnded:
+      take(out, body(in.run_ended()));
+      break;
+    case v1::Event::kStackAdvanced:
+      take(out, body(in.stack_advanced()));
+      break;
+    case v1::Event::kRunNamed:
+      take(out, body(in.run_named()));
+      break;
+    case v1::Event::kExecSeen:
+      take(out, body(in.exec_seen(), in.time_ns()));
+      break;
+    case v1::Event::kEvidenceGap:
+      out.body = body(in.evidence_gap());
+      break;
+    case v1::Event::EVENT_NOT_SET:
+      break;
+  }
+  return out;
+}
+
+catalog::StackLayer layer(const v1::StackLayer& in) {
+  catalog::StackLayer out;
+  out.instance = {clip(in.instance().file_system()), in.instance().inode(),
+                  in.instance().generation(), in.instance().birth_ns()};
+  auto& evidence = out.evidence;
+  evidence.claimed = digest<DiffId>(in.claimed_diff_id());
+  evidence.shape = digest<ShapeDigest>(in.shape());
+  evidence.content = digest<ContentDigest>(in.content());
+  evidence.deletions = digest<DeletionsDigest>(in.deletions());
+  evidence.exact = digest<DiffId>(in.exact_diff_id());
+  evidence.is_capped_at_shape = in.is_capped_at_shape();
+  evidence.is_mutable = in.is_mutable();
+  evidence.gap = clip(in.gap(), kMaxReasonBytes);
+  out.name = clip(in.name(), kMaxPathBytes);
+  out.is_injected = in.is_injected();
+  out.entries = in.entries();
+  out.content_bytes = in.content_bytes();
+  return out;
+}
+
+template <typename Stacks>
+std::vector<catalog::Stack> stacks(const Stacks& in, const NodeKey& node) {
+  std::vector<catalog::Stack> out;
+  for (const auto& stack : in) {
+    if (stack.layers_size() > kMaxLayers) continue;
+    catalog::Stack one_stack{
+        node.cluster, node.node, {}, clip(stack.unsupported(), kMaxReasonBytes)};
+    for (const auto& one_layer : stack.layers())
+      one_stack.layers.push_back(layer(one_layer));
+    out.push_back(std::move(one_stack));
+  }
+  return out;
+}
+
+}  // namespace
+
+Batch from_wire(const v1::EventBatch& batch, const NodeKey& node) {
+  Batch out;
+  out.stacks = stacks(batch.stacks(), node);
+  out.events.reserve(static_cast<std::size_t>(batch.events_size()));
+  for (const auto& event : batch.events())
+    out.events.push_back(one(event));
+  return out;
+}
+
+Batch from_wire(const v1::StackDescriptions& in, const NodeKey& node) {
+  return {{}, stacks(in.stacks(), node)};
+}
+
+Heartbeat from_wire(const v1::Heartbeat& in) {
+  Heartbeat out;
+  out.catalog_sequence = in.catalog_sequence();
+  out.catalog_is_stale = in.catalog_is_stale();
+  out.probe_state = clip(in.probe_state(), 32);
+  out.probe_detail = clip(in.probe_detail(), kMaxReasonBytes);
+  out.probe_sent = in.probe_sent();
+  out.probe_lost = in.probe_lost();
+  out.queue_dropped = in.queue_dropped();
+  out.outbox_events = in.outbox_events();
+  out.outbox_bytes = in.outbox_bytes();
+  out.running = in.running();
+  out.layers_pending = in.layers_pending();
+  out.rss_bytes = in.rss_bytes();
+  out.cpu_ns = in.cpu_ns();
+  return out;
+}
+
+AgentInfo from_wire(const v1::Hello& in) {
+  return {in.epoch(), clip(in.boot_id()), clip(in.version()), clip(in.kernel()),
+          in.catalog_sequence()};
+}
+
+}  // namespace assay::collector

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/query/services.h"
+
+#include <grpc/grpc_security_constants.h>
+#include <grpcpp/grpcpp.h>
+
+#include "assay/v1/query.grpc.pb.h"
+#include "collector/core/principal.h"
+#include "collector/query/answers.h"
+#include "collector/query/worker_pool.h"
+
+namespace assay::collector {
+namespace {
+
+grpc::StatusCode code_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kUnsupported:
+      return grpc::StatusCode::INVALID_ARGUMENT;
+    case ErrorCode::kNotFound:
+      return grpc::StatusCode::NOT_FOUND;
+    case ErrorCode::kAlreadyExists:
+      return grpc::StatusCode::ALREADY_EXISTS;
+    case ErrorCode::kPermissionDenied:
+      return grpc::StatusCode::PERMISSION_DENIED;
+    case ErrorCode::kUntrusted:
+      return grpc::StatusCode::FAILED_PRECONDITION;
+    case ErrorCode::kLimitExceeded:
+      return grpc::StatusCode::RESOURCE_EXHAUSTED;
+    case ErrorCode::kUnavailable:
+      return grpc::StatusCode::UNAVAILABLE;
+    case ErrorCode::kCancelled:
+      return grpc::StatusCode::CANCELLED;
+    case ErrorCode::kInternal:
+      break;
+  }
+  return grpc::StatusCode::INTERNAL;
+}
+
+grpc::Status status_of(const Result<void>& result) {
+  if (result) return grpc::Status::OK;
+  return {code_of(result.error().code), result.error().message};
+}
+
+Result<Principal> principal_of(const grpc::CallbackServerContext& context) {
+  std::vector<std::string> uris;
+  for (const auto& uri : context.auth_context()->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME))
+    uris.emplace_back(uri.data(), uri.size());
+  return principal_from_uris(uris);
+}
+
+/// Lets users in, and runs what they ask on the pool.
+class Desk {
+ public:
+  Desk(Ledger& ledger, const Clock& clock, const QueryOptions& options)
+      : ledger_(ledger), clock_(clock), pool_(options.threads, options.max_waiting) {}
+
+  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext* context, const char* method,
+                                  std::function<Result<void>(const std::string& actor)> work) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    const auto who = principal_of(*context);
+    std::string refusal;
+    if (!who)
+      refusal = who.error().message;
+    else if (who->role != Role::kUser)
+      refusal = who->text() + " may not use " + method + ": it is for user certificates";
+    if (!refusal.empty()) {
+      ledger_.audit(
+          {to_unix_ns(clock_.wall_now()), who ? who->text() : "", method, "", "refused", refusal});
+      reactor->Finish({grpc::StatusCode::PERMISSION_DENIED, refusal});
+      return reactor;
+    }
+    const bool is_taken = pool_.post([reactor, actor = who->text(), work = std::move(work)] {
+      reactor->Finish(status_of(work(actor)));
+    });
+    if (!is_taken)
+      reactor->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many queries: try again later"});
+    return reactor;
+  }
+
+ private:
+  Ledger& ledger_;
+  const Clock& clock_;
+  WorkerPool pool_;
+};
+
+using Context = grpc::CallbackServerContext;
+using Reactor = grpc::ServerUnaryReactor;
+
+// gRPC keeps request and response until Finish.
+class QueryService final : public v1::Query::CallbackService {
+ public:
+  QueryService(Desk& desk, Answers& answers) : desk_(desk), answers_(answers) {}
+  Reactor* ListRuns(Context* context, const v1::ListRunsRequest* request,
+                    v1::ListRunsResponse* response) override {
+    return desk_.serve(context, "Query.ListRuns", [=, this](const std::string&) {
+      return answers_.list_runs(*request, *response);
+    });
+  }
+  Reactor* ListFindings(Context* context, const v1::ListFindingsRequest* request,
+                        v1::ListFindingsResponse* response) override {
+    return desk_.serve(context, "Query.ListFindings", [=, this](const std::string&) {
+      return answers_.list_findings(*request, *response);
+    });
+  }
+  Reactor* ListNodes(Context* context, const v1::ListNodesRequest* request,
+                     v1::ListNodesResponse* response) override {
+    return desk_.serve(context, "Query.ListNodes", [=, this](const std::string&) {
+      return answers_.list_nodes(*request, *response);
+    });
+  }
+  Reactor* GetTrace(Context* context, const v1::GetTraceRequest* request,
+                    v1::Trace* response) override {
+    return desk_.serve(context, "Query.GetTrace", [=, this](const std::string&) {
+      return answers_.get_trace(*request, *response);
+    });
+  }
+
+ private:
+  Desk& desk_;
+  Answers& answers_;
+};
+
+class CatalogRpc final : public v1::CatalogService::CallbackService {
+ public:
+  CatalogRpc(Desk& desk, Answers& answers) : desk_(desk), answers_(answers) {}
+  Reactor* GetLog(Context* context, const v1::GetLogRequest* request,
+                  v1::CatalogLog* response) override {
+    return desk_.serve(context, "CatalogService.GetLog", [=, this](const std::string&) {
+      return answers_.get_log(*request, *response);
+    });
+  }
+  Reactor* Submit(Context* context, const v1::SubmitRequest* request,
+                  v1::SubmitResponse* response) override {
+    return desk_.serve(context, "CatalogService.Submit", [=, this](const std::string& actor) {
+      return answers_.submit(actor, *request, *response);
+    });
+  }
+  Reactor* GetImpact(Context* context, const v1::GetImpactRequest* request,
+                     v1::Impact* response) override {
+    return desk_.serve(context, "CatalogService.GetImpact", [=, this](const std::string&) {
+      return answers_.get_impact(*request, *response);
+    });
+  }
+
+ private:
+  Desk& desk_;
+  Answers& answers_;
+};
+
+class Services final : public QueryServices {
+ public:
+  Services(Store& store, CatalogKeeper& keeper, const NodeDirectory& nodes, Ledger& ledger,
+           const Clock& clock, const QueryOptions& options)
+      : answers_(store, keeper, nodes),
+        desk_(ledger, clock, options),
+        query_(desk_, answers_),
+        catalog_(desk_, answers_) {}
+
+  std::vector<grpc::Service*> services() override { return {&query_, &catalog_}; }
+
+ private:
+  Answers answers_;
+  Desk desk_;  // its pool uses the answers
+  QueryService query_;
+  CatalogRpc catalog_;
+};
+
+}  // namespace
+
+std::unique_ptr<QueryServices> QueryServices::create(Store& store, CatalogKeeper& keeper,
+                                                     const NodeDirectory& nodes, Ledger& ledger,
+                                                     const Clock& clock, QueryOptions options) {
+  return std::make_unique<Services>(store, keeper, nodes, ledger, clock, options);
+}
+
+}  // namespace assay::collector

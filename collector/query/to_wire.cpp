@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/query/to_wire.h"
+
+namespace assay::collector {
+namespace {
+
+v1::VerdictStatus status(catalog::VerdictStatus in) {
+  switch (in) {
+    case catalog::VerdictStatus::kApproved:
+      return v1::VERDICT_STATUS_APPROVED;
+    case catalog::VerdictStatus::kDeprecated:
+      return v1::VERDICT_STATUS_DEPRECATED;
+    case catalog::VerdictStatus::kRevoked:
+      return v1::VERDICT_STATUS_REVOKED;
+    case catalog::VerdictStatus::kExpired:
+      return v1::VERDICT_STATUS_EXPIRED;
+    case catalog::VerdictStatus::kUnknown:
+      return v1::VERDICT_STATUS_UNKNOWN;
+    case catalog::VerdictStatus::kPending:
+      return v1::VERDICT_STATUS_PENDING;
+  }
+  return v1::VERDICT_STATUS_UNSPECIFIED;
+}
+
+void fill(const catalog::Verdict& in, v1::Verdict& out) {
+  out.set_status(status(in.status));
+  out.set_rung(std::string(catalog::to_string(in.rung)));
+  for (const auto& match : in.matches) {
+    v1::BaseMatch& one = *out.add_matches();
+    one.set_base(match.base.text());
+    one.set_status(status(match.status));
+    one.set_rung(std::string(catalog::to_string(match.rung)));
+    one.set_layers(static_cast<std::uint32_t>(match.layers));
+  }
+  out.set_reason(in.reason);
+  for (const auto& contradiction : in.contradictions)
+    out.add_contradictions(contradiction);
+  out.set_application_layers(static_cast<std::uint32_t>(in.application_layers));
+  out.set_catalog_sequence(in.catalog_sequence);
+}
+
+void fill(const Process& in, v1::Process& out) {
+  out.set_pid(in.pid);
+  out.set_start_ns(in.start_ns);
+  out.set_name(in.name);
+}
+
+void fill(const ContainerNames& in, v1::ContainerNames& out) {
+  out.set_container_id(in.container_id);
+  out.set_runtime(in.runtime);
+  out.set_name(in.name);
+  out.set_image(in.image);
+  out.set_image_id(in.image_id);
+  out.set_pod_name(in.pod_name);
+  out.set_pod_namespace(in.pod_namespace);
+  out.set_pod_uid(in.pod_uid);
+  for (const auto& [key, value] : in.labels)
+    (*out.mutable_labels())[key] = value;
+}
+
+template <typename D>
+std::string raw(const std::optional<D>& digest) {
+  return digest ? std::string(digest->raw()) : std::string();
+}
+
+void fill(const catalog::StackLayer& in, v1::StackLayer& out) {
+  out.mutable_instance()->set_file_system(in.instance.file_system);
+  out.mutable_instance()->set_inode(in.instance.inode);
+  out.mutable_instance()->set_generation(in.instance.generation);
+  out.mutable_instance()->set_birth_ns(in.instance.birth_ns);
+  out.set_claimed_diff_id(raw(in.evidence.claimed));
+  out.set_shape(raw(in.evidence.shape));
+  out.set_content(raw(in.evidence.content));
+  out.set_deletions(raw(in.evidence.deletions));
+  out.set_exact_diff_id(raw(in.evidence.exact));
+  out.set_is_capped_at_shape(in.evidence.is_capped_at_shape);
+  out.set_is_mutable(in.evidence.is_mutable);
+  out.set_gap(in.evidence.gap);
+  out.set_name(in.name);
+  out.set_is_injected(in.is_injected);
+  out.set_entries(in.entries);
+  out.set_content_bytes(in.content_bytes);
+}
+
+void fill(const RunOrigin& in, v1::RunOrigin& out) {
+  out.set_cause(in.cause);
+  for (const auto& ancestor : in.ancestors)
+    fill(ancestor, *out.add_ancestors());
+  for (const std::uint32_t pid : in.namespace_pids)
+    out.add_namespace_pids(pid);
+  out.set_uid(in.uid);
+  out.set_gid(in.gid);
+  out.set_mount_namespace(in.mount_namespace);
+  out.set_pid_namespace(in.pid_namespace);
+  out.set_user_namespace(in.user_namespace);
+  for (const auto& argument : in.arguments)
+    out.add_arguments(argument);
+  out.set_arguments_truncated(in.arguments_truncated);
+  out.set_root_type(in.root_type);
+}
+
+void fill(const Exec& in, v1::Exec& out) {
+  out.set_time_ns(in.time_ns);
+  fill(in.process, *out.mutable_process());
+  fill(in.parent, *out.mutable_parent());
+  out.set_uid(in.uid);
+  out.set_executable(in.executable);
+  for (const auto& argument : in.arguments)
+    out.add_arguments(argument);
+  out.set_arguments_truncated(in.arguments_truncated);
+  out.set_is_from_upper(in.is_from_upper);
+}
+
+}  // namespace
+
+void to_wire(const RunView& run, v1::Run& out) {
+  out.set_run_id(run.run_id);
+  out.set_cluster(run.node.cluster);
+  out.set_node(run.node.node);
+  out.set_kind(run.kind);
+  out.set_is_late(run.is_late);
+  out.set_started_ns(run.started_ns);
+  out.set_ended_ns(run.ended_ns);
+  fill(run.names, *out.mutable_names());
+  fill(run.verdict, *out.mutable_verdict());
+  out.set_stack(raw(run.stack));
+  out.set_layers(run.layers);
+  out.set_executable(run.executable);
+  fill(run.process, *out.mutable_process());
+  out.set_cgroup_path(run.cgroup_path);
+}
+
+void to_wire(const FindingView& finding, v1::Finding& out) {
+  out.set_finding_id(finding.finding_id);
+  out.set_kind(std::string(catalog::to_string(finding.kind)));
+  out.set_state(finding.resolved_ns == 0 ? "open" : "resolved");
+  out.set_subject(finding.subject);
+  out.set_reason(finding.reason);
+  out.set_opened_ns(finding.opened_ns);
+  out.set_changed_ns(finding.changed_ns);
+  out.set_resolved_ns(finding.resolved_ns);
+  out.set_resolved_reason(finding.resolved_reason);
+  out.set_cluster(finding.node.cluster);
+  out.set_node(finding.node.node);
+  out.set_run_id(finding.run_id);
+  fill(finding.names, *out.mutable_names());
+  out.set_base(finding.base);
+}
+
+void to_wire(const NodeView& node, v1::Node& out) {
+  const Heartbeat& beat = node.heartbeat;
+  out.set_cluster(node.key.cluster);
+  out.set_node(node.key.node);
+  out.set_is_connected(node.is_connected);
+  out.set_last_seen_ns(node.last_seen_ns);
+  out.set_version(node.version);
+  out.set_kernel(node.kernel);
+  out.set_probe_state(beat.probe_state);
+  out.set_probe_detail(beat.probe_detail);
+  out.set_probe_lost(beat.probe_lost + beat.queue_dropped);
+  out.set_running(beat.running);
+  out.set_catalog_sequence(beat.catalog_sequence);
+  out.set_catalog_is_stale(beat.catalog_is_stale);
+  out.set_layers_pending(beat.layers_pending);
+  out.set_outbox_events(beat.outbox_events);
+  out.set_rss_bytes(beat.rss_bytes);
+  out.set_acknowledged(node.acknowledged);
+}
+
+void to_wire(const TraceView& trace, v1::Trace& out) {
+  to_wire(trace.run, *out.mutable_run());
+  fill(trace.origin, *out.mutable_origin());
+  for (const auto& layer : trace.stack.layers)
+    fill(layer, *out.mutable_stack()->add_layers());
+  out.mutable_stack()->set_unsupported(trace.stack.unsupported);
+  for (const auto& exec : trace.execs)
+    fill(exec, *out.add_execs());
+  for (const auto& finding : trace.findings)
+    to_wire(finding, *out.add_findings());
+  for (const auto& run : trace.other_runs)
+    out.add_other_runs(run);
+  out.set_runs_on_same_stack(trace.runs_on_same_stack);
+}
+
+void to_wire(const ImpactView& impact, v1::Impact& out) {
+  out.set_running(impact.running);
+  out.set_nodes(impact.nodes);
+  out.set_running_total(impact.running_total);
+  for (const auto& run : impact.runs) {
+    v1::ImpactRow& row = *out.add_rows();
+    row.set_cluster(run.node.cluster);
+    row.set_node(run.node.node);
+    row.set_run_id(run.run_id);
+    fill(run.names, *row.mutable_names());
+    row.set_started_ns(run.started_ns);
+  }
+}
+
+}  // namespace assay::collector

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the collector's rows to the messages that clients get.
+#pragma once
+
+#include "assay/v1/query.pb.h"
+#include "collector/core/views.h"
+
+namespace assay::collector {
+
+void to_wire(const RunView& run, v1::Run& out);
+void to_wire(const FindingView& finding, v1::Finding& out);
+void to_wire(const NodeView& node, v1::Node& out);
+void to_wire(const TraceView& trace, v1::Trace& out);
+void to_wire(const ImpactView& impact, v1::Impact& out);
+
+}  // namespace assay::collector

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// A container runtime and a container's program in one static binary: clone, overlay, pivot_root,
+// exec, nothing else. The tests drive it through its input and output.
+//
+// starter run BASE LOWERDIR [option…] -- PROGRAM ARGUMENT…
+//     Mounts BASE/merged as an overlay of LOWERDIR (as mount(2) takes it, relative to BASE),
+//     BASE/upper and BASE/work in new mount and pid namespaces, makes it the root, executes
+//     PROGRAM.
+//     --no-exec: does not execute, ends when its input closes.  --read-only: without an upper.
+//     --threads: executes from a thread that is not the leader.
+//     Prints "pid N" (the host's number) first; ends with the program's status.
+// starter join PID PROGRAM ARGUMENT…     enters the mount and pid namespaces of PID and executes.
+// starter chroot DIRECTORY PROGRAM ARGUMENT…
+// starter true                           ends at once.
+// starter hold                           prints "ready"; for each line "exec" executes `true` in a
+//                                        child and prints "done"; ends when its input closes.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void die(const char* what) {
+  fprintf(stderr, "starter: %s: %s\n", what, strerror(errno));
+  exit(120);
+}
+
+struct container {
+  const char* base;
+  const char* lowerdir;
+  int no_exec;
+  int read_only;
+  int threads;
+  char** argv;
+};
+
+static void mount_root(const struct container* c) {
+  char options[4096];
+  if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) die("make / private");
+  if (chdir(c->base) != 0) die(c->base);
+  int size = c->read_only ? snprintf(options, sizeof(options), "lowerdir=%s", c->lowerdir)
+                          : snprintf(options, sizeof(options),
+                                     "lowerdir=%s,upperdir=upper,workdir=work", c->lowerdir);
+  if (size >= (int)sizeof(options)) die("options too long");
+  if (mount("overlay", "merged", "overlay", 0, options) != 0) die("mount the overlay");
+  if (chdir("merged") != 0) die("merged");
+  if (syscall(SYS_pivot_root, ".", ".") != 0) die("pivot_root");
+  if (umount2(".", MNT_DETACH) != 0) die("umount the old root");
+  if (chdir("/") != 0) die("chdir /");
+}
+
+static void* exec_in_thread(void* argument) {
+  char** argv = argument;
+  execv(argv[0], argv);
+  die(argv[0]);
+  return NULL;
+}
+
+static void wait_for_end_of_input(void) {
+  char byte;
+  while (read(0, &byte, 1) > 0) {
+  }
+}
+
+static int in_container(const struct container* c) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  mount_root(c);
+  if (c->no_exec) {
+    wait_for_end_of_input();
+    return 0;
+  }
+  if (c->threads) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, exec_in_thread, c->argv);
+    pthread_join(thread, NULL);
+  }
+  execv(c->argv[0], c->argv);
+  die(c->argv[0]);
+  return 1;
+}
+
+static int wait_for(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// Lets the child go on only after our own line was printed.
+static void wait_for_parent(const int gate[2]) {
+  char byte;
+  close(gate[1]);
+  while (read(gate[0], &byte, 1) > 0) {
+  }
+  close(gate[0]);
+}
+
+static int run(int argc, char** argv) {
+  struct container c = {.base = argv[0], .lowerdir = argv[1]};
+  int i = 2;
+  for (; i < argc && strcmp(argv[i], "--") != 0; ++i) {
+    c.no_exec |= strcmp(argv[i], "--no-exec") == 0;
+    c.read_only |= strcmp(argv[i], "--read-only") == 0;
+    c.threads |= strcmp(argv[i], "--threads") == 0;
+  }
+  c.argv = argv + i + 1;
+  int gate[2];
+  if (pipe2(gate, O_CLOEXEC) != 0) die("pipe");
+  pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, 0);
+  if (pid < 0) die("clone");
+  if (pid == 0) {
+    wait_for_parent(gate);
+    exit(in_container(&c));
+  }
+  printf("pid %d\n", pid);
+  fflush(stdout);
+  close(gate[0]);
+  close(gate[1]);
+  return wait_for(pid);
+}
+
+static void enter(const char* pid, const char* name, int type) {
+  char path[64];
+  snprintf(path, sizeof(path), "/proc/%s/ns/%s", pid, name);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || setns(fd, type) != 0) die(path);
+  close(fd);
+}
+
+static int join(char** argv) {
+  enter(argv[0], "pid", CLONE_NEWPID);
+  enter(argv[0], "mnt", CLONE_NEWNS);
+  pid_t pid = fork();
+  if (pid < 0) die("fork");
+  if (pid > 0) return wait_for(pid);
+  execv(argv[1], argv + 1);
+  die(argv[1]);
+  return 1;
+}
+
+static int hold(const char* self) {
+  char line[64];
+  puts("ready");
+  fflush(stdout);
+  while (fgets(line, sizeof(line), stdin) != NULL) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      execl(self, self, "true", (char*)NULL);
+      _exit(120);
+    }
+    wait_for(pid);
+    puts("done");
+    fflush(stdout);
+  }
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  const char* command = argc > 1 ? argv[1] : "";
+  if (strcmp(command, "run") == 0 && argc > 3) return run(argc - 2, argv + 2);
+  if (strcmp(command, "join") == 0 && argc > 3) return join(argv + 2);
+  if (strcmp(command, "chroot") == 0 && argc > 3) {
+    if (chroot(argv[2]) != 0 || chdir("/") != 0) die(argv[2]);
+    execv(argv[3], argv + 3);
+    die(argv[3]);
+  }
+  if (strcmp(command, "true") == 0) return 0;
+  if (strcmp(command, "hold") == 0) return hold(argv[0]);
+  fprintf(stderr, "usage: see the head of starter.c\n");
+  return 2;
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole commit loop on a real store, with a clock that stands still.
+#include <algorithm>
+#include <future>
+
+#include "collector/core/commit_loop.h"
+#include "collector/store/sqlite/sqlite_store.h"
+#include "tests/unit/collector/support.h"
+
+namespace assay::collector {
+namespace {
+
+using catalog::BaseStatus;
+using catalog::FindingKind;
+using namespace tests;
+
+const NodeKey kNode{"test", "node-1"};
+const Epoch kEpoch(16, 'e');
+
+struct Bench {
+  TempDir dir;
+  FakeClock clock;
+  std::unique_ptr<SqliteStore> store;
+  std::unique_ptr<NodeRegistry> nodes;
+  std::unique_ptr<CommitLoop> loop;
+  std::uint64_t sequence = 0;
+
+  explicit Bench(std::shared_ptr<const catalog::Catalog> catalog) { start(std::move(catalog)); }
+
+  void start(std::shared_ptr<const catalog::Catalog> catalog) {
+    loop.reset();
+    store.reset();
+    store = *SqliteStore::open({dir.path() + "/store.db", 2});
+    nodes = std::make_unique<NodeRegistry>(*store->load_nodes());
+    CommitOptions options;
+    options.tick = std::chrono::milliseconds(1);
+    options.max_runs_per_commit = 2;
+    loop = *CommitLoop::start(*store, *nodes, clock, std::move(catalog), options, {});
+  }
+
+  template <typename Body>
+  Event event(Body body) {
+    Event one;
+    one.sequence = ++sequence;
+    one.time_ns = to_unix_ns(clock.wall_now());
+    one.body = std::move(body);
+    return one;
+  }
+
+  /// Records and waits for the commit.
+  Result<BatchOutcome> record(Batch batch) {
+    std::promise<Result<BatchOutcome>> committed;
+    auto future = committed.get_future();
+    REQUIRE(loop->record(kNode, kEpoch, std::move(batch), 100, [&](Result<BatchOutcome> outcome) {
+      committed.set_value(std::move(outcome));
+    }));
+    return future.get();
+  }
+
+  std::uint64_t start_run(int n, const catalog::Stack& on) {
+    const auto outcome = record(
+        {{event(run_started(n, catalog::digest_of(on), to_unix_ns(clock.wall_now())))}, {on}});
+    REQUIRE(outcome);
+    return outcome->acknowledged;
+  }
+
+  void end_run(int n) {
+    REQUIRE(record({{event(RunEnded{run_id(n), to_unix_ns(clock.wall_now()) + 1, false})}, {}}));
+  }
+
+  std::vector<FindingKind> open_kinds() {
+    std::vector<FindingKind> kinds;
+    const auto page = store->list_findings({}, std::nullopt, 1000);
+    for (const auto& finding : page->rows)
+      kinds.push_back(finding.kind);
+    std::sort(kinds.begin(), kinds.end());
+    return kinds;
+  }
+
+  void change_catalog(std::shared_ptr<const catalog::Catalog> next) {
+    const CatalogEntry entry{next->sequence(), "statement", "head", "user:test",
+                             to_unix_ns(clock.wall_now())};
+    REQUIRE(loop->change_catalog(entry, next));
+    REQUIRE(loop->drain(std::chrono::seconds(30)));
+  }
+};
+
+const std::vector<FindingKind> kNothing;
+
+std::shared_ptr<const catalog::Catalog> debian(std::uint64_t sequence, BaseStatus status) {
+  return make_catalog(sequence, {base("debian:12", status, {1})});
+}
+
+TEST_CASE("a run on an approved base opens no finding", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  CHECK(bench.start_run(1, stack(kNode, {layer(1), layer(2)})) == 1);
+  CHECK(bench.open_kinds() == kNothing);
+  const auto run = bench.store->trace(run_id(1))->run;
+  CHECK(run.verdict.status == catalog::VerdictStatus::kApproved);
+  CHECK(run.verdict.base_name() == "debian:12");
+  CHECK(run.verdict.application_layers == 1);
+}
+
+TEST_CASE("an unknown base is a finding until the run ends", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(9)}));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kUnknownBase});
+  bench.end_run(1);
+  CHECK(bench.open_kinds() == kNothing);
+  const auto trace = bench.store->trace(run_id(1));
+  REQUIRE(trace->findings.size() == 1);
+  CHECK(trace->findings[0].resolved_reason == "the run ended");
+}
+
+TEST_CASE("a revocation reaches runs that already run, and resolves as they end",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  for (int n = 1; n <= 5; ++n)
+    bench.start_run(n, stack(kNode, {layer(1), layer(static_cast<std::uint8_t>(10 + n))}));
+  bench.end_run(5);
+  bench.change_catalog(debian(2, BaseStatus::kRevoked));
+  CHECK(bench.open_kinds() == std::vector(4, FindingKind::kRevokedBase));
+  const auto findings = bench.store->list_findings({}, std::nullopt, 10);
+  CHECK(findings->rows[0].base == "debian:12");
+  CHECK(bench.store->trace(run_id(5))->run.verdict.status == catalog::VerdictStatus::kRevoked);
+  for (int n = 1; n <= 4; ++n)
+    bench.end_run(n);
+  CHECK(bench.open_kinds() == kNothing);
+}
+
+TEST_CASE("a base approved later resolves the findings on it", "[collector][unit]") {
+  Bench bench(make_catalog(1, {}));
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kUnknownBase});
+  bench.change_catalog(debian(2, BaseStatus::kApproved));
+  CHECK(bench.open_kinds() == kNothing);
+  CHECK(bench.store->trace(run_id(1))->findings[0].resolved_reason.find("approved") !=
+        std::string::npos);
+}
+
+TEST_CASE("a pending verdict becomes unverified after the deadline and resolves with evidence",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const catalog::Stack shape_only = stack(kNode, {layer(1, false)});
+  const catalog::Stack full = stack(kNode, {layer(1)});
+  bench.start_run(1, shape_only);
+  CHECK(bench.open_kinds() == kNothing);
+  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kPending);
+  bench.clock.advance(std::chrono::minutes(6));
+  CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kUnverified});
+  REQUIRE(bench.record(
+      {{bench.event(StackAdvanced{catalog::digest_of(shape_only), catalog::digest_of(full)})},
+       {full}}));
+  CHECK(bench.open_kinds() == kNothing);
+  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kApproved);
+}
+
+TEST_CASE("a run that ends while pending is unverified until its evidence comes",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const catalog::Stack shape_only = stack(kNode, {layer(1, false)});
+  const catalog::Stack full = stack(kNode, {layer(1)});
+  bench.start_run(1, shape_only);
+  bench.end_run(1);
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kUnverified});
+  REQUIRE(bench.record(
+      {{bench.event(StackAdvanced{catalog::digest_of(shape_only), catalog::digest_of(full)})},
+       {full}}));
+  CHECK(bench.open_kinds() == kNothing);
+}
+
+TEST_CASE("what turns out bad after the end is in the history of findings", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const catalog::Stack shape_only = stack(kNode, {layer(1, false)});
+  catalog::StackLayer forged = layer(1);
+  forged.evidence.content = digest_with<ContentDigest>(66);
+  const catalog::Stack full = stack(kNode, {forged});
+  bench.start_run(1, shape_only);
+  bench.end_run(1);
+  REQUIRE(bench.record(
+      {{bench.event(StackAdvanced{catalog::digest_of(shape_only), catalog::digest_of(full)})},
+       {full}}));
+  std::vector<FindingKind> kinds;
+  const auto trace = bench.store->trace(run_id(1));
+  for (const auto& finding : trace->findings)
+    kinds.push_back(finding.kind);
+  CHECK(std::count(kinds.begin(), kinds.end(), FindingKind::kMismatch) == 1);
+  CHECK(std::count(kinds.begin(), kinds.end(), FindingKind::kUnknownBase) == 1);
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kMismatch});
+}
+
+TEST_CASE("a date that passes is judged without any change of the catalog", "[collector][unit]") {
+  FakeClock clock;
+  catalog::Base one = base("debian:12", BaseStatus::kApproved, {1});
+  one.expires_at = clock.wall_now() + std::chrono::hours(1);
+  Bench bench(make_catalog(1, {one}));
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  CHECK(bench.open_kinds() == kNothing);
+  bench.clock.advance(std::chrono::hours(2));
+  CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kExpiredBase});
+}
+
+TEST_CASE("duplicates are ignored and a hole is refused with what is expected",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const catalog::Stack on = stack(kNode, {layer(1)});
+  const Event first = bench.event(run_started(1, catalog::digest_of(on), 5));
+  REQUIRE(bench.record({{first}, {on}}));
+  const auto again = bench.record({{first}, {}});
+  REQUIRE(again);
+  CHECK(again->acknowledged == 1);
+  CHECK(bench.store->list_runs({}, std::nullopt, 10)->rows.size() == 1);
+  Event third = bench.event(run_started(2, catalog::digest_of(on), 6));
+  third.sequence = 3;
+  const auto hole = bench.record({{third}, {}});
+  REQUIRE_FALSE(hole);
+  CHECK(hole.error().message.find("expected 2, got 3") != std::string::npos);
+  third.skipped = 1;
+  CHECK(bench.record({{third}, {}})->acknowledged == 3);
+}
+
+TEST_CASE("an outbox that begins late is taken and the gap is a finding", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.sequence = 500;
+  const catalog::Stack on = stack(kNode, {layer(1)});
+  CHECK(bench.start_run(1, on) == 501);
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kEvidenceGap});
+}
+
+TEST_CASE("an unknown stack is asked for and judged when it is described", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const catalog::Stack on = stack(kNode, {layer(9)});
+  const auto outcome = bench.record({{bench.event(run_started(1, catalog::digest_of(on), 5))}, {}});
+  REQUIRE(outcome);
+  CHECK(outcome->unknown == std::vector{catalog::digest_of(on)});
+  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kPending);
+  REQUIRE(bench.record({{}, {on}}));
+  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kUnknown);
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kUnknownBase});
+}
+
+TEST_CASE("a root that could not be read is a finding of its own", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  REQUIRE(bench.record({{bench.event(run_started(1, std::nullopt, 5))}, {}}));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kUnsupportedRoot});
+}
+
+TEST_CASE("a verdict of the agent that differs at the same sequence is counted",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const catalog::Stack on = stack(kNode, {layer(1)});
+  RunStarted start = run_started(1, catalog::digest_of(on), 5);
+  start.agent_verdict.emplace();
+  start.agent_verdict->status = catalog::VerdictStatus::kUnknown;
+  start.agent_verdict->catalog_sequence = 1;
+  REQUIRE(bench.record({{bench.event(start)}, {on}}));
+  CHECK(bench.loop->recorder_counts().verdict_differences == 1);
+}
+
+TEST_CASE("judging that a stop interrupted goes on after the restart", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  for (int n = 1; n <= 20; ++n)
+    bench.start_run(n, stack(kNode, {layer(1), layer(static_cast<std::uint8_t>(10 + n))}));
+  const auto revoked = debian(2, BaseStatus::kRevoked);
+  REQUIRE(bench.loop->change_catalog({2, "statement", "head", "user:test", 1}, revoked));
+  bench.start(revoked);  // wherever judging stood
+  REQUIRE(bench.loop->drain(std::chrono::seconds(30)));
+  CHECK(bench.open_kinds() == std::vector(20, FindingKind::kRevokedBase));
+}
+
+TEST_CASE("a node that refused the catalog has a finding until it holds it", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  REQUIRE(bench.loop->catalog_refused(kNode, 1, "the signature is bad"));
+  CHECK(
+      eventually([&] { return bench.open_kinds() == std::vector{FindingKind::kCatalogRefused}; }));
+  Heartbeat beat;
+  beat.catalog_sequence = 1;
+  bench.loop->heartbeat(kNode, beat);
+  CHECK(eventually([&] { return bench.open_kinds() == kNothing; }));
+}
+
+TEST_CASE("more than the queue may hold is refused", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const auto refused = bench.loop->record(kNode, kEpoch, {}, 1ULL << 40, {});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kLimitExceeded);
+}
+
+}  // namespace
+}  // namespace assay::collector

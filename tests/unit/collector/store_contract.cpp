@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/collector/store_contract.h"
+
+#include "tests/unit/collector/support.h"
+
+namespace assay::collector::tests {
+namespace {
+
+using catalog::FindingKind;
+
+const NodeKey kNode{"test", "node-1"};
+const Epoch kEpoch(16, 'e');
+
+/// Writes and expects success.
+void write(Store& store, const std::function<Result<void>(StoreWriter&)>& work) {
+  const auto done = store.write(work);
+  INFO((done ? std::string() : done.error().text()));
+  REQUIRE(done);
+}
+
+struct Written {
+  NodeId node{};
+  StackId stack{};
+  RunKey run{};
+};
+
+/// Run `n` on a described stack that is judged approved by debian:12.
+Written add_run(Store& store, int n, std::int64_t started_ns, std::uint8_t layer_fill = 1) {
+  Written written;
+  const catalog::Stack description = stack(kNode, {layer(layer_fill)});
+  const StackDigest digest = catalog::digest_of(description);
+  const RunStarted start = run_started(n, digest, started_ns);
+  write(store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(written.node, writer.node_id(kNode));
+    ASSAY_ASSIGN(const auto row, writer.find_stack(written.node, digest));
+    if (row) {
+      written.stack = row->id;
+    } else {
+      ASSAY_ASSIGN(written.stack, writer.add_stack(written.node, digest));
+      ASSAY_TRY(writer.describe_stack(written.stack, written.node, description));
+      catalog::Verdict verdict;
+      verdict.status = catalog::VerdictStatus::kApproved;
+      verdict.rung = catalog::Rung::kContent;
+      verdict.matches = {{*catalog::BaseId::parse("debian:12"), catalog::VerdictStatus::kApproved,
+                          catalog::Rung::kContent, 1}};
+      verdict.reason = "because";
+      verdict.contradictions = {"one"};
+      verdict.catalog_sequence = 3;
+      ASSAY_TRY(writer.set_verdict(written.stack, verdict, 1));
+    }
+    ASSAY_ASSIGN(const auto key, writer.add_run({written.node, written.stack, &start, false}));
+    if (!key) return Error{ErrorCode::kAlreadyExists, "the run is there already"};
+    written.run = *key;
+    return ok();
+  });
+  return written;
+}
+
+void check_epochs(const OpenStore& open) {
+  {
+    const auto store = open();
+    write(*store, [](StoreWriter& writer) -> Result<void> {
+      ASSAY_ASSIGN(const NodeId node, writer.node_id(kNode));
+      ASSAY_ASSIGN(const std::uint64_t before, writer.acknowledged(node, kEpoch));
+      CHECK(before == 0);
+      ASSAY_TRY(writer.set_acknowledged(node, kEpoch, 5));
+      return writer.set_acknowledged(node, kEpoch, 9);
+    });
+  }
+  const auto store = open();
+  write(*store, [](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const NodeId node, writer.node_id(kNode));
+    ASSAY_ASSIGN(const std::uint64_t after, writer.acknowledged(node, kEpoch));
+    CHECK(after == 9);
+    ASSAY_ASSIGN(const std::uint64_t other, writer.acknowledged(node, Epoch(16, 'f')));
+    CHECK(other == 0);
+    return ok();
+  });
+}
+
+void check_undo(const OpenStore& open) {
+  const auto store = open();
+  const auto failed = store->write([](StoreWriter& writer) -> Result<void> {
+    ASSAY_TRY(writer.node_id(kNode));
+    return Error{ErrorCode::kInternal, "on purpose"};
+  });
+  CHECK_FALSE(failed);
+  write(*store, [](StoreWriter& writer) -> Result<void> {
+    const auto attempt = writer.attempt([&]() -> Result<void> {
+      ASSAY_TRY(writer.audit({1, "a", "b", "c", "done", ""}));
+      ASSAY_TRY(writer.node_id({"test", "undone"}));
+      return Error{ErrorCode::kInvalidArgument, "on purpose"};
+    });
+    CHECK_FALSE(attempt);
+    return writer.audit({2, "user:x", "catalog.submit", "sequence 1", "refused", "why"});
+  });
+  CHECK(store->load_nodes()->empty());
+  const auto log = store->audit_log(10);
+  REQUIRE(log);
+  REQUIRE(log->size() == 1);
+  CHECK(log->front().actor == "user:x");
+  CHECK(log->front().outcome == "refused");
+}
+
+void check_stacks(const OpenStore& open) {
+  const auto store = open();
+  catalog::Stack description = stack(kNode, {layer(1), layer(2, false), layer(3)});
+  description.layers[2].is_injected = true;
+  description.layers[1].evidence.gap = "redirects";
+  description.layers[1].evidence.is_capped_at_shape = true;
+  description.layers[0].evidence.claimed = digest_with<DiffId>(9);
+  const StackDigest digest = catalog::digest_of(description);
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const NodeId node, writer.node_id(kNode));
+    ASSAY_ASSIGN(const StackId id, writer.add_stack(node, digest));
+    ASSAY_ASSIGN(const auto unknown, writer.undescribed_stacks(node, 10));
+    CHECK(unknown == std::vector<StackDigest>{digest});
+    ASSAY_ASSIGN(const auto nothing, writer.stacks_to_judge(2, 10));
+    CHECK(nothing.empty());
+    ASSAY_TRY(writer.describe_stack(id, node, description));
+    ASSAY_ASSIGN(const auto owed, writer.undescribed_stacks(node, 10));
+    CHECK(owed.empty());
+    ASSAY_ASSIGN(const catalog::Stack back, writer.load_stack(id));
+    CHECK(catalog::digest_of(back) == digest);
+    CHECK(back.layers[1].name == "/layers/2");
+    CHECK(back.layers[2].is_injected);
+    ASSAY_ASSIGN(const auto first, writer.stacks_to_judge(2, 10));
+    CHECK(first.size() == 1);
+    ASSAY_TRY(writer.confirm_verdict(id, 4, 2));
+    ASSAY_ASSIGN(const auto none, writer.stacks_to_judge(2, 10));
+    CHECK(none.empty());
+    ASSAY_ASSIGN(const auto other, writer.node_id({"test", "node-2"}));
+    ASSAY_ASSIGN(const auto not_theirs, writer.find_stack(other, digest));
+    CHECK_FALSE(not_theirs);
+    return ok();
+  });
+}
+
+void check_runs(const OpenStore& open) {
+  const auto store = open();
+  const Written written = add_run(*store, 1, 100);
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    const RunStarted again = run_started(1, std::nullopt, 100);
+    ASSAY_ASSIGN(const auto key, writer.add_run({written.node, written.stack, &again, false}));
+    CHECK_FALSE(key);
+    ASSAY_ASSIGN(const auto run, writer.find_run(written.node, run_id(1)));
+    REQUIRE(run);
+    CHECK(run->is_open);
+    ASSAY_TRY(writer.add_exec(
+        written.run,
+        {150, {7, 1, "ls"}, {1234, 1, "sh"}, 0, "/bin/ls", {"ls", "\"quoted\""}, true, true}));
+    OpenRun state = *run;
+    state.overdue_at_ns = 500;
+    ASSAY_TRY(writer.set_run_state(state));
+    ASSAY_ASSIGN(const auto next, writer.next_overdue_ns());
+    CHECK(next == 500);
+    ASSAY_ASSIGN(const auto early, writer.overdue_runs(499, 10));
+    CHECK(early.empty());
+    ASSAY_ASSIGN(const auto due, writer.overdue_runs(500, 10));
+    CHECK(due.size() == 1);
+    ASSAY_TRY(writer.end_run(*run, 200, true));
+    ASSAY_ASSIGN(const auto ended, writer.find_run(written.node, run_id(1)));
+    CHECK(ended->ended_ns == 200);
+    return ok();
+  });
+  const auto trace = store->trace(run_id(1));
+  REQUIRE(trace);
+  CHECK(trace->run.ended_ns == 200);
+  CHECK(trace->run.names.labels.at("app") == "web");
+  CHECK(trace->run.verdict.base_name() == "debian:12");
+  CHECK(trace->run.verdict.contradictions == std::vector<std::string>{"one"});
+  CHECK(trace->origin.ancestors.front().name == "systemd");
+  CHECK(trace->origin.arguments == std::vector<std::string>{"sh", "-c", "true"});
+  CHECK(trace->stack.layers.size() == 1);
+  REQUIRE(trace->execs.size() == 1);
+  CHECK(trace->execs.front().arguments.back() == "\"quoted\"");
+  CHECK(store->trace("web-1")->run.run_id == run_id(1));
+  CHECK(store->trace("c0ffee000000")->run.run_id == run_id(1));
+  CHECK(store->trace("nobody").error().code == ErrorCode::kNotFound);
+}
+
+void check_lists(const OpenStore& open) {
+  const auto store = open();
+  for (int n = 1; n <= 5; ++n)
+    add_run(*store, n, n <= 3 ? 100 : 200);
+  std::vector<RunId> seen;
+  std::optional<Cursor> after;
+  int pages = 0;
+  do {
+    const auto page = store->list_runs({}, after, 2);
+    REQUIRE(page);
+    for (const auto& run : page->rows)
+      seen.push_back(run.run_id);
+    after = page->next;
+    ++pages;
+  } while (after);
+  CHECK(pages == 3);
+  CHECK(seen == std::vector<RunId>{run_id(5), run_id(4), run_id(3), run_id(2), run_id(1)});
+
+  const auto matching = [&](const RunFilter& filter) {
+    return store->list_runs(filter, std::nullopt, 100)->rows.size();
+  };
+  RunFilter filter;
+  filter.base = "debian";
+  CHECK(matching(filter) == 5);
+  filter.base = "debian:12";
+  CHECK(matching(filter) == 5);
+  filter.base = "debian:11";
+  CHECK(matching(filter) == 0);
+  filter = {};
+  filter.container = "c0ffee";
+  CHECK(matching(filter) == 5);
+  filter.container = "web-2";
+  CHECK(matching(filter) == 1);
+  filter = {};
+  filter.verdict = catalog::VerdictStatus::kRevoked;
+  CHECK(matching(filter) == 0);
+  filter = {};
+  filter.node = "node-2";
+  CHECK(matching(filter) == 0);
+  const auto impact = store->impact("debian:12");
+  CHECK(impact->running == 5);
+  CHECK(impact->nodes == 1);
+  CHECK(impact->running_total == 5);
+  CHECK(impact->runs.size() == 5);
+}
+
+void check_moves(const OpenStore& open) {
+  const auto store = open();
+  const Written first = add_run(*store, 1, 100, 1);
+  const Written second = add_run(*store, 2, 200, 2);
+  write(*store, [&](StoreWriter& writer) { return writer.move_runs(first.stack, second.stack); });
+  CHECK(store->impact("debian:12")->running == 2);
+  CHECK(store->trace(run_id(1))->runs_on_same_stack == 2);
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const auto open_runs, writer.open_runs_on(second.stack));
+    CHECK(open_runs.size() == 2);
+    return ok();
+  });
+}
+
+void check_findings(const OpenStore& open) {
+  const auto store = open();
+  const Written written = add_run(*store, 1, 100);
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_TRY(writer.add_finding({"f1", FindingKind::kRevokedBase, "debian:12", "revoked",
+                                  "debian:12", written.node, written.run, 10, 0, ""}));
+    ASSAY_TRY(writer.add_finding(
+        {"f2", FindingKind::kEvidenceGap, "g", "gap", "", written.node, std::nullopt, 20, 0, ""}));
+    ASSAY_ASSIGN(const auto of_run, writer.open_findings(written.run));
+    REQUIRE(of_run.size() == 1);
+    CHECK(of_run[0].subject == "debian:12");
+    ASSAY_TRY(writer.set_finding_reason(of_run[0].key, "still revoked", 15));
+    ASSAY_ASSIGN(const auto of_node,
+                 writer.open_node_findings(written.node, FindingKind::kEvidenceGap));
+    CHECK(of_node.size() == 1);
+    return ok();
+  });
+  const auto all = store->list_findings({}, std::nullopt, 10);
+  REQUIRE(all->rows.size() == 2);
+  CHECK(all->rows[0].finding_id == "f2");
+  CHECK(all->rows[0].run_id.empty());
+  CHECK(all->rows[1].reason == "still revoked");
+  CHECK(all->rows[1].names.name == "web-1");
+  FindingFilter by_base;
+  by_base.base = "debian";
+  CHECK(store->list_findings(by_base, std::nullopt, 10)->rows.size() == 1);
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const auto of_run, writer.open_findings(written.run));
+    ASSAY_TRY(writer.resolve_finding(of_run[0].key, 30, "the run ended"));
+    ASSAY_ASSIGN(const bool had,
+                 writer.had_finding(written.run, FindingKind::kRevokedBase, "debian:12"));
+    CHECK(had);
+    return ok();
+  });
+  CHECK(store->list_findings(by_base, std::nullopt, 10)->rows.empty());
+  by_base.include_resolved = true;
+  CHECK(store->list_findings(by_base, std::nullopt, 10)->rows[0].resolved_reason ==
+        "the run ended");
+}
+
+void check_catalog(const OpenStore& open) {
+  {
+    const auto store = open();
+    CHECK(store->load_catalog()->statements.empty());
+    write(*store, [](StoreWriter& writer) -> Result<void> {
+      ASSAY_TRY(writer.append_catalog({1, "one", "head-1", "user:x", 5}));
+      ASSAY_TRY(writer.append_catalog({2, std::string("t\0wo", 4), "head-2", "user:x", 6}));
+      return writer.set_round({7, 2, 99});
+    });
+    const auto again = store->write([](StoreWriter& writer) {
+      return writer.append_catalog({2, "fork", "head", "user:y", 7});
+    });
+    CHECK_FALSE(again);
+  }
+  const auto store = open();
+  const auto log = store->load_catalog();
+  REQUIRE(log);
+  CHECK(log->statements == std::vector<std::string>{"one", std::string("t\0wo", 4)});
+  CHECK(log->head == "head-2");
+  CHECK(store->load_round()->round == 7);
+  CHECK(store->load_round()->began_ns == 99);
+}
+
+void check_nodes(const OpenStore& open) {
+  {
+    const auto store = open();
+    NodeView node;
+    node.key = kNode;
+    node.last_seen_ns = 77;
+    node.heartbeat.probe_state = "seen";
+    node.heartbeat.catalog_is_stale = true;
+    node.acknowledged = 12;
+    write(*store, [&](StoreWriter& writer) { return writer.save_node(node); });
+  }
+  const auto nodes = open()->load_nodes();
+  REQUIRE(nodes->size() == 1);
+  CHECK(nodes->front().key == kNode);
+  CHECK(nodes->front().heartbeat.probe_state == "seen");
+  CHECK(nodes->front().heartbeat.catalog_is_stale);
+  CHECK(nodes->front().acknowledged == 12);
+}
+
+}  // namespace
+
+void check_store_contract(const OpenStore& open) {
+  SECTION("what is acknowledged survives closing") {
+    check_epochs(open);
+  }
+  SECTION("a failed transaction and a failed attempt leave nothing") {
+    check_undo(open);
+  }
+  SECTION("a stack comes back as it was described") {
+    check_stacks(open);
+  }
+  SECTION("a run is added once, traced by id, container and name") {
+    check_runs(open);
+  }
+  SECTION("lists are newest first, paged without loss, filtered") {
+    check_lists(open);
+  }
+  SECTION("runs move to another stack with their counts") {
+    check_moves(open);
+  }
+  SECTION("findings open, change, resolve and stay in history") {
+    check_findings(open);
+  }
+  SECTION("the catalog's log only grows") {
+    check_catalog(open);
+  }
+  SECTION("nodes are kept") {
+    check_nodes(open);
+  }
+}
+
+}  // namespace assay::collector::tests

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every store must do. A backend's test calls this once with a way to open the same store
+// again and again.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "collector/core/store.h"
+
+namespace assay::collector::tests {
+
+using OpenStore = std::function<std::unique_ptr<Store>()>;
+
+/// To be called inside a TEST_CASE: each behaviour is a SECTION.
+void check_store_contract(const OpenStore& open);
+
+}  // namespace assay::collector::tests
