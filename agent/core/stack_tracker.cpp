@@ -57,7 +57,7 @@ std::vector<StackChange> StackTracker::apply(const LayerResult& result) {
     const StackDigest to = catalog::digest_of(stack);
     erase(from);
     entry.stack = std::make_shared<const catalog::Stack>(std::move(stack));
-    if (from != to) changes.push_back({from, to, entry.stack});
+    if (from != to) changes.push_back({from, to, entry.stack, entries_.contains(to)});
     if (entry.runs == 0 && !waits(entry)) continue;
     if (const auto existing = entries_.find(to); existing != entries_.end()) {
       existing->second.runs += entry.runs;
