@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input ends in one clear line on stderr that says what to do, and in its documented exit code."""
+import contextlib
 import json
+import pathlib
+import shutil
 import socket
+import sqlite3
+import tempfile
 import unittest
 
 import deployment
@@ -86,6 +91,90 @@ class BadInputTest(unittest.TestCase):
                           .replace(f":{self.here.port}", f":{deployment.free_port()}"))
         _, errors = self.here.program("assay", "--config", config, "ps", code=UNAVAILABLE)
         self.assertEqual(len(errors.strip().splitlines()), 1, errors)
+
+    def test_a_tampered_catalog_is_refused_by_the_collector(self):
+        self.here.stop_collector()
+        kept = self.folder / "collector.db"
+        shutil.copy(self.here.store, kept)
+        self.tamper()
+        self.assert_refuses(REFUSED, ["catalog"], "assay-collector", "run", "--config",
+                            self.here.folder / "collector.yaml")
+        shutil.copy(kept, self.here.store)
+        self.here.start_collector()
+
+    def test_a_catalog_that_went_back_is_refused_by_client_and_agent(self):
+        self.here.start_agent()
+        self.addCleanup(self.here.stop_agent)
+        self.here.stop_collector()
+        kept = self.folder / "before.db"
+        shutil.copy(self.here.store, kept)
+        self.here.start_collector()
+        self.here.assay("base", "approve", "later:1", "--from", self.good)
+        sequence = len(self.here.query("base", "list")["bases"])
+        self.wait_until_agent_holds(sequence)
+        self.put_store(kept)
+        self.addCleanup(self.put_store, self.folder / "newer.db")
+        self.assert_refuses(REFUSED, ["catalog"], "assay", "base", "list")
+        # The copy knows of no such sequence: the agent, connected again, has kept its own.
+        self.wait_until_agent_holds(sequence)
+
+    def put_store(self, copy):
+        """The collector goes on with `copy` as its store."""
+        self.here.stop_collector()
+        other = copy.with_suffix(".put")
+        shutil.copy(copy, other)
+        shutil.copy(self.here.store, self.folder / "newer.db")
+        shutil.move(other, self.here.store)
+        self.here.start_collector()
+
+    def wait_until_agent_holds(self, sequence):
+        def look():
+            (node,) = self.here.query("nodes")["nodes"]
+            return node["is_connected"] and node["catalog_sequence"] >= sequence
+        self.here.wait(look, f"agent connected and at catalog sequence {sequence}")
+
+    def tamper(self):
+        """One byte of the first signed statement is another, in the collector's store."""
+        with contextlib.closing(sqlite3.connect(self.here.store)) as store, store:
+            (statement,) = store.execute(
+                "SELECT statement FROM catalog_log WHERE sequence = 1").fetchone()
+            payload = json.loads(statement)
+            first = payload["payload"][40]
+            payload["payload"] = payload["payload"][:40] + ("A" if first != "A" else "B") \
+                + payload["payload"][41:]
+            store.execute("UPDATE catalog_log SET statement = ? WHERE sequence = 1",
+                          (json.dumps(payload).encode(),))
+
+    def test_an_agent_refuses_a_catalog_signed_by_strangers(self):
+        self.here.program("assay", "key", "new", "--out", self.folder / "other")
+        self.here.start_agent(trust=self.folder / "other.pub")
+        self.addCleanup(self.here.stop_agent)
+
+        def look():
+            return self.here.findings("--kind", "catalog-refused")
+        (finding,) = self.here.wait(look, "finding catalog-refused")
+        self.assertEqual(finding["node"], deployment.NODE)
+
+    def test_without_root(self):
+        # A folder and a program that nobody may reach: the build may lie where only root can go.
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            program = shutil.copy(deployment.BIN / "assay-agent", folder)
+            pathlib.Path(folder).chmod(0o755)
+            _, errors = self.here.program(program, "run", "--http-address", "", "--state-dir",
+                                          f"{folder}/state", code=MISSING_NEED, user=65534,
+                                          group=65534, extra_groups=[])
+        self.assertEqual(len(errors.strip().splitlines()), 1, errors)
+        self.assertIn("root", errors)
+
+    def test_without_btf(self):
+        empty = self.folder / "empty"
+        empty.touch()
+        hide = f"mount --bind {empty} /sys/kernel/btf/vmlinux && exec \"$@\""
+        _, errors = self.here.program(
+            "/usr/bin/unshare", "--mount", "sh", "-c", hide, "sh", deployment.BIN / "assay-agent",
+            "run", "--http-address", "", "--state-dir", self.folder / "state", code=MISSING_NEED)
+        self.assertEqual(len(errors.strip().splitlines()), 1, errors)
+        self.assertIn("BTF", errors)
 
 
 if __name__ == "__main__":

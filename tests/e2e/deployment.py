@@ -80,8 +80,10 @@ class Deployment:
 
     def program(self, name, *words, code=0, **options):
         """Runs a program to its end and checks its exit code: (stdout, stderr)."""
+        # What the client remembers of collectors is this deployment's own.
+        environment = {**os.environ, "XDG_STATE_HOME": str(self.folder / "state")}
         done = subprocess.run([BIN / name, *map(str, words)], capture_output=True, text=True,
-                              timeout=DEADLINE_S, check=False, **options)
+                              timeout=DEADLINE_S, check=False, env=environment, **options)
         if done.returncode != code:
             raise AssertionError(f"{name} {' '.join(map(str, words))}: exit code {done.returncode}, "
                                  f"expected {code}\n{done.stdout}{done.stderr}")
@@ -167,10 +169,11 @@ class Deployment:
             "http": {"address": f"127.0.0.1:{http}" if http else ""},
             "trust_file": str(self.folder / "operator.pub")})
 
-    def agent_config(self, runtime=None):
+    def agent_config(self, runtime=None, trust=None):
         tree = {
             "cluster": "test", "node": NODE, "collector": {"address": f"127.0.0.1:{self.port}"},
-            "tls": self.tls("agent-tls"), "trust_file": str(self.folder / "operator.pub"),
+            "tls": self.tls("agent-tls"),
+            "trust_file": str(trust or self.folder / "operator.pub"),
             "state_dir": str(self.folder / "agent"),
             "http": {"address": f"127.0.0.1:{self.agent_http}"}}
         if runtime:
@@ -184,8 +187,8 @@ class Deployment:
                                  self.folder / "collector.yaml"], self.folder / "collector.log")
         self.collector.wait_for(lambda: not is_ready(self.collector_http), "collector ready")
 
-    def start_agent(self, runtime=None):
-        config = self.agent_config(runtime)
+    def start_agent(self, runtime=None, trust=None):
+        config = self.agent_config(runtime, trust)
         self.agent = Daemon([BIN / "assay-agent", "run", "--config", config],
                             self.folder / "agent.log")
         self.agent.wait_for(lambda: not is_ready(self.agent_http), "agent ready")
