@@ -119,14 +119,17 @@ class Deployment:
                                             self.assay("findings", "--all", "-o", "wide"), *logs])
                                  ) from failure
 
-    def wait_for_run(self, container, verdict, ended=False):
-        """The newest run of a container, once it has this verdict (and has ended, if asked for)."""
+    def wait_for_run(self, container, verdict, ended=False, layers=None):
+        """The newest run of a container, once it has this verdict, has ended or not, and stands on
+        so many layers: one that the runtime injected counts until it was recognised."""
         def look():
             found = [run for run in self.runs("--all", "--container", container)
                      if container in (run["names"]["name"], run["names"]["container_id"])]
             return found and found[0]["verdict"]["status"] == verdict and \
-                (found[0]["state"] == "ended") == ended and found[0]
-        return self.wait(look, f"run of {container} {verdict}{' and ended' if ended else ''}")
+                (found[0]["state"] == "ended") == ended and \
+                layers in (None, found[0]["layers"]) and found[0]
+        return self.wait(look, f"run of {container} {verdict}{' and ended' if ended else ''}"
+                               f"{f' on {layers} layers' if layers else ''}")
 
     def wait_for_finding(self, kind, run, state="open"):
         def look():
