@@ -65,12 +65,13 @@ Section origin_section() {
 
 std::vector<Section> sections() {
   return {run_section(),
-          {.title = "Bases, longest first",
+          {.title = "Bases, the one that names the run first",
            .path = "run.verdict.matches",
            .columns = {{"BASE", "base"},
                        {"STATUS", "status", Style::kVerdict},
                        {"RUNG", "rung"},
-                       {"LAYERS", "layers"}}},
+                       {"LAYERS", "layers"},
+                       {"ABOVE", "first_layer"}}},
           {.title = "Layers, bottom first",
            .path = "layers",
            .columns = {{"SHAPE", "shape", Style::kDigest},
