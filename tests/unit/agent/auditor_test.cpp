@@ -282,3 +282,14 @@ TEST_CASE("known layers need no identification", "[agent][unit]") {
   CHECK(f.identifier.asked.empty());
   CHECK(f.journal.stacks[0]->layers[1].evidence.shape.has_value());
 }
+
+TEST_CASE("a shape that comes after the content takes nothing back", "[agent][unit]") {
+  Fixture f;
+  const ContainerStart start = container(1, seconds(10), 1);
+  LayerResult complete = shape_of(start.layers[0], true);
+  complete.layer.evidence.content = ContentDigest{sha256("bytes").bytes};
+  f.identifier.known[ref_of(start.layers[0])] = complete;
+  f.auditor.on_start(start);
+  f.auditor.on_layers({shape_of(start.layers[0], false)});
+  CHECK(f.journal.all<StackAdvanced>().empty());
+}
