@@ -86,8 +86,11 @@ struct Client::State {
     if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED)
       said = "it does not know this question; it may be of an older version";
     const bool is_late = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+    const ErrorCode code = code_of(status.error_code());
+    if (code == ErrorCode::kNotFound || code == ErrorCode::kInvalidArgument)
+      return {code, said};  // about the question, not about the collector
     if (!is_late && status.error_code() != grpc::StatusCode::UNAVAILABLE)
-      return {code_of(status.error_code()), where + said};
+      return {code, where + said};
     // gRPC does not tell a refused certificate from an absent collector: look for ourselves.
     const auto diagnosis = diagnose_tls(connection.address, material, kDiagnosisTimeout);
     if (!diagnosis && diagnosis.error().code == ErrorCode::kUntrusted)

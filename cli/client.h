@@ -49,12 +49,13 @@ struct BaseMatch {
   std::string status;  ///< a verdict's word
   std::string rung;
   std::uint32_t layers = 0;
+  std::uint32_t first_layer = 0;  ///< 0: a prefix; else where above the bottom it begins
 };
 
 struct Verdict {
   std::string status;  ///< "" when the collector sent none
   std::string rung;
-  std::vector<BaseMatch> matches;  ///< longest first
+  std::vector<BaseMatch> matches;  ///< prefixes first, longest first
   std::string reason;
   std::vector<std::string> contradictions;
   std::uint32_t application_layers = 0;

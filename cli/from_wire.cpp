@@ -53,7 +53,7 @@ Verdict verdict_from(const v1::Verdict& wire) {
   verdict.rung = wire.rung();
   for (const auto& match : wire.matches())
     verdict.matches.push_back(
-        {match.base(), word_of(match.status()), match.rung(), match.layers()});
+        {match.base(), word_of(match.status()), match.rung(), match.layers(), match.first_layer()});
   verdict.reason = wire.reason();
   verdict.contradictions.assign(wire.contradictions().begin(), wire.contradictions().end());
   verdict.application_layers = wire.application_layers();

@@ -19,7 +19,8 @@ Value to_value(const BaseMatch& match) {
   return Object{{"base", match.base},
                 {"status", match.status},
                 {"rung", match.rung},
-                {"layers", match.layers}};
+                {"layers", match.layers},
+                {"first_layer", match.first_layer}};
 }
 
 Value to_value(const catalog::BaseLayer& layer) {
@@ -55,7 +56,8 @@ std::string container_text(const ContainerNames& names, const std::string& run_i
 }
 
 std::string base_text(const Verdict& verdict) {
-  return verdict.matches.empty() ? "" : verdict.matches.front().base;
+  const bool has_prefix = !verdict.matches.empty() && verdict.matches.front().first_layer == 0;
+  return has_prefix ? verdict.matches.front().base : "";
 }
 
 Array to_texts(const std::vector<std::string>& texts) {

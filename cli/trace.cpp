@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/records.h"
+#include "common/base/encoding.h"
 
 namespace assay::cli {
 namespace {
@@ -65,12 +66,13 @@ Section origin_section() {
 
 std::vector<Section> sections() {
   return {run_section(),
-          {.title = "Bases, longest first",
+          {.title = "Bases, the one that names the run first",
            .path = "run.verdict.matches",
            .columns = {{"BASE", "base"},
                        {"STATUS", "status", Style::kVerdict},
                        {"RUNG", "rung"},
-                       {"LAYERS", "layers"}}},
+                       {"LAYERS", "layers"},
+                       {"ABOVE", "first_layer"}}},
           {.title = "Layers, bottom first",
            .path = "layers",
            .columns = {{"SHAPE", "shape", Style::kDigest},
@@ -109,8 +111,11 @@ std::vector<Section> sections() {
 
 Result<Outcome> trace_target(const std::string& target, Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
-  ASSAY_ASSIGN(const Trace trace, client->get_trace(target));
-  return Outcome{{to_value(trace), sections()}};
+  auto trace = client->get_trace(target);
+  if (!trace && trace.error().code == ErrorCode::kNotFound)
+    return std::move(trace.error()).with_context(escape_untrusted(target, 128));
+  if (!trace) return std::move(trace.error());
+  return Outcome{{to_value(*trace), sections()}};
 }
 
 }  // namespace

@@ -69,8 +69,9 @@ Result<TrustedLog> fetch_trusted_log(Session& session) {
 Result<const catalog::Base*> find_base(const catalog::Catalog& catalog, const catalog::BaseId& id) {
   const auto versions = catalog.versions_of(id.name);
   if (versions.empty())
-    return Error{ErrorCode::kNotFound,
-                 "no base is called " + id.name + "; assay base list shows those there are"};
+    return Error{ErrorCode::kNotFound, "no base is called " +
+                                           (id.version.empty() ? id.name : id.text()) +
+                                           "; assay base list shows those there are"};
   if (id.version.empty() && versions.size() > 1)
     return Error{ErrorCode::kInvalidArgument,
                  id.name + " has several versions, say which one: " + versions_text(versions)};

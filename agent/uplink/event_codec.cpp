@@ -97,6 +97,7 @@ void encode(const catalog::Verdict& verdict, wire::Verdict& out) {
     one.set_status(encode(match.status));
     one.set_rung(std::string(to_string(match.rung)));
     one.set_layers(static_cast<std::uint32_t>(match.layers));
+    one.set_first_layer(static_cast<std::uint32_t>(match.first_layer));
   }
   out.set_reason(to_utf8(verdict.reason));
   for (const std::string& one : verdict.contradictions)

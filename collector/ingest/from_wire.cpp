@@ -108,6 +108,7 @@ std::optional<catalog::Verdict> verdict(const v1::Verdict& in) {
     one.base = std::move(*base);
     one.status = status(match.status());
     one.layers = match.layers();
+    one.first_layer = match.first_layer();
     out.matches.push_back(std::move(one));
   }
   return out;

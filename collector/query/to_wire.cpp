@@ -31,6 +31,7 @@ void fill(const catalog::Verdict& in, v1::Verdict& out) {
     one.set_status(status(match.status));
     one.set_rung(std::string(catalog::to_string(match.rung)));
     one.set_layers(static_cast<std::uint32_t>(match.layers));
+    one.set_first_layer(static_cast<std::uint32_t>(match.first_layer));
   }
   out.set_reason(in.reason);
   for (const auto& contradiction : in.contradictions)

@@ -65,6 +65,7 @@ CREATE TABLE stack_matches(
   status TEXT NOT NULL,
   rung TEXT NOT NULL,
   layers INTEGER NOT NULL,
+  first_layer INTEGER NOT NULL,
   PRIMARY KEY(stack_id, position)) STRICT, WITHOUT ROWID;
 CREATE INDEX stack_matches_by_base ON stack_matches(base_name, base_version, stack_id);
 

@@ -114,7 +114,7 @@ Result<catalog::Verdict> read_verdict(const Statement& row, int first) {
 
 Result<std::vector<catalog::BaseMatch>> load_matches(Database& database, StackId stack) {
   ASSAY_ASSIGN(Statement * query,
-               database.prepare("SELECT base_name, base_version, status, rung, layers"
+               database.prepare("SELECT base_name, base_version, status, rung, layers, first_layer"
                                 " FROM stack_matches WHERE stack_id=? ORDER BY position"));
   query->bind(static_cast<std::int64_t>(stack));
   std::vector<catalog::BaseMatch> matches;
@@ -126,6 +126,7 @@ Result<std::vector<catalog::BaseMatch>> load_matches(Database& database, StackId
     ASSAY_ASSIGN(match.status, catalog::parse_verdict_status(query->text(2)));
     ASSAY_ASSIGN(match.rung, catalog::parse_rung(query->text(3)));
     match.layers = static_cast<std::size_t>(query->integer(4));
+    match.first_layer = static_cast<std::size_t>(query->integer(5));
     matches.push_back(std::move(match));
   }
   query->reset();
@@ -147,13 +148,14 @@ Result<void> save_verdict(Database& database, StackId stack, const catalog::Verd
   ASSAY_ASSIGN(Statement * clear, database.prepare("DELETE FROM stack_matches WHERE stack_id=?"));
   ASSAY_TRY(clear->bind(id).run());
   ASSAY_ASSIGN(Statement * add,
-               database.prepare("INSERT INTO stack_matches(stack_id, position, base_name,"
-                                " base_version, status, rung, layers) VALUES(?,?,?,?,?,?,?)"));
+               database.prepare(
+                   "INSERT INTO stack_matches(stack_id, position, base_name,"
+                   " base_version, status, rung, layers, first_layer) VALUES(?,?,?,?,?,?,?,?)"));
   int position = 0;
   for (const auto& match : verdict.matches)
     ASSAY_TRY(add->bind(id, position++, match.base.name, match.base.version,
                         catalog::to_string(match.status), catalog::to_string(match.rung),
-                        std::uint64_t{match.layers})
+                        std::uint64_t{match.layers}, std::uint64_t{match.first_layer})
                   .run());
   return ok();
 }

@@ -39,7 +39,8 @@ RunStarted make_run() {
   run.verdict.status = catalog::VerdictStatus::kApproved;
   run.verdict.rung = catalog::Rung::kContent;
   run.verdict.matches = {
-      {{"debian", "12"}, catalog::VerdictStatus::kApproved, catalog::Rung::kContent, 1}};
+      {{"debian", "12"}, catalog::VerdictStatus::kApproved, catalog::Rung::kContent, 1},
+      {{"old", "1"}, catalog::VerdictStatus::kRevoked, catalog::Rung::kShape, 1, 2}};
   return run;
 }
 
@@ -64,6 +65,8 @@ TEST_CASE("a start arrives with every fact", "[agent][unit]") {
   CHECK(run.verdict().status() == v1::VERDICT_STATUS_APPROVED);
   CHECK(run.verdict().rung() == "content");
   CHECK(run.verdict().matches(0).base() == "debian:12");
+  CHECK(run.verdict().matches(0).first_layer() == 0);
+  CHECK(run.verdict().matches(1).first_layer() == 2);
   CHECK(run.root_type() == "overlay");
 }
 

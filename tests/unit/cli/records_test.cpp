@@ -23,7 +23,7 @@ Run a_run() {
   run.names.labels = {{"team", "shop"}};
   run.verdict.status = "approved";
   run.verdict.rung = "content";
-  run.verdict.matches = {{"debian:12.7", "approved", "content", 1}};
+  run.verdict.matches = {{"debian:12.7", "approved", "content", 1, 0}};
   run.verdict.application_layers = 2;
   run.verdict.catalog_sequence = 3;
   run.layers = 3;
@@ -54,7 +54,8 @@ TEST_CASE("a run's JSON has the documented fields", "[cli][unit]") {
         "base": "debian:12.7",
         "status": "approved",
         "rung": "content",
-        "layers": 1
+        "layers": 1,
+        "first_layer": 0
       }
     ],
     "reason": "",
@@ -98,6 +99,16 @@ TEST_CASE("a container is called by its name, else by its short id, else by its 
   CHECK(container_text(names, "00112233445566778899") == "4d5e6f708192");
   names.container_id.clear();
   CHECK(container_text(names, "00112233445566778899") == "001122334455");
+}
+
+TEST_CASE("bad news in the layers above names no run", "[cli][unit]") {
+  Verdict verdict;
+  CHECK(base_text(verdict).empty());
+  verdict.matches = {{"old:1", "revoked", "content", 1, 2}};
+  CHECK(base_text(verdict).empty());
+  verdict.matches = {{"debian:12.7", "approved", "content", 1, 0},
+                     {"old:1", "revoked", "content", 1, 2}};
+  CHECK(base_text(verdict) == "debian:12.7");
 }
 
 TEST_CASE("a base past its date shows as expired, a revoked one stays revoked", "[cli][unit]") {

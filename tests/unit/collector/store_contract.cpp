@@ -42,7 +42,9 @@ Written add_run(Store& store, int n, std::int64_t started_ns, std::uint8_t layer
       verdict.status = catalog::VerdictStatus::kApproved;
       verdict.rung = catalog::Rung::kContent;
       verdict.matches = {{*catalog::BaseId::parse("debian:12"), catalog::VerdictStatus::kApproved,
-                          catalog::Rung::kContent, 1}};
+                          catalog::Rung::kContent, 1},
+                         {*catalog::BaseId::parse("old:1"), catalog::VerdictStatus::kRevoked,
+                          catalog::Rung::kShape, 1, 2}};
       verdict.reason = "because";
       verdict.contradictions = {"one"};
       verdict.catalog_sequence = 3;
@@ -168,6 +170,8 @@ void check_runs(const OpenStore& open) {
   CHECK(trace->run.ended_ns == 200);
   CHECK(trace->run.names.labels.at("app") == "web");
   CHECK(trace->run.verdict.base_name() == "debian:12");
+  REQUIRE(trace->run.verdict.matches.size() == 2);
+  CHECK(trace->run.verdict.matches[1].first_layer == 2);
   CHECK(trace->run.verdict.contradictions == std::vector<std::string>{"one"});
   CHECK(trace->origin.ancestors.front().name == "systemd");
   CHECK(trace->origin.arguments == std::vector<std::string>{"sh", "-c", "true"});
