@@ -75,7 +75,7 @@ __noinline int assay_send_exec(__u32 slot)
 }
 
 // Reports an exec of a child of the agent, wherever it runs.
-static __always_inline void assay_send_canary(struct task_struct *task)
+static __noinline int assay_send_canary(struct task_struct *task)
 {
 	struct assay_canary record = {};
 	__u32 flags = 0;
@@ -85,28 +85,22 @@ static __always_inline void assay_send_canary(struct task_struct *task)
 		assay_read_arguments(task, record.arguments, sizeof(record.arguments), &flags);
 	assay_fill_header(&record.header, ASSAY_RECORD_CANARY, sizeof(record));
 	assay_emit_start_record(&record, sizeof(record));
+	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_sched_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+// Apart from the program, so that what every exec of the host runs through is a few cache lines.
+static __noinline int assay_on_other_root(struct task_struct *task, struct linux_binprm *bprm)
 {
-	struct assay_scratch *scratch;
+	struct assay_scratch *scratch = assay_begin(ASSAY_SCRATCH_EXEC, task);
 	int standing;
 
-	if (settings.canary_tgid && (__u32)task->real_parent->tgid == settings.canary_tgid)
-		assay_send_canary(task);
-	if (assay_is_plain_host(task)) {
-		assay_unmark((__u32)task->tgid); // it may have left a container's root
-		return 0;
-	}
-	scratch = assay_begin(ASSAY_SCRATCH_EXEC, task);
 	if (!scratch)
 		return 0;
 	scratch->filename = (__u64)bprm->filename;
 	scratch->executed_inode = (__u64)bprm->file->f_inode;
 	standing = assay_find_run(ASSAY_SCRATCH_EXEC);
 	if (standing == ASSAY_NO_RUN) {
-		assay_unmark(scratch->tgid);
+		assay_unmark(scratch->tgid); // it has left a container's root
 		return 0;
 	}
 	if (standing == ASSAY_RUN_UNKNOWN && assay_learn_run(scratch) == -ASSAY_EEXIST)
@@ -119,5 +113,17 @@ int BPF_PROG(on_sched_exec, struct task_struct *task, pid_t old_pid, struct linu
 	else if (assay_send_start(ASSAY_SCRATCH_EXEC, ASSAY_CAUSE_EXEC))
 		bpf_map_delete_elem(&assay_runs,
 				    &scratch->key); // the next exec or sweep tries again
+	return 0;
+}
+
+// A process that went from a container to the host's root keeps its mark until it exits: looking
+// for one here would cost every exec of the host more than the late hint is worth.
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_sched_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	if (settings.canary_tgid && (__u32)task->real_parent->tgid == settings.canary_tgid)
+		assay_send_canary(task);
+	if (!assay_is_plain_host(task))
+		assay_on_other_root(task, bprm);
 	return 0;
 }

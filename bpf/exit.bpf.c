@@ -4,22 +4,23 @@
 #include "bpf/lib/root.bpf.h"
 #include "bpf/lib/runs.bpf.h"
 
-static __always_inline void assay_on_unmarked_exit(struct task_struct *task)
+static __noinline int assay_on_unmarked_exit(struct task_struct *task)
 {
 	struct assay_scratch *scratch = assay_begin(ASSAY_SCRATCH_EXIT, task);
 
 	if (!scratch || !settings.is_settled ||
 	    assay_find_run(ASSAY_SCRATCH_EXIT) != ASSAY_RUN_UNKNOWN ||
 	    !assay_may_be_no_exec(task, scratch))
-		return;
+		return 0;
 	if (assay_learn_run(scratch) == -ASSAY_EEXIST)
-		return;
+		return 0;
 	if (assay_send_start(ASSAY_SCRATCH_EXIT, ASSAY_CAUSE_NO_EXEC)) {
 		bpf_map_delete_elem(&assay_runs, &scratch->key);
-		return;
+		return 0;
 	}
 	assay_mark_task(scratch);
 	assay_unmark(scratch->tgid);
+	return 0;
 }
 
 SEC("tp_btf/sched_process_exit")

@@ -57,17 +57,12 @@ static __always_inline void assay_on_unmarked_fork(struct task_struct *parent,
 	assay_mark_child(child, &scratch->key, scratch->leaf_cgroup_id);
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_sched_fork, struct task_struct *parent, struct task_struct *child)
+static __noinline int assay_on_other_root(struct task_struct *parent, struct task_struct *child)
 {
 	struct assay_mark *mark;
 	struct assay_run_key key;
-	__u32 tgid;
+	__u32 tgid = (__u32)parent->tgid;
 
-	if (child->pid != child->tgid || assay_is_plain_host(parent) ||
-	    (child->flags & ASSAY_PF_KTHREAD))
-		return 0;
-	tgid = (__u32)parent->tgid;
 	mark = bpf_map_lookup_elem(&assay_marks, &tgid);
 	if (mark && mark->start_boot_ns == parent->group_leader->start_boottime) {
 		key = mark->key;
@@ -75,5 +70,13 @@ int BPF_PROG(on_sched_fork, struct task_struct *parent, struct task_struct *chil
 		return 0;
 	}
 	assay_on_unmarked_fork(parent, child);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_sched_fork, struct task_struct *parent, struct task_struct *child)
+{
+	if (child->pid == child->tgid && !assay_is_plain_host(parent))
+		assay_on_other_root(parent, child);
 	return 0;
 }

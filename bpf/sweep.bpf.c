@@ -103,8 +103,8 @@ int on_sweep_task(struct bpf_iter__task *context)
 	if (!task)
 		return 0;
 	// From a child of it: process 1 itself may be left out of what the iterator shows.
-	if (task->real_parent->pid == 1)
-		assay_learn_host(task->real_parent);
+	if (task->real_parent->tgid == 1)
+		assay_learn_host(task->real_parent->group_leader);
 	if (settings.sweep_mode == ASSAY_SWEEP_LEARN_HOST || !assay_speaks_for_group(task) ||
 	    assay_is_plain_host(task))
 		return 0;

@@ -107,7 +107,7 @@ Result<bool> may_replace(const TrustedLog& trusted, const Options& options,
 }
 
 Result<catalog::Statement> statement_of(const TrustedLog& trusted, const Options& options,
-                                        catalog::BaseId id, const image::Image& image,
+                                        const catalog::BaseId& id, const image::Image& image,
                                         WallTime now) {
   catalog::Statement statement =
       new_statement(trusted, options.change, id, catalog::Action::kApprove, now);

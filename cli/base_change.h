@@ -6,7 +6,7 @@
 
 #include "cli/trusted_log.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT: not our name
 class App;
 }
 

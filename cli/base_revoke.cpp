@@ -67,18 +67,38 @@ Result<bool> wait_for_agents(const Options& options, const catalog::BaseId& base
   }
 }
 
-/// Who holds the new head and who does not yet: connected ones and those that are away.
-Result<Array> holders(std::uint64_t sequence, Session& session) {
+/// Who holds the new head and who does not yet.
+struct Delivery {
+  Array agents;
+  std::size_t connected = 0;
+  std::size_t holding = 0;  ///< of the connected ones
+  std::size_t away = 0;
+};
+
+Result<Delivery> delivery_of(std::uint64_t sequence, Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
   ASSAY_ASSIGN(const std::vector<Node> nodes, client->list_nodes());
-  Array rows;
-  for (const Node& node : nodes)
-    rows.push_back(Object{{"cluster", node.cluster},
-                          {"node", node.node},
-                          {"state", node.is_connected ? "connected" : "away"},
-                          {"catalog_sequence", node.catalog_sequence},
-                          {"holds_it", node.catalog_sequence >= sequence}});
-  return rows;
+  Delivery delivery;
+  for (const Node& node : nodes) {
+    const bool holds_it = node.catalog_sequence >= sequence;
+    delivery.connected += node.is_connected ? 1 : 0;
+    delivery.holding += node.is_connected && holds_it ? 1 : 0;
+    delivery.away += node.is_connected ? 0 : 1;
+    delivery.agents.push_back(Object{{"cluster", node.cluster},
+                                     {"node", node.node},
+                                     {"state", node.is_connected ? "connected" : "away"},
+                                     {"catalog_sequence", node.catalog_sequence},
+                                     {"holds_it", holds_it}});
+  }
+  return delivery;
+}
+
+std::string delivery_text(const Delivery& delivery) {
+  std::string text = std::to_string(delivery.holding) + " of " +
+                     std::to_string(delivery.connected) + " connected agents have it";
+  if (delivery.away > 0)
+    text += "; " + std::to_string(delivery.away) + " away get it when they connect";
+  return text + ".";
 }
 
 std::vector<Section> sections() {
@@ -107,14 +127,12 @@ Result<std::string> report_delivery(const Options& options, const catalog::BaseI
   // The revocation stands: that nobody can be asked about it now is no failure of it.
   if (!waited)
     return base.text() + " is revoked; who has it could not be asked: " + waited.error().text();
-  auto agents = holders(change.sequence, session);
-  if (!agents)
-    return base.text() + " is revoked; who has it could not be asked: " + agents.error().text();
+  auto delivery = delivery_of(change.sequence, session);
+  if (!delivery)
+    return base.text() + " is revoked; who has it could not be asked: " + delivery.error().text();
   change.value.emplace_back("is_held_by_all_connected", *waited);
-  change.value.emplace_back("agents", std::move(*agents));
-  if (*waited) return base.text() + " is revoked; every connected agent has it.";
-  return base.text() +
-         " is revoked; not every connected agent has it yet (assay nodes shows who does).";
+  change.value.emplace_back("agents", std::move(delivery->agents));
+  return base.text() + " is revoked; " + delivery_text(*delivery);
 }
 
 Result<catalog::Statement> statement_of(const TrustedLog& trusted, const Options& options,

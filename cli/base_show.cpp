@@ -17,7 +17,7 @@ Value to_value(const catalog::Statement& statement) {
 }
 
 /// `value` is an object: the base as JSON shows it.
-Value with_history(Value value, const TrustedLog& trusted, const catalog::BaseId& id) {
+Value with_history(const Value& value, const TrustedLog& trusted, const catalog::BaseId& id) {
   Array history;
   for (const auto& statement : trusted.verified.history)
     if (statement.base == id) history.push_back(to_value(statement));

@@ -8,7 +8,7 @@
 
 #include "cli/session.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT: not our name
 class App;
 }
 

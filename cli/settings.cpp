@@ -27,7 +27,7 @@ config::Table<Settings> make_table() {
   table.duration("timeout", connection(&Connection::timeout),
                  {.text = "how long one call may take", .min = "1s", .max = "1h"});
   table.path(
-      "trust", &Settings::trust_file,
+      "trust_file", &Settings::trust_file,
       {.text = "public keys that may sign the catalog: PEM one after the other, or JSON with a "
                "threshold"});
   table.path("signing_key", &Settings::signing_key_file,
@@ -42,7 +42,7 @@ std::string default_file() {
   std::string folder = config_home == nullptr ? "" : config_home;
   if (folder.empty() && home != nullptr) folder = std::string(home) + "/.config";
   if (!folder.empty()) {
-    const std::string own = folder + "/assay/config.yaml";
+    std::string own = folder + "/assay/config.yaml";
     if (access(own.c_str(), F_OK) == 0) return own;
   }
   return "/etc/assay/cli.yaml";

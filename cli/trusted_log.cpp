@@ -15,7 +15,8 @@ Result<catalog::TrustRoot> load_trust(Session& session) {
   ASSAY_ASSIGN(const Settings* settings, session.settings());
   if (settings->trust_file.empty())
     return Error{ErrorCode::kInvalidArgument,
-                 "no trust file given (set --trust FILE, the variable ASSAY_TRUST, or trust in the "
+                 "no trust file given (set --trust-file FILE, the variable ASSAY_TRUST_FILE, or "
+                 "trust_file in the "
                  "configuration): it holds the public keys that may sign the catalog"};
   auto text = read_file(settings->trust_file, kMaxTrustBytes);
   if (!text) return std::move(text.error()).with_context("trust file");
@@ -105,11 +106,11 @@ Result<PreparedChange> prepare_change(const TrustedLog& trusted,
 
 Result<Submitted> submit_change(const PreparedChange& prepared, Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
-  const auto submitted = client->submit(prepared.change);
+  auto submitted = client->submit(prepared.change);
   if (!submitted && submitted.error().code == ErrorCode::kUnavailable)
-    return Error(submitted.error())
+    return std::move(submitted.error())
         .with_context("whether the change has arrived is not known (assay base list tells)");
-  if (!submitted) return submitted.error();
+  if (!submitted) return std::move(submitted.error());
   if (const auto trust = load_trust(session))
     remember(session, *trust, prepared.next, prepared.head);
   return submitted;

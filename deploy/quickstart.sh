@@ -184,10 +184,10 @@ listen: 127.0.0.1:$port
 http: {address: "127.0.0.1:$collector_http"}
 trust_file: $dir/operator.pub
 YAML
-  local collector=("$bin/assay-collector" --config "$dir/collector.yaml")
-  "${collector[@]}" init >/dev/null
-  "${collector[@]}" issue --node "default/$node" --out "$dir/agent-tls" >/dev/null
-  "${collector[@]}" issue --user quickstart --out "$dir/user-tls" >/dev/null
+  local collector=$bin/assay-collector
+  "$collector" init --config "$dir/collector.yaml" --cluster default >/dev/null
+  "$collector" issue --config "$dir/collector.yaml" --node "default/$node" --out "$dir/agent-tls" >/dev/null
+  "$collector" issue --config "$dir/collector.yaml" --user quickstart --out "$dir/user-tls" >/dev/null
   cat >"$dir/agent.yaml" <<YAML
 node: $node
 collector: {address: "127.0.0.1:$port"}
@@ -199,7 +199,7 @@ YAML
   cat >"$dir/cli.yaml" <<YAML
 collector: {address: "127.0.0.1:$port"}
 tls: {ca: $dir/user-tls/ca.pem, cert: $dir/user-tls/cert.pem, key: $dir/user-tls/key.pem}
-trust: $dir/operator.pub
+trust_file: $dir/operator.pub
 signing_key: $dir/operator.key
 YAML
   # What the client remembers of this collector goes away with the folder.
@@ -220,10 +220,10 @@ start_services() {
   collector_http=$(free_port 7480)
   agent_http=$(free_port $((collector_http + 1)))
   make_keys
-  start_program collector "$bin/assay-collector" --config "$dir/collector.yaml" run
+  start_program collector "$bin/assay-collector" run --config "$dir/collector.yaml"
   wait_for collector 30 is_ready "$collector_http"
   echo "collector: 127.0.0.1:$port (mTLS), http://127.0.0.1:$collector_http/metrics"
-  start_program agent "$bin/assay-agent" --config "$dir/agent.yaml" run
+  start_program agent "$bin/assay-agent" run --config "$dir/agent.yaml"
   wait_for agent 60 is_ready "$agent_http"
   echo "agent:     node $node, http://127.0.0.1:$agent_http/metrics"
 }

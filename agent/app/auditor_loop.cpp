@@ -3,10 +3,16 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace assay::agent {
 namespace {
 
 constexpr std::chrono::seconds kTick{1};
+// Layers of one stack are identified side by side; what comes within this time is one step.
+constexpr std::chrono::milliseconds kLayersTogether{20};
+constexpr std::size_t kMaxLayersTogether = 1000;
 constexpr std::size_t kExecShare = 2;  // execs may fill 1/kExecShare of the queue
 
 template <typename... Handlers>
@@ -73,11 +79,14 @@ void AuditorLoop::run(const std::stop_token& stop) {
       snapshot_ = std::move(snapshot);
       next_tick = now + kTick;
     }
-    auto item = queue_.pop(stop, next_tick - now);
+    if (!layers_.empty() && (now >= layers_due_ || layers_.size() >= kMaxLayersTogether))
+      flush_layers();
+    const auto until = layers_.empty() ? next_tick : std::min(next_tick, layers_due_);
+    auto item = queue_.pop(stop, until - now);
     if (item) {
       handle(std::move(*item));
     } else if (stop.stop_requested() && queue_.size() == 0) {
-      return;
+      return flush_layers();
     }
   }
 }
@@ -88,10 +97,18 @@ void AuditorLoop::handle(Item item) {
                  [this](const ContainerExec& exec) { auditor_->on_exec(exec); },
                  [this](const RunEmptied& emptied) { auditor_->on_emptied(emptied); },
                  [this](const SweepCompleted& sweep) { auditor_->on_sweep(sweep); },
-                 [this](const LayerResult& result) { auditor_->on_layer(result); },
+                 [this](LayerResult& result) {
+                   if (layers_.empty())
+                     layers_due_ = std::chrono::steady_clock::now() + kLayersTogether;
+                   layers_.push_back(std::move(result));
+                 },
                  [this](CatalogPtr& catalog) { auditor_->on_catalog(std::move(catalog)); },
              },
              item);
+}
+
+void AuditorLoop::flush_layers() {
+  if (!layers_.empty()) auditor_->on_layers(std::exchange(layers_, {}));
 }
 
 AuditorSnapshot AuditorLoop::snapshot() const {

@@ -2,10 +2,12 @@
 // The auditor's thread: one queue in front of one state machine.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <variant>
+#include <vector>
 
 #include "agent/core/auditor.h"
 #include "common/base/bounded_queue.h"
@@ -46,10 +48,13 @@ class AuditorLoop final : public EventSink {
   void push(Item item);
   void run(const std::stop_token& stop);
   void handle(Item item);
+  void flush_layers();
 
   BoundedQueue<Item> queue_;
   std::atomic<std::uint64_t> dropped_{0};
-  Auditor* auditor_ = nullptr;  // set before the thread starts
+  Auditor* auditor_ = nullptr;       // set before the thread starts
+  std::vector<LayerResult> layers_;  // the thread's: results that wait for their neighbours
+  std::chrono::steady_clock::time_point layers_due_{};
   mutable Mutex snapshot_mutex_;
   AuditorSnapshot snapshot_ ASSAY_GUARDED_BY(snapshot_mutex_);
   std::jthread thread_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/core/auditor.h"
 
+#include <set>
 #include <utility>
 
 #include "agent/core/run_identity.h"
@@ -170,8 +171,29 @@ void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
   ports_.journal.record(RunEnded{run.id, wall(time), is_approximate}, nullptr);
 }
 
-void Auditor::on_layer(const LayerResult& result) {
-  for (const StackChange& change : stacks_.apply(result)) {
+std::vector<StackChange> Auditor::apply(const std::vector<LayerResult>& results) {
+  std::vector<StackChange> merged;
+  std::set<StackDigest> between;  // made here and never recorded: only the last step counts
+  for (const LayerResult& result : results) {
+    for (StackChange& change : stacks_.apply(result)) {
+      if (!change.joins_known) between.insert(change.to);
+      if (!between.contains(change.from)) {
+        merged.push_back(std::move(change));
+        continue;
+      }
+      for (StackChange& earlier : merged) {
+        if (earlier.to != change.from) continue;
+        earlier.to = change.to;
+        earlier.stack = change.stack;
+      }
+    }
+  }
+  std::erase_if(merged, [](const StackChange& change) { return change.from == change.to; });
+  return merged;
+}
+
+void Auditor::on_layers(const std::vector<LayerResult>& results) {
+  for (const StackChange& change : apply(results)) {
     for (auto& [key, run] : runs_) {
       if (run.stack != change.from) continue;
       run.stack = change.to;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "agent/core/ports.h"
 #include "agent/core/run_identity.h"
@@ -60,7 +61,10 @@ class Auditor {
   void on_exec(const ContainerExec& exec);
   void on_emptied(const RunEmptied& emptied);
   void on_sweep(const SweepCompleted& sweep);
-  void on_layer(const LayerResult& result);
+  /// Results that came at about the same time: the steps between them are not recorded, so that a
+  /// stack of 500 new layers does not become 1,000 stacks.
+  void on_layers(const std::vector<LayerResult>& results);
+  void on_layer(const LayerResult& result) { on_layers({result}); }
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   /// About once a second: late names, losses.
   void on_tick();
@@ -89,6 +93,7 @@ class Auditor {
   void announce(const Run& run, ContainerStart start);
   bool continue_resumed(const ContainerStart& start, Run& run);
   void end_unseen_resumed();
+  std::vector<StackChange> apply(const std::vector<LayerResult>& results);
   void look_up_late_names();
   void report_losses();
   KindContext kind_context(const ContainerStart& start, const ContainerNames& names) const;

@@ -10,6 +10,13 @@ bool waits(const StackTracker::Entry& entry) {
   return std::find(entry.is_final.begin(), entry.is_final.end(), false) != entry.is_final.end();
 }
 
+/// A shape that was still on its way when the layer's content was already recalled says nothing
+/// new.
+bool is_outdated(const catalog::StackLayer& known, const catalog::StackLayer& result) {
+  return known.evidence.content && !result.evidence.content &&
+         known.evidence.shape == result.evidence.shape;
+}
+
 }  // namespace
 
 StackDigest StackTracker::add_run(catalog::Stack stack, std::vector<LayerRef> refs,
@@ -48,7 +55,7 @@ std::vector<StackChange> StackTracker::apply(const LayerResult& result) {
     Entry entry = entries_.at(from);
     catalog::Stack stack = *entry.stack;
     for (std::size_t i = 0; i < entry.refs.size(); ++i) {
-      if (entry.refs[i] != result.ref) continue;
+      if (entry.refs[i] != result.ref || is_outdated(stack.layers[i], result.layer)) continue;
       const std::string name = stack.layers[i].name;
       stack.layers[i] = result.layer;
       stack.layers[i].name = name;
@@ -57,7 +64,7 @@ std::vector<StackChange> StackTracker::apply(const LayerResult& result) {
     const StackDigest to = catalog::digest_of(stack);
     erase(from);
     entry.stack = std::make_shared<const catalog::Stack>(std::move(stack));
-    if (from != to) changes.push_back({from, to, entry.stack});
+    if (from != to) changes.push_back({from, to, entry.stack, entries_.contains(to)});
     if (entry.runs == 0 && !waits(entry)) continue;
     if (const auto existing = entries_.find(to); existing != entries_.end()) {
       existing->second.runs += entry.runs;

@@ -19,6 +19,7 @@ struct StackChange {
   StackDigest from;
   StackDigest to;
   std::shared_ptr<const catalog::Stack> stack;  // shared with the journal, never changed
+  bool joins_known = false;  ///< `to` was tracked before: other runs stand on it already
 };
 
 /// Keeps every stack that some open run stands on or that still waits for evidence (a container

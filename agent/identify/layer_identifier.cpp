@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/identify/layer_identifier.h"
 
+#include <malloc.h>
+
 #include <utility>
 
 #include "agent/core/run_identity.h"
@@ -13,6 +15,7 @@ namespace {
 constexpr std::uint64_t kMaxHeld = 64;  // directories kept open while they wait for content
 constexpr std::size_t kMaxGapBytes = 200;
 constexpr std::uint64_t kSmallLayerBytes = 64U << 10;
+constexpr std::uint64_t kManyEntries = 1000;
 
 // ovl_config.redirect_mode (fs/overlayfs/params.h): these two follow redirects in lower layers.
 constexpr std::uint32_t kRedirectFollow = 1;
@@ -198,8 +201,11 @@ void LayerIdentifier::run_content(const JobPtr& job, const std::stop_token& stop
   // Layers that a runtime makes for one container are never seen again.
   if (job->layer->is_cacheable() && !job->task.is_root_directory && !known.layer.is_injected)
     (void)cache_.store(cache_key(*job), known.layer);  // a full queue costs a walk later, no more
+  const bool was_large = known.layer.entries > kManyEntries;
   reach(job, std::move(known));
   finish(job);
+  // The walk of a large layer leaves megabytes in malloc's free lists, and layers are seldom new.
+  if (was_large) ::malloc_trim(0);
 }
 
 Result<image::LayerFingerprint> LayerIdentifier::fingerprint(Job& job, image::Scope scope,

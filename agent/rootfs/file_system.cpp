@@ -53,6 +53,9 @@ std::optional<std::string> uuid_by_call(int fd) {
   FsUuid2 uuid{};
   if (::ioctl(fd, kGetFsUuid, &uuid) != 0) return std::nullopt;
   if (uuid.length == 0 || uuid.length > sizeof(uuid.uuid)) return std::nullopt;
+  const bool is_nil = std::all_of(std::begin(uuid.uuid), std::end(uuid.uuid),
+                                  [](std::uint8_t byte) { return byte == 0; });
+  if (is_nil) return std::nullopt;  // made without one: many file systems share this "UUID"
   return uuid_text(uuid);
 }
 

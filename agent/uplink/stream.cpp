@@ -2,6 +2,7 @@
 #include "agent/uplink/stream.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace assay::agent {
 namespace {
@@ -127,21 +128,25 @@ bool Stream::next_batch(v1::EventBatch& batch) {
     v1::Event& one = *batch.add_events();
     if (!one.ParseFromString(event.payload)) one.Clear();  // the sequence still has to go on
     one.set_sequence(event.sequence);
+    one.set_skipped(event.sequence - sent_ - 1);  // dropped at the outbox's limit
+    sent_ = event.sequence;
     bytes += event.payload.size();
-    if (event.stack && !described_.contains(*event.stack)) describe(*event.stack, batch);
+    if (event.stack && !described_.contains(*event.stack)) bytes += describe(*event.stack, batch);
+    if (bytes >= options_.max_batch_bytes)
+      break;  // descriptions count: a stack can have 500 layers
   }
-  sent_ = events->back().sequence;
   in_flight_.emplace_back(sent_, bytes);
   in_flight_bytes_ += bytes;
   return true;
 }
 
-void Stream::describe(const StackDigest& digest, v1::EventBatch& batch) {
+std::uint64_t Stream::describe(const StackDigest& digest, v1::EventBatch& batch) {
   const auto description = events_.describe(digest);
-  if (!description) return;  // forgotten: the collector asks when it does not know it either
+  if (!description) return 0;  // forgotten: the collector asks when it does not know it either
   if (described_.size() >= kMaxDescribed) described_.clear();
   described_.insert(digest);
   if (!batch.add_stacks()->ParseFromString(*description)) batch.mutable_stacks()->RemoveLast();
+  return description->size();
 }
 
 void Stream::OnWriteDone(bool is_ok) {
@@ -213,13 +218,18 @@ void Stream::on_acknowledged(std::uint64_t sequence) {
 
 void Stream::on_stack_request(const v1::StackRequest& request) {
   v1::FromAgent message;
-  v1::StackDescriptions& answer = *message.mutable_stacks();
+  std::uint64_t bytes = 0;
   for (int i = 0; i < std::min(request.digests_size(), kMaxRequestedStacks); ++i) {
     const auto digest = StackDigest::from_raw(request.digests(i));
     if (!digest) continue;
     const auto description = events_.describe(*digest);
-    if (description && !answer.add_stacks()->ParseFromString(*description))
-      answer.mutable_stacks()->RemoveLast();
+    v1::StackDescriptions& answer = *message.mutable_stacks();
+    if (!description) continue;
+    if (!answer.add_stacks()->ParseFromString(*description)) answer.mutable_stacks()->RemoveLast();
+    bytes += description->size();
+    if (bytes < options_.max_batch_bytes) continue;
+    queue_control(std::exchange(message, {}));
+    bytes = 0;
   }
   queue_control(std::move(message));
 }

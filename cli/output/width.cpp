@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Width of text on a terminal, by the C library's own Unicode tables.
-#include <locale.h>
-#include <wchar.h>
+#include <clocale>
+#include <cwchar>
 
 #include "cli/output/table.h"
 

@@ -54,10 +54,19 @@ Result<std::uint64_t> map_id(const std::vector<IdRange>& ranges, std::uint64_t i
                "id " + std::to_string(id) + " is not in the user namespace's map"};
 }
 
+// A regular file held open with O_PATH, and what stat said about exactly that file.
+struct HeldFile {
+  UniqueFd fd;
+  struct statx status = {};
+};
+
 class Walker {
  public:
-  Walker(const WalkOptions& options, std::stop_token stop)
-      : options_(options), stop_(std::move(stop)), builder_(options.limits) {
+  Walker(const WalkOptions& options, FileOpener opener, std::stop_token stop)
+      : options_(options),
+        opener_(std::move(opener)),
+        stop_(std::move(stop)),
+        builder_(options.limits) {
     if (options.scope == Scope::kContent) {
       hasher_ = make_block_hasher();
       batch_ = std::make_unique<VerityBatch>(*hasher_);
@@ -71,14 +80,16 @@ class Walker {
  private:
   Result<void> walk_directory(int fd, const std::string& path, std::uint32_t depth);
   Result<bool> read_marks(int fd, const std::string& path);
-  Result<void> visit(int dir_fd, const std::string& name, const std::string& path,
+  Result<void> visit(int dir_fd, const DirectoryName& name, const std::string& path,
                      bool has_xwhites);
   Result<bool> take_mark(int dir_fd, const std::string& name, const std::string& path,
                          const struct statx& status, bool has_xwhites);
   Result<bool> take_aufs_mark(const std::string& name, const std::string& path);
   Result<Entry> describe(int dir_fd, const std::string& name, const std::string& path,
                          const struct statx& status);
-  Result<void> add_file(int dir_fd, const std::string& name, Entry entry, struct statx status);
+  Result<void> add_file(int dir_fd, const std::string& name, Entry entry, HeldFile held);
+  Result<std::optional<std::size_t>> slot_of(int fd, const Entry& entry,
+                                             const struct statx& before);
   Result<std::size_t> hash_file(int fd, std::uint64_t size);
   Result<std::vector<Xattr>> read_xattrs(int fd, const char* name);
   Result<void> check_stop() const {
@@ -87,6 +98,7 @@ class Walker {
   }
 
   const WalkOptions& options_;
+  FileOpener opener_;
   std::stop_token stop_;
   FingerprintBuilder builder_;
   std::unique_ptr<BlockHasher> hasher_;
@@ -119,14 +131,14 @@ Result<void> Walker::walk_directory(int fd, const std::string& path, std::uint32
   entries_ += names.size();
   for (const DirectoryName& name : names) {
     const std::string child = path.empty() ? name.name : path + "/" + name.name;
-    if (!name.may_be_directory) {
-      ASSAY_TRY(visit(fd, name.name, child, has_xwhites));
-      continue;
+    bool is_directory = name.is_directory;
+    if (name.is_unknown) {
+      struct statx status = {};
+      ASSAY_TRY(stat_at(fd, name.name.c_str(), status));
+      is_directory = type_of(status.stx_mode) == EntryType::kDirectory;
     }
-    struct statx status = {};
-    ASSAY_TRY(stat_at(fd, name.name.c_str(), status));
-    if (type_of(status.stx_mode) != EntryType::kDirectory) {
-      ASSAY_TRY(visit(fd, name.name, child, has_xwhites));
+    if (!is_directory) {
+      ASSAY_TRY(visit(fd, name, child, has_xwhites));
       continue;
     }
     if (options_.dialect == Dialect::kAufs && name.name.starts_with(".wh..wh.")) continue;
@@ -156,16 +168,23 @@ Result<bool> Walker::read_marks(int fd, const std::string& path) {
   return has_xwhites;
 }
 
-Result<void> Walker::visit(int dir_fd, const std::string& name, const std::string& path,
+Result<void> Walker::visit(int dir_fd, const DirectoryName& name, const std::string& path,
                            bool has_xwhites) {
   struct statx status = {};
-  ASSAY_TRY(stat_at(dir_fd, name.c_str(), status));
+  UniqueFd held;
+  if (batch_ && name.is_file) {
+    ASSAY_ASSIGN(held, open_beneath(dir_fd, name.name.c_str(), O_PATH | O_NOFOLLOW));
+    ASSAY_TRY(stat_at(held.get(), "", status));
+  } else {
+    ASSAY_TRY(stat_at(dir_fd, name.name.c_str(), status));
+  }
   if ((status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
     return Error{ErrorCode::kUnsupported, "a mount lies inside the layer"};
-  ASSAY_ASSIGN(const bool is_mark, take_mark(dir_fd, name, path, status, has_xwhites));
+  ASSAY_ASSIGN(const bool is_mark, take_mark(dir_fd, name.name, path, status, has_xwhites));
   if (is_mark) return ok();
-  ASSAY_ASSIGN(Entry entry, describe(dir_fd, name, path, status));
-  if (entry.type == EntryType::kFile) return add_file(dir_fd, name, std::move(entry), status);
+  ASSAY_ASSIGN(Entry entry, describe(dir_fd, name.name, path, status));
+  if (batch_ && entry.type == EntryType::kFile)
+    return add_file(dir_fd, name.name, std::move(entry), {std::move(held), status});
   return builder_.add(std::move(entry));
 }
 
@@ -222,41 +241,47 @@ Result<Entry> Walker::describe(int dir_fd, const std::string& name, const std::s
   return entry;
 }
 
-Result<void> Walker::add_file(int dir_fd, const std::string& name, Entry entry,
-                              struct statx status) {
-  if (options_.scope == Scope::kShape) return builder_.add(std::move(entry));
+// Hashes the file and adds it, again from the start when it changed meanwhile.
+Result<void> Walker::add_file(int dir_fd, const std::string& name, Entry entry, HeldFile held) {
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     ASSAY_TRY(check_stop());
-    ASSAY_ASSIGN(const UniqueFd held, open_beneath(dir_fd, name.c_str(), O_PATH | O_NOFOLLOW));
-    struct statx before = {};
-    ASSAY_TRY(stat_at(held.get(), "", before));
-    if (type_of(before.stx_mode) != EntryType::kFile) break;
-    if (!is_same_state(status, before)) {  // replaced or changed since it was listed
-      status = before;
-      ASSAY_ASSIGN(entry, describe(dir_fd, name, entry.path, status));
+    if (!held.fd) {
+      ASSAY_ASSIGN(held.fd, open_beneath(dir_fd, name.c_str(), O_PATH | O_NOFOLLOW));
+      ASSAY_TRY(stat_at(held.fd.get(), "", held.status));
+      if (type_of(held.status.stx_mode) != EntryType::kFile) break;
+      const std::string path = entry.path;
+      ASSAY_ASSIGN(entry, describe(dir_fd, name, path, held.status));
     }
-    ASSAY_ASSIGN(const UniqueFd file, reopen_file(held.get()));
+    ASSAY_ASSIGN(const UniqueFd file, opener_.reopen(held.fd.get()));
     ASSAY_ASSIGN(entry.xattrs, read_xattrs(file.get(), ""));
-    const auto link =
-        std::pair((static_cast<std::uint64_t>(before.stx_dev_major) << 32) | before.stx_dev_minor,
-                  before.stx_ino);
-    if (const auto found = seen_.find(link); before.stx_nlink > 1 && found != seen_.end())
-      return builder_.add(std::move(entry), found->second);
-    if (entry.size > options_.limits.max_content_bytes - content_bytes_)
-      return Error{ErrorCode::kLimitExceeded,
-                   "files hold more than " + std::to_string(options_.limits.max_content_bytes) +
-                       " bytes, at \"" + escape_untrusted(entry.path) + "\""};
-    auto slot = hash_file(file.get(), entry.size);
+    auto slot = slot_of(file.get(), entry, held.status);
     if (!slot) return std::move(slot.error()).with_context(escape_untrusted(entry.path));
-    struct statx after = {};
-    ASSAY_TRY(stat_at(file.get(), "", after));
-    if (!is_same_state(before, after)) continue;
-    content_bytes_ += entry.size;
-    if (before.stx_nlink > 1) seen_.emplace(link, *slot);
-    return builder_.add(std::move(entry), *slot);
+    if (*slot) return builder_.add(std::move(entry), **slot);
+    held.fd.reset();
   }
   return Error{ErrorCode::kCorrupt,
                "\"" + escape_untrusted(entry.path) + "\" changes while it is read"};
+}
+
+// The digest slot of an open file; nothing when it changed while it was read.
+Result<std::optional<std::size_t>> Walker::slot_of(int fd, const Entry& entry,
+                                                   const struct statx& before) {
+  const auto inode =
+      std::pair((static_cast<std::uint64_t>(before.stx_dev_major) << 32) | before.stx_dev_minor,
+                before.stx_ino);
+  const auto known = before.stx_nlink > 1 ? seen_.find(inode) : seen_.end();
+  if (known != seen_.end()) return std::optional(known->second);
+  if (entry.size > options_.limits.max_content_bytes - content_bytes_)
+    return Error{
+        ErrorCode::kLimitExceeded,
+        "files hold more than " + std::to_string(options_.limits.max_content_bytes) + " bytes"};
+  ASSAY_ASSIGN(const std::size_t slot, hash_file(fd, entry.size));
+  struct statx after = {};
+  ASSAY_TRY(stat_at(fd, "", after));
+  if (!is_same_state(before, after)) return std::optional<std::size_t>();
+  content_bytes_ += entry.size;
+  if (before.stx_nlink > 1) seen_.emplace(inode, slot);
+  return std::optional(slot);
 }
 
 // Reads exactly `size` bytes; a file that ends early has changed, which the caller's stat shows.
@@ -294,7 +319,8 @@ Result<std::vector<Xattr>> Walker::read_xattrs(int fd, const char* name) {
 
 Result<LayerFingerprint> fingerprint_directory(int root_fd, const WalkOptions& options,
                                                std::stop_token stop) {
-  return Walker(options, std::move(stop)).walk(root_fd);
+  ASSAY_ASSIGN(FileOpener opener, FileOpener::create());
+  return Walker(options, std::move(opener), std::move(stop)).walk(root_fd);
 }
 
 }  // namespace assay::image

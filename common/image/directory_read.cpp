@@ -53,7 +53,7 @@ Result<std::vector<DirectoryName>> DirectoryReader::read(int fd, std::uint64_t m
       if (name == "." || name == "..") continue;
       if (names.size() == max_names)
         return Error{ErrorCode::kLimitExceeded, "the layer has too many entries"};
-      names.push_back({std::string(name), type == DT_DIR || type == DT_UNKNOWN});
+      names.push_back({std::string(name), type == DT_DIR, type == DT_REG, type == DT_UNKNOWN});
     }
   }
 }

@@ -12,7 +12,10 @@ namespace assay::image {
 
 struct DirectoryName {
   std::string name;
-  bool may_be_directory = false;  ///< a directory, or the file system does not say
+  // What the directory says it is; it may have been replaced since.
+  bool is_directory = false;
+  bool is_file = false;
+  bool is_unknown = false;  ///< the file system does not say
 };
 
 /// Reads whole directories with one buffer. Not thread-safe.

@@ -163,7 +163,7 @@ Result<void> FingerprintBuilder::add(Entry entry, std::size_t digest_slot) {
   return state_->add_entry(std::move(entry), digest_slot);
 }
 
-Result<void> FingerprintBuilder::add_hard_link(std::string path, std::string target,
+Result<void> FingerprintBuilder::add_hard_link(const std::string& path, std::string target,
                                                const Entry* header) {
   ASSAY_TRY(check_path(path, state_->limits));
   ASSAY_TRY(check_path(target, state_->limits));

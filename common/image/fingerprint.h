@@ -69,7 +69,8 @@ class FingerprintBuilder {
   /// A tar's hard link: the record is that of `target`, which may come later in the stream. A link
   /// to something already there gives it the owner, mode and time of the link's own `header`, as
   /// unpackers do.
-  Result<void> add_hard_link(std::string path, std::string target, const Entry* header = nullptr);
+  Result<void> add_hard_link(const std::string& path, std::string target,
+                             const Entry* header = nullptr);
   Result<void> add_whiteout(std::string path);
   Result<void> add_opaque(std::string directory);
   /// Says that opaque marks or whiteouts could not be seen here: no deletions digest.

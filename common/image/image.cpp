@@ -219,10 +219,11 @@ Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_toke
   walk.dialect = Dialect::kPlain;
   walk.scope = options.scope;
   walk.limits = options.limits;
-  ASSAY_ASSIGN(LayerFingerprint fingerprint, fingerprint_directory(fd, walk, std::move(stop)));
+  ASSAY_ASSIGN(const LayerFingerprint fingerprint,
+               fingerprint_directory(fd, walk, std::move(stop)));
   Image image;
   image.kind = SourceKind::kDirectory;
-  image.layers.push_back({std::nullopt, std::nullopt, "", std::move(fingerprint)});
+  image.layers.push_back({std::nullopt, std::nullopt, "", fingerprint});
   return image;
 }
 

@@ -62,7 +62,8 @@ class LayoutFolder final : public ImageFiles {
     ASSAY_TRY(stat_at(held->get(), "", status));
     if (!S_ISREG(status.stx_mode))
       return Error{ErrorCode::kCorrupt, "\"" + escape_untrusted(name) + "\" is no regular file"};
-    return reopen_file(held->get());
+    ASSAY_ASSIGN(const FileOpener opener, FileOpener::create());
+    return opener.reopen(held->get());
   }
 
   UniqueFd fd_;

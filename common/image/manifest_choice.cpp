@@ -25,15 +25,15 @@ std::string describe(const std::vector<Descriptor>& manifests) {
 }  // namespace
 
 Platform machine_platform() {
-  static const std::map<std::string, Platform> kMachines = {
+  static const std::map<std::string, Platform> machines = {
       {"x86_64", {"linux", "amd64", ""}},    {"aarch64", {"linux", "arm64", ""}},
       {"armv7l", {"linux", "arm", "v7"}},    {"i686", {"linux", "386", ""}},
       {"ppc64le", {"linux", "ppc64le", ""}}, {"s390x", {"linux", "s390x", ""}},
       {"riscv64", {"linux", "riscv64", ""}}};
   struct utsname name = {};
   ::uname(&name);
-  const auto found = kMachines.find(name.machine);
-  return found != kMachines.end() ? found->second : Platform{"linux", name.machine, ""};
+  const auto found = machines.find(name.machine);
+  return found != machines.end() ? found->second : Platform{"linux", name.machine, ""};
 }
 
 Result<Platform> parse_platform_text(const std::string& text) {

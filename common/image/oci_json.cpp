@@ -29,10 +29,10 @@ std::string text_of(const Json& json, const char* key) {
 }
 
 const Json& member_of(const Json& json, const char* key) {
-  static const Json kNone;
-  if (!json.is_object()) return kNone;
+  static const Json none;
+  if (!json.is_object()) return none;
   const auto found = json.find(key);
-  return found == json.end() ? kNone : *found;
+  return found == json.end() ? none : *found;
 }
 
 Result<const Json*> list_of(const Json& json, const char* key) {

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <string>
 
@@ -43,11 +44,18 @@ Result<UniqueFd> open_beneath(int dir_fd, const char* path, int flags) {
   return open_error(path);
 }
 
-Result<UniqueFd> reopen_file(int path_fd) {
-  const std::string path = "/proc/self/fd/" + std::to_string(path_fd);
+Result<FileOpener> FileOpener::create() {
+  UniqueFd descriptors(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!descriptors) return Error{ErrorCode::kUnavailable, "open /proc/self/fd", errno};
+  return FileOpener(std::move(descriptors));
+}
+
+Result<UniqueFd> FileOpener::reopen(int path_fd) const {
+  std::array<char, 16> name = {};
+  std::to_chars(name.data(), name.data() + name.size() - 1, path_fd);
   constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  int fd = ::open(path.c_str(), kFlags | O_NOATIME);
-  if (fd < 0 && errno == EPERM) fd = ::open(path.c_str(), kFlags);
+  int fd = ::openat(descriptors_.get(), name.data(), kFlags | O_NOATIME);
+  if (fd < 0 && errno == EPERM) fd = ::openat(descriptors_.get(), name.data(), kFlags);
   if (fd < 0) return system_error("reopen a file");
   return UniqueFd(fd);
 }

@@ -15,9 +15,18 @@ namespace assay::image {
 /// there was none), kUnavailable.
 Result<UniqueFd> open_beneath(int dir_fd, const char* path, int flags);
 
-/// Opens the regular file that the O_PATH descriptor `path_fd` holds, for reading, without touching
-/// its access time where that is allowed.
-Result<UniqueFd> reopen_file(int path_fd);
+/// Opens for reading what O_PATH descriptors hold. Thread-safe.
+class FileOpener {
+ public:
+  /// Errors: kUnavailable (no /proc).
+  static Result<FileOpener> create();
+  /// The regular file that `path_fd` holds, its access time untouched where that is allowed.
+  Result<UniqueFd> reopen(int path_fd) const;
+
+ private:
+  explicit FileOpener(UniqueFd descriptors) : descriptors_(std::move(descriptors)) {}
+  UniqueFd descriptors_;  // /proc/self/fd: looking "/proc/self/fd" up each time costs 1 us a file
+};
 
 /// statx of `name` below `dir_fd`, not followed; "" is `dir_fd` itself.
 Result<void> stat_at(int dir_fd, const char* name, struct statx& out);

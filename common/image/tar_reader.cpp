@@ -12,6 +12,7 @@ namespace {
 // Go's archive/tar reads no longer extension either.
 constexpr std::int64_t kMaxExtensionBytes = 1 << 20;
 constexpr std::size_t kMaxSparsePieces = 1 << 16;
+constexpr std::size_t kSparseFieldBytes = 24;
 constexpr std::string_view kXattrKey = "SCHILY.xattr.";
 
 Error corrupt(std::string message) {
@@ -75,9 +76,9 @@ void take_xattrs(const PaxRecords& pax, Entry& entry) {
 }
 
 const std::string& value_of(const PaxRecords& pax, const char* key) {
-  static const std::string kNone;
+  static const std::string none;
   const auto found = pax.find(key);
-  return found == pax.end() ? kNone : found->second;
+  return found == pax.end() ? none : found->second;
 }
 
 }  // namespace
@@ -224,13 +225,13 @@ Result<void> TarReader::begin_sparse(const TarHeader& header, const TarBlock& bl
 
 Result<std::vector<SparsePiece>> TarReader::read_old_sparse(const TarBlock& block) {
   std::vector<SparsePiece> pieces;
-  ASSAY_TRY(parse_old_sparse(std::string_view(block.data() + 386, 4 * 24), pieces));
+  ASSAY_TRY(parse_old_sparse(std::string_view(block.data() + 386, 4 * kSparseFieldBytes), pieces));
   bool has_more = block[482] != '\0';
   while (has_more) {
     TarBlock more;
     ASSAY_ASSIGN(const bool has_block, read_block(more));
     if (!has_block || pieces.size() > kMaxSparsePieces) return corrupt("bad sparse map");
-    ASSAY_TRY(parse_old_sparse(std::string_view(more.data(), 21 * 24), pieces));
+    ASSAY_TRY(parse_old_sparse(std::string_view(more.data(), 21 * kSparseFieldBytes), pieces));
     has_more = more[504] != '\0';
   }
   return pieces;

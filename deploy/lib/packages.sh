@@ -23,7 +23,7 @@ ASSAY_TEST_PACKAGES=(
 )
 
 # What the tests labelled kernel need on top of those.
-ASSAY_KERNEL_TEST_PACKAGES=(cpio kmod qemu-system-x86)
+ASSAY_KERNEL_TEST_PACKAGES=(cpio e2fsprogs kmod qemu-system-x86)
 
 # Names, one a line, of those arguments that are not installed.
 missing_packages() {

@@ -1,12 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input ends in one clear line on stderr that says what to do, and in its documented exit code."""
-import contextlib
-import os
-import pathlib
-import shutil
+import json
 import socket
-import sqlite3
-import subprocess
 import unittest
 
 import deployment
@@ -43,9 +38,9 @@ class BadInputTest(unittest.TestCase):
             ("unknown command", USAGE, ["pss"], ["pss"]),
             ("unknown verdict", USAGE, ["fine"], ["ps", "--verdict", "fine"]),
             ("no such source", NOT_FOUND, ["/none/such"], ["fingerprint", "/none/such"]),
-            ("no such base", NOT_FOUND, ["nobody:1"],
+            ("no such base", NOT_FOUND, ["nobody", "assay base list"],
              ["base", "revoke", "nobody:1", "--reason", "r", "--yes"]),
-            ("no such run", NOT_FOUND, ["nobody"], ["trace", "nobody"]),
+            ("no such run", NOT_FOUND, ["no run"], ["trace", "nobody"]),
             ("a key is never overwritten", USAGE, ["operator.key"],
              ["key", "new", "--out", self.here.folder / "operator"]),
         ]
@@ -65,13 +60,14 @@ class BadInputTest(unittest.TestCase):
                             "--from", self.good, "--key", self.folder / "stranger.key")
 
     def test_unknown_key_in_the_configuration_file(self):
-        for program, file, arguments in (("assay", "cli.yaml", ["ps"]),
-                                         ("assay-agent", "agent.yaml", ["config", "check"]),
-                                         ("assay-collector", "collector.yaml", ["config", "check"])):
+        rows = [("assay", "cli.yaml", ["ps"]), ("assay-agent", "agent.yaml", ["config", "check"]),
+                ("assay-collector", "collector.yaml", ["config", "check"])]
+        self.here.agent_config()
+        for program, file, arguments in rows:
             with self.subTest(program):
-                bad = self.folder / f"bad-{file}"
-                bad.write_text((self.here.folder / file).read_text() + "\ncolour: blue\n")
-                _, errors = self.here.program(program, "--config", bad, *arguments, code=USAGE)
+                tree = json.loads((self.here.folder / file).read_text())
+                bad = self.here.write(f"bad-{file}", {**tree, "colour": "blue"})
+                _, errors = self.here.program(program, *arguments, "--config", bad, code=USAGE)
                 self.assertEqual(len(errors.strip().splitlines()), 1, errors)
                 self.assertIn("colour", errors)
                 self.assertIn(bad.name, errors)
@@ -82,7 +78,7 @@ class BadInputTest(unittest.TestCase):
             taken.listen()
             port = taken.getsockname()[1]
             config = self.here.collector_config(self.folder / "second", port=port)
-            self.assert_refuses(UNAVAILABLE, [str(port)], "assay-collector", "--config", config, "run")
+            self.assert_refuses(UNAVAILABLE, [str(port)], "assay-collector", "run", "--config", config)
 
     def test_collector_away(self):
         config = self.folder / "away.yaml"

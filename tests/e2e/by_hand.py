@@ -31,7 +31,7 @@ class Started:
         return [(int(pid), int(exec_ns)) for _, pid, exec_ns in rows]
 
     def stop(self):
-        """Ends the containers."""
+        """Ends the containers that still run."""
         self.process.terminate()
         self.wait()
 

@@ -141,14 +141,14 @@ class Deployment:
         here = self.folder
         self.program("assay", "key", "new", "--out", here / "operator")
         config = self.collector_config(here / "collector", port=self.port, http=self.collector_http)
-        self.program("assay-collector", "--config", config, "init")
-        self.program("assay-collector", "--config", config, "issue", "--node", f"test/{NODE}",
+        self.program("assay-collector", "init", "--config", config, "--cluster", "test")
+        self.program("assay-collector", "issue", "--config", config, "--node", f"test/{NODE}",
                      "--out", here / "agent-tls")
-        self.program("assay-collector", "--config", config, "issue", "--user", "operator",
+        self.program("assay-collector", "issue", "--config", config, "--user", "operator",
                      "--out", here / "user-tls")
         self.write("cli.yaml", {
             "collector": {"address": f"127.0.0.1:{self.port}"},
-            "tls": self.tls("user-tls"), "trust": str(here / "operator.pub"),
+            "tls": self.tls("user-tls"), "trust_file": str(here / "operator.pub"),
             "signing_key": str(here / "operator.key")})
 
     def tls(self, folder):
@@ -180,13 +180,13 @@ class Deployment:
     # Daemons
 
     def start_collector(self):
-        self.collector = Daemon([BIN / "assay-collector", "--config", self.folder / "collector.yaml",
-                                 "run"], self.folder / "collector.log")
+        self.collector = Daemon([BIN / "assay-collector", "run", "--config",
+                                 self.folder / "collector.yaml"], self.folder / "collector.log")
         self.collector.wait_for(lambda: not is_ready(self.collector_http), "collector ready")
 
     def start_agent(self, runtime=None):
         config = self.agent_config(runtime)
-        self.agent = Daemon([BIN / "assay-agent", "--config", config, "run"],
+        self.agent = Daemon([BIN / "assay-agent", "run", "--config", config],
                             self.folder / "agent.log")
         self.agent.wait_for(lambda: not is_ready(self.agent_http), "agent ready")
 

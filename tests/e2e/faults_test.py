@@ -22,7 +22,7 @@ class FaultsTest(unittest.TestCase):
 
     def start(self, *words, **options):
         started = Started([self.layer], *words, **options)
-        self.addCleanup(lambda: started.process.poll() is None and started.stop())
+        self.addCleanup(started.stop)
         return started
 
     def test_what_starts_while_the_collector_is_away_appears_when_it_is_back(self):

@@ -5,6 +5,7 @@
 #
 #   tests/kernel/boot.sh 6.1|6.12 PROGRAM [ARG…]
 #
+# Files named in ASSAY_GUEST_FILES (static programs, data) come to lie beside the program.
 # Kernels are downloaded with apt from the machine's own sources, unpacked, never installed.
 set -euo pipefail
 
@@ -18,8 +19,8 @@ skip() {
   echo "SKIPPED: $*"
   exit 77
 }
-for tool in qemu-system-x86_64 cpio dpkg-deb busybox xz; do
-  command -v "$tool" >/dev/null || skip "needs $tool (packages qemu-system-x86 cpio busybox-static xz-utils)"
+for tool in qemu-system-x86_64 cpio dpkg-deb busybox xz depmod mkfs.ext4; do
+  command -v "$tool" >/dev/null || skip "needs $tool (packages qemu-system-x86 cpio busybox-static xz-utils kmod)"
 done
 
 # newest package of the series, e.g. linux-image-6.1.0-40-cloud-amd64-unsigned
@@ -42,25 +43,36 @@ fetch_kernel() { # prints the folder with the unpacked package
   echo "$folder"
 }
 
+# What overlay, ext4 and a virtio disk need, uncompressed: busybox reads nothing else.
+copy_modules() { # kernel folder, root
+  local modules version
+  modules=$(dirname "$(find "$1" -name modules.builtin | head -n 1)")
+  version=$(basename "$modules")
+  mkdir -p "$2/lib/modules/$version"
+  (cd "$modules" && find kernel/fs kernel/lib kernel/crypto kernel/arch kernel/drivers/block kernel/drivers/virtio \
+    -name '*.ko*' | grep -vE 'fs/(nfs|smb|btrfs|xfs|ceph)' | cpio --quiet -pdm "$2/lib/modules/$version")
+  cp "$modules"/modules.builtin "$modules"/modules.builtin.modinfo "$modules"/modules.order "$2/lib/modules/$version/"
+  find "$2/lib/modules" -name '*.xz' -exec xz -d {} +
+  depmod -b "$2" "$version"
+}
+
 # The program with its libraries, busybox, and the overlay module with what it depends on.
 make_initramfs() { # kernel folder, work folder
   local kernel=$1 root=$2/root
-  mkdir -p "$root"/{bin,proc,sys,dev,tmp,new,modules,work}
+  mkdir -p "$root"/{bin,proc,sys,dev,tmp,new,work,lib}
   cp "$(command -v busybox)" "$root/bin/busybox"
   cp "$program" "$root/work/program"
+  local file
+  for file in ${ASSAY_GUEST_FILES:-}; do cp "$file" "$root/work/"; done
   ldd "$program" | awk '/=> \//{print $3} /^\t\/lib/{print $1}' | while read -r library; do
     install -D "$library" "$root$library"
   done
-  local module
-  for module in overlay; do
-    find "$kernel" -name "$module.ko*" -exec cp {} "$root/modules/" \;
-  done
-  find "$root/modules" -name '*.xz' -exec xz -d {} \;
+  copy_modules "$kernel" "$root"
   cat >"$root/init" <<'INIT'
 #!/bin/busybox sh
 # The initramfs itself cannot be pivoted away from: everything moves to a tmpfs first.
 /bin/busybox mount -t tmpfs -o size=2g tmpfs /new
-for entry in bin lib lib64 usr modules work; do
+for entry in bin lib lib64 usr work; do
   [ -e /$entry ] && /bin/busybox cp -a /$entry /new/
 done
 /bin/busybox mkdir -p /new/proc /new/sys /new/dev /new/tmp /new/etc /new/root
@@ -78,9 +90,11 @@ mkdir -p /sys/fs/cgroup /dev/shm
 mount -t cgroup2 cgroup /sys/fs/cgroup
 mount -t tmpfs tmpfs /dev/shm
 hostname assay-guest
-for module in /modules/*.ko; do [ -e "\$module" ] && insmod "\$module"; done
+for module in overlay virtio_pci virtio_blk crc32c_generic ext4; do modprobe -q \$module; done
+mkdir -p /disk
+mount -t ext4 /dev/vda /disk && mv /work /disk/work && ln -s /disk/work /work
 echo "guest kernel: \$(uname -r)"
-cd /work
+cd /disk/work || cd /work
 ./program $(printf '%q ' "${arguments[@]}") </dev/null 2>&1
 echo "ASSAY_EXIT=\$?"
 poweroff -f
@@ -98,8 +112,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 make_initramfs "$kernel" "$work"
 
+truncate -s 1G "$work/disk"
+mkfs.ext4 -q -F "$work/disk" # layers need a file system with inode generations
 timeout "$boot_timeout_s" qemu-system-x86_64 -accel tcg -cpu max -m 3072 -smp 2 -nographic -no-reboot \
-  -net none -kernel "$vmlinuz" -initrd "$work/initramfs.gz" \
+  -net none -drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" -kernel "$vmlinuz" -initrd "$work/initramfs.gz" \
   -append 'console=ttyS0 quiet loglevel=3 panic=-1' </dev/null | tr -d '\r' | tee "$work/console"
 code=$(sed -n 's/^ASSAY_EXIT=//p' "$work/console" | tail -n 1)
 [ -n "$code" ] || { echo "the guest ended without an exit code" >&2; exit 1; }

@@ -95,6 +95,15 @@ static int wait_for(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+// Lets the child go on only after our own line was printed.
+static void wait_for_parent(const int gate[2]) {
+  char byte;
+  close(gate[1]);
+  while (read(gate[0], &byte, 1) > 0) {
+  }
+  close(gate[0]);
+}
+
 static int run(int argc, char** argv) {
   struct container c = {.base = argv[0], .lowerdir = argv[1]};
   int i = 2;
@@ -104,11 +113,18 @@ static int run(int argc, char** argv) {
     c.threads |= strcmp(argv[i], "--threads") == 0;
   }
   c.argv = argv + i + 1;
+  int gate[2];
+  if (pipe2(gate, O_CLOEXEC) != 0) die("pipe");
   pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, 0);
   if (pid < 0) die("clone");
-  if (pid == 0) exit(in_container(&c));
+  if (pid == 0) {
+    wait_for_parent(gate);
+    exit(in_container(&c));
+  }
   printf("pid %d\n", pid);
   fflush(stdout);
+  close(gate[0]);
+  close(gate[1]);
   return wait_for(pid);
 }
 

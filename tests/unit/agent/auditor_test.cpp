@@ -114,6 +114,47 @@ TEST_CASE("evidence moves every stack that holds the layer, once", "[agent][unit
   CHECK(f.journal.all<StackAdvanced>().size() == 1);
 }
 
+TEST_CASE("results that come together are one step", "[agent][unit]") {
+  Fixture f;
+  const ContainerStart start = container(1, seconds(10), 3);
+  f.auditor.on_start(start);
+  std::vector<LayerResult> results;
+  for (const LowerLayer& layer : start.layers)
+    results.push_back(shape_of(layer, true));
+  f.auditor.on_layers(results);
+  const auto advanced = f.journal.all<StackAdvanced>();
+  REQUIRE(advanced.size() == 1);
+  CHECK(advanced[0].from == f.journal.all<RunStarted>()[0].stack);
+  CHECK(advanced[0].to == catalog::digest_of(*f.journal.stacks.back()));
+  for (const auto& layer : f.journal.stacks.back()->layers)
+    CHECK(layer.evidence.shape.has_value());
+  for (const auto& [id, run] : f.open_runs.rows)
+    CHECK(run.stack == advanced[0].to);
+}
+
+TEST_CASE("a stack that others reach in the same step takes them along", "[agent][unit]") {
+  Fixture f;
+  const ContainerStart start = container(1, seconds(10));
+  f.auditor.on_start(start);
+  f.identifier.known.emplace(ref_of(start.layers[0]), shape_of(start.layers[0], true));
+  f.auditor.on_start(container(2, seconds(11)));  // the same layers, one of them known already
+  const auto runs = f.journal.all<RunStarted>();
+  REQUIRE(runs[0].stack != runs[1].stack);
+  f.auditor.on_layers({shape_of(start.layers[0], true), shape_of(start.layers[1], true)});
+  std::map<StackDigest, StackDigest> moved;
+  for (const StackAdvanced& change : f.journal.all<StackAdvanced>())
+    moved[change.from] = change.to;
+  const auto last = [&](StackDigest digest) {
+    while (moved.contains(digest))
+      digest = moved.at(digest);
+    return digest;
+  };
+  CHECK(last(*runs[0].stack) == last(*runs[1].stack));
+  CHECK(last(*runs[0].stack) == catalog::digest_of(*f.journal.stacks.back()));
+  for (const auto& [id, run] : f.open_runs.rows)
+    CHECK(run.stack == last(*runs[0].stack));
+}
+
 TEST_CASE("a container that ended before its layers were read still gets its evidence",
           "[agent][unit]") {
   Fixture f;
@@ -240,4 +281,15 @@ TEST_CASE("known layers need no identification", "[agent][unit]") {
   f.auditor.on_start(start);
   CHECK(f.identifier.asked.empty());
   CHECK(f.journal.stacks[0]->layers[1].evidence.shape.has_value());
+}
+
+TEST_CASE("a shape that comes after the content takes nothing back", "[agent][unit]") {
+  Fixture f;
+  const ContainerStart start = container(1, seconds(10), 1);
+  LayerResult complete = shape_of(start.layers[0], true);
+  complete.layer.evidence.content = ContentDigest{sha256("bytes").bytes};
+  f.identifier.known[ref_of(start.layers[0])] = complete;
+  f.auditor.on_start(start);
+  f.auditor.on_layers({shape_of(start.layers[0], false)});
+  CHECK(f.journal.all<StackAdvanced>().empty());
 }

@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Shape and content speed on a directory against sha256sum of the same files, interleaved, medians.
+# Usage: bench_fingerprint.sh PROGRAM DIRECTORY [RUNS]
+# Keep the machine otherwise idle and the cache warm; quote ratios of one run, not times of two.
+set -eu
+program=$1
+directory=$2
+runs=${3:-7}
+samples=$(mktemp)
+trap 'rm -f "$samples"' EXIT
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+"$program" "$directory" >/dev/null
+find "$directory" -xdev -type f -print0 | xargs -0 cat >/dev/null
+i=0
+while [ "$i" -lt "$runs" ]; do
+  taskset -c 0 "$program" "$directory" >>"$samples"
+  start=$(now_ms)
+  find "$directory" -xdev -type f -print0 | taskset -c 0 xargs -0 sha256sum >/dev/null
+  echo "sha256sum $(($(now_ms) - start))" >>"$samples"
+  start=$(now_ms)
+  taskset -c 0 find "$directory" -xdev -printf '%p %m %U %G %s %T@ %l\n' >/dev/null
+  echo "find $(($(now_ms) - start))" >>"$samples"
+  i=$((i + 1))
+done
+
+median() { awk -v name="$1" '$1 == name { print $2 }' "$samples" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+shape=$(median shape)
+content=$(median content)
+sha=$(median sha256sum)
+bare=$(median find)
+awk '$1 == "entries" || $1 == "bytes" || $1 == "hasher"' "$samples" | sort -u
+grep -q -w sha_ni /proc/cpuinfo && echo "cpu has SHA-NI" || echo "cpu has no SHA-NI"
+echo "medians of $runs runs, one core, warm cache:"
+echo "shape      $shape ms (find -printf: $bare ms)"
+echo "content    $content ms"
+echo "sha256sum  $sha ms"
+awk -v a="$sha" -v b="$content" 'BEGIN { printf "content is %.1f times as fast as sha256sum\n", a / b }'

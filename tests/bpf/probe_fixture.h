@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Real containers by hand, and a sink that remembers what the probe said.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "agent/core/ports.h"
+#include "agent/probe/bpf_event_source.h"
+#include "common/base/unique_fd.h"
+
+namespace assay::tests {
+
+/// Remembers everything; thread-safe.
+class RecordingSink final : public agent::EventSink {
+ public:
+  void on_start(agent::ContainerStart start) override;
+  void on_exec(agent::ContainerExec exec) override;
+  void on_emptied(agent::RunEmptied emptied) override;
+  void on_sweep(agent::SweepCompleted sweep) override;
+
+  std::vector<agent::ContainerStart> starts() const;
+  std::vector<agent::ContainerExec> execs() const;
+  std::vector<agent::RunEmptied> emptied() const;
+  std::vector<agent::SweepCompleted> sweeps() const;
+
+  /// Waits until `condition` holds, at most 30 seconds; says whether it does.
+  bool wait_for(const std::function<bool()>& condition) const;
+
+ private:
+  template <typename Change>
+  void change(Change change);
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  std::vector<agent::ContainerStart> starts_;
+  std::vector<agent::ContainerExec> execs_;
+  std::vector<agent::RunEmptied> emptied_;
+  std::vector<agent::SweepCompleted> sweeps_;
+};
+
+/// A running program with a pipe to its input and from its output; killed and reaped when it goes.
+class Program {
+ public:
+  explicit Program(std::vector<std::string> argv);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  void write_line(const std::string& line);
+  std::string read_line();
+  void close_input() { input_.reset(); }
+  /// Closes its input and waits for its end; its exit status.
+  int finish();
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = -1;
+  UniqueFd input_;
+  UniqueFd output_;
+};
+
+/// Folders for one container below the test's own folder: layers, upper, work, merged.
+/// The bottom layer holds /bin/starter. Removed at the end.
+class Bundle {
+ public:
+  explicit Bundle(int layers);
+  ~Bundle();
+  Bundle(const Bundle&) = delete;
+  Bundle& operator=(const Bundle&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string layer(int index) const { return path_ + "/l/" + std::to_string(index); }
+  /// As mount(2) takes it: top first, relative to path().
+  std::string lowerdir() const;
+  /// `starter run` of this bundle; see tests/support/starter.c.
+  std::vector<std::string> run(const std::vector<std::string>& argv,
+                               const std::vector<std::string>& options = {}) const;
+  /// Whether `key` is that of a container on this bundle's upper directory.
+  bool owns(const agent::RunKey& key) const {
+    return key.root.inode == upper_inode_ && key.root.generation == upper_generation_;
+  }
+
+ private:
+  std::string path_;
+  int layers_;
+  ino_t upper_inode_ = 0;
+  std::uint32_t upper_generation_ = 0;  ///< inode numbers are used again at once
+};
+
+std::string starter_path();
+/// The inode's generation as the file system tells it (FS_IOC_GETVERSION).
+std::uint32_t generation_of(const std::string& path);
+
+std::vector<agent::ContainerStart> starts_of(const RecordingSink& sink, const Bundle& bundle);
+std::vector<agent::ContainerExec> execs_of(const RecordingSink& sink, const Bundle& bundle);
+std::size_t ends_of(const RecordingSink& sink, const Bundle& bundle);
+
+/// A source that runs, settled: its first sweep is over.
+struct RunningProbe {
+  explicit RunningProbe(agent::ProbeOptions options = {});
+  SystemClock clock;
+  RecordingSink sink;
+  std::unique_ptr<agent::BpfEventSource> source;
+};
+
+}  // namespace assay::tests

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/runtime/disk_records.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "tests/unit/agent/scratch.h"
+
+namespace assay::agent {
+namespace {
+
+using tests::Scratch;
+
+const std::string kId = "9dfe3d0a7bbd1e0b3ba71a5a6b2c9a5f4c1e8f6d7b3a2c4d5e6f708192a3b4c5";
+
+ContainerNames look_up(const Scratch& scratch, const std::string& cgroup_path) {
+  DiskRecords records({{scratch.path("no-such-folder"), scratch.path("docker")},
+                       {scratch.path("containerd")},
+                       {scratch.path("storage")}});
+  ContainerStart start;
+  start.cgroup_path = cgroup_path;
+  return records.look_up(start);
+}
+
+// Shortened from a config.v2.json of docker 20.10.
+const char* const kDockerConfig = R"({"StreamConfig":{},"State":{"Running":true,"Pid":1234},
+  "Name":"/quirky_hopper","Driver":"overlay2",
+  "Image":"sha256:91e7f40aa8f1f0e3f8f0d0c3a1b2c3d4e5f60718293a4b5c6d7e8f9001122334",
+  "Config":{"Hostname":"9dfe3d","Image":"registry.example/team/app:1.2",
+    "Labels":{"team":"payments","io.kubernetes.pod.name":"app-0","number":7}}})";
+
+TEST_CASE("docker's record gives name, image and labels", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("docker/containers/" + kId + "/config.v2.json", kDockerConfig);
+  const ContainerNames names = look_up(scratch, "/system.slice/docker-" + kId + ".scope");
+  CHECK(names.container_id == kId);
+  CHECK(names.runtime == "docker");
+  CHECK(names.name == "quirky_hopper");
+  CHECK(names.image == "registry.example/team/app:1.2");
+  CHECK(names.image_id ==
+        "sha256:91e7f40aa8f1f0e3f8f0d0c3a1b2c3d4e5f60718293a4b5c6d7e8f9001122334");
+  CHECK(names.pod_name == "app-0");
+  CHECK(names.labels == std::map<std::string, std::string>{{"team", "payments"},
+                                                           {"io.kubernetes.pod.name", "app-0"}});
+}
+
+TEST_CASE("containerd's bundle gives pod and image of a CRI container", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("containerd/io.containerd.runtime.v2.task/k8s.io/" + kId + "/config.json",
+                R"({"ociVersion":"1.0.2","annotations":{
+      "io.kubernetes.cri.container-type":"container","io.kubernetes.cri.container-name":"web",
+      "io.kubernetes.cri.image-name":"registry.example/web:3","io.kubernetes.cri.sandbox-name":"web-0",
+      "io.kubernetes.cri.sandbox-namespace":"shop","io.kubernetes.cri.sandbox-uid":"u-1"}})");
+  const ContainerNames names = look_up(scratch, "/x/cri-containerd-" + kId + ".scope");
+  CHECK(names.name == "web");
+  CHECK(names.image == "registry.example/web:3");
+  CHECK(names.pod_name == "web-0");
+  CHECK(names.pod_namespace == "shop");
+  CHECK(names.pod_uid == "u-1");
+}
+
+TEST_CASE("a ctr container is one only when containerd has its bundle", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("containerd/io.containerd.runtime.v2.task/default/mine/config.json",
+                R"({"ociVersion":"1.0.2"})");
+  const ContainerNames names = look_up(scratch, "/default/mine");
+  CHECK(names.container_id == "mine");
+  CHECK(names.runtime == "containerd");
+  CHECK(names.name == "mine");
+  CHECK(look_up(scratch, "/system.slice/ssh.service") == ContainerNames{});
+}
+
+TEST_CASE("podman's store gives name and image", "[agent][unit]") {
+  const Scratch scratch;
+  const std::string metadata =
+      R"({\"image-name\":\"localhost/base:latest\",\"image-id\":\"91e7\",\"name\":\"happy\"})";
+  scratch.write("storage/overlay-containers/containers.json",
+                R"([{"id":"other","names":["x"]},{"id":")" + kId +
+                    R"(","names":["happy_one"],"image":"91e7f4","metadata":")" + metadata +
+                    R"("}])");
+  const ContainerNames names = look_up(scratch, "/libpod_parent/libpod-" + kId);
+  CHECK(names.runtime == "podman");
+  CHECK(names.name == "happy_one");
+  CHECK(names.image == "localhost/base:latest");
+  CHECK(names.image_id == "91e7f4");
+}
+
+TEST_CASE("CRI-O's store gives the pod", "[agent][unit]") {
+  const Scratch scratch;
+  const std::string metadata =
+      R"({\"image-name\":\"web:3\",\"pod-name\":\"k8s_web-0\",\"metadata-name\":\"web\"})";
+  scratch.write("storage/overlay-containers/volatile-containers.json",
+                R"([{"id":")" + kId + R"(","metadata":")" + metadata + R"("}])");
+  const ContainerNames names = look_up(scratch, "/kubepods.slice/crio-" + kId + ".scope");
+  CHECK(names.runtime == "cri-o");
+  CHECK(names.name == "web");
+  CHECK(names.pod_name == "k8s_web-0");
+}
+
+TEST_CASE("a record that lies about its form leaves the id alone", "[agent][unit]") {
+  const std::string file = "docker/containers/" + kId + "/config.v2.json";
+  const std::vector<std::pair<const char*, std::string>> rows = {
+      {"empty", ""},
+      {"truncated", R"({"Name":"/x")"},
+      {"not an object", "[1,2,3]"},
+      {"other types", R"({"Name":7,"Config":[],"Image":{"a":1}})"},
+      {"nested too deep", std::string(2000, '[') + std::string(2000, ']')},
+      {"not UTF-8", "{\"Name\":\"/\xff\xfe\"}"},
+      {"too large", "{\"Name\":\"/x\",\"y\":\"" + std::string((1U << 20) + 1, 'y') + "\"}"},
+  };
+  for (const auto& [name, text] : rows) {
+    INFO(name);
+    const Scratch scratch;
+    scratch.write(file, text);
+    const ContainerNames names = look_up(scratch, "/docker/" + kId);
+    CHECK(names.container_id == kId);
+    CHECK(names.name.empty());
+  }
+}
+
+TEST_CASE("a link in a store is not followed", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("elsewhere.json", kDockerConfig);
+  std::filesystem::create_directories(scratch.path("docker/containers/" + kId));
+  std::filesystem::create_symlink(scratch.path("elsewhere.json"),
+                                  scratch.path("docker/containers/" + kId + "/config.v2.json"));
+  CHECK(look_up(scratch, "/docker/" + kId).name.empty());
+}
+
+}  // namespace
+}  // namespace assay::agent

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/probe/event_decoder.h"
+
+#include <sys/sysmacros.h>
+
+#include <catch2/catch.hpp>
+#include <cstddef>
+#include <cstring>
+
+namespace assay::agent {
+namespace {
+
+template <typename Record>
+std::string bytes_of(Record record, std::uint16_t type, std::size_t size = sizeof(Record)) {
+  record.header.type = type;
+  record.header.abi_version = ASSAY_ABI_VERSION;
+  record.header.size = static_cast<std::uint32_t>(size);
+  record.header.boot_ns = 5'000'000'000;
+  return {reinterpret_cast<const char*>(&record), size};
+}
+
+std::string layers_record(std::uint64_t start_id, std::uint32_t first, std::uint32_t count) {
+  assay_layers record{};
+  record.start_id = start_id;
+  record.first_index = first;
+  record.count = count;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    assay_layer& layer = record.layers[i];
+    layer.inode = 1000 + first + i;
+    layer.device = (254U << 20U) | 1U;
+    layer.generation = 7;
+    layer.name_size = 1;
+    layer.name[0] = static_cast<char>('a' + (first + i) % 26);
+  }
+  return bytes_of(record, ASSAY_RECORD_LAYERS,
+                  offsetof(assay_layers, layers) + count * sizeof(assay_layer));
+}
+
+assay_start make_start(std::uint64_t start_id, std::uint32_t layer_count) {
+  assay_start record{};
+  record.start_id = start_id;
+  record.layer_count = layer_count;
+  record.flags = ASSAY_IS_OVERLAY;
+  record.key.device = (0U << 20U) | 39U;
+  record.key.inode = 42;
+  record.key.cgroup_id = 842;
+  record.process.tgid = 77;
+  std::memcpy(record.process.name, "exactly15bytes!", 15);
+  constexpr char kPath[] = "leaf\0docker";
+  std::memcpy(record.cgroup_path, kPath, sizeof(kPath));
+  record.cgroup_path_size = sizeof(kPath);
+  constexpr char kArguments[] = "/bin/sh\0-c\0";
+  record.arguments_size = sizeof(kArguments) - 1;
+  std::memcpy(record.arguments, kArguments, sizeof(kArguments));
+  return record;
+}
+
+std::string start_record(const assay_start& record) {
+  return bytes_of(record, ASSAY_RECORD_START,
+                  offsetof(assay_start, arguments) + record.arguments_size);
+}
+
+ContainerStart decode_start(EventDecoder& decoder, const std::string& bytes) {
+  auto record = decoder.decode(bytes);
+  REQUIRE(record);
+  REQUIRE(std::holds_alternative<ContainerStart>(*record));
+  return std::get<ContainerStart>(*record);
+}
+
+TEST_CASE("a start is joined with its layers, bottom first", "[probe][unit]") {
+  EventDecoder decoder;
+  REQUIRE(decoder.decode(layers_record(9, 0, 16)));
+  REQUIRE(decoder.decode(layers_record(8, 0, 1)));  // another start's, between
+  REQUIRE(decoder.decode(layers_record(9, 16, 2)));
+  const ContainerStart start = decode_start(decoder, start_record(make_start(9, 18)));
+  REQUIRE(start.layers.size() == 18);
+  CHECK_FALSE(start.layers_truncated);
+  CHECK(start.layers.front().inode == 1017);
+  CHECK(start.layers.back().inode == 1000);
+  CHECK(start.layers.back().name == "a");
+  CHECK(start.layers.back().device == makedev(254, 1));
+  CHECK(start.key.root.device == makedev(0, 39));
+  CHECK(start.key.cgroup_id == 842);
+  CHECK(start.process.name == "exactly15bytes!");
+  CHECK(start.cgroup_path == "/docker/leaf");
+  CHECK(start.arguments == std::vector<std::string>{"/bin/sh", "-c"});
+  CHECK(start.time == std::chrono::seconds(5));
+}
+
+TEST_CASE("a start whose layers are missing says so", "[probe][unit]") {
+  EventDecoder decoder;
+  REQUIRE(decoder.decode(layers_record(9, 0, 16)));
+  const ContainerStart start = decode_start(decoder, start_record(make_start(9, 18)));
+  CHECK(start.layers.size() == 16);
+  CHECK(start.layers_truncated);
+}
+
+TEST_CASE("a cgroup path that was cut does not begin with a slash", "[probe][unit]") {
+  EventDecoder decoder;
+  assay_start record = make_start(1, 0);
+  record.flags |= ASSAY_CGROUP_PATH_TRUNCATED;
+  CHECK(decode_start(decoder, start_record(record)).cgroup_path == "docker/leaf");
+}
+
+TEST_CASE("the one string of older kernels is split at unescaped colons", "[probe][unit]") {
+  EventDecoder decoder;
+  std::string layers = layers_record(3, 0, 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::size_t at =
+        offsetof(assay_layers, layers) + i * sizeof(assay_layer) + offsetof(assay_layer, name_size);
+    layers[at] = 0;
+  }
+  REQUIRE(decoder.decode(layers));
+  assay_lowerdir names{};
+  names.start_id = 3;
+  constexpr char kText[] = "/mnt/a\\:b:/mnt/plain";
+  names.text_size = sizeof(kText) - 1;
+  std::memcpy(names.text, kText, sizeof(kText));
+  REQUIRE(decoder.decode(
+      bytes_of(names, ASSAY_RECORD_LOWERDIR, offsetof(assay_lowerdir, text) + names.text_size)));
+  const ContainerStart start = decode_start(decoder, start_record(make_start(3, 2)));
+  REQUIRE(start.layers.size() == 2);
+  CHECK(start.layers[0].name == "/mnt/plain");
+  CHECK(start.layers[1].name == "/mnt/a\\:b");
+}
+
+TEST_CASE("records whose lengths lie are refused", "[probe][unit]") {
+  EventDecoder decoder;
+  const std::string good = start_record(make_start(1, 0));
+  for (std::size_t size = 0; size < good.size(); size += 97) {
+    const auto record = decoder.decode(good.substr(0, size));
+    REQUIRE_FALSE(record);
+    CHECK(record.error().code == ErrorCode::kCorrupt);
+  }
+  assay_start lying = make_start(1, 0);
+  lying.ancestor_count = ASSAY_MAX_ANCESTORS + 1;
+  CHECK_FALSE(decoder.decode(start_record(lying)));
+  lying = make_start(1, 0);
+  lying.cgroup_path_size = ASSAY_MAX_CGROUP_PATH + 1;
+  CHECK_FALSE(decoder.decode(start_record(lying)));
+  CHECK_FALSE(decoder.decode(layers_record(1, ASSAY_MAX_LAYERS, 1)));
+}
+
+TEST_CASE("a record of another ABI version is not guessed at", "[probe][unit]") {
+  EventDecoder decoder;
+  std::string bytes = start_record(make_start(1, 0));
+  bytes[offsetof(assay_record_header, abi_version)] = ASSAY_ABI_VERSION + 1;
+  const auto record = decoder.decode(bytes);
+  REQUIRE_FALSE(record);
+  CHECK(record.error().code == ErrorCode::kUnsupported);
+}
+
+TEST_CASE("layers whose start never comes are forgotten, the oldest first", "[probe][unit]") {
+  EventDecoder decoder;
+  for (std::uint64_t id = 1; id <= EventDecoder::kMaxPendingStarts + 1; ++id)
+    REQUIRE(decoder.decode(layers_record(id, 0, 1)));
+  CHECK(decode_start(decoder, start_record(make_start(1, 1))).layers.empty());
+  CHECK(decode_start(decoder, start_record(make_start(2, 1))).layers.size() == 1);
+}
+
+TEST_CASE("a sweep's records are read one after the other", "[probe][unit]") {
+  assay_task task{};
+  task.key.inode = 5;
+  task.process.tgid = 11;
+  task.flags = ASSAY_NEVER_EXECUTED;
+  const std::string one = bytes_of(task, ASSAY_RECORD_TASK);
+  const auto tasks = decode_swept_tasks(one + one);
+  REQUIRE(tasks);
+  REQUIRE(tasks->size() == 2);
+  CHECK((*tasks)[1].key.root.inode == 5);
+  CHECK((*tasks)[1].process.tgid == 11);
+  CHECK((*tasks)[1].has_never_executed);
+  CHECK_FALSE(decode_swept_tasks(one + one.substr(0, 40)));
+}
+
+}  // namespace
+}  // namespace assay::agent

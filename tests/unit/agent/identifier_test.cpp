@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+
+#include "agent/identify/id_map.h"
+#include "agent/identify/layer_identifier.h"
+#include "common/base/unique_fd.h"
+#include "tests/unit/agent/scratch.h"
+
+namespace assay::agent {
+namespace {
+
+using tests::Scratch;
+using namespace std::chrono_literals;
+
+constexpr auto kDeadline = 20s;
+
+/// A directory opened by its name; counts how often, and can be made to wait.
+class NamedOpener final : public LayerOpener {
+ public:
+  class Opened final : public Layer {
+   public:
+    Opened(UniqueFd fd, catalog::LayerInstance instance)
+        : fd_(std::move(fd)), instance_(std::move(instance)) {}
+    const catalog::LayerInstance& instance() const override { return instance_; }
+    int fd() const override { return fd_.get(); }
+    bool is_cacheable() const override { return true; }
+
+   private:
+    UniqueFd fd_;
+    catalog::LayerInstance instance_;
+  };
+
+  Result<std::unique_ptr<Layer>> open(const LowerLayer& layer, const ContainerStart&) override {
+    ++opened;
+    std::unique_lock lock(mutex_);
+    released_.wait(lock, [this] { return !is_held_; });
+    UniqueFd fd(::open(layer.name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) return Error{ErrorCode::kNotFound, "gone"};
+    return std::unique_ptr<Layer>(std::make_unique<Opened>(
+        std::move(fd), catalog::LayerInstance{"uuid:1", layer.inode, layer.generation, 1}));
+  }
+  Result<std::unique_ptr<Layer>> open_root(const ContainerStart& start) override {
+    LowerLayer layer;
+    layer.name = start.executable;
+    return open(layer, start);
+  }
+  void hold() {
+    const std::lock_guard lock(mutex_);
+    is_held_ = true;
+  }
+  void release() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_held_ = false;
+    }
+    released_.notify_all();
+  }
+  std::atomic<int> opened{0};
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable released_;
+  bool is_held_ = false;
+};
+
+class MapCache final : public LayerCache {
+ public:
+  std::optional<KnownLayer> find(const LayerKey& key) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = rows_.find(key);
+    return found == rows_.end() ? std::nullopt : std::optional(found->second);
+  }
+  Result<void> store(const LayerKey& key, const KnownLayer& layer) override {
+    const std::lock_guard lock(mutex_);
+    rows_[key] = layer;
+    return ok();
+  }
+  std::size_t size() {
+    const std::lock_guard lock(mutex_);
+    return rows_.size();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<LayerKey, KnownLayer> rows_;
+};
+
+/// Collects results and waits for the final one.
+class Results {
+ public:
+  Identifier::Callback callback() {
+    return [this](LayerResult result) {
+      {
+        const std::lock_guard lock(mutex_);
+        all_.push_back(std::move(result));
+      }
+      changed_.notify_all();
+    };
+  }
+  std::vector<LayerResult> wait_for_final() {
+    std::unique_lock lock(mutex_);
+    REQUIRE(changed_.wait_for(lock, kDeadline,
+                              [this] { return !all_.empty() && all_.back().is_final; }));
+    return all_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<LayerResult> all_;
+};
+
+IdentifierOptions quick() {
+  IdentifierOptions options;
+  options.content_is_idle = false;
+  return options;
+}
+
+LayerTask task_for(const std::string& path, std::uint64_t inode = 7) {
+  LayerTask task;
+  task.layer.name = path;
+  task.layer.device = 1;
+  task.layer.inode = inode;
+  task.layer.generation = 5;
+  task.start.is_overlay = true;
+  task.start.in_host_user_namespace = true;
+  return task;
+}
+
+const std::string kLarge(200'000, 'x');  // above what is hashed at once
+
+TEST_CASE("a layer's shape comes first, then its content", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", kLarge);
+  NamedOpener opener;
+  MapCache cache;
+  Results results;
+  LayerIdentifier identifier(opener, cache, quick());
+  identifier.identify(task_for(scratch.path("layer")), results.callback());
+  const auto all = results.wait_for_final();
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].layer.evidence.shape.has_value());
+  CHECK_FALSE(all[0].layer.evidence.content.has_value());
+  CHECK(all[1].layer.evidence.shape == all[0].layer.evidence.shape);
+  CHECK(all[1].layer.evidence.content.has_value());
+  CHECK(all[1].ref == LayerRef{1, 7, 5});
+  CHECK(all[1].layer.content_bytes == kLarge.size());
+  CHECK(cache.size() == 1);
+}
+
+TEST_CASE("tasks for one directory are merged, and each is told", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", kLarge);
+  NamedOpener opener;
+  MapCache cache;
+  Results one;
+  Results two;
+  LayerIdentifier identifier(opener, cache, quick());
+  opener.hold();
+  identifier.identify(task_for(scratch.path("layer")), one.callback());
+  identifier.identify(task_for(scratch.path("layer")), two.callback());
+  CHECK(identifier.pending() == 1);
+  opener.release();
+  CHECK(one.wait_for_final().back().layer.evidence == two.wait_for_final().back().layer.evidence);
+  CHECK(opener.opened == 1);
+}
+
+TEST_CASE("a layer that was identified is recalled without any I/O", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", kLarge);
+  NamedOpener opener;
+  MapCache cache;
+  Results results;
+  LayerIdentifier identifier(opener, cache, quick());
+  const LayerTask task = task_for(scratch.path("layer"));
+  CHECK_FALSE(identifier.recall(task).has_value());
+  identifier.identify(task, results.callback());
+  const auto all = results.wait_for_final();
+  const int opened = opener.opened;
+  const auto recalled = identifier.recall(task);
+  REQUIRE(recalled);
+  CHECK(recalled->is_final);
+  CHECK(recalled->layer.evidence == all.back().layer.evidence);
+  CHECK(opener.opened == opened);
+}
+
+TEST_CASE("what could name another directory tomorrow is not recalled", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", "x");
+  const std::vector<std::pair<const char*, void (*)(LayerTask&)>> rows = {
+      {"generation 0", [](LayerTask& task) { task.layer.generation = 0; }},
+      {"a container's own root",
+       [](LayerTask& task) {
+         task.is_root_directory = true;
+         task.start.executable = task.layer.name;
+       }},
+  };
+  for (const auto& [name, change] : rows) {
+    INFO(name);
+    NamedOpener opener;
+    MapCache cache;
+    Results results;
+    LayerIdentifier identifier(opener, cache, quick());
+    LayerTask task = task_for(scratch.path("layer"));
+    change(task);
+    identifier.identify(task, results.callback());
+    (void)results.wait_for_final();
+    CHECK_FALSE(identifier.recall(task).has_value());
+  }
+}
+
+TEST_CASE("another mount option is another question", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", "x");
+  NamedOpener opener;
+  MapCache cache;
+  Results results;
+  LayerIdentifier identifier(opener, cache, quick());
+  LayerTask task = task_for(scratch.path("layer"));
+  identifier.identify(task, results.callback());
+  (void)results.wait_for_final();
+  task.start.overlay.userxattr = true;
+  CHECK_FALSE(identifier.recall(task).has_value());
+}
+
+TEST_CASE("after a restart the cache answers and nothing is walked", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", kLarge);
+  NamedOpener opener;
+  MapCache cache;
+  const LayerTask task = task_for(scratch.path("layer"));
+  std::optional<catalog::LayerEvidence> first;
+  {
+    Results results;
+    LayerIdentifier identifier(opener, cache, quick());
+    identifier.identify(task, results.callback());
+    first = results.wait_for_final().back().layer.evidence;
+  }
+  std::filesystem::remove(scratch.path("layer/file"));  // a walk would see another layer now
+  Results results;
+  LayerIdentifier identifier(opener, cache, quick());
+  identifier.identify(task, results.callback());
+  const auto all = results.wait_for_final();
+  CHECK(all.size() == 1);
+  CHECK(all[0].layer.evidence == first);
+}
+
+TEST_CASE("a layer that is gone is told with its reason, and asked again the next time",
+          "[agent][unit]") {
+  const Scratch scratch;
+  NamedOpener opener;
+  MapCache cache;
+  LayerIdentifier identifier(opener, cache, quick());
+  const LayerTask task = task_for(scratch.path("layer"));
+  {
+    Results results;
+    identifier.identify(task, results.callback());
+    const auto all = results.wait_for_final();
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].layer.evidence.gap == "the layer was gone before it could be read");
+    CHECK_FALSE(all[0].layer.evidence.shape.has_value());
+    CHECK(all[0].layer.instance.inode == 7);
+  }
+  CHECK_FALSE(identifier.recall(task).has_value());
+  scratch.write("layer/file", "x");
+  Results results;
+  identifier.identify(task, results.callback());
+  CHECK(results.wait_for_final().back().layer.evidence.content.has_value());
+}
+
+TEST_CASE("a layer beyond a limit has no digest but a reason", "[agent][unit]") {
+  const Scratch scratch;
+  for (int i = 0; i < 10; ++i)
+    scratch.write("layer/" + std::to_string(i), "x");
+  NamedOpener opener;
+  MapCache cache;
+  Results results;
+  IdentifierOptions options = quick();
+  options.limits.max_entries = 5;
+  LayerIdentifier identifier(opener, cache, options);
+  identifier.identify(task_for(scratch.path("layer")), results.callback());
+  const auto all = results.wait_for_final();
+  CHECK_FALSE(all.back().layer.evidence.shape.has_value());
+  CHECK_FALSE(all.back().layer.evidence.gap.empty());
+}
+
+TEST_CASE("memory is bounded: the least recently used layer goes", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", "x");
+  NamedOpener opener;
+  MapCache cache;
+  IdentifierOptions options = quick();
+  options.max_remembered = 2;
+  LayerIdentifier identifier(opener, cache, options);
+  const auto identify = [&](std::uint64_t inode) {
+    Results results;
+    identifier.identify(task_for(scratch.path("layer"), inode), results.callback());
+    (void)results.wait_for_final();
+  };
+  identify(1);
+  identify(2);
+  CHECK(identifier.recall(task_for("", 1)).has_value());  // used: 2 is the oldest now
+  identify(3);
+  CHECK(identifier.recall(task_for("", 1)).has_value());
+  CHECK_FALSE(identifier.recall(task_for("", 2)).has_value());
+  CHECK(identifier.recall(task_for("", 3)).has_value());
+}
+
+TEST_CASE("data-only layers cap the rung at shape", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", "x");
+  NamedOpener opener;
+  MapCache cache;
+  Results results;
+  LayerIdentifier identifier(opener, cache, quick());
+  LayerTask task = task_for(scratch.path("layer"));
+  task.start.overlay.data_only_layers = 1;
+  identifier.identify(task, results.callback());
+  CHECK(results.wait_for_final().back().layer.evidence.is_capped_at_shape);
+}
+
+TEST_CASE("a user namespace's map turns ids on disk into the image's", "[agent][unit]") {
+  const auto ranges =
+      parse_id_map("         1     100001      65535\n         0       1000          1\n");
+  REQUIRE(ranges);
+  REQUIRE(ranges->size() == 2);
+  CHECK(ranges->at(0).in_image == 0);
+  CHECK(ranges->at(0).on_disk == 1000);
+  CHECK(ranges->at(1).on_disk == 100001);
+  CHECK(ranges->at(1).count == 65535);
+  CHECK_FALSE(parse_id_map("0 0\n"));
+  CHECK_FALSE(parse_id_map("a b c\n"));
+}
+
+TEST_CASE("the host's user namespace and id-mapped layers need no map", "[agent][unit]") {
+  LayerTask task;
+  task.start.in_host_user_namespace = true;
+  CHECK(id_map_of(task)->text.empty());
+  task.start.in_host_user_namespace = false;
+  task.layer.is_id_mapped = true;
+  CHECK(id_map_of(task)->text.empty());
+}
+
+TEST_CASE("a process that is gone has no map, which is said and not guessed", "[agent][unit]") {
+  LayerTask task;
+  task.start.process.key.tgid = 0x7FFFFFFF;
+  const auto map = id_map_of(task);
+  REQUIRE_FALSE(map);
+  CHECK(map.error().code == ErrorCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace assay::agent

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "agent/rootfs/file_system.h"
+#include "agent/rootfs/layer_name.h"
+#include "agent/rootfs/layer_opener.h"
+#include "agent/rootfs/mount_table.h"
+#include "tests/unit/agent/scratch.h"
+
+namespace assay::agent {
+namespace {
+
+using tests::Scratch;
+
+/// What the kernel would say of the directory.
+LowerLayer layer_of(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct stat status {};
+  REQUIRE(::fstat(fd.get(), &status) == 0);
+  LowerLayer layer;
+  layer.name = path;
+  layer.magic = *magic_of(fd.get());
+  layer.device = *superblock_device_of(fd.get(), "/proc/self");
+  layer.inode = status.st_ino;
+  layer.generation = generation_of(fd.get(), layer.magic).value_or(0);
+  return layer;
+}
+
+std::uint64_t inode_of(int fd) {
+  struct stat status {};
+  REQUIRE(::fstat(fd, &status) == 0);
+  return status.st_ino;
+}
+
+TEST_CASE("overlayfs's escapes are undone", "[agent][unit]") {
+  CHECK(unescape_lower_name("/a/b") == "/a/b");
+  CHECK(unescape_lower_name("/a\\:b") == "/a:b");
+  CHECK(unescape_lower_name("/c\\,d") == "/c,d");
+  CHECK(unescape_lower_name("/e\\\\f") == "/e\\f");
+  CHECK(unescape_lower_name("/ends\\") == "/ends\\");
+}
+
+TEST_CASE("a name is used only when it means something after the mount", "[agent][unit]") {
+  CHECK(is_usable_name("/var/lib/x", false));
+  CHECK_FALSE(is_usable_name("/var/lib/x", true));
+  CHECK_FALSE(is_usable_name("", false));
+  CHECK_FALSE(is_usable_name("/", false));
+  CHECK_FALSE(is_usable_name("l/ABC", false));
+  CHECK_FALSE(is_usable_name("7", false));
+  CHECK_FALSE(is_usable_name(std::string("/a\0b", 4), false));
+}
+
+TEST_CASE("mountinfo gives device and mount point, lines of another form are skipped",
+          "[agent][unit]") {
+  const auto entries = parse_mountinfo(
+      "36 35 98:0 /mnt1 /mnt/with\\040space rw,noatime master:1 - ext3 /dev/root rw\n"
+      "nonsense\n"
+      "37 35 0:45 / /proc rw - proc proc rw\n"
+      "38 35 x:y / /x rw - x x rw\n");
+  REQUIRE(entries.size() == 2);
+  CHECK(entries[0].mount_id == 36);
+  CHECK(entries[0].device == makedev(98, 0));
+  CHECK(entries[0].mount_point == "/mnt/with space");
+  CHECK(entries[1].device == makedev(0, 45));
+}
+
+TEST_CASE("a layer is opened and named for the cache", "[agent][unit]") {
+  const Scratch scratch;
+  std::filesystem::create_directory(scratch.path("layer"));
+  const LowerLayer layer = layer_of(scratch.path("layer"));
+  VerifyingLayerOpener opener("boot");
+  const auto opened = opener.open(layer, {});
+  REQUIRE(opened);
+  CHECK(inode_of((*opened)->fd()) == layer.inode);
+  CHECK((*opened)->instance().inode == layer.inode);
+  CHECK((*opened)->instance().generation == layer.generation);
+  CHECK(((*opened)->instance().file_system.starts_with("uuid:") ||
+         (*opened)->instance().file_system.ends_with("@boot")));
+}
+
+TEST_CASE("a name with overlayfs's escapes leads to its directory", "[agent][unit]") {
+  const Scratch scratch;
+  std::filesystem::create_directory(scratch.path("a:b"));
+  LowerLayer layer = layer_of(scratch.path("a:b"));
+  layer.name = scratch.path("a\\:b");
+  CHECK(VerifyingLayerOpener("boot").open(layer, {}));
+}
+
+TEST_CASE("a link of the store leads to its directory", "[agent][unit]") {
+  const Scratch scratch;
+  std::filesystem::create_directories(scratch.path("store/real"));
+  std::filesystem::create_directories(scratch.path("store/l"));
+  std::filesystem::create_symlink("../real", scratch.path("store/l/SHORT"));
+  LowerLayer layer = layer_of(scratch.path("store/real"));
+  layer.name = scratch.path("store/l/SHORT");
+  CHECK(VerifyingLayerOpener("boot").open(layer, {}));
+}
+
+TEST_CASE("a directory that is not the one the kernel named is refused", "[agent][unit]") {
+  const Scratch scratch;
+  std::filesystem::create_directory(scratch.path("layer"));
+  std::filesystem::create_directory(scratch.path("other"));
+  const LowerLayer good = layer_of(scratch.path("layer"));
+  const std::vector<std::pair<const char*, void (*)(LowerLayer&)>> rows = {
+      {"inode", [](LowerLayer& layer) { layer.inode = 1ULL << 40; }},
+      {"device", [](LowerLayer& layer) { layer.device = makedev(4000, 4000); }},
+      {"generation", [](LowerLayer& layer) { layer.generation ^= 0x55555555; }},
+  };
+  VerifyingLayerOpener opener("boot");
+  for (const auto& [name, change] : rows) {
+    INFO(name);
+    LowerLayer wrong = good;
+    change(wrong);
+    if (std::string(name) == "generation" && good.generation == 0) continue;
+    const auto opened = opener.open(wrong, {});
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code == ErrorCode::kNotFound);
+  }
+  LowerLayer renamed = good;
+  renamed.name = scratch.path("other");
+  const auto opened = opener.open(renamed, {});
+  if (opened) CHECK(inode_of((*opened)->fd()) == good.inode);  // by its handle, not by that name
+}
+
+TEST_CASE("a removed layer is gone", "[agent][unit]") {
+  const Scratch scratch;
+  std::filesystem::create_directory(scratch.path("layer"));
+  const LowerLayer layer = layer_of(scratch.path("layer"));
+  std::filesystem::remove(scratch.path("layer"));
+  const auto opened = VerifyingLayerOpener("boot").open(layer, {});
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().code != ErrorCode::kInternal);
+}
+
+TEST_CASE("layers on FUSE and network file systems are not read, and the reason names the type",
+          "[agent][unit]") {
+  const Scratch scratch;
+  std::filesystem::create_directory(scratch.path("layer"));
+  const std::vector<std::pair<std::uint32_t, const char*>> rows = {
+      {0x65735546, "fuse"}, {0x6969, "nfs"}, {0x01021997, "9p"}, {0x12345678, "0x12345678"}};
+  for (const auto& [magic, name] : rows) {
+    LowerLayer layer = layer_of(scratch.path("layer"));
+    layer.magic = magic;
+    const auto opened = VerifyingLayerOpener("boot").open(layer, {});
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code == ErrorCode::kUnsupported);
+    CHECK_THAT(opened.error().message, Catch::Contains(name));
+  }
+}
+
+TEST_CASE("a root that another process no longer has is not opened", "[agent][unit]") {
+  ContainerStart start;
+  start.process.key.tgid = static_cast<std::uint32_t>(::getpid());
+  const LowerLayer root = layer_of("/");
+  start.key.root = {root.device, root.inode + 1, 0, root.magic};
+  CHECK_FALSE(VerifyingLayerOpener("boot").open_root(start));
+}
+
+}  // namespace
+}  // namespace assay::agent

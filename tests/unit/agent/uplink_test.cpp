@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+// The uplink against a real gRPC server on the loopback, with real certificates.
+#include "agent/uplink/uplink.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+
+#include "agent/uplink/backoff.h"
+#include "assay/v1/agent.grpc.pb.h"
+#include "common/base/sha256.h"
+#include "tests/unit/agent/scratch.h"
+#include "tests/unit/agent/test_authority.h"
+
+namespace assay::agent {
+namespace {
+
+using tests::Scratch;
+using tests::TestAuthority;
+using namespace std::chrono_literals;
+
+constexpr auto kDeadline = 20s;
+
+/// Events as the outbox would hold them.
+class MemoryEvents final : public OutgoingEvents {
+ public:
+  Epoch epoch() const override { return {1, 2, 3}; }
+  Result<std::vector<OutgoingEvent>> read_after(std::uint64_t sequence, std::uint64_t) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<OutgoingEvent> found;
+    for (auto one = events_.upper_bound(sequence); one != events_.end(); ++one)
+      found.push_back(one->second);
+    return found;
+  }
+  std::optional<std::string> describe(const StackDigest& digest) override {
+    v1::Stack stack;
+    stack.set_unsupported(digest.hex());
+    return stack.SerializeAsString();
+  }
+  void acknowledge(std::uint64_t sequence) override {
+    const std::lock_guard lock(mutex_);
+    acknowledged_ = std::max(acknowledged_, sequence);
+    events_.erase(events_.begin(), events_.upper_bound(sequence));
+  }
+  void add(std::uint64_t sequence, std::optional<StackDigest> stack = std::nullopt) {
+    v1::Event event;
+    event.mutable_run_ended()->set_run_id("run " + std::to_string(sequence));
+    const std::lock_guard lock(mutex_);
+    events_[sequence] = {sequence, stack, event.SerializeAsString()};
+  }
+  std::uint64_t acknowledged() {
+    const std::lock_guard lock(mutex_);
+    return acknowledged_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::uint64_t, OutgoingEvent> events_;
+  std::uint64_t acknowledged_ = 0;
+};
+
+/// Takes what agents send and answers what the test says.
+class Collector final : public v1::AgentLink::Service {
+ public:
+  explicit Collector(const TestAuthority& authority) {
+    grpc::SslServerCredentialsOptions tls(
+        GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    tls.pem_root_certs = authority.certificate();
+    const auto [certificate, key] = authority.issue("localhost");
+    tls.pem_key_cert_pairs.push_back({key, certificate});
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("localhost:0", grpc::SslServerCredentials(tls), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    REQUIRE(server_ != nullptr);
+  }
+  ~Collector() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  grpc::Status Connect(grpc::ServerContext*,
+                       grpc::ServerReaderWriter<v1::ToAgent, v1::FromAgent>* stream) override {
+    v1::FromAgent message;
+    if (!stream->Read(&message) || !message.has_hello())
+      return {grpc::StatusCode::INVALID_ARGUMENT, "no hello"};
+    {
+      const std::lock_guard lock(mutex_);
+      stream_ = stream;
+      messages_.push_back(message);
+    }
+    v1::ToAgent welcome;
+    welcome.mutable_welcome()->set_acknowledged(committed_);
+    welcome.mutable_welcome()->set_heartbeat_interval_s(1);
+    write(stream, welcome);
+    while (stream->Read(&message)) {
+      {
+        const std::lock_guard lock(mutex_);
+        messages_.push_back(message);
+        if (message.has_batch()) committed_ = message.batch().events().rbegin()->sequence();
+      }
+      changed_.notify_all();
+      if (message.has_batch() && acknowledges_) send_acknowledgement(stream);
+    }
+    const std::lock_guard lock(mutex_);
+    stream_ = nullptr;
+    return grpc::Status::OK;
+  }
+
+  void send(const v1::ToAgent& message) {
+    const std::lock_guard lock(mutex_);
+    REQUIRE(stream_ != nullptr);
+    write(stream_, message);
+  }
+  /// The first message for which `matches` is true.
+  template <typename Matches>
+  v1::FromAgent wait_for(Matches matches) {
+    std::unique_lock lock(mutex_);
+    v1::FromAgent found;
+    REQUIRE(changed_.wait_for(lock, kDeadline, [&] {
+      for (const v1::FromAgent& message : messages_) {
+        if (!matches(message)) continue;
+        found = message;
+        return true;
+      }
+      return false;
+    }));
+    return found;
+  }
+  std::string address() const { return "localhost:" + std::to_string(port_); }
+  void set_committed(std::uint64_t sequence) { committed_ = sequence; }
+  void set_acknowledges(bool acknowledges) { acknowledges_ = acknowledges; }
+
+ private:
+  using Streaming = grpc::ServerReaderWriter<v1::ToAgent, v1::FromAgent>;
+
+  void send_acknowledgement(Streaming* stream) {
+    v1::ToAgent answer;
+    answer.mutable_acknowledgement()->set_sequence(committed_);
+    write(stream, answer);
+  }
+  void write(Streaming* stream, const v1::ToAgent& message) {
+    const std::lock_guard lock(write_mutex_);
+    stream->Write(message);
+  }
+
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+  std::mutex write_mutex_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<v1::FromAgent> messages_;
+  grpc::ServerReaderWriter<v1::ToAgent, v1::FromAgent>* stream_ = nullptr;
+  std::atomic<std::uint64_t> committed_{0};
+  std::atomic<bool> acknowledges_{true};
+};
+
+bool holds_event(const v1::FromAgent& message, std::uint64_t sequence) {
+  for (const v1::Event& event : message.batch().events())
+    if (event.sequence() == sequence) return true;
+  return false;
+}
+
+/// An agent's side: certificates on disk, events in memory, an uplink with quick attempts.
+struct AgentSide {
+  explicit AgentSide(const TestAuthority& authority) {
+    const auto [certificate, key] = authority.issue("node-1");
+    scratch.write("ca.pem", authority.certificate());
+    scratch.write("cert.pem", certificate);
+    scratch.write("key.pem", key);
+  }
+  void start(const std::string& address) {
+    UplinkOptions options;
+    options.address = address;
+    options.tls = {scratch.path("ca.pem"), scratch.path("cert.pem"), scratch.path("key.pem")};
+    options.cluster = "c";
+    options.node = "node-1";
+    options.backoff_least = 20ms;
+    options.backoff_most = 100ms;
+    UplinkCallbacks callbacks;
+    callbacks.health = [] {
+      AgentHealth health;
+      health.running = 42;
+      return health;
+    };
+    callbacks.on_catalog = [this](catalog::SignedLog log) {
+      const std::lock_guard lock(mutex);
+      catalogs.push_back(std::move(log));
+      changed.notify_all();
+    };
+    callbacks.on_status = [this] {
+      const std::lock_guard lock(mutex);
+      changed.notify_all();
+    };
+    uplink = std::make_unique<Uplink>(std::move(options), events, std::move(callbacks));
+    uplink->start();
+  }
+  template <typename Condition>
+  bool wait_for(Condition condition) {
+    const auto until = std::chrono::steady_clock::now() + kDeadline;
+    std::unique_lock lock(mutex);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > until) return false;
+      changed.wait_for(lock, 10ms);
+    }
+    return true;
+  }
+
+  Scratch scratch;
+  MemoryEvents events;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<catalog::SignedLog> catalogs;
+  std::unique_ptr<Uplink> uplink;
+};
+
+TEST_CASE("the agent says hello, sends its events and forgets what is acknowledged",
+          "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  AgentSide agent(authority);
+  agent.events.add(1);
+  agent.start(collector.address());
+  const auto hello = collector.wait_for([](const auto& message) { return message.has_hello(); });
+  CHECK(hello.hello().node() == "node-1");
+  CHECK(hello.hello().epoch().size() == 16);
+  collector.wait_for([](const auto& message) { return holds_event(message, 1); });
+  agent.events.add(2);
+  agent.uplink->notify();
+  collector.wait_for([](const auto& message) { return holds_event(message, 2); });
+  CHECK(agent.wait_for([&] { return agent.events.acknowledged() == 2; }));
+  CHECK(agent.uplink->status().state == UplinkState::kConnected);
+}
+
+TEST_CASE("after a welcome only what was not committed is sent", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  collector.set_committed(2);
+  AgentSide agent(authority);
+  for (const std::uint64_t sequence : {1, 2, 3})
+    agent.events.add(sequence);
+  agent.start(collector.address());
+  const auto batch =
+      collector.wait_for([](const auto& message) { return message.has_batch(); }).batch();
+  REQUIRE(batch.events_size() == 1);
+  CHECK(batch.events(0).sequence() == 3);
+  CHECK(agent.wait_for([&] { return agent.events.acknowledged() == 3; }));
+}
+
+TEST_CASE("what the outbox had to drop is told with the event that follows", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  collector.set_committed(2);
+  AgentSide agent(authority);
+  for (const std::uint64_t sequence : {3, 7, 8})
+    agent.events.add(sequence);
+  agent.start(collector.address());
+  const auto batch =
+      collector.wait_for([](const auto& message) { return message.has_batch(); }).batch();
+  REQUIRE(batch.events_size() == 3);
+  CHECK(batch.events(0).skipped() == 0);
+  CHECK(batch.events(1).skipped() == 3);
+  CHECK(batch.events(2).skipped() == 0);
+}
+
+TEST_CASE("what was sent and not acknowledged is sent again on the next stream", "[agent][unit]") {
+  const TestAuthority authority;
+  AgentSide agent(authority);
+  agent.events.add(1);
+  auto first = std::make_unique<Collector>(authority);
+  first->set_acknowledges(false);
+  agent.start(first->address());
+  first->wait_for([](const auto& message) { return holds_event(message, 1); });
+  agent.uplink->stop();
+  first.reset();
+  Collector second(authority);
+  agent.start(second.address());
+  second.wait_for([](const auto& message) { return holds_event(message, 1); });
+  CHECK(agent.wait_for([&] { return agent.events.acknowledged() == 1; }));
+}
+
+TEST_CASE("a stack is described with its first event and again when it is asked for",
+          "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  AgentSide agent(authority);
+  const StackDigest digest{sha256("stack").bytes};
+  agent.events.add(1, digest);
+  agent.events.add(2, digest);
+  agent.start(collector.address());
+  const auto batch =
+      collector.wait_for([](const auto& message) { return holds_event(message, 2); }).batch();
+  CHECK(batch.stacks_size() == 1);
+  v1::ToAgent request;
+  request.mutable_stack_request()->add_digests(std::string(digest.raw()));
+  collector.send(request);
+  const auto answer = collector.wait_for([](const auto& message) { return message.has_stacks(); });
+  REQUIRE(answer.stacks().stacks_size() == 1);
+  CHECK(answer.stacks().stacks(0).unsupported() == digest.hex());
+}
+
+TEST_CASE("a pushed catalog reaches the agent, and its refusal the collector", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  AgentSide agent(authority);
+  agent.start(collector.address());
+  collector.wait_for([](const auto& message) { return message.has_heartbeat(); });
+  v1::ToAgent push;
+  push.mutable_catalog()->add_statements("one");
+  push.mutable_catalog()->set_head("head");
+  collector.send(push);
+  REQUIRE(agent.wait_for([&] { return !agent.catalogs.empty(); }));
+  CHECK(agent.catalogs[0].statements == std::vector<std::string>{"one"});
+  CHECK(agent.catalogs[0].head == "head");
+  agent.uplink->refuse_catalog(7, "fork");
+  const auto refused =
+      collector.wait_for([](const auto& message) { return message.has_catalog_refused(); });
+  CHECK(refused.catalog_refused().sequence() == 7);
+  CHECK(refused.catalog_refused().reason() == "fork");
+}
+
+TEST_CASE("heartbeats carry the agent's health", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  AgentSide agent(authority);
+  agent.start(collector.address());
+  const auto beat = collector.wait_for([](const auto& message) { return message.has_heartbeat(); });
+  CHECK(beat.heartbeat().running() == 42);
+}
+
+TEST_CASE("a collector of another authority is not believed", "[agent][unit]") {
+  const TestAuthority authority;
+  const TestAuthority other;
+  Collector collector(other);
+  AgentSide agent(authority);
+  agent.start(collector.address());
+  REQUIRE(agent.wait_for([&] { return !agent.uplink->status().error.empty(); }));
+  CHECK(agent.uplink->status().state == UplinkState::kConnecting);
+}
+
+TEST_CASE("certificates that do not fit together are refused with their file's name",
+          "[agent][unit]") {
+  const TestAuthority authority;
+  const TestAuthority other;
+  const auto [certificate, key] = authority.issue("node-1");
+  const auto [foreign_certificate, foreign_key] = other.issue("node-1");
+  struct Row {
+    const char* name;
+    std::string ca, certificate, key;
+    ErrorCode code;
+    const char* file;
+  };
+  const std::vector<Row> rows = {
+      {"another key", authority.certificate(), certificate, foreign_key, ErrorCode::kUntrusted,
+       "key.pem"},
+      {"another authority", authority.certificate(), foreign_certificate, foreign_key,
+       ErrorCode::kUntrusted, "cert.pem"},
+      {"no certificate", authority.certificate(), "hello", key, ErrorCode::kInvalidArgument,
+       "cert.pem"},
+      {"no key", authority.certificate(), certificate, "", ErrorCode::kInvalidArgument, "key.pem"},
+      {"no authority", "", certificate, key, ErrorCode::kInvalidArgument, "ca.pem"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.name);
+    const Scratch scratch;
+    scratch.write("ca.pem", row.ca);
+    scratch.write("cert.pem", row.certificate);
+    scratch.write("key.pem", row.key);
+    const auto loaded =
+        load_tls_files({scratch.path("ca.pem"), scratch.path("cert.pem"), scratch.path("key.pem")});
+    REQUIRE_FALSE(loaded);
+    CHECK(loaded.error().code == row.code);
+    CHECK_THAT(loaded.error().message, Catch::Contains(row.file));
+  }
+}
+
+TEST_CASE("the back-off doubles up to its limit, and begins again", "[agent][unit]") {
+  Backoff backoff(200ms, 1000ms, 1);
+  for (const auto ceiling : {200ms, 400ms, 800ms, 1000ms, 1000ms}) {
+    const auto wait = backoff.next();
+    CHECK(wait <= ceiling);
+    CHECK(wait >= ceiling / 2);
+  }
+  backoff.reset();
+  CHECK(backoff.next() <= 200ms);
+}
+
+}  // namespace
+}  // namespace assay::agent
