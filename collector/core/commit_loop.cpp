@@ -197,9 +197,9 @@ void CommitLoop::run(const std::stop_token& stop) {
   save_nodes(true);
 }
 
-Result<void> CommitLoop::write(const std::function<Result<void>(StoreWriter&)>& work) {
+Result<void> CommitLoop::write(Commit kind, const std::function<Result<void>(StoreWriter&)>& work) {
   const auto began = std::chrono::steady_clock::now();
-  auto result = store_.write(work);
+  auto result = kind == Commit::kDurable ? store_.write(work) : store_.write_repeatable(work);
   ++counts_.commits;
   counts_.commit_ns += static_cast<std::uint64_t>(
       std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count());
@@ -214,7 +214,7 @@ Result<void> CommitLoop::write(const std::function<Result<void>(StoreWriter&)>& 
 
 void CommitLoop::commit(std::deque<Task> tasks) {
   std::vector<Result<void>> results(tasks.size());
-  const auto committed = write([&](StoreWriter& store) -> Result<void> {
+  const auto committed = write(Commit::kDurable, [&](StoreWriter& store) -> Result<void> {
     for (std::size_t i = 0; i < tasks.size(); ++i) {
       // One agent's bad batch must not undo the others'.
       results[i] = store.attempt([&] { return tasks[i].work(store); });
@@ -231,7 +231,7 @@ void CommitLoop::commit(std::deque<Task> tasks) {
 
 void CommitLoop::judge_again() {
   bool is_left = true;
-  const auto judged = write([&](StoreWriter& store) -> Result<void> {
+  const auto judged = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
     ASSAY_ASSIGN(is_left,
                  judging_.judge_some(store, options_.max_runs_per_commit, clock_.wall_now()));
     return ok();
@@ -248,7 +248,7 @@ void CommitLoop::settle_overdue() {
   bool is_left = true;
   while (is_left) {
     bool is_due = false;
-    const auto settled = write([&](StoreWriter& store) -> Result<void> {
+    const auto settled = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
       ASSAY_ASSIGN(const auto next, store.next_overdue_ns());
       is_due = next && *next <= to_unix_ns(clock_.wall_now());
       is_left = is_due;
@@ -267,7 +267,7 @@ void CommitLoop::begin_round_if_a_date_passed() {
   if (!change || *change > now) return;
   const JudgingRound round{judging_.round().round + 1, judging_.round().catalog_sequence,
                            to_unix_ns(now)};
-  if (!write([&](StoreWriter& store) { return store.set_round(round); })) return;
+  if (!write(Commit::kDurable, [&](StoreWriter& store) { return store.set_round(round); })) return;
   judging_.begin_round(round);
   is_judging_ = true;
 }
@@ -278,7 +278,7 @@ void CommitLoop::save_nodes(bool is_last) {
   nodes_saved_ = now;
   const auto changed = nodes_.take_changed();
   if (changed.empty()) return;
-  const auto saved = write([&](StoreWriter& store) -> Result<void> {
+  const auto saved = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
     for (const auto& node : changed)
       ASSAY_TRY(store.save_node(node));
     return ok();

@@ -93,7 +93,8 @@ class CommitLoop final : public Intake, public Ledger {
   void begin_round_if_a_date_passed();
   void save_nodes(bool is_last);
   void remember_refusal(const NodeKey& node, std::uint64_t sequence);
-  Result<void> write(const std::function<Result<void>(StoreWriter&)>& work);
+  enum class Commit { kDurable, kRepeatable };
+  Result<void> write(Commit kind, const std::function<Result<void>(StoreWriter&)>& work);
 
   Store& store_;
   NodeRegistry& nodes_;

@@ -52,9 +52,12 @@ bool resolves_by_itself(catalog::FindingKind kind) {
   return kind != catalog::FindingKind::kMismatch && kind != catalog::FindingKind::kTampered;
 }
 
-std::string new_finding_id() {
+std::string new_finding_id(std::int64_t opened_ns) {
   char bytes[16] = {};
   ASSAY_ASSERT(::getrandom(bytes, sizeof(bytes), 0) == static_cast<ssize_t>(sizeof(bytes)));
+  // Time first, so that an index on ids grows at its end.
+  for (std::size_t i = 0; i < sizeof(opened_ns); ++i)
+    bytes[i] = static_cast<char>(static_cast<std::uint64_t>(opened_ns) >> (8 * (7 - i)));
   return to_hex({bytes, sizeof(bytes)});
 }
 
@@ -206,7 +209,7 @@ Result<void> Judging::open_wanted(StoreWriter& store, Settlement& settlement) {
         ASSAY_TRY(store.set_finding_reason(open->key, cause.reason, settlement.now_ns));
       continue;
     }
-    NewFinding finding{new_finding_id(),
+    NewFinding finding{new_finding_id(settlement.now_ns),
                        cause.kind,
                        cause.subject,
                        cause.reason,

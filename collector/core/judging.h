@@ -83,7 +83,7 @@ class Judging {
 bool is_judged_kind(catalog::FindingKind kind);
 /// `mismatch` and `tampered` stay open until a person closes them.
 bool resolves_by_itself(catalog::FindingKind kind);
-/// 32 random hex digits.
-std::string new_finding_id();
+/// 32 hex digits: the time, then 64 random bits.
+std::string new_finding_id(std::int64_t opened_ns);
 
 }  // namespace assay::collector

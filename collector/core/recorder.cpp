@@ -65,7 +65,7 @@ Result<void> Recorder::follow(Context& context, const Event& event, std::uint64_
                      ", got " + std::to_string(event.sequence) + "; send again from there"};
   }
   return context.store.add_finding(
-      {new_finding_id(), catalog::FindingKind::kEvidenceGap,
+      {new_finding_id(to_unix_ns(context.now)), catalog::FindingKind::kEvidenceGap,
        "before " + std::to_string(event.sequence),
        "the first " + std::to_string(missing) +
            " events of this agent's outbox are not in this store: another one acknowledged them, "
@@ -167,10 +167,10 @@ Result<void> Recorder::on(Context& context, const EvidenceGap& event) {
                        " to " + to_rfc3339(from_unix_ns(event.until_ns)) + ": " +
                        escape_untrusted(event.reason);
   if (event.lost != 0) reason += " (" + std::to_string(event.lost) + " records lost)";
-  return context.store.add_finding({new_finding_id(), catalog::FindingKind::kEvidenceGap,
-                                    to_rfc3339(from_unix_ns(event.from_ns), 9), std::move(reason),
-                                    "", context.node_id, std::nullopt, to_unix_ns(context.now), 0,
-                                    ""});
+  return context.store.add_finding(
+      {new_finding_id(to_unix_ns(context.now)), catalog::FindingKind::kEvidenceGap,
+       to_rfc3339(from_unix_ns(event.from_ns), 9), std::move(reason), "", context.node_id,
+       std::nullopt, to_unix_ns(context.now), 0, ""});
 }
 
 Result<void> Recorder::catalog_refused(StoreWriter& store, const NodeKey& node,
@@ -185,8 +185,8 @@ Result<void> Recorder::catalog_refused(StoreWriter& store, const NodeKey& node,
   for (const auto& finding : open)
     if (finding.subject == subject)
       return store.set_finding_reason(finding.key, text, to_unix_ns(now));
-  return store.add_finding({new_finding_id(), catalog::FindingKind::kCatalogRefused, subject, text,
-                            "", id, std::nullopt, to_unix_ns(now), 0, ""});
+  return store.add_finding({new_finding_id(to_unix_ns(now)), catalog::FindingKind::kCatalogRefused,
+                            subject, text, "", id, std::nullopt, to_unix_ns(now), 0, ""});
 }
 
 Result<std::optional<std::uint64_t>> Recorder::refused_sequence(StoreWriter& store,

@@ -159,6 +159,9 @@ class Store {
   /// One transaction: durable (survives power loss) when this returns success, else nothing of it
   /// is left. One caller at a time: the commit loop.
   virtual Result<void> write(const std::function<Result<void>(StoreWriter&)>& work) = 0;
+  /// The same for work that is found again and repeated after a crash: consistent at once, durable
+  /// with the next write(). Saves one wait for the disk.
+  virtual Result<void> write_repeatable(const std::function<Result<void>(StoreWriter&)>& work) = 0;
 
   virtual Result<catalog::SignedLog> load_catalog() = 0;
   virtual Result<JudgingRound> load_round() = 0;

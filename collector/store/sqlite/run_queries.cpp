@@ -88,32 +88,50 @@ std::string match_condition(const BaseText& base) {
   return base.version.empty() ? "m.base_name = ?4" : "m.base_name = ?4 AND m.base_version = ?5";
 }
 
-Result<bool> has_many_stacks(Database& database, const BaseText& base) {
-  ASSAY_ASSIGN(Statement * query,
-               database.prepare("SELECT count(*) FROM (SELECT 1 FROM stack_matches m WHERE " +
-                                match_condition(base) + " LIMIT ?6)"));
-  query->bind(nullptr, nullptr, nullptr, base.name, base.version, kManyStacks);
-  ASSAY_ASSIGN(const bool is_row, query->step());
-  const bool is_many = is_row && query->integer(0) >= kManyStacks;
-  query->reset();
-  return is_many;
+/// The stacks that a filter leaves, as a subquery; "" when the filter does not speak of stacks.
+std::string stacks_of(const RunFilter& filter, const BaseText& base) {
+  if (!base.name.empty())
+    return "SELECT DISTINCT m.stack_id FROM stack_matches m WHERE " + match_condition(base);
+  if (filter.verdict) return "SELECT v.stack_id FROM stacks v WHERE v.verdict = ?6";
+  return "";
 }
 
-/// All parameters are always bound; ?9, the last, is always there.
-std::string runs_sql(const RunFilter& filter, const BaseText& base, bool drive_by_base,
+/// Binds what every query below refers to: ?1 … ?8 always, whether used or not, and ?9 is there
+/// always, so that the numbers exist.
+void bind_filter(Statement& query, const RunFilter& filter, const BaseText& base,
+                 const Cursor& cursor, int limit) {
+  query.bind(cursor.time_ns, cursor.key, filter.node, base.name, base.version,
+             filter.verdict ? catalog::to_string(*filter.verdict) : std::string_view(),
+             filter.container, filter.container + std::string(kMaxCodePoint), limit);
+}
+
+/// Whether to begin with the few stacks that are meant, instead of walking runs newest first.
+Result<bool> begins_with_stacks(Database& database, const RunFilter& filter, const BaseText& base) {
+  const std::string stacks = stacks_of(filter, base);
+  if (stacks.empty()) return false;
+  ASSAY_ASSIGN(Statement * query,
+               database.prepare("SELECT count(*) FROM (" + stacks + " LIMIT ?9)"));
+  bind_filter(*query, filter, base, Cursor{}, kManyStacks);
+  ASSAY_ASSIGN(const bool is_row, query->step());
+  const bool are_few = is_row && query->integer(0) < kManyStacks;
+  query->reset();
+  return are_few;
+}
+
+std::string runs_sql(const RunFilter& filter, const BaseText& base, bool with_stacks,
                      bool is_continued) {
   std::string sql = "SELECT " + run_columns() + " FROM ";
-  if (drive_by_base)
-    sql += "(SELECT DISTINCT m.stack_id FROM stack_matches m WHERE " + match_condition(base) +
-           ") b CROSS JOIN runs r ON r.stack_id = b.stack_id";
+  if (with_stacks)
+    sql += "(" + stacks_of(filter, base) + ") b CROSS JOIN runs r ON r.stack_id = b.stack_id";
   else
     sql += "runs r";
   sql += " JOIN stacks s ON s.stack_id = r.stack_id JOIN nodes n ON n.node_id = r.node_id WHERE 1";
   if (!filter.include_ended) sql += " AND r.ended_ns = 0";
   if (is_continued) sql += " AND (r.started_ns, r.run_key) < (?1, ?2)";
   if (!filter.node.empty()) sql += " AND n.node = ?3";
-  if (!base.name.empty() && !drive_by_base)
-    sql += " AND EXISTS(SELECT 1 FROM stack_matches m WHERE m.stack_id = r.stack_id AND " +
+  // The + keeps the planner from walking all matches of the base for each run.
+  if (!base.name.empty() && !with_stacks)
+    sql += " AND EXISTS(SELECT 1 FROM stack_matches m WHERE m.stack_id = r.stack_id AND +" +
            match_condition(base) + ")";
   if (filter.verdict) sql += " AND s.verdict = ?6";
   if (!filter.container.empty())
@@ -238,17 +256,10 @@ Result<std::uint64_t> count(Database& database, std::string_view sql, const std:
 Result<Page<RunView>> query_runs(Database& database, const RunFilter& filter,
                                  std::optional<Cursor> after, int limit) {
   const BaseText base = split_base(filter.base);
-  bool drive_by_base = false;
-  if (!base.name.empty()) {
-    ASSAY_ASSIGN(const bool is_many, has_many_stacks(database, base));
-    drive_by_base = !is_many;
-  }
+  ASSAY_ASSIGN(const bool with_stacks, begins_with_stacks(database, filter, base));
   ASSAY_ASSIGN(Statement * query,
-               database.prepare(runs_sql(filter, base, drive_by_base, after.has_value())));
-  const Cursor cursor = after.value_or(Cursor{});
-  query->bind(cursor.time_ns, cursor.key, filter.node, base.name, base.version,
-              filter.verdict ? catalog::to_string(*filter.verdict) : std::string_view(),
-              filter.container, filter.container + std::string(kMaxCodePoint), limit + 1);
+               database.prepare(runs_sql(filter, base, with_stacks, after.has_value())));
+  bind_filter(*query, filter, base, after.value_or(Cursor{}), limit + 1);
   ASSAY_ASSIGN(auto rows, read_runs(database, *query));
   Page<RunView> page;
   if (static_cast<int>(rows.size()) > limit) {

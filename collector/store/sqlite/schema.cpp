@@ -55,6 +55,7 @@ CREATE TABLE stacks(
   UNIQUE(node_id, digest)) STRICT;
 CREATE INDEX stacks_to_judge_running ON stacks(judged_round) WHERE is_described = 1 AND running > 0;
 CREATE INDEX stacks_to_judge ON stacks(judged_round) WHERE is_described = 1;
+CREATE INDEX stacks_by_verdict ON stacks(verdict);
 CREATE INDEX stacks_undescribed ON stacks(node_id) WHERE is_described = 0;
 
 CREATE TABLE stack_matches(

@@ -30,6 +30,7 @@ class SqliteStore final : public Store {
   static Result<std::unique_ptr<SqliteStore>> open(const SqliteStoreOptions& options);
 
   Result<void> write(const std::function<Result<void>(StoreWriter&)>& work) override;
+  Result<void> write_repeatable(const std::function<Result<void>(StoreWriter&)>& work) override;
   Result<catalog::SignedLog> load_catalog() override;
   Result<JudgingRound> load_round() override;
   Result<std::vector<NodeView>> load_nodes() override;
@@ -45,9 +46,13 @@ class SqliteStore final : public Store {
   class Lease;
   SqliteStore(UniqueFd lock, sqlite::Database writing, std::vector<sqlite::Database> reading);
 
+  Result<void> write_with(const char* synchronous,
+                          const std::function<Result<void>(StoreWriter&)>& work);
+
   const UniqueFd lock_;  // released after the connections are closed
   sqlite::Database writing_;
   SqliteWriter writer_;
+  const char* synchronous_ = "";  // as it is set on writing_
   std::vector<sqlite::Database> reading_;
   std::mutex mutex_;
   std::condition_variable freed_;

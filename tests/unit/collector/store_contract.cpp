@@ -219,6 +219,10 @@ void check_lists(const OpenStore& open) {
   filter = {};
   filter.verdict = catalog::VerdictStatus::kRevoked;
   CHECK(matching(filter) == 0);
+  filter.verdict = catalog::VerdictStatus::kApproved;
+  CHECK(matching(filter) == 5);
+  filter.base = "debian";
+  CHECK(matching(filter) == 5);
   filter = {};
   filter.node = "node-2";
   CHECK(matching(filter) == 0);
