@@ -36,7 +36,7 @@ run_container() {
 
 # import_tree KIND TREE IMAGE: a directory as an image of one layer.
 import_tree() {
-  tar -C "$2" --numeric-owner -c . | client "$1" import - "$3" >/dev/null
+  tar -C "$2" --numeric-owner -c . | client "$1" import - "$3" >>"$dir/log/containers.log" 2>&1
 }
 
 # Whether a runtime of kind $1 runs a container here, tried with a throw-away one.
@@ -45,7 +45,7 @@ works() {
   command -v "${1%-runc}" >/dev/null && timeout 20 "${1%-runc}" info >/dev/null 2>&1 || return 1
   echo "$1 $image" >>"$dir/run/images"
   echo "$1 trial-$1" >>"$dir/run/containers"
-  import_tree "$1" "$dir/layers/unknown" "$image" 2>>"$dir/log/containers.log" &&
+  import_tree "$1" "$dir/layers/unknown" "$image" &&
     run_container "$1" "trial-$1" "$image" /bin/true >>"$dir/log/containers.log" 2>&1
 }
 
@@ -57,22 +57,39 @@ find_runtime() {
   runtime=
 }
 
-# start_container NAME LAYERS… -- COMMAND…: layers top first; with a runtime one layer is imported,
-# or the image named by $image is used.
+# Loads $archive with the runtime and prints its reference; fails when the runtime cannot read it. An
+# image that was there before is not noted for removal.
+load_archive() {
+  local before reference id
+  before=$(client "$runtime" images --quiet --no-trunc)
+  reference=$(client "$runtime" load --input "$archive" 2>>"$dir/log/containers.log" |
+    sed -n 's/^Loaded image[^:]*: //p' | tail -n 1)
+  [ -n "$reference" ] || return 1
+  id=$(client "$runtime" image inspect --format '{{.Id}}' "$reference")
+  [[ $before == *"${id#sha256:}"* ]] || echo "$runtime $reference" >>"$dir/run/images"
+  echo "$reference"
+}
+
+# start_container NAME LAYERS… -- COMMAND…: layers top first. A runtime gets the only layer as an
+# image, or loads $archive; where neither works the container starts by hand.
 start_container() {
-  local name=$1 layers=()
+  local name=$1 layers=() image=
   shift
   while [ "$1" != -- ]; do layers+=("$1") && shift; done
   shift
-  if [ -z "$runtime" ]; then
+  if [ -n "$runtime" ] && [ "$name" = approved ] && [ -n "$archive" ]; then
+    image=$(load_archive) || echo "$name: $runtime cannot load $archive; by hand then"
+  elif [ -n "$runtime" ]; then
+    image=localhost/$container_prefix-$name:1
+    echo "$runtime $image" >>"$dir/run/images"
+    import_tree "$runtime" "${layers[0]}" "$image"
+  fi
+  if [ -z "$image" ]; then
     start_program "container-$name" "$bin/assay-starter" --name "$name" \
       "${layers[@]/#/--lower=}" -- "$@"
     return
   fi
-  local image=localhost/$container_prefix-$name:1
-  echo "$runtime $image" >>"$dir/run/images"
   echo "$runtime $name" >>"$dir/run/containers"
-  import_tree "$runtime" "${layers[0]}" "$image"
   run_container "$runtime" "$name" "$image" "$@" >/dev/null
 }
 
