@@ -262,7 +262,7 @@ void LayerIdentifier::give_up(const JobPtr& job, const Error& error) {
   {
     const MutexLock lock(job->mutex);
     if (!job->known) {
-      job->known.emplace();
+      job->known = Known{};
       job->known->instance = bare_layer(job->task).instance;
     }
     job->known->layer.evidence.gap = gap_of(error);

@@ -142,7 +142,8 @@ Result<std::unique_ptr<StateDb>> StateDb::open(const std::string& path, std::str
   ASSAY_TRY(database.migrate(kMigrations));
   auto state = std::unique_ptr<StateDb>(new StateDb(std::move(database), std::move(boot_id)));
   ASSAY_TRY(state->forget_other_boots());
-  state->writer_ = std::jthread([raw = state.get()](std::stop_token stop) { raw->run(stop); });
+  state->writer_ =
+      std::jthread([raw = state.get()](const std::stop_token& stop) { raw->run(stop); });
   ::pthread_setname_np(state->writer_.native_handle(), "assay-state");
   return state;
 }
@@ -269,7 +270,7 @@ Result<void> StateDb::queue(Change change) {
   return ok();
 }
 
-void StateDb::run(std::stop_token stop) {
+void StateDb::run(const std::stop_token& stop) {
   // After a stop the queue is still written to its end: pop() hands out what is there.
   for (;;) {
     auto first = changes_.pop(stop, kIdleWait);

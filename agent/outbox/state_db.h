@@ -59,7 +59,7 @@ class StateDb final : public LayerCache, public OpenRuns {
   StateDb(sqlite::Database database, std::string boot_id);
   Result<void> forget_other_boots();
   Result<void> queue(Change change);
-  void run(std::stop_token stop);
+  void run(const std::stop_token& stop);
   void write(std::vector<Change> changes);
 
   const std::string boot_id_;
