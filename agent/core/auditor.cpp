@@ -25,8 +25,9 @@ void Auditor::resume() {
 void Auditor::on_start(ContainerStart start) {
   const auto known = runs_.find(start.key);
   if (known == runs_.end()) return open_run(std::move(start));
+  if (start.cause == StartCause::kSweep) return complete_run(known->second, start);
   // The same root in the same cgroup again: only after its last task went is it a new life.
-  if (start.cause == StartCause::kSweep || !known->second.emptied) return;
+  if (!known->second.emptied) return;
   close_run(start.key, *known->second.emptied, false);
   open_run(std::move(start));
 }
@@ -56,6 +57,18 @@ void Auditor::open_run(ContainerStart start) {
   }
   ports_.open_runs.put({run.id, key, run.first_process, run.stack});
   runs_.emplace(key, std::move(run));
+}
+
+void Auditor::complete_run(Run& run, const ContainerStart& start) {
+  const bool is_bare = !stacks_.find(run.stack)->stack->unsupported.empty();
+  if (!is_bare || lacks_layers(start)) return;
+  const StackDigest bare = std::exchange(run.stack, stand_on_layers(start));
+  const StackDigest told = std::exchange(run.resumed_from, std::nullopt).value_or(bare);
+  stacks_.remove_run(bare);
+  ports_.open_runs.put({run.id, start.key, run.first_process, run.stack});
+  if (told == run.stack) return;
+  const auto& stack = stacks_.find(run.stack)->stack;
+  ports_.journal.record(StackAdvanced{told, run.stack, judge(*stack)}, stack);
 }
 
 StackDigest Auditor::stand_on_layers(const ContainerStart& start) {
@@ -110,7 +123,9 @@ bool Auditor::continue_resumed(const ContainerStart& start, Run& run) {
   }
   run.id = before.run_id;
   run.first_process = before.first_process;
-  if (before.stack != run.stack) {
+  if (lacks_layers(start)) {  // lost this time: what was told before is better
+    run.resumed_from = before.stack;
+  } else if (before.stack != run.stack) {
     const auto& stack = stacks_.find(run.stack)->stack;
     ports_.journal.record(StackAdvanced{before.stack, run.stack, judge(*stack)}, stack);
   }

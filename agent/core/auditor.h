@@ -81,6 +81,8 @@ class Auditor {
     std::optional<BootTime> emptied;
     ContainerNames names;
     ProcessKey first_process;
+    /// Told before a restart, and still the last that was told: `stack` lacks its layers.
+    std::optional<StackDigest> resumed_from;
   };
   struct LateName {
     ContainerStart start;
@@ -88,6 +90,8 @@ class Auditor {
   };
 
   void open_run(ContainerStart start);
+  /// Gives a run whose layers were lost the stack that a later sweep could read.
+  void complete_run(Run& run, const ContainerStart& start);
   void close_run(const RunKey& key, BootTime time, bool is_approximate);
   StackDigest stand_on_layers(const ContainerStart& start);
   void announce(const Run& run, ContainerStart start);

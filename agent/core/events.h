@@ -95,6 +95,11 @@ struct ContainerStart {
   bool layers_truncated = false;   ///< the kernel side could not deliver all of them
 };
 
+/// Whether the layers of an overlay are missing, all or some: its stack cannot be told yet.
+inline bool lacks_layers(const ContainerStart& start) {
+  return start.is_overlay && (start.layers.empty() || start.layers_truncated);
+}
+
 /// An exec on a root that is already known.
 struct ContainerExec {
   RunKey key;
@@ -114,8 +119,8 @@ struct RunEmptied {
   BootTime time{};
 };
 
-/// End of one sweep over all tasks. `live` holds every root seen; starts not known before were
-/// delivered as ContainerStart (kSweep) first.
+/// End of one sweep over all tasks. `live` holds every root seen; starts not known before, and
+/// known ones whose layers were lost, were delivered as ContainerStart (kSweep) first.
 struct SweepCompleted {
   BootTime began{};
   BootTime completed{};
