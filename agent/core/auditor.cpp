@@ -19,7 +19,6 @@ Auditor::Auditor(Ports ports, AuditorConfig config)
 void Auditor::resume() {
   for (OpenRun& run : ports_.open_runs.load())
     resumed_.emplace(run.key, std::move(run));
-  is_resuming_ = true;
 }
 
 void Auditor::on_start(ContainerStart start) {
@@ -163,15 +162,18 @@ void Auditor::on_sweep(const SweepCompleted& sweep) {
     const bool is_approximate = time == BootTime::min();
     close_run(key, is_approximate ? sweep.completed : time, is_approximate);
   }
-  if (std::exchange(is_resuming_, false)) end_unseen_resumed();
+  if (!resumed_.empty()) end_unseen_resumed(sweep.untold);
 }
 
-void Auditor::end_unseen_resumed() {
+void Auditor::end_unseen_resumed(const std::vector<RunKey>& untold) {
+  std::unordered_map<RunKey, OpenRun> waiting;  // they live: a later sweep tells of them
+  for (const RunKey& key : untold)
+    if (auto run = resumed_.extract(key)) waiting.insert(std::move(run));
   for (const auto& [key, run] : resumed_) {
     ports_.open_runs.erase(run.run_id);
     ports_.journal.record(RunEnded{run.run_id, ports_.clock.wall_now(), true}, nullptr);
   }
-  resumed_.clear();
+  resumed_ = std::move(waiting);
 }
 
 void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {

@@ -96,7 +96,7 @@ class Auditor {
   StackDigest stand_on_layers(const ContainerStart& start);
   void announce(const Run& run, ContainerStart start);
   bool continue_resumed(const ContainerStart& start, Run& run);
-  void end_unseen_resumed();
+  void end_unseen_resumed(const std::vector<RunKey>& untold);
   std::vector<StackChange> apply(const std::vector<LayerResult>& results);
   void look_up_late_names();
   void report_losses();
@@ -113,7 +113,6 @@ class Auditor {
   std::unordered_map<RunKey, LateName> late_names_;
   LossCounters reported_loss_;
   WallTime last_tick_{};
-  bool is_resuming_ = false;
   AuditorSnapshot counters_;
 };
 

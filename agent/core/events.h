@@ -119,12 +119,13 @@ struct RunEmptied {
   BootTime time{};
 };
 
-/// End of one sweep over all tasks. `live` holds every root seen; starts not known before, and
+/// End of one sweep over all tasks. `live` holds every root told of; starts not known before, and
 /// known ones whose layers were lost, were delivered as ContainerStart (kSweep) first.
 struct SweepCompleted {
   BootTime began{};
   BootTime completed{};
   std::vector<RunKey> live;
+  std::vector<RunKey> untold;  ///< seen too, but their facts were lost or are still to come
 };
 
 /// Records that did not reach user space since the source was opened.

@@ -123,7 +123,7 @@ Result<SweepCompleted> Sweeper::sweep() {
   }
   ASSAY_TRY(ask_for_facts(wanted));
   for (const auto& [key, run] : runs)
-    if (delivered_.contains(key)) completed.live.push_back(key);
+    (delivered_.contains(key) ? completed.live : completed.untold).push_back(key);
   forget_dead(runs, completed.began);
   completed.completed = clock_.boot_now();
   return completed;

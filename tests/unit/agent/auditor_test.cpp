@@ -62,7 +62,7 @@ LayerResult shape_of(const LowerLayer& layer, bool is_final) {
 }
 
 SweepCompleted sweep(BootTime began, std::vector<RunKey> live) {
-  return {began, began + seconds(1), std::move(live)};
+  return {began, began + seconds(1), std::move(live), {}};
 }
 
 }  // namespace
@@ -222,6 +222,23 @@ TEST_CASE("runs that were open before the agent's restart go on or end", "[agent
   REQUIRE(f.journal.all<RunEnded>().size() == 1);
   CHECK(f.journal.all<RunEnded>()[0].run_id == before[1].run_id);
   CHECK(f.open_runs.rows.size() == 1);
+}
+
+TEST_CASE("an open run whose facts were lost after a restart goes on later", "[agent][unit]") {
+  Fixture f;
+  ContainerStart start = container(1, seconds(10));
+  f.auditor.on_start(start);
+  Auditor again = f.make();
+  again.resume();
+  SweepCompleted first = sweep(seconds(50), {});
+  first.untold.push_back(start.key);
+  again.on_sweep(first);
+  CHECK(f.journal.all<RunEnded>().empty());
+  start.cause = StartCause::kSweep;
+  again.on_start(start);
+  again.on_sweep(sweep(seconds(60), {start.key}));
+  CHECK(f.journal.all<RunEnded>().empty());
+  CHECK(f.journal.all<RunStarted>().size() == 1);
 }
 
 TEST_CASE("kinds follow from the kernel's facts", "[agent][unit]") {
