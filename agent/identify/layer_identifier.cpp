@@ -299,7 +299,8 @@ void LayerIdentifier::finish(const JobPtr& job) {
     const MutexLock lock(mutex_);
     running_.erase(*job->key);
   }
-  deliver(job);  // to those who joined until then
+  deliver(job);                                                // to those who joined until then
+  if (std::exchange(job->is_held, false)) held_.fetch_sub(1);  // its content was never queued
   job->layer.reset();
   pending_.fetch_sub(1);
 }

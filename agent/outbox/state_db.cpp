@@ -47,6 +47,13 @@ const std::vector<std::string> kMigrations = {R"sql(
   CREATE TABLE catalog_head (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     envelope BLOB NOT NULL);
+)sql",
+                                              R"sql(
+  CREATE TABLE catalog_floor (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    catalog_id TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    last BLOB NOT NULL);
 )sql"};
 
 sqlite::Statement::Blob blob(std::string_view bytes) {
@@ -126,6 +133,26 @@ Result<OpenRun> read_run(const sqlite::Statement& row) {
   run.first_process.start = BootTime(row.integer(7));
   ASSAY_ASSIGN(run.stack, StackDigest::from_raw(row.text(8)));
   return run;
+}
+
+Result<std::optional<CatalogFloor>> read_floor(sqlite::Database& database) {
+  ASSAY_ASSIGN(sqlite::Statement * row,
+               database.prepare("SELECT catalog_id, sequence, last FROM catalog_floor"));
+  ASSAY_ASSIGN(const bool has_row, row->step());
+  if (!has_row) return std::optional<CatalogFloor>();
+  CatalogFloor floor{row->text(0), unsigned_integer(*row, 1), {}};
+  auto last = Sha256::from_raw(row->text(2));
+  row->reset();
+  if (!last) return std::move(last.error()).with_context("state.db: the catalog's floor");
+  floor.last = *last;
+  return std::optional<CatalogFloor>(std::move(floor));
+}
+
+Result<void> write_floor(sqlite::Database& database, const CatalogFloor& floor) {
+  ASSAY_ASSIGN(sqlite::Statement * insert,
+               database.prepare("INSERT OR REPLACE INTO catalog_floor (id, catalog_id, sequence, "
+                                "last) VALUES (1, ?, ?, ?)"));
+  return insert->bind(floor.catalog_id, floor.sequence, blob(floor.last.raw())).run();
 }
 
 Result<void> run_all(sqlite::Database& database, const std::vector<std::string>& statements) {
@@ -243,6 +270,7 @@ Result<StoredCatalog> StateDb::load_catalog() {
   ASSAY_ASSIGN(const bool has_head, head->step());
   if (has_head) catalog.head = head->text(0);
   head->reset();
+  ASSAY_ASSIGN(catalog.floor, read_floor(database_));
   return catalog;
 }
 
@@ -257,7 +285,8 @@ Result<void> StateDb::save_catalog(const StoredCatalog& catalog) {
       ASSAY_TRY(insert->bind(static_cast<std::uint64_t>(i + 1), blob(catalog.statements[i])).run());
     ASSAY_ASSIGN(sqlite::Statement * head,
                  database_.prepare("INSERT INTO catalog_head (id, envelope) VALUES (1, ?)"));
-    return head->bind(blob(catalog.head)).run();
+    ASSAY_TRY(head->bind(blob(catalog.head)).run());
+    return catalog.floor ? write_floor(database_, *catalog.floor) : ok();
   }));
   // synchronous=NORMAL leaves the last commits to the page cache; a head must never go back.
   return database_.execute("PRAGMA wal_checkpoint(TRUNCATE)");

@@ -106,5 +106,14 @@ TEST_CASE("the trusted catalog comes back byte for byte", "[agent][unit]") {
   CHECK(*loaded == catalog);
 }
 
+TEST_CASE("the highest catalog that was trusted stays known", "[agent][unit]") {
+  const Scratch scratch;
+  CHECK_FALSE(open(scratch)->load_catalog()->floor);
+  const CatalogFloor floor{"id", 7, sha256("entry 7")};
+  REQUIRE(open(scratch)->save_catalog({{"one"}, "head", floor}));
+  REQUIRE(open(scratch)->save_catalog({{}, "", std::nullopt}));
+  CHECK(open(scratch)->load_catalog()->floor == floor);
+}
+
 }  // namespace
 }  // namespace assay::agent
