@@ -91,10 +91,12 @@ Result<std::vector<OpenRun>> SqliteWriter::read_runs(Statement& query) {
   return runs;
 }
 
-Result<std::vector<OpenRun>> SqliteWriter::open_runs_on(StackId stack) {
-  ASSAY_ASSIGN(Statement * query, database_.prepare(std::string(kOpenRunColumns) +
-                                                    "WHERE stack_id=? AND is_open = 1"));
-  return read_runs(query->bind(number(stack)));
+Result<std::vector<OpenRun>> SqliteWriter::open_runs_on(StackId stack, RunKey after, int limit) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare(std::string(kOpenRunColumns) +
+                                 "WHERE stack_id=? AND is_open = 1 AND run_key > ?"
+                                 " ORDER BY run_key LIMIT ?"));
+  return read_runs(query->bind(number(stack), number(after), limit));
 }
 
 Result<void> SqliteWriter::end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) {
