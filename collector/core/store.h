@@ -140,6 +140,8 @@ class StoreWriter {
   virtual Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) = 0;
   virtual Result<void> name_run(RunKey run, const ContainerNames& names) = 0;
   virtual Result<void> move_runs(StackId from, StackId to) = 0;
+  /// One run that has not ended.
+  virtual Result<void> move_run(const OpenRun& run, StackId to) = 0;
   /// Writes is_open, is_overdue and overdue_at_ns of `run`.
   virtual Result<void> set_run_state(const OpenRun& run) = 0;
   virtual Result<std::vector<OpenRun>> overdue_runs(std::int64_t now_ns, int limit) = 0;

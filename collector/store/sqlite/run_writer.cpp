@@ -122,6 +122,12 @@ Result<void> SqliteWriter::move_runs(StackId from, StackId to) {
   return change("UPDATE stacks SET running=0 WHERE stack_id=?", number(from));
 }
 
+Result<void> SqliteWriter::move_run(const OpenRun& run, StackId to) {
+  ASSAY_TRY(change("UPDATE runs SET stack_id=? WHERE run_key=?", number(to), number(run.key)));
+  ASSAY_TRY(count_running(run.stack, -1));
+  return count_running(to, 1);
+}
+
 Result<void> SqliteWriter::set_run_state(const OpenRun& run) {
   return change("UPDATE runs SET is_open=?, is_overdue=?, overdue_at_ns=? WHERE run_key=?",
                 run.is_open, run.is_overdue, run.overdue_at_ns, number(run.key));

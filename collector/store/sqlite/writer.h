@@ -42,6 +42,7 @@ class SqliteWriter final : public StoreWriter {
   Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) override;
   Result<void> name_run(RunKey run, const ContainerNames& names) override;
   Result<void> move_runs(StackId from, StackId to) override;
+  Result<void> move_run(const OpenRun& run, StackId to) override;
   Result<void> set_run_state(const OpenRun& run) override;
   Result<std::vector<OpenRun>> overdue_runs(std::int64_t now_ns, int limit) override;
   Result<std::optional<std::int64_t>> next_overdue_ns() override;

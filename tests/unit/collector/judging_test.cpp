@@ -299,6 +299,19 @@ TEST_CASE("the runs of one stack are settled in bounded transactions, across a r
   CHECK(bench.open_kinds() == kNothing);
 }
 
+TEST_CASE("a run that is told again stands on the stack that is told last", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(9, false)}));
+  REQUIRE(bench.open_kinds() == std::vector{FindingKind::kUnknownBase});
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  CHECK(bench.open_kinds() == kNothing);
+  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kApproved);
+  CHECK(bench.store->impact("debian:12")->running == 1);
+  bench.end_run(1);
+  bench.start_run(1, stack(kNode, {layer(9)}));
+  CHECK(bench.open_kinds() == kNothing);
+}
+
 TEST_CASE("a stack that is not described yet resolves no finding", "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kRevoked));
   const auto before = stack(kNode, {layer(1, false)});
