@@ -32,7 +32,7 @@ assay::Result<Loaded> load(const CommandLine& given, bool needs_trust) {
   sources.file = given.file.empty() ? assay::collector::kDefaultConfigFile : given.file;
   sources.is_file_optional = given.file.empty();
   // init and issue need no key that signs the catalog; they only ask where the data lie.
-  if (!needs_trust && !sources.flags.contains("trust_file")) sources.flags["trust_file"] = {"none"};
+  if (auto& texts = sources.flags["trust_file"]; !needs_trust && texts.empty()) texts = {"none"};
   return config_table().load(sources);
 }
 

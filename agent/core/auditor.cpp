@@ -17,6 +17,10 @@ Auditor::Auditor(Ports ports, AuditorConfig config)
 }
 
 void Auditor::resume() {
+  for (const RunId& run_id : ports_.open_runs.load_of_other_boots()) {
+    ports_.journal.record(RunEnded{run_id, ports_.clock.wall_now(), true}, nullptr);
+    ports_.open_runs.erase(run_id);
+  }
   for (OpenRun& run : ports_.open_runs.load())
     resumed_.emplace(run.key, std::move(run));
 }

@@ -168,7 +168,7 @@ Result<std::unique_ptr<StateDb>> StateDb::open(const std::string& path, std::str
                sqlite::Database::open(path, {.durability = sqlite::Durability::kNormal}));
   ASSAY_TRY(database.migrate(kMigrations));
   auto state = std::unique_ptr<StateDb>(new StateDb(std::move(database), std::move(boot_id)));
-  ASSAY_TRY(state->forget_other_boots());
+  ASSAY_TRY(state->bound_layers());
   state->writer_ =
       std::jthread([raw = state.get()](const std::stop_token& stop) { raw->run(stop); });
   ::pthread_setname_np(state->writer_.native_handle(), "assay-state");
@@ -183,12 +183,9 @@ StateDb::~StateDb() {
   if (writer_.joinable()) writer_.join();
 }
 
-Result<void> StateDb::forget_other_boots() {
+Result<void> StateDb::bound_layers() {
   const MutexLock lock(mutex_);
   return database_.transaction([this]() -> Result<void> {
-    ASSAY_ASSIGN(sqlite::Statement * runs,
-                 database_.prepare("DELETE FROM open_runs WHERE boot_id <> ?"));
-    ASSAY_TRY(runs->bind(boot_id_).run());
     // The table is bounded; what was not stored again for longest goes first.
     ASSAY_ASSIGN(sqlite::Statement * layers, database_.prepare(R"sql(
       DELETE FROM layers WHERE (file_system, inode, generation, birth_ns, id_map, overlay_options,
@@ -250,6 +247,21 @@ std::vector<OpenRun> StateDb::load() {
     auto has_row = (*query)->step();
     if (!has_row || !*has_row) break;
     if (auto run = read_run(**query)) runs.push_back(std::move(*run));
+  }
+  (*query)->reset();
+  return runs;
+}
+
+std::vector<RunId> StateDb::load_of_other_boots() {
+  const MutexLock lock(mutex_);
+  std::vector<RunId> runs;
+  auto query = database_.prepare("SELECT run_id FROM open_runs WHERE boot_id <> ? ORDER BY run_id");
+  if (!query) return runs;
+  (*query)->bind(boot_id_);
+  for (;;) {
+    auto has_row = (*query)->step();
+    if (!has_row || !*has_row) break;
+    runs.push_back((*query)->text(0));
   }
   (*query)->reset();
   return runs;

@@ -52,6 +52,7 @@ class StateDb final : public LayerCache, public OpenRuns {
   void put(const OpenRun& run) override;
   void erase(const RunId& run_id) override;
   std::vector<OpenRun> load() override;
+  std::vector<RunId> load_of_other_boots() override;
 
   /// Nothing stored: an empty StoredCatalog. Errors: kUnavailable, kCorrupt.
   Result<StoredCatalog> load_catalog();
@@ -67,7 +68,7 @@ class StateDb final : public LayerCache, public OpenRuns {
   using Change = std::function<Result<void>(sqlite::Database&)>;
 
   StateDb(sqlite::Database database, std::string boot_id);
-  Result<void> forget_other_boots();
+  Result<void> bound_layers();
   Result<void> queue(Change change);
   void run(const std::stop_token& stop);
   void write(std::vector<Change> changes);

@@ -241,6 +241,17 @@ TEST_CASE("an open run whose facts were lost after a restart goes on later", "[a
   CHECK(f.journal.all<RunStarted>().size() == 1);
 }
 
+TEST_CASE("runs that a reboot ended are told as ended, once", "[agent][unit]") {
+  Fixture f;
+  f.open_runs.other_boots = {"a", "b"};
+  f.auditor.resume();
+  REQUIRE(f.journal.all<RunEnded>().size() == 2);
+  CHECK(f.journal.all<RunEnded>()[0].run_id == "a");
+  CHECK(f.journal.all<RunEnded>()[0].is_approximate);
+  f.make().resume();
+  CHECK(f.journal.all<RunEnded>().size() == 2);
+}
+
 TEST_CASE("kinds follow from the kernel's facts", "[agent][unit]") {
   ContainerStart start = container(1, seconds(10));
   CHECK(kind_of(start, {}, {}) == RunKind::kContainer);

@@ -91,7 +91,13 @@ TEST_CASE("open runs of this boot come back whole", "[agent][unit]") {
 TEST_CASE("open runs of another boot are over", "[agent][unit]") {
   const Scratch scratch;
   open(scratch)->put(make_run("a"));
-  CHECK(open(scratch, "boot-2")->load().empty());
+  {
+    const auto state = open(scratch, "boot-2");
+    CHECK(state->load().empty());
+    CHECK(state->load_of_other_boots() == std::vector<RunId>{"a"});
+    state->erase("a");
+  }
+  CHECK(open(scratch, "boot-2")->load_of_other_boots().empty());
   CHECK(open(scratch)->load().empty());
 }
 
