@@ -67,6 +67,8 @@ int main(int argc, char** argv) {
   config.require_subcommand(1);
   CLI::App& config_check =
       *config.add_subcommand("check", "Read the configuration and print what is in effect");
+  CLI::App& config_reference =
+      *config.add_subcommand("reference", "Print all keys as a Markdown table");
   CLI::App& version = *app.add_subcommand("version", "Print the version");
   // The probe executes this to see itself see something; it must do nothing.
   CLI::App& canary = *app.add_subcommand("canary", "")->group("");
@@ -86,6 +88,7 @@ int main(int argc, char** argv) {
   if (run) code = with_config(given, assay::agent::run_agent);
   if (check) code = with_config(given, assay::agent::check_machine);
   if (config_check) code = print_config(given);
+  if (config_reference) std::fputs(config_table().reference_markdown().c_str(), stdout);
   if (version) std::printf("assay-agent %s\n", ASSAY_VERSION);
   return static_cast<int>(code);
 }

@@ -32,7 +32,7 @@ assay::Result<Loaded> load(const CommandLine& given, bool needs_trust) {
   sources.file = given.file.empty() ? assay::collector::kDefaultConfigFile : given.file;
   sources.is_file_optional = given.file.empty();
   // init and issue need no key that signs the catalog; they only ask where the data lie.
-  if (!needs_trust && !sources.flags.contains("trust_file")) sources.flags["trust_file"] = {"none"};
+  if (auto& texts = sources.flags["trust_file"]; !needs_trust && texts.empty()) texts = {"none"};
   return config_table().load(sources);
 }
 
@@ -100,10 +100,12 @@ int main(int argc, char** argv) {
   config_command.require_subcommand(1);
   CLI::App& check_command =
       *config_command.add_subcommand("check", "Read the configuration and print what is in effect");
+  CLI::App& reference_command =
+      *config_command.add_subcommand("reference", "Print all keys as a Markdown table");
   CLI::App& version_command = *app.add_subcommand("version", "Print the version");
   // Options of the program may stand after the command as well.
   for (CLI::App* command : {&run_command, &init_command, &issue_command, &config_command,
-                            &check_command, &version_command})
+                            &check_command, &reference_command, &version_command})
     command->fallthrough();
 
   for (CLI::App* command : {&init_command, &issue_command})
@@ -131,6 +133,7 @@ int main(int argc, char** argv) {
   if (init_command) code = init(given);
   if (issue_command) code = issue(given);
   if (check_command) code = print_config(given);
+  if (reference_command) std::fputs(config_table().reference_markdown().c_str(), stdout);
   if (version_command) std::printf("assay-collector %s\n", ASSAY_VERSION);
   return static_cast<int>(code);
 }

@@ -16,6 +16,19 @@ std::uint64_t claimed_sequence(const catalog::SignedLog& log) {
   return head ? head->sequence : 0;
 }
 
+CatalogFloor floor_of(const catalog::Head& head) {
+  return {head.catalog_id, head.sequence, head.last};
+}
+
+/// What no catalog of the same id may fall below, though its log does not verify any more.
+catalog::Head head_of(const CatalogFloor& floor) {
+  catalog::Head head;
+  head.catalog_id = floor.catalog_id;
+  head.sequence = floor.sequence;
+  head.last = floor.last;
+  return head;
+}
+
 }  // namespace
 
 CatalogKeeper::CatalogKeeper(std::optional<catalog::TrustRoot> trust, StateDb& state,
@@ -27,6 +40,10 @@ CatalogKeeper::CatalogKeeper(std::optional<catalog::TrustRoot> trust, StateDb& s
 
 Result<void> CatalogKeeper::load() {
   ASSAY_ASSIGN(StoredCatalog stored, state_.load_catalog());
+  {
+    const MutexLock lock(mutex_);
+    floor_ = stored.floor;
+  }
   if (stored.head.empty()) return ok();
   return accept({std::move(stored.statements), std::move(stored.head)}, true);
 }
@@ -64,17 +81,26 @@ void CatalogKeeper::consider(const catalog::SignedLog& log) {
   callbacks_.on_refused(claimed_sequence(log), reason);
 }
 
+Result<bool> CatalogKeeper::check_not_lower(const catalog::SignedLog& log,
+                                            const catalog::Head& head) {
+  const MutexLock lock(mutex_);
+  if (held_) ASSAY_TRY(catalog::check_successor(*held_, log, head));
+  // Another catalog, with nothing held: the trust file was changed to that of a new one.
+  if (!floor_ || floor_->catalog_id != head.catalog_id) return true;
+  auto checked = catalog::check_successor(head_of(*floor_), log, head);
+  if (!checked)
+    return std::move(checked.error())
+        .with_context("this node trusted a later catalog before (remove state.db to forget it)");
+  return head.sequence > floor_->sequence;
+}
+
 Result<void> CatalogKeeper::accept(const catalog::SignedLog& log, bool is_stored) {
   if (!trust_)
     return Error{ErrorCode::kUntrusted, "no trust_file is configured, so no catalog is trusted"};
   ASSAY_ASSIGN(catalog::VerifiedLog verified, catalog::verify_log(log, *trust_));
-  std::optional<catalog::Head> held;
-  {
-    const MutexLock lock(mutex_);
-    held = held_;
-  }
-  if (held) ASSAY_TRY(catalog::check_successor(*held, log, verified.head));
-  if (!is_stored) ASSAY_TRY(state_.save_catalog({log.statements, log.head}));
+  ASSAY_ASSIGN(const bool is_higher, check_not_lower(log, verified.head));
+  if (!is_stored || is_higher)
+    ASSAY_TRY(state_.save_catalog({log.statements, log.head, floor_of(verified.head)}));
   hold(std::move(verified), log.head);
   return ok();
 }
@@ -83,6 +109,7 @@ void CatalogKeeper::hold(catalog::VerifiedLog verified, const std::string& head)
   {
     const MutexLock lock(mutex_);
     held_ = verified.head;
+    floor_ = floor_of(verified.head);
     held_head_ = head;
     refused_.clear();
   }

@@ -43,6 +43,8 @@ class CatalogKeeper {
   void run(const std::stop_token& stop);
   void consider(const catalog::SignedLog& log);
   Result<void> accept(const catalog::SignedLog& log, bool is_stored);
+  /// Refuses a log below or beside what was ever trusted; says whether `head` is above it.
+  Result<bool> check_not_lower(const catalog::SignedLog& log, const catalog::Head& head);
   void hold(catalog::VerifiedLog verified, const std::string& head);
 
   const std::optional<catalog::TrustRoot> trust_;
@@ -51,6 +53,7 @@ class CatalogKeeper {
   const Callbacks callbacks_;
   mutable Mutex mutex_;
   std::optional<catalog::Head> held_ ASSAY_GUARDED_BY(mutex_);
+  std::optional<CatalogFloor> floor_ ASSAY_GUARDED_BY(mutex_);
   std::string held_head_ ASSAY_GUARDED_BY(mutex_);  // its envelope's bytes
   std::string refused_ ASSAY_GUARDED_BY(mutex_);
   BoundedQueue<catalog::SignedLog> offers_{4};

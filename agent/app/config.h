@@ -38,8 +38,8 @@ struct AgentConfig {
   std::vector<std::string> containerd_states;
   std::vector<std::string> containers_storage_roots;
 
-  std::uint64_t probe_start_ring_bytes = 4ULL << 20;
-  std::uint64_t probe_exec_ring_bytes = 1ULL << 20;
+  std::uint64_t probe_start_ring_bytes = 1ULL << 20;
+  std::uint64_t probe_exec_ring_bytes = 512ULL << 10;
   std::chrono::milliseconds sweep_interval{60'000};
 
   std::string http_address = "127.0.0.1:7481";

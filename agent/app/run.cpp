@@ -14,6 +14,7 @@ namespace assay::agent {
 namespace {
 
 constexpr std::chrono::milliseconds kForEver{-1};
+constexpr int kLargeBlockBytes = 128 << 10;
 
 ExitCode fail(const Error& error) {
   std::fprintf(stderr, "assay-agent: %s\n", escape_untrusted(error.text(), 2048).c_str());
@@ -33,6 +34,9 @@ ExitCode fail_to_probe(const Error& error) {
 ExitCode run_agent(const AgentConfig& config) {
   // glibc gives each thread a heap of its own, and they never shrink: two are enough for us.
   ::mallopt(M_ARENA_MAX, 2);
+  // Fixed, or glibc raises both with the first large block and keeps what is freed then.
+  ::mallopt(M_MMAP_THRESHOLD, kLargeBlockBytes);
+  ::mallopt(M_TRIM_THRESHOLD, kLargeBlockBytes);
   auto log = service::Log::create({config.log_level, config.log_format});
   if (!log) return fail(log.error());
   auto signals = service::StopSignals::create();  // before any thread: they inherit the mask
@@ -43,6 +47,7 @@ ExitCode run_agent(const AgentConfig& config) {
   auto agent = Agent::create(config, std::move(*source), clock, **log);
   if (!agent) return fail(agent.error());
   if (auto started = (*agent)->start(); !started) return fail_to_probe(started.error());
+  ::malloc_trim(0);  // loading the probe took megabytes that are never needed again
   const auto signal = signals->wait(kForEver);
   (*log)->info("stopping", {{"signal", std::to_string(signal.value_or(0))}});
   (*agent)->stop();

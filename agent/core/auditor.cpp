@@ -17,16 +17,20 @@ Auditor::Auditor(Ports ports, AuditorConfig config)
 }
 
 void Auditor::resume() {
+  for (const RunId& run_id : ports_.open_runs.load_of_other_boots()) {
+    ports_.journal.record(RunEnded{run_id, ports_.clock.wall_now(), true}, nullptr);
+    ports_.open_runs.erase(run_id);
+  }
   for (OpenRun& run : ports_.open_runs.load())
     resumed_.emplace(run.key, std::move(run));
-  is_resuming_ = true;
 }
 
 void Auditor::on_start(ContainerStart start) {
   const auto known = runs_.find(start.key);
   if (known == runs_.end()) return open_run(std::move(start));
+  if (start.cause == StartCause::kSweep) return complete_run(known->second, start);
   // The same root in the same cgroup again: only after its last task went is it a new life.
-  if (start.cause == StartCause::kSweep || !known->second.emptied) return;
+  if (!known->second.emptied) return;
   close_run(start.key, *known->second.emptied, false);
   open_run(std::move(start));
 }
@@ -56,6 +60,18 @@ void Auditor::open_run(ContainerStart start) {
   }
   ports_.open_runs.put({run.id, key, run.first_process, run.stack});
   runs_.emplace(key, std::move(run));
+}
+
+void Auditor::complete_run(Run& run, const ContainerStart& start) {
+  const bool is_bare = !stacks_.find(run.stack)->stack->unsupported.empty();
+  if (!is_bare || lacks_layers(start)) return;
+  const StackDigest bare = std::exchange(run.stack, stand_on_layers(start));
+  const StackDigest told = std::exchange(run.resumed_from, std::nullopt).value_or(bare);
+  stacks_.remove_run(bare);
+  ports_.open_runs.put({run.id, start.key, run.first_process, run.stack});
+  if (told == run.stack) return;
+  const auto& stack = stacks_.find(run.stack)->stack;
+  ports_.journal.record(StackAdvanced{told, run.stack, judge(*stack)}, stack);
 }
 
 StackDigest Auditor::stand_on_layers(const ContainerStart& start) {
@@ -110,7 +126,9 @@ bool Auditor::continue_resumed(const ContainerStart& start, Run& run) {
   }
   run.id = before.run_id;
   run.first_process = before.first_process;
-  if (before.stack != run.stack) {
+  if (lacks_layers(start)) {  // lost this time: what was told before is better
+    run.resumed_from = before.stack;
+  } else if (before.stack != run.stack) {
     const auto& stack = stacks_.find(run.stack)->stack;
     ports_.journal.record(StackAdvanced{before.stack, run.stack, judge(*stack)}, stack);
   }
@@ -148,15 +166,18 @@ void Auditor::on_sweep(const SweepCompleted& sweep) {
     const bool is_approximate = time == BootTime::min();
     close_run(key, is_approximate ? sweep.completed : time, is_approximate);
   }
-  if (std::exchange(is_resuming_, false)) end_unseen_resumed();
+  if (!resumed_.empty()) end_unseen_resumed(sweep.untold);
 }
 
-void Auditor::end_unseen_resumed() {
+void Auditor::end_unseen_resumed(const std::vector<RunKey>& untold) {
+  std::unordered_map<RunKey, OpenRun> waiting;  // they live: a later sweep tells of them
+  for (const RunKey& key : untold)
+    if (auto run = resumed_.extract(key)) waiting.insert(std::move(run));
   for (const auto& [key, run] : resumed_) {
     ports_.open_runs.erase(run.run_id);
     ports_.journal.record(RunEnded{run.run_id, ports_.clock.wall_now(), true}, nullptr);
   }
-  resumed_.clear();
+  resumed_ = std::move(waiting);
 }
 
 void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {

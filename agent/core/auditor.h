@@ -81,6 +81,8 @@ class Auditor {
     std::optional<BootTime> emptied;
     ContainerNames names;
     ProcessKey first_process;
+    /// Told before a restart, and still the last that was told: `stack` lacks its layers.
+    std::optional<StackDigest> resumed_from;
   };
   struct LateName {
     ContainerStart start;
@@ -88,11 +90,13 @@ class Auditor {
   };
 
   void open_run(ContainerStart start);
+  /// Gives a run whose layers were lost the stack that a later sweep could read.
+  void complete_run(Run& run, const ContainerStart& start);
   void close_run(const RunKey& key, BootTime time, bool is_approximate);
   StackDigest stand_on_layers(const ContainerStart& start);
   void announce(const Run& run, ContainerStart start);
   bool continue_resumed(const ContainerStart& start, Run& run);
-  void end_unseen_resumed();
+  void end_unseen_resumed(const std::vector<RunKey>& untold);
   std::vector<StackChange> apply(const std::vector<LayerResult>& results);
   void look_up_late_names();
   void report_losses();
@@ -109,7 +113,6 @@ class Auditor {
   std::unordered_map<RunKey, LateName> late_names_;
   LossCounters reported_loss_;
   WallTime last_tick_{};
-  bool is_resuming_ = false;
   AuditorSnapshot counters_;
 };
 

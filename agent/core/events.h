@@ -95,6 +95,11 @@ struct ContainerStart {
   bool layers_truncated = false;   ///< the kernel side could not deliver all of them
 };
 
+/// Whether the layers of an overlay are missing, all or some: its stack cannot be told yet.
+inline bool lacks_layers(const ContainerStart& start) {
+  return start.is_overlay && (start.layers.empty() || start.layers_truncated);
+}
+
 /// An exec on a root that is already known.
 struct ContainerExec {
   RunKey key;
@@ -114,12 +119,13 @@ struct RunEmptied {
   BootTime time{};
 };
 
-/// End of one sweep over all tasks. `live` holds every root seen; starts not known before were
-/// delivered as ContainerStart (kSweep) first.
+/// End of one sweep over all tasks. `live` holds every root told of; starts not known before, and
+/// known ones whose layers were lost, were delivered as ContainerStart (kSweep) first.
 struct SweepCompleted {
   BootTime began{};
   BootTime completed{};
   std::vector<RunKey> live;
+  std::vector<RunKey> untold;  ///< seen too, but their facts were lost or are still to come
 };
 
 /// Records that did not reach user space since the source was opened.

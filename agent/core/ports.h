@@ -183,8 +183,10 @@ class OpenRuns {
   virtual ~OpenRuns() = default;
   virtual void put(const OpenRun& run) = 0;
   virtual void erase(const RunId& run_id) = 0;
-  /// All rows of this boot; those of other boots are ended by the caller.
+  /// All rows of this boot.
   virtual std::vector<OpenRun> load() = 0;
+  /// Runs of other boots: the host went down under them, and nobody has told of their end yet.
+  virtual std::vector<RunId> load_of_other_boots() = 0;
 };
 
 /// One layer to identify.

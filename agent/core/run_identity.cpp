@@ -98,7 +98,12 @@ LayerPlan plan_layers(const ContainerStart& start) {
     return plan;
   }
   if (start.layers.empty() || start.layers_truncated) {
-    plan.unsupported = "the kernel's overlay layers could not be read";
+    // Named, so that no other root has the same stack: a sweep may replace it for this one alone.
+    const RootIdentity& root = start.key.root;
+    plan.unsupported =
+        "the kernel's overlay layers could not be read (root " +
+        std::to_string(major(root.device)) + ":" + std::to_string(minor(root.device)) + ", inode " +
+        std::to_string(root.inode) + ", generation " + std::to_string(root.generation) + ")";
     return plan;
   }
   ContainerStart context = start;

@@ -262,7 +262,7 @@ void LayerIdentifier::give_up(const JobPtr& job, const Error& error) {
   {
     const MutexLock lock(job->mutex);
     if (!job->known) {
-      job->known.emplace();
+      job->known = Known{};
       job->known->instance = bare_layer(job->task).instance;
     }
     job->known->layer.evidence.gap = gap_of(error);
@@ -299,7 +299,8 @@ void LayerIdentifier::finish(const JobPtr& job) {
     const MutexLock lock(mutex_);
     running_.erase(*job->key);
   }
-  deliver(job);  // to those who joined until then
+  deliver(job);                                                // to those who joined until then
+  if (std::exchange(job->is_held, false)) held_.fetch_sub(1);  // its content was never queued
   job->layer.reset();
   pending_.fetch_sub(1);
 }

@@ -43,7 +43,7 @@ Outbox::~Outbox() {
 void Outbox::start(Callbacks callbacks) {
   ASSAY_ASSERT(callbacks.make_gap && callbacks.on_committed);
   callbacks_ = std::move(callbacks);
-  thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   ::pthread_setname_np(thread_.native_handle(), "assay-outbox");
 }
 
@@ -75,7 +75,7 @@ bool Outbox::flush(std::chrono::milliseconds timeout) {
   return flushed_.wait_for(lock, timeout, [&] { return committed_ >= until; });
 }
 
-void Outbox::run(std::stop_token stop) {
+void Outbox::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     {
       std::unique_lock lock(mutex_);

@@ -58,7 +58,7 @@ class Outbox final : public OutgoingEvents {
 
  private:
   Outbox(OutboxStore store, sqlite::Database reader, OutboxOptions options);
-  void run(std::stop_token stop);
+  void run(const std::stop_token& stop);
   /// False when the disk refused; the batch is back in the queue then.
   bool commit_queued();
   void publish(std::vector<OutgoingEvent> inserted);

@@ -81,15 +81,17 @@ Result<void> OutboxStore::read_counts() {
     SELECT (SELECT count(*) FROM events),
            (SELECT coalesce(sum(length(payload)), 0) FROM events) +
              (SELECT coalesce(sum(length(description)), 0) FROM stacks),
+           (SELECT coalesce(sum(length(description)), 0) FROM stacks),
            (SELECT count(*) FROM stacks),
            (SELECT coalesce(max(last_use), 0) FROM stacks),
            (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))sql"));
   ASSAY_TRY(query->step());
   events_ = static_cast<std::uint64_t>(query->integer(0));
   bytes_ = static_cast<std::uint64_t>(query->integer(1));
-  stacks_ = static_cast<std::uint64_t>(query->integer(2));
-  stack_use_ = static_cast<std::uint64_t>(query->integer(3));
-  last_sequence_ = static_cast<std::uint64_t>(query->integer(4));
+  stack_bytes_ = static_cast<std::uint64_t>(query->integer(2));
+  stacks_ = static_cast<std::uint64_t>(query->integer(3));
+  stack_use_ = static_cast<std::uint64_t>(query->integer(4));
+  last_sequence_ = static_cast<std::uint64_t>(query->integer(5));
   query->reset();
   return ok();
 }
@@ -142,6 +144,7 @@ Result<void> OutboxStore::insert_stack(const NewEvent& event) {
       insert->bind(blob(event.stack->raw()), stack_use_, blob(event.stack_description)).run());
   ++stacks_;
   bytes_ += event.stack_description.size();
+  stack_bytes_ += event.stack_description.size();
   return ok();
 }
 
@@ -196,19 +199,23 @@ Result<DroppedEvents> OutboxStore::drop_over_cap() {
 }
 
 Result<void> OutboxStore::forget_stacks() {
-  if (stacks_ <= limits_.max_stacks) return ok();
+  // Half of the room, so that descriptions of many layers never push all events out.
+  const std::uint64_t max_bytes = limits_.max_bytes / 2;
+  if (stacks_ <= limits_.max_stacks && stack_bytes_ <= max_bytes) return ok();
   // Those that a queued event refers to are used more recently than the ones that go, but for a
   // backlog of more stacks than the limit: then the collector asks for them in vain and says so.
   ASSAY_ASSIGN(sqlite::Statement * erase,
                database_.prepare("DELETE FROM stacks WHERE digest IN (SELECT digest FROM stacks "
-                                 "ORDER BY last_use LIMIT ?) "
+                                 "ORDER BY last_use LIMIT 1) "
                                  "RETURNING length(description)"));
-  erase->bind(stacks_ - limits_.max_stacks * 9 / 10);
-  for (;;) {
+  while (stacks_ > limits_.max_stacks * 9 / 10 || stack_bytes_ > max_bytes / 10 * 9) {
     ASSAY_ASSIGN(const bool has_row, erase->step());
     if (!has_row) break;
-    bytes_ -= static_cast<std::uint64_t>(erase->integer(0));
+    const auto size = static_cast<std::uint64_t>(erase->integer(0));
+    bytes_ -= size;
+    stack_bytes_ -= size;
     --stacks_;
+    erase->reset();
   }
   erase->reset();
   return ok();

@@ -34,7 +34,8 @@ struct DroppedEvents {
 
 struct OutboxLimits {
   std::uint64_t max_bytes = 256ULL << 20;  ///< payloads and descriptions on disk
-  std::uint64_t max_stacks = 10'000;       ///< descriptions kept, least recently used go first
+  std::uint64_t max_stacks =
+      10'000;  ///< descriptions kept, in half of max_bytes; least recently used go first
 };
 
 /// The writing connection. Use it from one thread at a time.
@@ -75,6 +76,7 @@ class OutboxStore {
   std::uint64_t events_ = 0;
   std::uint64_t bytes_ = 0;  ///< of events and stacks
   std::uint64_t stacks_ = 0;
+  std::uint64_t stack_bytes_ = 0;
   std::uint64_t stack_use_ = 0;  ///< grows with each use of a stack
 };
 

@@ -47,6 +47,13 @@ const std::vector<std::string> kMigrations = {R"sql(
   CREATE TABLE catalog_head (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     envelope BLOB NOT NULL);
+)sql",
+                                              R"sql(
+  CREATE TABLE catalog_floor (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    catalog_id TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    last BLOB NOT NULL);
 )sql"};
 
 sqlite::Statement::Blob blob(std::string_view bytes) {
@@ -128,6 +135,26 @@ Result<OpenRun> read_run(const sqlite::Statement& row) {
   return run;
 }
 
+Result<std::optional<CatalogFloor>> read_floor(sqlite::Database& database) {
+  ASSAY_ASSIGN(sqlite::Statement * row,
+               database.prepare("SELECT catalog_id, sequence, last FROM catalog_floor"));
+  ASSAY_ASSIGN(const bool has_row, row->step());
+  if (!has_row) return std::optional<CatalogFloor>();
+  CatalogFloor floor{row->text(0), unsigned_integer(*row, 1), {}};
+  auto last = Sha256::from_raw(row->text(2));
+  row->reset();
+  if (!last) return std::move(last.error()).with_context("state.db: the catalog's floor");
+  floor.last = *last;
+  return std::optional<CatalogFloor>(std::move(floor));
+}
+
+Result<void> write_floor(sqlite::Database& database, const CatalogFloor& floor) {
+  ASSAY_ASSIGN(sqlite::Statement * insert,
+               database.prepare("INSERT OR REPLACE INTO catalog_floor (id, catalog_id, sequence, "
+                                "last) VALUES (1, ?, ?, ?)"));
+  return insert->bind(floor.catalog_id, floor.sequence, blob(floor.last.raw())).run();
+}
+
 Result<void> run_all(sqlite::Database& database, const std::vector<std::string>& statements) {
   for (const std::string& statement : statements)
     ASSAY_TRY(database.execute(statement));
@@ -141,8 +168,9 @@ Result<std::unique_ptr<StateDb>> StateDb::open(const std::string& path, std::str
                sqlite::Database::open(path, {.durability = sqlite::Durability::kNormal}));
   ASSAY_TRY(database.migrate(kMigrations));
   auto state = std::unique_ptr<StateDb>(new StateDb(std::move(database), std::move(boot_id)));
-  ASSAY_TRY(state->forget_other_boots());
-  state->writer_ = std::jthread([raw = state.get()](std::stop_token stop) { raw->run(stop); });
+  ASSAY_TRY(state->bound_layers());
+  state->writer_ =
+      std::jthread([raw = state.get()](const std::stop_token& stop) { raw->run(stop); });
   ::pthread_setname_np(state->writer_.native_handle(), "assay-state");
   return state;
 }
@@ -155,12 +183,9 @@ StateDb::~StateDb() {
   if (writer_.joinable()) writer_.join();
 }
 
-Result<void> StateDb::forget_other_boots() {
+Result<void> StateDb::bound_layers() {
   const MutexLock lock(mutex_);
   return database_.transaction([this]() -> Result<void> {
-    ASSAY_ASSIGN(sqlite::Statement * runs,
-                 database_.prepare("DELETE FROM open_runs WHERE boot_id <> ?"));
-    ASSAY_TRY(runs->bind(boot_id_).run());
     // The table is bounded; what was not stored again for longest goes first.
     ASSAY_ASSIGN(sqlite::Statement * layers, database_.prepare(R"sql(
       DELETE FROM layers WHERE (file_system, inode, generation, birth_ns, id_map, overlay_options,
@@ -227,6 +252,21 @@ std::vector<OpenRun> StateDb::load() {
   return runs;
 }
 
+std::vector<RunId> StateDb::load_of_other_boots() {
+  const MutexLock lock(mutex_);
+  std::vector<RunId> runs;
+  auto query = database_.prepare("SELECT run_id FROM open_runs WHERE boot_id <> ? ORDER BY run_id");
+  if (!query) return runs;
+  (*query)->bind(boot_id_);
+  for (;;) {
+    auto has_row = (*query)->step();
+    if (!has_row || !*has_row) break;
+    runs.push_back((*query)->text(0));
+  }
+  (*query)->reset();
+  return runs;
+}
+
 Result<StoredCatalog> StateDb::load_catalog() {
   const MutexLock lock(mutex_);
   StoredCatalog catalog;
@@ -242,6 +282,7 @@ Result<StoredCatalog> StateDb::load_catalog() {
   ASSAY_ASSIGN(const bool has_head, head->step());
   if (has_head) catalog.head = head->text(0);
   head->reset();
+  ASSAY_ASSIGN(catalog.floor, read_floor(database_));
   return catalog;
 }
 
@@ -256,7 +297,8 @@ Result<void> StateDb::save_catalog(const StoredCatalog& catalog) {
       ASSAY_TRY(insert->bind(static_cast<std::uint64_t>(i + 1), blob(catalog.statements[i])).run());
     ASSAY_ASSIGN(sqlite::Statement * head,
                  database_.prepare("INSERT INTO catalog_head (id, envelope) VALUES (1, ?)"));
-    return head->bind(blob(catalog.head)).run();
+    ASSAY_TRY(head->bind(blob(catalog.head)).run());
+    return catalog.floor ? write_floor(database_, *catalog.floor) : ok();
   }));
   // synchronous=NORMAL leaves the last commits to the page cache; a head must never go back.
   return database_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -269,7 +311,7 @@ Result<void> StateDb::queue(Change change) {
   return ok();
 }
 
-void StateDb::run(std::stop_token stop) {
+void StateDb::run(const std::stop_token& stop) {
   // After a stop the queue is still written to its end: pop() hands out what is there.
   for (;;) {
     auto first = changes_.pop(stop, kIdleWait);

@@ -13,15 +13,25 @@
 
 #include "agent/core/ports.h"
 #include "common/base/bounded_queue.h"
+#include "common/base/digest.h"
 #include "common/base/mutex.h"
 #include "common/sqlite/database.h"
 
 namespace assay::agent {
 
+/// The highest head that was ever trusted. It stays when the log itself no longer verifies.
+struct CatalogFloor {
+  std::string catalog_id;
+  std::uint64_t sequence = 0;
+  Sha256 last;  ///< SHA-256 of the envelope at `sequence`
+  bool operator==(const CatalogFloor&) const = default;
+};
+
 /// The catalog's log as it was last trusted: envelope bytes as they were signed.
 struct StoredCatalog {
   std::vector<std::string> statements;
   std::string head;
+  std::optional<CatalogFloor> floor = std::nullopt;  ///< nothing: none was ever trusted
   bool operator==(const StoredCatalog&) const = default;
 };
 
@@ -42,10 +52,11 @@ class StateDb final : public LayerCache, public OpenRuns {
   void put(const OpenRun& run) override;
   void erase(const RunId& run_id) override;
   std::vector<OpenRun> load() override;
+  std::vector<RunId> load_of_other_boots() override;
 
   /// Nothing stored: an empty StoredCatalog. Errors: kUnavailable, kCorrupt.
   Result<StoredCatalog> load_catalog();
-  /// Replaces the stored log in one transaction, on disk when it returns.
+  /// Replaces the stored log and floor in one transaction, on disk when it returns.
   Result<void> save_catalog(const StoredCatalog& catalog);
 
   /// Writes all that is queued; false when `timeout` passed first.
@@ -57,9 +68,9 @@ class StateDb final : public LayerCache, public OpenRuns {
   using Change = std::function<Result<void>(sqlite::Database&)>;
 
   StateDb(sqlite::Database database, std::string boot_id);
-  Result<void> forget_other_boots();
+  Result<void> bound_layers();
   Result<void> queue(Change change);
-  void run(std::stop_token stop);
+  void run(const std::stop_token& stop);
   void write(std::vector<Change> changes);
 
   const std::string boot_id_;

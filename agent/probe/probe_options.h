@@ -12,8 +12,8 @@ namespace assay::agent {
 struct ProbeOptions {
   /// Bytes of the ring buffers, rounded up to a power of two of whole pages. A start with three
   /// layers takes 4 KiB, one with 500 layers 145 KiB.
-  std::uint32_t start_ring_bytes = 4U << 20U;
-  std::uint32_t exec_ring_bytes = 1U << 20U;
+  std::uint32_t start_ring_bytes = 1U << 20U;
+  std::uint32_t exec_ring_bytes = 512U << 10U;
   /// Records of execs that one run may send in a second; the rest is counted as lost.
   std::uint32_t exec_budget_per_second = 200;
   std::chrono::milliseconds sweep_interval{60'000};

@@ -20,11 +20,29 @@ bool DeliveredRuns::accept(const ContainerStart& start, BootTime now) {
   if (known != runs_.end()) {
     // A sweep's start may describe the life that was told of; another one is a new life only after
     // the last task of the earlier one went.
-    if (start.cause == StartCause::kSweep || !known->second.emptied) return false;
+    if (start.cause == StartCause::kSweep) return completes(known->second, start, now);
+    if (!known->second.emptied) return false;
     runs_.erase(known);
   }
-  runs_.emplace(start.key, Delivered{now, std::nullopt});
+  Delivered delivered;
+  delivered.delivered = now;
+  delivered.lacks_layers = lacks_layers(start);
+  runs_.emplace(start.key, delivered);
   return true;
+}
+
+bool DeliveredRuns::completes(Delivered& run, const ContainerStart& start, BootTime now) {
+  if (!run.lacks_layers) return false;
+  run.lacks_layers = lacks_layers(start);
+  if (!run.lacks_layers) return true;
+  run.next_try = now + run.pause;
+  run.pause = std::min(2 * run.pause, kLongestPause);
+  return false;
+}
+
+bool DeliveredRuns::wants_layers(const RunKey& key, BootTime now) const {
+  const auto known = runs_.find(key);
+  return known != runs_.end() && known->second.lacks_layers && known->second.next_try <= now;
 }
 
 void DeliveredRuns::mark_emptied(const RunKey& key, BootTime time) {
@@ -58,7 +76,7 @@ Sweeper::SweptRuns Sweeper::group(const std::vector<SweptTask>& tasks) {
 }
 
 bool Sweeper::is_wanted(const RunKey& key, const SweptRun& run, BootTime now) const {
-  if (delivered_.contains(key)) return false;
+  if (delivered_.contains(key)) return delivered_.wants_layers(key, now);
   return !run.has_never_executed || now - run.oldest.start >= options_.never_executed_age;
 }
 
@@ -105,7 +123,7 @@ Result<SweepCompleted> Sweeper::sweep() {
   }
   ASSAY_TRY(ask_for_facts(wanted));
   for (const auto& [key, run] : runs)
-    if (delivered_.contains(key)) completed.live.push_back(key);
+    (delivered_.contains(key) ? completed.live : completed.untold).push_back(key);
   forget_dead(runs, completed.began);
   completed.completed = clock_.boot_now();
   return completed;

@@ -22,8 +22,11 @@ namespace assay::agent {
 class DeliveredRuns {
  public:
   bool contains(const RunKey& key) const { return runs_.contains(key); }
-  /// Whether a start of `key` is news; remembers it when it is.
+  /// Whether a start is news: of a run not told of, or with the layers that its run was told
+  /// without. Remembers it when it is.
   bool accept(const ContainerStart& start, BootTime now);
+  /// Whether `key` was told of without its layers and should be asked for again.
+  bool wants_layers(const RunKey& key, BootTime now) const;
   void mark_emptied(const RunKey& key, BootTime time);
   /// Forgets `key` when its last task went before `oldest_task` began: a new life of the same root.
   void forget_earlier_life(const RunKey& key, BootTime oldest_task);
@@ -36,10 +39,18 @@ class DeliveredRuns {
   }
 
  private:
+  static constexpr BootTime kFirstPause = std::chrono::seconds(1);
+  static constexpr BootTime kLongestPause = std::chrono::seconds(60);
+
   struct Delivered {
     BootTime delivered{};
     std::optional<BootTime> emptied;
+    bool lacks_layers = false;
+    BootTime next_try{};  ///< of asking for the layers; later each time it was in vain
+    BootTime pause = kFirstPause;
   };
+  static bool completes(Delivered& run, const ContainerStart& start, BootTime now);
+
   std::unordered_map<RunKey, Delivered> runs_;
 };
 
@@ -50,10 +61,9 @@ class Sweeper {
           const ProbeOptions& options)
       : programs_(programs), delivered_(delivered), clock_(clock), options_(options) {}
 
-  /// Looks at all tasks; asks for the facts of runs that were not delivered, which arrive through
-  /// the ring buffer of starts before this returns; gives back what lives.
-  /// Blocks for some microseconds per task of the node.
-  /// Errors: kCorrupt, kUnavailable.
+  /// Looks at all tasks; asks for the facts of runs that were not delivered whole, which arrive
+  /// through the ring buffer of starts before this returns; gives back what lives. Blocks for some
+  /// microseconds per task of the node. Errors: kCorrupt, kUnavailable.
   Result<SweepCompleted> sweep();
 
  private:

@@ -22,7 +22,7 @@ CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
       clock_(clock),
       options_(options),
       on_problem_(std::move(on_problem)),
-      judging_(std::move(catalog), round),
+      judging_(std::move(catalog), round, options.max_runs_per_commit),
       recorder_(judging_) {}
 
 Result<std::unique_ptr<CommitLoop>> CommitLoop::start(
@@ -222,6 +222,7 @@ void CommitLoop::commit(std::deque<Task> tasks) {
     }
     return ok();
   });
+  if (judging_.has_unsettled()) is_judging_ = true;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     if (!committed && results[i])
       results[i] = Error{ErrorCode::kUnavailable, "not committed: " + committed.error().message};
@@ -257,6 +258,7 @@ void CommitLoop::settle_overdue() {
                    judging_.settle_overdue(store, options_.max_runs_per_commit, clock_.wall_now()));
       return ok();
     });
+    if (judging_.has_unsettled()) is_judging_ = true;
     if (!settled) return;
   }
 }

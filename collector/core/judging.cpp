@@ -61,8 +61,9 @@ std::string new_finding_id(std::int64_t opened_ns) {
   return to_hex({bytes, sizeof(bytes)});
 }
 
-Judging::Judging(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round)
-    : catalog_(std::move(catalog)), round_(round) {}
+Judging::Judging(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
+                 int max_runs)
+    : catalog_(std::move(catalog)), round_(round), max_runs_(std::max(max_runs, 1)) {}
 
 void Judging::begin_round(std::shared_ptr<const catalog::Catalog> catalog,
                           const JudgingRound& round) {
@@ -161,6 +162,7 @@ struct Judging::Settlement {
   std::vector<catalog::FindingCause> wanted;
   std::vector<OpenFinding> open;
   bool is_ended = false;
+  bool is_described = false;
 
   const OpenFinding* find_open(const catalog::FindingCause& cause) const {
     for (const auto& finding : open)
@@ -182,7 +184,8 @@ Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack&
                              WallTime now) {
   const bool is_pending = stack.verdict.status == catalog::VerdictStatus::kPending;
   const OpenRun before = run;
-  Settlement settlement{run, stack.verdict, to_unix_ns(now), {}, {}, run.ended_ns != 0};
+  Settlement settlement{run, stack.verdict,     to_unix_ns(now),   {},
+                        {},  run.ended_ns != 0, stack.is_described};
   // A node's clock may run ahead: a deadline is never farther away than the policy's own length.
   const std::int64_t start_ns = std::min(run.started_ns, settlement.now_ns);
   const std::int64_t deadline_ns =
@@ -235,8 +238,9 @@ Result<void> Judging::open_wanted(StoreWriter& store, Settlement& settlement) {
 Result<void> Judging::resolve_unwanted(StoreWriter& store, Settlement& settlement) {
   for (const auto& finding : settlement.open) {
     const bool is_over = settlement.is_ended && !settlement.outlives_run(finding.kind);
-    const bool is_gone = is_judged_kind(finding.kind) && resolves_by_itself(finding.kind) &&
-                         !settlement.is_wanted(finding);
+    // Of an undescribed stack nothing is known: that resolves nothing.
+    const bool is_gone = settlement.is_described && is_judged_kind(finding.kind) &&
+                         resolves_by_itself(finding.kind) && !settlement.is_wanted(finding);
     if (!is_over && !is_gone) continue;
     ASSAY_TRY(store.resolve_finding(finding.key, settlement.now_ns,
                                     is_over ? "the run ended" : resolution(settlement.verdict)));
@@ -245,21 +249,53 @@ Result<void> Judging::resolve_unwanted(StoreWriter& store, Settlement& settlemen
 }
 
 Result<int> Judging::settle_all(StoreWriter& store, const JudgedStack& stack, WallTime now) {
-  ASSAY_ASSIGN(const auto runs, store.open_runs_on(stack.id));
+  return settle_after(store, stack, RunKey{}, now);
+}
+
+/// What is left is written down in the same transaction, so that a crash loses no run.
+Result<int> Judging::settle_after(StoreWriter& store, const JudgedStack& stack, RunKey after,
+                                  WallTime now) {
+  ASSAY_ASSIGN(const auto runs, store.open_runs_on(stack.id, after, max_runs_));
   for (const auto& run : runs)
     ASSAY_TRY(settle(store, run, stack, now));
+  std::optional<RunKey> last;
+  if (static_cast<int>(runs.size()) == max_runs_) {
+    last = runs.back().key;
+    has_unsettled_ = true;
+  }
+  ASSAY_TRY(store.set_unsettled(stack.id, last));
   return static_cast<int>(runs.size());
 }
 
-Result<bool> Judging::judge_some(StoreWriter& store, int max_runs, WallTime now) {
-  ASSAY_ASSIGN(const auto stacks, store.stacks_to_judge(round_.round, kStacksPerLook));
+Result<int> Judging::settle_left(StoreWriter& store, int max_runs, WallTime now) {
+  if (!has_unsettled_) return 0;
+  ASSAY_ASSIGN(const auto stacks, store.unsettled_stacks(kStacksPerLook));
   int runs = 0;
+  for (const auto& left : stacks) {
+    ASSAY_ASSIGN(const StackRow row, store.stack_row(left.id));
+    int settled = 0;  // by a new verdict of this round: then the runs began again
+    ASSAY_ASSIGN(const JudgedStack stack, judge(store, row, now, &settled));
+    if (settled == 0) {
+      ASSAY_ASSIGN(settled, settle_after(store, stack, left.after, now));
+    }
+    runs += std::max(settled, 1);
+    if (runs >= max_runs) break;
+  }
+  if (stacks.empty()) has_unsettled_ = false;
+  return runs;
+}
+
+Result<bool> Judging::judge_some(StoreWriter& store, int max_runs, WallTime now) {
+  ASSAY_ASSIGN(int runs, settle_left(store, max_runs, now));
+  const bool had_left = runs != 0;
+  if (runs >= max_runs) return true;
+  ASSAY_ASSIGN(const auto stacks, store.stacks_to_judge(round_.round, kStacksPerLook));
   for (const StackId id : stacks) {
     ASSAY_ASSIGN(const StackRow row, store.stack_row(id));
     ASSAY_TRY(judge(store, row, now, &runs));
     if (runs >= max_runs) break;
   }
-  return !stacks.empty();
+  return had_left || !stacks.empty();
 }
 
 Result<bool> Judging::settle_overdue(StoreWriter& store, int max_runs, WallTime now) {

@@ -24,7 +24,10 @@ struct JudgedStack {
 /// Remembers the stacks it judged in this round. Not thread-safe: it belongs to the commit thread.
 class Judging {
  public:
-  Judging(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round);
+  /// `max_runs`: how many runs of one stack one transaction settles; the others follow in
+  /// judge_some().
+  Judging(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
+          int max_runs = 1000);
 
   const catalog::Catalog& catalog() const { return *catalog_; }
   const JudgingRound& round() const { return round_; }
@@ -46,11 +49,13 @@ class Judging {
 
   /// Brings the findings of `run` in line with the verdict on its stack.
   Result<void> settle(StoreWriter& store, OpenRun run, const JudgedStack& stack, WallTime now);
-  /// The same for all open runs on `stack`; how many there were.
+  /// The same for the open runs on `stack`, from the first one on; how many were looked at.
   Result<int> settle_all(StoreWriter& store, const JudgedStack& stack, WallTime now);
+  /// Whether runs were left for judge_some(), or may have been left before a restart.
+  bool has_unsettled() const { return has_unsettled_; }
 
-  /// Judges stacks of earlier rounds until about `max_runs` runs were looked at.
-  /// False: nothing is left to judge in this round.
+  /// Goes on with the stacks whose runs are not all settled, then judges stacks of earlier rounds,
+  /// until about `max_runs` runs were looked at. False: nothing is left to do in this round.
   Result<bool> judge_some(StoreWriter& store, int max_runs, WallTime now);
   /// Settles runs whose pending verdict is overdue. False: none is left.
   Result<bool> settle_overdue(StoreWriter& store, int max_runs, WallTime now);
@@ -70,11 +75,16 @@ class Judging {
 
   Result<JudgedStack> judge(StoreWriter& store, const StackRow& row, WallTime now, int* runs);
   void remember(const JudgedStack& stack);
+  Result<int> settle_after(StoreWriter& store, const JudgedStack& stack, RunKey after,
+                           WallTime now);
+  Result<int> settle_left(StoreWriter& store, int max_runs, WallTime now);
   Result<void> open_wanted(StoreWriter& store, Settlement& settlement);
   Result<void> resolve_unwanted(StoreWriter& store, Settlement& settlement);
 
   std::shared_ptr<const catalog::Catalog> catalog_;  // shared with readers of the same sequence
   JudgingRound round_;
+  const int max_runs_;
+  bool has_unsettled_ = true;  // of an earlier life: judge_some() finds out
   std::unordered_map<StackName, StackId, StackNameHash> ids_;
   std::unordered_map<StackId, JudgedStack> stacks_;
 };

@@ -106,14 +106,22 @@ bool Recorder::differs(const RunStarted& event, const JudgedStack& stack) {
   return true;
 }
 
+/// An agent that lost its memory finds its runs again, and by then on a stack with more evidence.
+Result<void> Recorder::start_again(Context& context, const RunStarted& event,
+                                   const JudgedStack& stack) {
+  ++counts_.duplicates;
+  ASSAY_ASSIGN(auto run, context.store.find_run(context.node_id, event.run_id));
+  if (!run || run->ended_ns != 0 || run->stack == stack.id) return ok();
+  ASSAY_TRY(context.store.move_run(*run, stack.id));
+  run->stack = stack.id;
+  return judging_.settle(context.store, *run, stack, context.now);
+}
+
 Result<void> Recorder::on(Context& context, const RunStarted& event) {
   ASSAY_ASSIGN(const JudgedStack stack, stack_of(context, event.stack));
   const NewRun row{context.node_id, stack.id, &event, differs(event, stack)};
   ASSAY_ASSIGN(const auto key, context.store.add_run(row));
-  if (!key) {
-    ++counts_.duplicates;
-    return ok();
-  }
+  if (!key) return start_again(context, event, stack);
   OpenRun run;
   run.key = *key;
   run.stack = stack.id;

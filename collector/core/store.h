@@ -29,6 +29,12 @@ struct StackRow {
   catalog::Verdict verdict;
 };
 
+/// A stack with more open runs than one transaction settles: those up to `after` are done.
+struct UnsettledStack {
+  StackId id{};
+  RunKey after{};
+};
+
 /// A run whose findings may still change: it runs, or it ended while its verdict was pending.
 struct OpenRun {
   RunKey key{};
@@ -122,13 +128,20 @@ class StoreWriter {
   /// Described stacks that were last judged before `round`; those with running runs come first.
   virtual Result<std::vector<StackId>> stacks_to_judge(std::uint64_t round, int limit) = 0;
 
+  /// The open runs on `id` after `after` still have to follow its verdict; none: all of them do.
+  virtual Result<void> set_unsettled(StackId id, std::optional<RunKey> after) = 0;
+  virtual Result<std::vector<UnsettledStack>> unsettled_stacks(int limit) = 0;
+
   virtual Result<std::optional<RunKey>> add_run(
       const NewRun& run) = 0;  ///< none: it is there already
   virtual Result<std::optional<OpenRun>> find_run(NodeId node, const RunId& run_id) = 0;
-  virtual Result<std::vector<OpenRun>> open_runs_on(StackId stack) = 0;
+  /// By key, those after `after` only.
+  virtual Result<std::vector<OpenRun>> open_runs_on(StackId stack, RunKey after, int limit) = 0;
   virtual Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) = 0;
   virtual Result<void> name_run(RunKey run, const ContainerNames& names) = 0;
   virtual Result<void> move_runs(StackId from, StackId to) = 0;
+  /// One run that has not ended.
+  virtual Result<void> move_run(const OpenRun& run, StackId to) = 0;
   /// Writes is_open, is_overdue and overdue_at_ns of `run`.
   virtual Result<void> set_run_state(const OpenRun& run) = 0;
   virtual Result<std::vector<OpenRun>> overdue_runs(std::int64_t now_ns, int limit) = 0;

@@ -86,7 +86,12 @@ Result<void> issue_client(const IssueRequest& request, WallTime now) {
   if (request.node.empty() == request.user.empty())
     return Error{ErrorCode::kInvalidArgument, "give either --node NAME or --user NAME"};
   CertificatePair authority;
-  ASSAY_ASSIGN(authority.key, read_file(request.dir + "/ca-key.pem", kMaxPemBytes));
+  auto key = read_file(request.dir + "/ca-key.pem", kMaxPemBytes);
+  if (!key && key.error().code == ErrorCode::kNotFound)
+    return Error{ErrorCode::kNotFound, "no authority in " + request.dir +
+                                           ": run assay-collector init first, or name its folder "
+                                           "with --dir"};
+  ASSAY_ASSIGN(authority.key, std::move(key));
   ASSAY_ASSIGN(authority.certificate, read_file(request.dir + "/ca.pem", kMaxPemBytes));
   if (request.node.empty()) {
     ASSAY_TRY(check_name("user", request.user));

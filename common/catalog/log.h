@@ -62,12 +62,12 @@ inline constexpr std::chrono::days kHeadLifetime{30};
 
 /// Limits on what one statement and one log may hold (docs/formats/catalog.md); over one of them is
 /// kLimitExceeded.
-inline constexpr std::size_t kMaxStacks = 64;            ///< in one statement
-inline constexpr std::size_t kMaxLayers = 512;           ///< in one stack; overlayfs takes 500
-inline constexpr std::size_t kMaxAnnotations = 64;       ///< in one statement
-inline constexpr std::size_t kMaxTextBytes = 4096;       ///< reason, an annotation's key or value
-inline constexpr std::size_t kMaxStatements = 1'000'000; ///< in one log
-inline constexpr std::size_t kMaxLogBytes = 1U << 30;    ///< all envelopes of one log
+inline constexpr std::size_t kMaxStacks = 64;             ///< in one statement
+inline constexpr std::size_t kMaxLayers = 512;            ///< in one stack; overlayfs takes 500
+inline constexpr std::size_t kMaxAnnotations = 64;        ///< in one statement
+inline constexpr std::size_t kMaxTextBytes = 4096;        ///< reason, an annotation's key or value
+inline constexpr std::size_t kMaxStatements = 1'000'000;  ///< in one log
+inline constexpr std::size_t kMaxLogBytes = 1U << 30;     ///< all envelopes of one log
 
 /// in-toto Statement v1 JSON, the payload that is signed.
 std::string to_in_toto(const Statement& statement);

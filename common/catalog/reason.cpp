@@ -94,7 +94,8 @@ std::string unknown_reason(const std::vector<const StackLayer*>& layers, const S
       return "no base matches, and a layer could not be read: " +
              escape_untrusted(layer->evidence.gap, 200);
   if (catalog.bases().empty()) return "the catalog holds no base yet";
-  return "no base in the catalog is below these " + layers_text(layers.size());
+  return "no base of the catalog is at the bottom of this stack (" + layers_text(layers.size()) +
+         ")";
 }
 
 std::string contradiction_text(const Contradiction& contradiction) {

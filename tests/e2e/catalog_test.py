@@ -42,6 +42,18 @@ class CatalogTest(unittest.TestCase):
     def bases(self):
         return {base["base"]: base["status"] for base in self.here.query("base", "list")["bases"]}
 
+    def test_an_authority_needs_no_key_that_signs_the_catalog(self):
+        """init and issue come before the keys of people; run is the first that asks for them."""
+        data = self.here.folder / "fresh"
+        collector = ["assay-collector", "--config", self.here.folder / "fresh.yaml"]
+        (self.here.folder / "fresh.yaml").write_text(f"data_dir: {data}\n")
+        self.here.program(*collector, "issue", "--node", "a", "--out", data / "a", code=NOT_FOUND)
+        self.here.program(*collector, "init")
+        self.here.program(*collector, "issue", "--node", "a", "--out", data / "a")
+        self.assertTrue((data / "a" / "cert.pem").exists())
+        _, errors = self.here.program(*collector, "run", code=USAGE)
+        self.assertIn("trust_file", errors)
+
     def on_terminal(self, answer, *words, **environment):
         """The command line on a terminal of its own: (exit code, what the terminal showed)."""
         master, slave = pty.openpty()

@@ -91,10 +91,12 @@ Result<std::vector<OpenRun>> SqliteWriter::read_runs(Statement& query) {
   return runs;
 }
 
-Result<std::vector<OpenRun>> SqliteWriter::open_runs_on(StackId stack) {
-  ASSAY_ASSIGN(Statement * query, database_.prepare(std::string(kOpenRunColumns) +
-                                                    "WHERE stack_id=? AND is_open = 1"));
-  return read_runs(query->bind(number(stack)));
+Result<std::vector<OpenRun>> SqliteWriter::open_runs_on(StackId stack, RunKey after, int limit) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare(std::string(kOpenRunColumns) +
+                                 "WHERE stack_id=? AND is_open = 1 AND run_key > ?"
+                                 " ORDER BY run_key LIMIT ?"));
+  return read_runs(query->bind(number(stack), number(after), limit));
 }
 
 Result<void> SqliteWriter::end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) {
@@ -118,6 +120,12 @@ Result<void> SqliteWriter::move_runs(StackId from, StackId to) {
              " WHERE stack_id=?",
              number(from), number(to)));
   return change("UPDATE stacks SET running=0 WHERE stack_id=?", number(from));
+}
+
+Result<void> SqliteWriter::move_run(const OpenRun& run, StackId to) {
+  ASSAY_TRY(change("UPDATE runs SET stack_id=? WHERE run_key=?", number(to), number(run.key)));
+  ASSAY_TRY(count_running(run.stack, -1));
+  return count_running(to, 1);
 }
 
 Result<void> SqliteWriter::set_run_state(const OpenRun& run) {

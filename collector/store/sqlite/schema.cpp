@@ -218,10 +218,17 @@ CREATE TABLE audit_log(
 CREATE INDEX audit_log_by_time ON audit_log(time_ns);
 )sql";
 
+// A stack has as many runs as a node starts: its runs are settled over several transactions.
+constexpr const char* kUnsettledStacks = R"sql(
+CREATE TABLE unsettled_stacks(
+  stack_id INTEGER PRIMARY KEY REFERENCES stacks,
+  after_run_key INTEGER NOT NULL) STRICT;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst};
+  static const std::vector<std::string> all{kFirst, kUnsettledStacks};
   return all;
 }
 

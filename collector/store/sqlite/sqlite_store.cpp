@@ -21,6 +21,10 @@ constexpr const char* kWriterPragmas =
 Result<UniqueFd> lock_store(const std::string& path) {
   const std::string lock_path = path + ".lock";
   UniqueFd fd(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd && errno == ENOENT)
+    return Error{ErrorCode::kNotFound, "store " + path +
+                                           ": its folder does not exist: make it (assay-collector "
+                                           "init does) or configure another data_dir"};
   if (!fd) return system_error("store: open " + lock_path);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
   if (errno != EWOULDBLOCK) return system_error("store: lock " + lock_path);

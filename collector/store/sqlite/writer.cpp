@@ -157,6 +157,28 @@ Result<std::vector<StackId>> SqliteWriter::stacks_to_judge(std::uint64_t round, 
   return stacks;
 }
 
+Result<void> SqliteWriter::set_unsettled(StackId id, std::optional<RunKey> after) {
+  if (!after) return change("DELETE FROM unsettled_stacks WHERE stack_id=?", number(id));
+  return change(
+      "INSERT INTO unsettled_stacks(stack_id, after_run_key) VALUES(?,?)"
+      " ON CONFLICT DO UPDATE SET after_run_key=excluded.after_run_key",
+      number(id), number(*after));
+}
+
+Result<std::vector<UnsettledStack>> SqliteWriter::unsettled_stacks(int limit) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare("SELECT stack_id, after_run_key FROM unsettled_stacks LIMIT ?"));
+  query->bind(limit);
+  std::vector<UnsettledStack> stacks;
+  for (;;) {
+    ASSAY_ASSIGN(const bool is_row, query->step());
+    if (!is_row) break;
+    stacks.push_back({StackId{query->integer(0)}, RunKey{query->integer(1)}});
+  }
+  query->reset();
+  return stacks;
+}
+
 Result<std::vector<OpenFinding>> SqliteWriter::read_findings(Statement& query) {
   std::vector<OpenFinding> findings;
   for (;;) {

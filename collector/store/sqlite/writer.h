@@ -33,13 +33,16 @@ class SqliteWriter final : public StoreWriter {
   Result<void> confirm_verdict(StackId id, std::uint64_t catalog_sequence,
                                std::uint64_t round) override;
   Result<std::vector<StackId>> stacks_to_judge(std::uint64_t round, int limit) override;
+  Result<void> set_unsettled(StackId id, std::optional<RunKey> after) override;
+  Result<std::vector<UnsettledStack>> unsettled_stacks(int limit) override;
 
   Result<std::optional<RunKey>> add_run(const NewRun& run) override;
   Result<std::optional<OpenRun>> find_run(NodeId node, const RunId& run_id) override;
-  Result<std::vector<OpenRun>> open_runs_on(StackId stack) override;
+  Result<std::vector<OpenRun>> open_runs_on(StackId stack, RunKey after, int limit) override;
   Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) override;
   Result<void> name_run(RunKey run, const ContainerNames& names) override;
   Result<void> move_runs(StackId from, StackId to) override;
+  Result<void> move_run(const OpenRun& run, StackId to) override;
   Result<void> set_run_state(const OpenRun& run) override;
   Result<std::vector<OpenRun>> overdue_runs(std::int64_t now_ns, int limit) override;
   Result<std::optional<std::int64_t>> next_overdue_ns() override;

@@ -62,7 +62,7 @@ LayerResult shape_of(const LowerLayer& layer, bool is_final) {
 }
 
 SweepCompleted sweep(BootTime began, std::vector<RunKey> live) {
-  return {began, began + seconds(1), std::move(live)};
+  return {began, began + seconds(1), std::move(live), {}};
 }
 
 }  // namespace
@@ -224,6 +224,34 @@ TEST_CASE("runs that were open before the agent's restart go on or end", "[agent
   CHECK(f.open_runs.rows.size() == 1);
 }
 
+TEST_CASE("an open run whose facts were lost after a restart goes on later", "[agent][unit]") {
+  Fixture f;
+  ContainerStart start = container(1, seconds(10));
+  f.auditor.on_start(start);
+  Auditor again = f.make();
+  again.resume();
+  SweepCompleted first = sweep(seconds(50), {});
+  first.untold.push_back(start.key);
+  again.on_sweep(first);
+  CHECK(f.journal.all<RunEnded>().empty());
+  start.cause = StartCause::kSweep;
+  again.on_start(start);
+  again.on_sweep(sweep(seconds(60), {start.key}));
+  CHECK(f.journal.all<RunEnded>().empty());
+  CHECK(f.journal.all<RunStarted>().size() == 1);
+}
+
+TEST_CASE("runs that a reboot ended are told as ended, once", "[agent][unit]") {
+  Fixture f;
+  f.open_runs.other_boots = {"a", "b"};
+  f.auditor.resume();
+  REQUIRE(f.journal.all<RunEnded>().size() == 2);
+  CHECK(f.journal.all<RunEnded>()[0].run_id == "a");
+  CHECK(f.journal.all<RunEnded>()[0].is_approximate);
+  f.make().resume();
+  CHECK(f.journal.all<RunEnded>().size() == 2);
+}
+
 TEST_CASE("kinds follow from the kernel's facts", "[agent][unit]") {
   ContainerStart start = container(1, seconds(10));
   CHECK(kind_of(start, {}, {}) == RunKind::kContainer);
@@ -245,6 +273,57 @@ TEST_CASE("a root that cannot be read as layers says so and is not asked for", "
   f.auditor.on_start(start);
   CHECK(f.identifier.asked.empty());
   CHECK_FALSE(f.journal.stacks[0]->unsupported.empty());
+}
+
+TEST_CASE("a sweep completes a run whose layers were lost, and no other", "[agent][unit]") {
+  Fixture f;
+  ContainerStart lost = container(1, seconds(10));
+  lost.layers.pop_back();
+  lost.layers_truncated = true;
+  ContainerStart other = container(2, seconds(11));
+  other.layers_truncated = true;
+  f.auditor.on_start(lost);
+  f.auditor.on_start(other);
+  const auto started = f.journal.all<RunStarted>();
+  REQUIRE(started.size() == 2);
+  CHECK(started[0].stack != started[1].stack);  // moving one must not move the other
+
+  lost.cause = StartCause::kSweep;
+  f.auditor.on_start(lost);  // lost again
+  CHECK(f.journal.all<StackAdvanced>().empty());
+  ContainerStart whole = container(1, seconds(10));
+  whole.cause = StartCause::kSweep;
+  f.auditor.on_start(whole);
+  f.auditor.on_start(whole);
+  CHECK(f.journal.all<RunStarted>().size() == 2);
+  const auto advanced = f.journal.all<StackAdvanced>();
+  REQUIRE(advanced.size() == 1);
+  CHECK(advanced[0].from == started[0].stack);
+  CHECK(f.journal.stacks.back()->layers.size() == 2);
+  CHECK(f.journal.stacks.back()->unsupported.empty());
+  CHECK(f.identifier.asked.size() == 2);
+  CHECK(f.open_runs.rows.at(started[0].run_id).stack == advanced[0].to);
+  CHECK(f.open_runs.rows.at(started[1].run_id).stack == started[1].stack);
+}
+
+TEST_CASE("a restart that loses the layers does not take the earlier stack back", "[agent][unit]") {
+  Fixture f;
+  ContainerStart whole = container(1, seconds(10));
+  f.auditor.on_start(whole);
+  const auto before = f.journal.all<RunStarted>();
+  Auditor again = f.make();
+  again.resume();
+  whole.cause = StartCause::kSweep;
+  ContainerStart lost = whole;
+  lost.layers_truncated = true;
+  again.on_start(lost);
+  CHECK(f.journal.all<StackAdvanced>().empty());
+  again.on_start(whole);
+  CHECK(f.journal.all<StackAdvanced>().empty());  // it is the stack that was told
+  again.on_layer(shape_of(whole.layers[0], true));
+  const auto advanced = f.journal.all<StackAdvanced>();
+  REQUIRE(advanced.size() == 1);
+  CHECK(advanced[0].from == before[0].stack);
 }
 
 TEST_CASE("names that a runtime writes late are brought in", "[agent][unit]") {

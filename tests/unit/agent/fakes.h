@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <vector>
 
 #include "agent/core/auditor.h"
@@ -54,14 +55,21 @@ struct ManualRecords final : RuntimeRecords {
 
 struct MemoryOpenRuns final : OpenRuns {
   void put(const OpenRun& run) override { rows[run.run_id] = run; }
-  void erase(const RunId& run_id) override { rows.erase(run_id); }
+  void erase(const RunId& run_id) override {
+    rows.erase(run_id);
+    other_boots.erase(run_id);
+  }
   std::vector<OpenRun> load() override {
     std::vector<OpenRun> all;
     for (const auto& [id, run] : rows)
       all.push_back(run);
     return all;
   }
+  std::vector<RunId> load_of_other_boots() override {
+    return {other_boots.begin(), other_boots.end()};
+  }
   std::map<RunId, OpenRun> rows;
+  std::set<RunId> other_boots;
 };
 
 struct ManualSource final : EventSource {

@@ -2,10 +2,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <filesystem>
+#include <future>
 #include <mutex>
 
 #include "agent/identify/id_map.h"
@@ -289,6 +291,50 @@ TEST_CASE("a layer beyond a limit has no digest but a reason", "[agent][unit]") 
   const auto all = results.wait_for_final();
   CHECK_FALSE(all.back().layer.evidence.shape.has_value());
   CHECK_FALSE(all.back().layer.evidence.gap.empty());
+}
+
+TEST_CASE("layers that found no room in the queue give their descriptor's place back",
+          "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", kLarge);
+  const std::string path = scratch.path("layer");
+  NamedOpener opener;
+  MapCache cache;
+  Results first;
+  Results second;
+  Results last;
+  std::array<Results, 100> refused;
+  std::promise<void> is_busy;
+  std::promise<void> may_go_on;
+  IdentifierOptions options = quick();
+  options.shape_threads = 1;
+  options.content_threads = 1;
+  options.max_waiting = 1;
+  LayerIdentifier identifier(opener, cache, options);
+  identifier.identify(task_for(path, 1), [&](const LayerResult& result) {
+    if (result.is_final) is_busy.set_value();
+    if (result.is_final) may_go_on.get_future().wait();
+    first.callback()(result);
+  });
+  is_busy.get_future().wait();
+  std::promise<void> has_shape;
+  identifier.identify(task_for(path, 2), [&](const LayerResult& result) {
+    if (!result.is_final) has_shape.set_value();
+    second.callback()(result);
+  });
+  has_shape.get_future().wait();
+  std::uint64_t inode = 3;
+  for (Results& results : refused) {
+    identifier.identify(task_for(path, inode++), results.callback());
+    CHECK_FALSE(results.wait_for_final().back().layer.evidence.gap.empty());
+  }
+  may_go_on.set_value();
+  first.wait_for_final();
+  second.wait_for_final();
+  const int before = opener.opened;
+  identifier.identify(task_for(path, 200), last.callback());
+  CHECK(last.wait_for_final().back().layer.evidence.content.has_value());
+  CHECK(opener.opened == before + 1);  // kept open from shape to content
 }
 
 TEST_CASE("memory is bounded: the least recently used layer goes", "[agent][unit]") {

@@ -169,6 +169,26 @@ TEST_CASE("a stack is described once however many events name it", "[agent][unit
   CHECK_FALSE(outbox->describe(StackDigest{sha256("other").bytes}).has_value());
 }
 
+TEST_CASE("descriptions of stacks never push the events out", "[agent][unit]") {
+  const Scratch scratch;
+  OutboxOptions options;
+  options.limits.max_bytes = 10'000;
+  const auto outbox = open(scratch, options);
+  const auto digest_of = [](int i) { return StackDigest{sha256(std::to_string(i)).bytes}; };
+  for (int i = 0; i < 20; ++i) {
+    NewEvent event = make_event("run");
+    event.stack = digest_of(i);
+    event.stack_description = std::string(1000, 'd');
+    outbox->append(std::move(event));
+    REQUIRE(outbox->flush(kDeadline));
+  }
+  CHECK(payloads(*outbox, 0).size() == 20);
+  CHECK(outbox->status().dropped == 0);
+  CHECK(outbox->status().bytes < 6'000);
+  CHECK(outbox->describe(digest_of(19)));  // the latest stay
+  CHECK_FALSE(outbox->describe(digest_of(0)));
+}
+
 TEST_CASE("every commit is announced", "[agent][unit]") {
   const Scratch scratch;
   auto opened = Outbox::open(scratch.path("outbox.db"), {});

@@ -91,7 +91,13 @@ TEST_CASE("open runs of this boot come back whole", "[agent][unit]") {
 TEST_CASE("open runs of another boot are over", "[agent][unit]") {
   const Scratch scratch;
   open(scratch)->put(make_run("a"));
-  CHECK(open(scratch, "boot-2")->load().empty());
+  {
+    const auto state = open(scratch, "boot-2");
+    CHECK(state->load().empty());
+    CHECK(state->load_of_other_boots() == std::vector<RunId>{"a"});
+    state->erase("a");
+  }
+  CHECK(open(scratch, "boot-2")->load_of_other_boots().empty());
   CHECK(open(scratch)->load().empty());
 }
 
@@ -104,6 +110,15 @@ TEST_CASE("the trusted catalog comes back byte for byte", "[agent][unit]") {
   const auto loaded = open(scratch)->load_catalog();
   REQUIRE(loaded);
   CHECK(*loaded == catalog);
+}
+
+TEST_CASE("the highest catalog that was trusted stays known", "[agent][unit]") {
+  const Scratch scratch;
+  CHECK_FALSE(open(scratch)->load_catalog()->floor);
+  const CatalogFloor floor{"id", 7, sha256("entry 7")};
+  REQUIRE(open(scratch)->save_catalog({{"one"}, "head", floor}));
+  REQUIRE(open(scratch)->save_catalog({{}, "", std::nullopt}));
+  CHECK(open(scratch)->load_catalog()->floor == floor);
 }
 
 }  // namespace

@@ -7,9 +7,13 @@
 using namespace assay;
 
 TEST_CASE("base64 follows the vectors of RFC 4648 in both directions", "[base][unit]") {
-  const std::pair<const char*, const char*> rows[] = {
-      {"", ""},         {"f", "Zg=="},        {"fo", "Zm8="},        {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<const char*, const char*> rows[] = {{"", ""},
+                                                      {"f", "Zg=="},
+                                                      {"fo", "Zm8="},
+                                                      {"foo", "Zm9v"},
+                                                      {"foob", "Zm9vYg=="},
+                                                      {"fooba", "Zm9vYmE="},
+                                                      {"foobar", "Zm9vYmFy"}};
   for (const auto& [bytes, text] : rows) {
     CAPTURE(bytes);
     CHECK(to_base64(bytes) == text);
@@ -49,7 +53,8 @@ TEST_CASE("foreign text is printable after escaping", "[base][unit]") {
   CHECK(escape_untrusted("a\x1b[31mb\n") == "a\\x1b[31mb\\x0a");
   CHECK(escape_untrusted("\xff") == "\\xff");
   CHECK(escape_untrusted("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
-  CHECK(escape_untrusted("\xe2\x80\xae" "evil") == "\\xe2\\x80\\xaeevil");
+  CHECK(escape_untrusted("\xe2\x80\xae"
+                         "evil") == "\\xe2\\x80\\xaeevil");
   CHECK(escape_untrusted("a\\x1b") == "a\\x5cx1b");
   CHECK(escape_untrusted(std::string(600, 'x'), 10) == std::string(10, 'x') + "…");
 }

@@ -489,6 +489,15 @@ TEST_CASE("what matches nothing is pending or unknown", "[catalog][unit]") {
     check(row);
 }
 
+TEST_CASE("an unknown stack is told with its number of layers", "[catalog][unit]") {
+  const auto reason = [](const std::vector<std::string>& layers) {
+    return judge(stack_of(layers), catalog_of({kDebian}), kNow).reason;
+  };
+  CHECK(reason({"shape:x"}) == "no base of the catalog is at the bottom of this stack (1 layer)");
+  CHECK(reason({"shape:x", "shape:y"}) ==
+        "no base of the catalog is at the bottom of this stack (2 layers)");
+}
+
 TEST_CASE("a root that is no stack of layers is unknown with its reason", "[catalog][unit]") {
   Stack stack = stack_of({});
   stack.unsupported = "a FUSE file\x1b[31m system";

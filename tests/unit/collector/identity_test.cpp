@@ -43,6 +43,10 @@ TEST_CASE("init makes an authority once, with keys for nobody else", "[collector
         ErrorCode::kAlreadyExists);
   CHECK_FALSE(issue_client({data, "bad name", "", dir.path() + "/w2"}, kNow));
   CHECK_FALSE(issue_client({data, "a", "b", dir.path() + "/w3"}, kNow));
+  const auto early = issue_client({dir.path() + "/none", "a", "", dir.path() + "/w4"}, kNow);
+  REQUIRE_FALSE(early);
+  CHECK(early.error().code == ErrorCode::kNotFound);
+  CHECK_THAT(early.error().message, Catch::Contains("run assay-collector init first"));
 }
 
 TEST_CASE("server files that do not fit together are named", "[collector][unit]") {

@@ -270,6 +270,67 @@ TEST_CASE("judging that a stop interrupted goes on after the restart", "[collect
   CHECK(bench.open_kinds() == std::vector(20, FindingKind::kRevokedBase));
 }
 
+TEST_CASE("the runs of one stack are settled in bounded transactions, across a restart",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const auto on = stack(kNode, {layer(1)});
+  for (int n = 1; n <= 7; ++n)
+    bench.start_run(n, on);
+  REQUIRE(bench.loop->drain(std::chrono::seconds(30)));
+  bench.loop.reset();
+  const JudgingRound round{2, 2, to_unix_ns(bench.clock.wall_now())};
+  REQUIRE(bench.store->write([&](StoreWriter& writer) { return writer.set_round(round); }));
+  const auto revoked = debian(2, BaseStatus::kRevoked);
+  {
+    Judging judging(revoked, round, 2);  // one transaction, then the collector is gone
+    REQUIRE(bench.store->write([&](StoreWriter& writer) -> Result<void> {
+      ASSAY_ASSIGN(const bool is_left, judging.judge_some(writer, 2, bench.clock.wall_now()));
+      CHECK(is_left);
+      CHECK(judging.has_unsettled());
+      return ok();
+    }));
+  }
+  CHECK(bench.open_kinds().size() == 2);
+  bench.start(revoked);
+  REQUIRE(bench.loop->drain(std::chrono::seconds(30)));
+  CHECK(bench.open_kinds() == std::vector<FindingKind>(7, FindingKind::kRevokedBase));
+  // A verdict that changes while runs are left begins with the first run again.
+  bench.change_catalog(debian(3, BaseStatus::kApproved));
+  CHECK(bench.open_kinds() == kNothing);
+}
+
+TEST_CASE("a run that is told again stands on the stack that is told last", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(9, false)}));
+  REQUIRE(bench.open_kinds() == std::vector{FindingKind::kUnknownBase});
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  CHECK(bench.open_kinds() == kNothing);
+  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kApproved);
+  CHECK(bench.store->impact("debian:12")->running == 1);
+  bench.end_run(1);
+  bench.start_run(1, stack(kNode, {layer(9)}));
+  CHECK(bench.open_kinds() == kNothing);
+}
+
+TEST_CASE("a stack that is not described yet resolves no finding", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kRevoked));
+  const auto before = stack(kNode, {layer(1, false)});
+  const auto after = stack(kNode, {layer(1)});
+  bench.start_run(1, before);
+  const auto opened = bench.store->list_findings({}, std::nullopt, 10)->rows;
+  REQUIRE(opened.size() == 1);
+  const StackAdvanced advanced{catalog::digest_of(before), catalog::digest_of(after)};
+  REQUIRE(bench.record({{bench.event(advanced)}, {}}));
+  REQUIRE(bench.open_kinds() == std::vector{FindingKind::kRevokedBase});
+  REQUIRE(bench.record({{}, {after}}));
+  FindingFilter all;
+  all.include_resolved = true;
+  const auto kept = bench.store->list_findings(all, std::nullopt, 10)->rows;
+  REQUIRE(kept.size() == 1);
+  CHECK(kept[0].finding_id == opened[0].finding_id);
+  CHECK(kept[0].resolved_ns == 0);
+}
+
 TEST_CASE("a node that refused the catalog has a finding until it holds it", "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kApproved));
   REQUIRE(bench.loop->catalog_refused(kNode, 1, "the signature is bad"));

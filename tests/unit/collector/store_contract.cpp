@@ -241,8 +241,20 @@ void check_moves(const OpenStore& open) {
   CHECK(store->impact("debian:12")->running == 2);
   CHECK(store->trace(run_id(1))->runs_on_same_stack == 2);
   write(*store, [&](StoreWriter& writer) -> Result<void> {
-    ASSAY_ASSIGN(const auto open_runs, writer.open_runs_on(second.stack));
+    ASSAY_ASSIGN(const auto open_runs, writer.open_runs_on(second.stack, RunKey{}, 10));
     CHECK(open_runs.size() == 2);
+    ASSAY_ASSIGN(const auto first_page, writer.open_runs_on(second.stack, RunKey{}, 1));
+    REQUIRE(first_page.size() == 1);
+    ASSAY_ASSIGN(const auto last_page, writer.open_runs_on(second.stack, first_page[0].key, 5));
+    REQUIRE(last_page.size() == 1);
+    CHECK(last_page[0].run_id == run_id(2));
+    ASSAY_TRY(writer.set_unsettled(second.stack, first_page[0].key));
+    ASSAY_ASSIGN(const auto unsettled, writer.unsettled_stacks(10));
+    REQUIRE(unsettled.size() == 1);
+    CHECK(unsettled[0].after == first_page[0].key);
+    ASSAY_TRY(writer.set_unsettled(second.stack, std::nullopt));
+    ASSAY_ASSIGN(const auto none, writer.unsettled_stacks(10));
+    CHECK(none.empty());
     return ok();
   });
 }

@@ -77,7 +77,8 @@ TEST_CASE("a tree of three levels hashes as libfsverity does, with digests hande
   // 33 MiB: the first 8,192 digests are hashed on before the file ends.
   std::string data = pattern(1U << 20);
   data.reserve((33U << 20) + 4097);
-  while (data.size() < (33U << 20)) data.append(data, 0, 1U << 20);
+  while (data.size() < (33U << 20))
+    data.append(data, 0, 1U << 20);
   data += pattern(4097);
   const auto hasher = make_block_hasher();
   VerityBatch batch(*hasher);
