@@ -51,6 +51,7 @@ if(ASSAY_SANITIZE)
   target_link_options(assay_settings INTERFACE -fsanitize=${ASSAY_SANITIZE})
 endif()
 if(ASSAY_FUZZ)
+  add_custom_target(fuzzers)
   target_compile_options(assay_settings INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
@@ -90,6 +91,7 @@ endfunction()
 
 # assay_fuzz(NAME SOURCES file… DEPS target…): a libFuzzer target with its corpus folder
 # tests/fuzz/corpus/NAME; under CTest it runs for ten seconds. Built in the fuzz preset only.
+# The target `fuzzers` builds them all.
 function(assay_fuzz name)
   if(NOT ASSAY_FUZZ)
     return()
@@ -98,6 +100,7 @@ function(assay_fuzz name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE assay_settings ${ARG_DEPS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
   set(seeds "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
   set(found "${CMAKE_BINARY_DIR}/fuzz/corpus/${name}")

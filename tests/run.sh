@@ -180,7 +180,7 @@ main() {
   done
   wants asan && run_sanitizer asan
   wants tsan && run_sanitizer tsan
-  wants fuzz && build fuzz && run_ctest fuzz fuzz
+  wants fuzz && build fuzz fuzzers && run_ctest fuzz fuzz
   wants bench && run_bench
   finish
 }

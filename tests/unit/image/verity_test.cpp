@@ -57,7 +57,7 @@ std::vector<std::unique_ptr<BlockHasher>> all_hashers() {
 }  // namespace
 
 TEST_CASE("a file's digest is the one that libfsverity computes", "[image][unit]") {
-  const std::size_t size = GENERATE(0, 1, 4095, 4096, 4097, 128 * 4096 - 1, 128 * 4096,
+  const std::size_t size = GENERATE(as<std::size_t>{}, 0, 1, 4095, 4096, 4097, 128 * 4096 - 1, 128 * 4096,
                                     128 * 4096 + 1, 1 << 20, 3 * (1 << 20) + 5);
   const std::string data = pattern(size);
   CAPTURE(size);
@@ -127,7 +127,7 @@ TEST_CASE("libipsec-mb and OpenSSL give the same bytes", "[image][unit]") {
   const auto plain = make_openssl_block_hasher();
   const std::string data = pattern(300 * 4096);
   const std::span messages(reinterpret_cast<const std::uint8_t*>(data.data()), data.size());
-  for (const std::size_t length : {1, 55, 64, 256, 4096}) {
+  for (const std::size_t length : {1U, 55U, 64U, 256U, 4096U}) {
     const std::size_t count = 299;
     std::vector<DigestBytes> a(count);
     std::vector<DigestBytes> b(count);
