@@ -57,8 +57,8 @@ std::vector<std::unique_ptr<BlockHasher>> all_hashers() {
 }  // namespace
 
 TEST_CASE("a file's digest is the one that libfsverity computes", "[image][unit]") {
-  const std::size_t size = GENERATE(as<std::size_t>{}, 0, 1, 4095, 4096, 4097, 128 * 4096 - 1, 128 * 4096,
-                                    128 * 4096 + 1, 1 << 20, 3 * (1 << 20) + 5);
+  const std::size_t size = GENERATE(as<std::size_t>{}, 0, 1, 4095, 4096, 4097, 128 * 4096 - 1,
+                                    128 * 4096, 128 * 4096 + 1, 1 << 20, 3 * (1 << 20) + 5);
   const std::string data = pattern(size);
   CAPTURE(size);
   for (const auto& hasher : all_hashers()) {
