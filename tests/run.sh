@@ -139,7 +139,7 @@ run_bench() {
   local bench
   say "bench (release build)"
   mkdir -p build
-  if ! { cmake --preset release -B build/bench -DASSAY_TESTS=ON && ninja -C build/bench; } \
+  if ! { cmake --preset release -B build/bench -DASSAY_TESTS=ON && ninja -C build/bench benches; } \
     >build/bench.log 2>&1; then
     count 1 "build for the benches (build/bench.log)"
     return

@@ -1,14 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Shape and content speed on a directory against sha256sum of the same files, interleaved, medians.
-# Usage: bench_fingerprint.sh PROGRAM DIRECTORY [RUNS]
+# Usage: bench_fingerprint.sh [PROGRAM [DIRECTORY [RUNS]]]; without them the built program
+# (ASSAY_BIN) and a debootstrapped base.
 # Keep the machine otherwise idle and the cache warm; quote ratios of one run, not times of two.
 set -eu
-program=$1
-directory=$2
+program=${1:-${ASSAY_BIN:?}/bench_fingerprint}
 runs=${3:-7}
-samples=$(mktemp)
-trap 'rm -f "$samples"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+samples=$work/samples
+if [ $# -ge 2 ]; then
+  directory=$2
+else
+  directory=$work/base
+  mkdir "$directory"
+  tar -xpf "$("$(dirname "$0")/../support/base.sh")" -C "$directory" --numeric-owner
+fi
 
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 
