@@ -60,8 +60,10 @@ check_machine() {
 
 # --- background programs: one pid file each, with the start time so that a reused pid is not ours
 
-start_time_of() { # field 22 of /proc/PID/stat, counted after the command's closing bracket
-  sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
+# Field 22 of /proc/PID/stat, counted after the command's closing bracket; nothing for a zombie: not
+# every process 1 reaps at once.
+start_time_of() {
+  sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" { print $20 }'
 }
 
 start_program() { # start_program NAME COMMAND…
