@@ -117,12 +117,24 @@ struct EvidenceGap {
   std::uint64_t lost = 0;
 };
 
+/// A run sent more records than its budget allows.
+struct RunNoisy {
+  RunId run_id;
+  std::string budget;  ///< execs, starts
+  std::int64_t from_ns = 0;
+  std::int64_t until_ns = 0;
+  std::uint64_t dropped = 0;
+  std::uint32_t per_second = 0;
+  bool is_over = false;
+};
+
 struct Event {
   std::uint64_t sequence = 0;  ///< per (cluster, node, epoch), from 1, without holes
   std::int64_t time_ns = 0;
   std::uint64_t skipped = 0;  ///< sequences right before this one that the agent no longer has
   /// monostate: of a newer agent; only its sequence counts.
-  std::variant<std::monostate, RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap>
+  std::variant<std::monostate, RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap,
+               RunNoisy>
       body;
 };
 

@@ -50,6 +50,7 @@ class Recorder {
   Result<void> on(Context& context, const RunNamed& event);
   Result<void> on(Context& context, const ExecSeen& event);
   Result<void> on(Context& context, const EvidenceGap& event);
+  Result<void> on(Context& context, const RunNoisy& event);
   Result<JudgedStack> stack_of(Context& context, const std::optional<StackDigest>& digest);
   Result<void> start_again(Context& context, const RunStarted& event, const JudgedStack& stack);
   bool differs(const RunStarted& event, const JudgedStack& stack);

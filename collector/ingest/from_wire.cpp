@@ -181,6 +181,13 @@ EvidenceGap body(const v1::EvidenceGap& in) {
           in.lost()};
 }
 
+std::optional<RunNoisy> body(const v1::RunNoisy& in) {
+  if (!is_run_id(in.run_id())) return std::nullopt;
+  return RunNoisy{
+      in.run_id(),  clip(in.budget(), 32), time_of(in.from_ns()), time_of(in.until_ns()),
+      in.dropped(), in.per_second(),       in.is_over()};
+}
+
 template <typename Body>
 void take(Event& event, std::optional<Body> read) {
   if (read) event.body = std::move(*read);
@@ -209,6 +216,9 @@ Event one(const v1::Event& in) {
       break;
     case v1::Event::kEvidenceGap:
       out.body = body(in.evidence_gap());
+      break;
+    case v1::Event::kRunNoisy:
+      take(out, body(in.run_noisy()));
       break;
     case v1::Event::EVENT_NOT_SET:
       break;
