@@ -63,6 +63,8 @@ int main(int argc, char** argv) {
   CommandLine given;
   CLI::App& run = *app.add_subcommand("run", "Watch this node until SIGTERM");
   CLI::App& check = *app.add_subcommand("check", "Say what this machine offers and lacks");
+  CLI::App& unpin =
+      *app.add_subcommand("unpin", "Remove the probe that a killed agent left in the kernel");
   CLI::App& config = *app.add_subcommand("config", "The configuration");
   config.require_subcommand(1);
   CLI::App& config_check =
@@ -73,7 +75,7 @@ int main(int argc, char** argv) {
   // The probe executes this to see itself see something; it must do nothing.
   CLI::App& canary = *app.add_subcommand("canary", "")->group("");
   canary.allow_extras();
-  for (CLI::App* command : {&run, &check, &config_check})
+  for (CLI::App* command : {&run, &check, &unpin, &config_check})
     add_config_options(*command, given);
 
   try {
@@ -87,6 +89,7 @@ int main(int argc, char** argv) {
   ExitCode code = ExitCode::kOk;
   if (run) code = with_config(given, assay::agent::run_agent);
   if (check) code = with_config(given, assay::agent::check_machine);
+  if (unpin) code = with_config(given, assay::agent::remove_probe);
   if (config_check) code = print_config(given);
   if (config_reference) std::fputs(config_table().reference_markdown().c_str(), stdout);
   if (version) std::printf("assay-agent %s\n", ASSAY_VERSION);

@@ -73,6 +73,8 @@ static __always_inline void assay_sweep_key(struct bpf_iter__task *context,
 	} else {
 		if (standing == ASSAY_RUN_UNKNOWN)
 			assay_learn_run(scratch);
+		else if (scratch->run_flags & ASSAY_RUN_UNTOLD)
+			scratch->flags |= ASSAY_TOLD_AGAIN;
 		assay_mark_task(scratch);
 	}
 	assay_write_key(context, scratch);

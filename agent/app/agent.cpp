@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "agent/app/machine.h"
 #include "agent/uplink/tls_files.h"
 #include "common/base/file.h"
 #include "common/image/fingerprint.h"
@@ -19,13 +20,6 @@ namespace {
 
 constexpr std::size_t kMaxTrustFileBytes = 1U << 20;
 constexpr std::chrono::milliseconds kFlushAtStop{5000};
-
-Result<std::string> read_boot_id() {
-  ASSAY_ASSIGN(std::string text, read_file("/proc/sys/kernel/random/boot_id", 128));
-  while (!text.empty() && text.back() == '\n')
-    text.pop_back();
-  return text;
-}
 
 Result<UniqueFd> lock_folder(const std::string& folder) {
   std::error_code error;
@@ -40,11 +34,6 @@ Result<UniqueFd> lock_folder(const std::string& folder) {
   return Error{ErrorCode::kUnavailable, "state_dir " + folder +
                                             " is in use by another assay-agent: stop it, or give "
                                             "this one another state_dir"};
-}
-
-std::string kernel_release() {
-  utsname name{};
-  return ::uname(&name) == 0 ? std::string(name.release) : std::string();
 }
 
 UplinkOptions uplink_options(const AgentConfig& config, const std::string& boot_id) {
@@ -115,7 +104,21 @@ Result<void> Agent::open_state() {
   ASSAY_ASSIGN(outbox_, Outbox::open(config_.state_dir + "/outbox.db", options));
   journal_ = std::make_unique<OutboxJournal>(
       *outbox_, clock_, RecordingLimits{config_.arguments, config_.max_argument_bytes});
+  ASSAY_ASSIGN(alive_, AliveFile::open(config_.state_dir, boot_id_, clock_));
+  commits_ = std::make_unique<CommitWatch>(commit_ports());
+  state_->set_on_written([this] { commits_->look(); });
   return ok();
+}
+
+CommitWatch::Ports Agent::commit_ports() {
+  CommitWatch::Ports ports;
+  ports.recorded = [this] { return CommitWatch::Progress{outbox_->appended(), state_->queued()}; };
+  ports.stored = [this] { return CommitWatch::Progress{outbox_->committed(), state_->written()}; };
+  ports.on_stored = [this](const Checkpoint& checkpoint) {
+    source_->release(checkpoint.ticket);
+    alive_->write(checkpoint.well);
+  };
+  return ports;
 }
 
 Result<void> Agent::open_uplink() {
@@ -176,11 +179,12 @@ Result<void> Agent::start() {
   Outbox::Callbacks callbacks;
   callbacks.on_committed = [this] {
     if (uplink_) uplink_->notify();
+    commits_->look();
   };
   callbacks.make_gap = [this](const DroppedEvents& dropped) { return journal_->make_gap(dropped); };
   outbox_->start(std::move(callbacks));
   auditor_->resume();
-  loop_.start(*auditor_);
+  loop_.start(*auditor_, commits_.get());
   ASSAY_TRY(source_->start(loop_));
   if (uplink_) uplink_->start();
   log_.info("assay-agent is running",
@@ -199,6 +203,11 @@ void Agent::stop() {
   if (outbox_ && !outbox_->flush(kFlushAtStop) && outbox_->status().queued > 0)
     log_.error("events were lost: the outbox takes no writes",
                {{"reason", outbox_->status().error}});
+  if (state_) {
+    (void)state_->flush(kFlushAtStop);
+    state_->set_on_written({});
+  }
+  if (commits_) commits_->look();
   // First the threads that call into the parts, then the parts.
   if (uplink_) uplink_->stop();
   identifier_.reset();

@@ -6,8 +6,10 @@
 #include <memory>
 #include <string>
 
+#include "agent/app/alive_file.h"
 #include "agent/app/auditor_loop.h"
 #include "agent/app/catalog_keeper.h"
+#include "agent/app/commit_watch.h"
 #include "agent/app/config.h"
 #include "agent/app/journal.h"
 #include "agent/core/outgoing.h"
@@ -53,6 +55,7 @@ class Agent {
   Result<void> open_trust();
   Result<void> open_uplink();
   void open_pipeline();
+  CommitWatch::Ports commit_ports();
   Result<void> start_http();
   void log_uplink();
   void log_catalog(const catalog::Catalog& catalog);
@@ -69,6 +72,8 @@ class Agent {
   std::unique_ptr<StateDb> state_;
   std::unique_ptr<Outbox> outbox_;
   std::unique_ptr<OutboxJournal> journal_;
+  std::unique_ptr<AliveFile> alive_;
+  std::unique_ptr<CommitWatch> commits_;
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
   AuditorLoop loop_;

@@ -24,8 +24,9 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
-void AuditorLoop::start(Auditor& auditor) {
+void AuditorLoop::start(Auditor& auditor, CommitWatch* commits) {
   auditor_ = &auditor;
+  commits_ = commits;
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   ::pthread_setname_np(thread_.native_handle(), "assay-auditor");
 }
@@ -56,6 +57,22 @@ void AuditorLoop::on_sweep(SweepCompleted sweep) {
   push(std::move(sweep));
 }
 
+void AuditorLoop::on_gap(ObservationGap gap) {
+  push(gap);
+}
+
+void AuditorLoop::on_noise(RunNoise noise) {
+  push(noise);
+}
+
+void AuditorLoop::on_checkpoint(Checkpoint checkpoint) {
+  push(checkpoint);
+}
+
+bool AuditorLoop::has_room() const {
+  return queue_.size() < kEnoughToDo;
+}
+
 void AuditorLoop::post_layer(LayerResult result) {
   push(std::move(result));
 }
@@ -74,6 +91,7 @@ void AuditorLoop::run(const std::stop_token& stop) {
     const auto now = std::chrono::steady_clock::now();
     if (now >= next_tick) {
       auditor_->on_tick();
+      if (commits_ != nullptr) commits_->look();
       AuditorSnapshot snapshot = auditor_->snapshot();
       const MutexLock lock(snapshot_mutex_);
       snapshot_ = std::move(snapshot);
@@ -103,6 +121,11 @@ void AuditorLoop::handle(Item item) {
                    layers_.push_back(std::move(result));
                  },
                  [this](CatalogPtr& catalog) { auditor_->on_catalog(std::move(catalog)); },
+                 [this](const ObservationGap& gap) { auditor_->on_gap(gap); },
+                 [this](const RunNoise& noise) { auditor_->on_noise(noise); },
+                 [this](const Checkpoint& checkpoint) {
+                   if (commits_ != nullptr) commits_->on_recorded(checkpoint);
+                 },
              },
              item);
 }

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "agent/app/commit_watch.h"
 #include "agent/core/auditor.h"
 #include "common/base/bounded_queue.h"
 #include "common/base/mutex.h"
@@ -24,7 +25,9 @@ class AuditorLoop final : public EventSink {
   ~AuditorLoop() override { stop(); }
 
   /// Builds the auditor's thread. `auditor` is touched by it alone from now on and outlives stop().
-  void start(Auditor& auditor);
+  /// `commits`, which may be null, learns of checkpoints when all before them is recorded; it
+  /// outlives stop() too.
+  void start(Auditor& auditor, CommitWatch* commits);
   /// Works off what is queued and joins. Idempotent.
   void stop();
 
@@ -32,6 +35,10 @@ class AuditorLoop final : public EventSink {
   void on_exec(ContainerExec exec) override;
   void on_emptied(RunEmptied emptied) override;
   void on_sweep(SweepCompleted sweep) override;
+  void on_gap(ObservationGap gap) override;
+  void on_noise(RunNoise noise) override;
+  void on_checkpoint(Checkpoint checkpoint) override;
+  bool has_room() const override;
   void post_layer(LayerResult result);
   void post_catalog(std::shared_ptr<const catalog::Catalog> catalog);
 
@@ -41,9 +48,12 @@ class AuditorLoop final : public EventSink {
 
  private:
   static constexpr std::size_t kCapacity = 65'536;
+  /// Beyond so many waiting items the source leaves records in the kernel, where each container has
+  /// its share; one start takes some KiB.
+  static constexpr std::size_t kEnoughToDo = 1024;
   using CatalogPtr = std::shared_ptr<const catalog::Catalog>;  // shared with the auditor
   using Item = std::variant<ContainerStart, ContainerExec, RunEmptied, SweepCompleted, LayerResult,
-                            CatalogPtr>;
+                            CatalogPtr, ObservationGap, RunNoise, Checkpoint>;
 
   void push(Item item);
   void run(const std::stop_token& stop);
@@ -53,6 +63,7 @@ class AuditorLoop final : public EventSink {
   BoundedQueue<Item> queue_;
   std::atomic<std::uint64_t> dropped_{0};
   Auditor* auditor_ = nullptr;       // set before the thread starts
+  CommitWatch* commits_ = nullptr;   // set before the thread starts
   std::vector<LayerResult> layers_;  // the thread's: results that wait for their neighbours
   std::chrono::steady_clock::time_point layers_due_{};
   mutable Mutex snapshot_mutex_;

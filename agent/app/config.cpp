@@ -49,7 +49,22 @@ void add_watching(Table& table) {
       .size("probe.exec_ring_bytes", &AgentConfig::probe_exec_ring_bytes,
             {.text = "Ring buffer for execs", .min = "64KiB", .max = "256MiB"})
       .duration("probe.sweep_interval", &AgentConfig::sweep_interval,
-                {.text = "Time between two sweeps over all tasks", .min = "1s", .max = "1h"});
+                {.text = "Time between two sweeps over all tasks", .min = "1s", .max = "1h"})
+      .integer("probe.exec_budget", &AgentConfig::exec_budget,
+               {.text = "Execs of one container that are recorded each second",
+                .min = "1",
+                .max = "100000"})
+      .integer("probe.start_budget", &AgentConfig::start_budget,
+               {.text = "New roots of one container that are recorded each second when the ring "
+                        "buffer is half full",
+                .min = "1",
+                .max = "100000"})
+      .path("probe.pin_dir", &AgentConfig::pin_dir,
+            {.text = "Folder on bpffs where the probe is kept while the agent is away; empty to "
+                     "keep none"})
+      .boolean(
+          "probe.keep_on_exit", &AgentConfig::keep_on_exit,
+          {.text = "Keep the probe after a clean stop too, for an agent that follows at once"});
 }
 
 void add_identifying(Table& table) {

@@ -1,9 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/probe_source.h"
 
+#include <filesystem>
+
+#include "agent/app/alive_file.h"
+#include "agent/app/machine.h"
 #include "agent/probe/bpf_event_source.h"
+#include "common/base/sha256.h"
 
 namespace assay::agent {
+namespace {
+
+constexpr std::size_t kFolderDigits = 12;
+
+}  // namespace
+
+std::string pin_folder(const AgentConfig& config) {
+  if (config.pin_dir.empty()) return {};
+  std::error_code error;
+  const auto state = std::filesystem::weakly_canonical(config.state_dir, error);
+  const std::string path = error ? config.state_dir : state.string();
+  return config.pin_dir + "/" + sha256(path).hex().substr(0, kFolderDigits);
+}
 
 Result<std::unique_ptr<EventSource>> make_probe_source(const AgentConfig& config,
                                                        const Clock& clock) {
@@ -11,6 +29,12 @@ Result<std::unique_ptr<EventSource>> make_probe_source(const AgentConfig& config
   options.start_ring_bytes = static_cast<std::uint32_t>(config.probe_start_ring_bytes);
   options.exec_ring_bytes = static_cast<std::uint32_t>(config.probe_exec_ring_bytes);
   options.sweep_interval = config.sweep_interval;
+  options.exec_budget_per_second = config.exec_budget;
+  options.start_budget_per_second = config.start_budget;
+  options.pin_folder = pin_folder(config);
+  options.keeps_pins = config.keep_on_exit;
+  if (const auto boot_id = read_boot_id())
+    options.absent_since = AliveFile::read(config.state_dir, *boot_id, clock);
   options.canary_command = {"/proc/self/exe", "canary"};  // a program that is always there
   ASSAY_ASSIGN(std::unique_ptr<BpfEventSource> source,
                BpfEventSource::create(std::move(options), clock));

@@ -10,7 +10,11 @@
 
 namespace assay::agent {
 
-/// Loads the programs. `clock` outlives the source.
+/// Where an agent with this configuration pins its probe; "" for nowhere. Agents with other state
+/// folders have other folders.
+std::string pin_folder(const AgentConfig& config);
+
+/// Loads the programs, or adopts those that a killed agent left. `clock` outlives the source.
 /// Errors: kPermissionDenied, kUnsupported, each with what to do.
 Result<std::unique_ptr<EventSource>> make_probe_source(const AgentConfig& config,
                                                        const Clock& clock);

@@ -4,25 +4,32 @@
 #include <set>
 #include <utility>
 
+#include "agent/core/gap_text.h"
 #include "agent/core/run_identity.h"
 
 namespace assay::agent {
+namespace {
+
+// A storm of refused runs is one gap in this time.
+constexpr std::chrono::seconds kJoinRefused{10};
+
+}  // namespace
 
 Auditor::Auditor(Ports ports, AuditorConfig config)
     : ports_(std::move(ports)),
       config_(std::move(config)),
       catalog_(std::make_shared<const catalog::Catalog>()),
-      stacks_(config_.max_waiting_stacks) {
-  last_tick_ = ports_.clock.wall_now();
-}
+      stacks_(config_.max_waiting_stacks) {}
 
 void Auditor::resume() {
   for (const RunId& run_id : ports_.open_runs.load_of_other_boots()) {
     ports_.journal.record(RunEnded{run_id, ports_.clock.wall_now(), true}, nullptr);
     ports_.open_runs.erase(run_id);
   }
-  for (OpenRun& run : ports_.open_runs.load())
-    resumed_.emplace(run.key, std::move(run));
+  for (OpenRun& run : ports_.open_runs.load()) {
+    const RunKey key = run.key;
+    resumed_.emplace(key, Resumed{std::move(run), std::nullopt});
+  }
 }
 
 void Auditor::on_start(ContainerStart start) {
@@ -36,13 +43,7 @@ void Auditor::on_start(ContainerStart start) {
 }
 
 void Auditor::open_run(ContainerStart start) {
-  if (runs_.size() >= config_.max_open_runs) {
-    ++counters_.refused_runs;
-    ports_.journal.record(EvidenceGap{wall(start.time), ports_.clock.wall_now(),
-                                      "more runs than the agent's limit are open", 1},
-                          nullptr);
-    return;
-  }
+  if (runs_.size() >= config_.max_open_runs) return refuse(start);
   Run run;
   run.names = ports_.records.look_up(start);
   run.kind = kind_of(start, run.names, kind_context(start, run.names));
@@ -103,7 +104,7 @@ void Auditor::announce(const Run& run, ContainerStart start) {
   RunStarted event;
   event.run_id = run.id;
   event.kind = run.kind;
-  event.is_late = start.cause == StartCause::kSweep;
+  event.is_late = start.cause == StartCause::kSweep || start.is_told_again;
   event.started = wall(start.time);
   event.start = std::move(start);
   event.stack = run.stack;
@@ -117,11 +118,14 @@ void Auditor::announce(const Run& run, ContainerStart start) {
 bool Auditor::continue_resumed(const ContainerStart& start, Run& run) {
   const auto found = resumed_.find(start.key);
   if (found == resumed_.end()) return false;
-  const OpenRun before = found->second;
+  const Resumed resumed = found->second;
+  const OpenRun& before = resumed.run;
   resumed_.erase(found);
-  if (start.cause != StartCause::kSweep) {  // the earlier life ended while the agent was away
-    ports_.open_runs.erase(before.run_id);
-    ports_.journal.record(RunEnded{before.run_id, wall(start.time), true}, nullptr);
+  // A start that the earlier agent told of and could not forget any more is read again.
+  const bool is_same =
+      start.cause == StartCause::kSweep || start.process.key == before.first_process;
+  if (!is_same) {  // the earlier life ended while the agent was away
+    end_resumed(resumed, start.time);
     return false;
   }
   run.id = before.run_id;
@@ -135,6 +139,13 @@ bool Auditor::continue_resumed(const ContainerStart& start, Run& run) {
   return true;
 }
 
+void Auditor::end_resumed(const Resumed& resumed, BootTime time) {
+  ports_.open_runs.erase(resumed.run.run_id);
+  ports_.journal.record(RunEnded{resumed.run.run_id, wall(resumed.emptied.value_or(time)),
+                                 !resumed.emptied.has_value()},
+                        nullptr);
+}
+
 void Auditor::on_exec(const ContainerExec& exec) {
   if (!config_.record_execs) return;
   const auto run = runs_.find(exec.key);
@@ -144,8 +155,13 @@ void Auditor::on_exec(const ContainerExec& exec) {
 
 void Auditor::on_emptied(const RunEmptied& emptied) {
   const auto run = runs_.find(emptied.key);
-  if (run == runs_.end()) return;
-  run->second.emptied = emptied.time;
+  if (run != runs_.end()) {
+    run->second.emptied = emptied.time;
+  } else {
+    const auto resumed = resumed_.find(emptied.key);
+    if (resumed == resumed_.end()) return;
+    resumed->second.emptied = emptied.time;
+  }
   ports_.source.request_sweep();
 }
 
@@ -170,13 +186,11 @@ void Auditor::on_sweep(const SweepCompleted& sweep) {
 }
 
 void Auditor::end_unseen_resumed(const std::vector<RunKey>& untold) {
-  std::unordered_map<RunKey, OpenRun> waiting;  // they live: a later sweep tells of them
+  std::unordered_map<RunKey, Resumed> waiting;  // they live: a later sweep tells of them
   for (const RunKey& key : untold)
     if (auto run = resumed_.extract(key)) waiting.insert(std::move(run));
-  for (const auto& [key, run] : resumed_) {
-    ports_.open_runs.erase(run.run_id);
-    ports_.journal.record(RunEnded{run.run_id, ports_.clock.wall_now(), true}, nullptr);
-  }
+  for (const auto& [key, resumed] : resumed_)
+    end_resumed(resumed, ports_.clock.boot_now());
   resumed_ = std::move(waiting);
 }
 
@@ -231,8 +245,7 @@ void Auditor::on_catalog(std::shared_ptr<const catalog::Catalog> catalog) {
 
 void Auditor::on_tick() {
   look_up_late_names();
-  report_losses();
-  last_tick_ = ports_.clock.wall_now();
+  report_refused();
 }
 
 void Auditor::look_up_late_names() {
@@ -248,18 +261,49 @@ void Auditor::look_up_late_names() {
   }
 }
 
-void Auditor::report_losses() {
-  const LossCounters now = ports_.source.health().loss;
-  const std::uint64_t lost = (now.lost_starts - reported_loss_.lost_starts) +
-                             (now.recursion_misses - reported_loss_.recursion_misses);
-  if (lost > 0) {
+void Auditor::refuse(const ContainerStart& start) {
+  ++counters_.refused_runs;
+  if (!refused_) refused_ = {wall(start.time), {}, "more runs than the agent's limit are open", 0};
+  refused_->until = ports_.clock.wall_now();
+  ++refused_->lost;
+}
+
+void Auditor::report_refused() {
+  if (!refused_ || ports_.clock.wall_now() - refused_->from < kJoinRefused) return;
+  ports_.journal.record(*std::exchange(refused_, std::nullopt), nullptr);
+}
+
+void Auditor::on_gap(const ObservationGap& gap) {
+  EvidenceGap event{wall(gap.from), wall(gap.until), describe(gap, config_.record_execs),
+                    lost_in(gap, config_.record_execs)};
+  if (gap.cause == GapCause::kLosses && event.lost == 0) return;
+  ports_.journal.record(std::move(event), nullptr);
+}
+
+void Auditor::on_noise(const RunNoise& noise) {
+  const Run* run = noisy_run(noise);
+  const WallTime from = wall(noise.since);
+  const WallTime until = wall(noise.time);
+  if (run != nullptr) {
+    ports_.journal.record(RunNoisy{run->id, noise.budget, from, until, noise.dropped,
+                                   noise.per_second, noise.is_over},
+                          nullptr);
+  } else if (noise.budget == Budget::kStarts) {
     ports_.journal.record(
-        EvidenceGap{last_tick_, ports_.clock.wall_now(),
-                    "the probe lost records of starts; a sweep looks again", lost},
+        EvidenceGap{from, until, "a container that has ended made roots faster than its budget",
+                    noise.dropped},
         nullptr);
-    ports_.source.request_sweep();
   }
-  reported_loss_ = now;
+}
+
+// The first run in the cgroup may have ended while others in it go on.
+const Auditor::Run* Auditor::noisy_run(const RunNoise& noise) const {
+  const auto found = runs_.find(noise.key);
+  if (found != runs_.end()) return &found->second;
+  if (noise.budget != Budget::kStarts) return nullptr;
+  for (const auto& [key, run] : runs_)
+    if (key.cgroup_id == noise.key.cgroup_id) return &run;
+  return nullptr;
 }
 
 KindContext Auditor::kind_context(const ContainerStart& start, const ContainerNames& names) const {

@@ -61,12 +61,14 @@ class Auditor {
   void on_exec(const ContainerExec& exec);
   void on_emptied(const RunEmptied& emptied);
   void on_sweep(const SweepCompleted& sweep);
+  void on_gap(const ObservationGap& gap);
+  void on_noise(const RunNoise& noise);
   /// Results that came at about the same time: the steps between them are not recorded, so that a
   /// stack of 500 new layers does not become 1,000 stacks.
   void on_layers(const std::vector<LayerResult>& results);
   void on_layer(const LayerResult& result) { on_layers({result}); }
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
-  /// About once a second: late names, losses.
+  /// About once a second: late names, refused runs.
   void on_tick();
 
   AuditorSnapshot snapshot() const;
@@ -84,6 +86,11 @@ class Auditor {
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
   };
+  /// Told before a restart.
+  struct Resumed {
+    OpenRun run;
+    std::optional<BootTime> emptied;
+  };
   struct LateName {
     ContainerStart start;
     std::uint32_t attempts_left = 0;
@@ -99,7 +106,10 @@ class Auditor {
   void end_unseen_resumed(const std::vector<RunKey>& untold);
   std::vector<StackChange> apply(const std::vector<LayerResult>& results);
   void look_up_late_names();
-  void report_losses();
+  void end_resumed(const Resumed& resumed, BootTime time);
+  void refuse(const ContainerStart& start);
+  void report_refused();
+  const Run* noisy_run(const RunNoise& noise) const;
   KindContext kind_context(const ContainerStart& start, const ContainerNames& names) const;
   catalog::Verdict judge(const catalog::Stack& stack) const;
   WallTime wall(BootTime time) const;
@@ -109,10 +119,9 @@ class Auditor {
   std::shared_ptr<const catalog::Catalog> catalog_;  // shared with the uplink that verified it
   StackTracker stacks_;
   std::unordered_map<RunKey, Run> runs_;
-  std::unordered_map<RunKey, OpenRun> resumed_;
+  std::unordered_map<RunKey, Resumed> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
-  LossCounters reported_loss_;
-  WallTime last_tick_{};
+  std::optional<EvidenceGap> refused_;  ///< beyond max_open_runs, not told yet
   AuditorSnapshot counters_;
 };
 

@@ -32,10 +32,18 @@ void HealthMetrics::update(const AgentHealth& health, const AuditorSnapshot& aud
   set("assay_agent_probe_sent", "Records that the probe sent", number(health.probe.loss.sent));
   const LossCounters& loss = health.probe.loss;
   const std::string lost = "Records that the probe lost";
-  set("assay_agent_probe_lost", lost, number(loss.lost_starts), {{"kind", "start"}});
-  set("assay_agent_probe_lost", lost, number(loss.lost_execs), {{"kind", "exec"}});
-  set("assay_agent_probe_lost", lost, number(loss.recursion_misses), {{"kind", "recursion"}});
-  set("assay_agent_probe_lost", lost, number(loss.map_failures), {{"kind", "map"}});
+  for (const auto& [kind, count] :
+       {std::pair{"start", loss.lost_starts}, std::pair{"layers", loss.lost_layers},
+        std::pair{"end", loss.lost_ends}, std::pair{"notice", loss.lost_notices},
+        std::pair{"exec", loss.lost_execs}, std::pair{"recursion", loss.recursion_misses},
+        std::pair{"map", loss.map_failures()}})
+    set("assay_agent_probe_lost", lost, number(count), {{"kind", kind}});
+  const std::string held_back = "Records that a budget held back";
+  set("assay_agent_probe_held_back", held_back, number(loss.held_back_execs), {{"kind", "exec"}});
+  set("assay_agent_probe_held_back", held_back, number(loss.held_back_starts), {{"kind", "start"}});
+  set("assay_agent_probe_ended_untold", "Runs that ended before anything could be told of them",
+      number(loss.ended_untold));
+
   set("assay_agent_queue_dropped", "Events dropped before the auditor",
       number(health.queue_dropped));
 

@@ -75,6 +75,16 @@ bool Outbox::flush(std::chrono::milliseconds timeout) {
   return flushed_.wait_for(lock, timeout, [&] { return committed_ >= until; });
 }
 
+std::uint64_t Outbox::appended() const {
+  const MutexLock lock(mutex_);
+  return appended_;
+}
+
+std::uint64_t Outbox::committed() const {
+  const MutexLock lock(mutex_);
+  return committed_;
+}
+
 void Outbox::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     {

@@ -49,6 +49,10 @@ class Outbox final : public OutgoingEvents {
   /// Waits until all that was appended before is committed: false when `timeout` passed first.
   bool flush(std::chrono::milliseconds timeout);
 
+  /// Events ever accepted by append(), and how many of them are on disk.
+  std::uint64_t appended() const;
+  std::uint64_t committed() const;
+
   Epoch epoch() const override { return epoch_; }
   Result<std::vector<OutgoingEvent>> read_after(std::uint64_t sequence,
                                                 std::uint64_t max_bytes) override;

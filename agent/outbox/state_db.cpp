@@ -346,6 +346,13 @@ void StateDb::write(std::vector<Change> changes) {
     written_.fetch_add(changes.size());
   }
   flushed_.notify_all();
+  const MutexLock lock(callback_mutex_);
+  if (on_written_) on_written_();
+}
+
+void StateDb::set_on_written(std::function<void()> on_written) {
+  const MutexLock lock(callback_mutex_);
+  on_written_ = std::move(on_written);
 }
 
 bool StateDb::flush(std::chrono::milliseconds timeout) {

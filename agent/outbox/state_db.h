@@ -59,6 +59,12 @@ class StateDb final : public LayerCache, public OpenRuns {
   /// Replaces the stored log and floor in one transaction, on disk when it returns.
   Result<void> save_catalog(const StoredCatalog& catalog);
 
+  /// Changes of layers and runs ever queued, and how many of them were written or given up.
+  std::uint64_t queued() const { return queued_.load(); }
+  std::uint64_t written() const { return written_.load(); }
+  /// Called after each group that was written, on the writer's thread; an empty one takes it back,
+  /// and is not running any more when this returns.
+  void set_on_written(std::function<void()> on_written);
   /// Writes all that is queued; false when `timeout` passed first.
   bool flush(std::chrono::milliseconds timeout);
   /// Changes that were lost to a full queue or a disk that refused, since the start.
@@ -80,6 +86,8 @@ class StateDb final : public LayerCache, public OpenRuns {
   std::atomic<std::uint64_t> queued_{0};
   std::atomic<std::uint64_t> written_{0};
   std::atomic<std::uint64_t> failed_{0};
+  Mutex callback_mutex_;
+  std::function<void()> on_written_ ASSAY_GUARDED_BY(callback_mutex_);
   Mutex flush_mutex_;
   std::condition_variable_any flushed_;
   std::jthread writer_;

@@ -176,6 +176,17 @@ void encode(const EvidenceGap& event, const EncodingTime&, wire::Event& out) {
   out.mutable_evidence_gap()->set_lost(event.lost);
 }
 
+void encode(const RunNoisy& event, const EncodingTime&, wire::Event& out) {
+  wire::RunNoisy& noisy = *out.mutable_run_noisy();
+  noisy.set_run_id(event.run_id);
+  noisy.set_budget(std::string(to_string(event.budget)));
+  noisy.set_from_ns(to_unix_ns(event.from));
+  noisy.set_until_ns(to_unix_ns(event.until));
+  noisy.set_dropped(event.dropped);
+  noisy.set_per_second(event.per_second);
+  noisy.set_is_over(event.is_over);
+}
+
 template <typename DigestType>
 Result<std::optional<DigestType>> digest_from(const std::string& bytes) {
   if (bytes.empty()) return std::optional<DigestType>();
@@ -217,6 +228,7 @@ WallTime time_of(const AgentEvent& event, WallTime now) {
   if (const auto* run = std::get_if<RunEnded>(&event)) return run->ended;
   if (const auto* exec = std::get_if<ExecSeen>(&event)) return exec->time;
   if (const auto* gap = std::get_if<EvidenceGap>(&event)) return gap->from;
+  if (const auto* noisy = std::get_if<RunNoisy>(&event)) return noisy->until;
   return now;
 }
 

@@ -61,8 +61,7 @@ v1::FromAgent Stream::make_heartbeat() const {
   beat.set_probe_state(std::string(to_string(health.probe.state)));
   beat.set_probe_detail(health.probe.detail);
   beat.set_probe_sent(health.probe.loss.sent);
-  beat.set_probe_lost(health.probe.loss.lost_starts + health.probe.loss.lost_execs +
-                      health.probe.loss.recursion_misses + health.probe.loss.map_failures);
+  beat.set_probe_lost(health.probe.loss.lost() + health.probe.loss.map_failures());
   beat.set_queue_dropped(health.queue_dropped + health.outbox.dropped);
   beat.set_outbox_events(health.outbox.events);
   beat.set_outbox_bytes(health.outbox.bytes);

@@ -54,21 +54,6 @@ bool is_live(const SweepCompleted& sweep, const Bundle& bundle) {
                      [&](const RunKey& key) { return bundle.owns(key); });
 }
 
-// A container that waits for commands; its first line, the host's pid, is read.
-struct HeldContainer {
-  explicit HeldContainer(const Bundle& bundle, const std::vector<std::string>& options = {})
-      : program(bundle.run({kProgram, "hold"}, options)) {
-    pid = program.read_line().substr(4);
-    REQUIRE(program.read_line() == "ready");
-  }
-  void execute() {
-    program.write_line("exec");
-    REQUIRE(program.read_line() == "done");
-  }
-  Program program;
-  std::string pid;
-};
-
 TEST_CASE("a container's first exec is told once, with all facts", "[probe][bpf]") {
   RunningProbe probe;
   const Bundle bundle(3);

@@ -65,6 +65,8 @@ class Deployment:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="assay-e2e-", dir="/tmp"))
         self.collector = self.agent = None
         self.port, self.collector_http, self.agent_http = free_port(), free_port(), free_port()
+        # Pins outlive a killed agent: only a test that mounts a bpffs of its own makes some.
+        self.agent_settings = {"probe": {"pin_dir": ""}}
         try:
             self.make_keys()
         except BaseException:
@@ -178,7 +180,7 @@ class Deployment:
             "tls": self.tls("agent-tls"),
             "trust_file": str(trust or self.folder / "operator.pub"),
             "state_dir": str(self.folder / "agent"),
-            "http": {"address": f"127.0.0.1:{self.agent_http}"}}
+            "http": {"address": f"127.0.0.1:{self.agent_http}"}, **self.agent_settings}
         if runtime:
             tree["runtime"] = runtime.agent_settings()
         return self.write("agent.yaml", tree)

@@ -89,6 +89,15 @@ TEST_CASE("the other events arrive as what they are", "[agent][unit]") {
   const v1::Event gap = decode(EvidenceGap{from_unix_ns(1), from_unix_ns(2), "lost", 3});
   CHECK(gap.evidence_gap().lost() == 3);
   CHECK(gap.time_ns() == 1);
+  const v1::Event noisy =
+      decode(RunNoisy{"r", Budget::kStarts, from_unix_ns(1), from_unix_ns(4), 9, 50, true});
+  CHECK(noisy.run_noisy().run_id() == "r");
+  CHECK(noisy.run_noisy().budget() == "starts");
+  CHECK(noisy.run_noisy().from_ns() == 1);
+  CHECK(noisy.run_noisy().until_ns() == 4);
+  CHECK(noisy.run_noisy().dropped() == 9);
+  CHECK(noisy.run_noisy().per_second() == 50);
+  CHECK(noisy.run_noisy().is_over());
 }
 
 TEST_CASE("bytes that are not UTF-8 are escaped, so that no name stops an event", "[agent][unit]") {

@@ -77,6 +77,8 @@ struct ManualSource final : EventSource {
   void request_sweep() override { ++sweeps; }
   ProbeHealth health() const override { return state; }
   void stop() override {}
+  void release(std::uint64_t ticket) override { released = ticket; }
+  std::uint64_t released = 0;
   int sweeps = 0;
   ProbeHealth state;
 };
