@@ -59,13 +59,16 @@ static __always_inline bool assay_unmark(__u32 tgid)
 static __always_inline void assay_add_mark(__u32 tgid, const struct assay_mark *mark)
 {
 	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, &mark->key);
+	long error;
 
 	// Counted before the mark is there: an exit between the two must not find the count at 0.
 	if (run)
 		__sync_fetch_and_add(&run->tasks, 1);
-	if (bpf_map_update_elem(&assay_marks, &tgid, mark, BPF_NOEXIST) == 0)
+	error = bpf_map_update_elem(&assay_marks, &tgid, mark, BPF_NOEXIST);
+	if (!error)
 		return;
-	assay_count(ASSAY_MARKS_FULL, 1);
+	if (error != -ASSAY_EEXIST) // else a sweep and an exec met at the same task
+		assay_count(ASSAY_MARKS_FULL, 1);
 	if (run)
 		__sync_fetch_and_sub(&run->tasks, 1);
 }
