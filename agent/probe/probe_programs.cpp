@@ -136,6 +136,7 @@ void ProbePrograms::apply_settings() {
   settings().exec_budget = options_.exec_budget_per_second;
   settings().start_budget = options_.start_budget_per_second;
   settings().crowded_bytes = starts_->size() / 2;
+  settings().exec_wake_bytes = execs_->size() / 8;
   settings().canary_tgid = 0;
 }
 

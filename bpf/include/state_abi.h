@@ -128,9 +128,13 @@ struct assay_settings {
 	// Beyond that they are sent only while less than this many bytes wait in the ring buffer of
 	// starts.
 	__u32 crowded_bytes;
+	// An exec wakes user space when so many bytes wait in the ring buffer of execs: a wake-up
+	// costs ten times what the record does, and nobody waits for it.
+	__u32 exec_wake_bytes;
+	__u32 reserved;
 	struct assay_overlay_offsets overlay;
 };
-ASSAY_ABI_ASSERT(struct assay_settings, 88);
+ASSAY_ABI_ASSERT(struct assay_settings, 96);
 
 // pid 1's root and namespaces, as addresses: a sweep refreshes them.
 struct assay_host {

@@ -199,7 +199,9 @@ static __always_inline long assay_emit_start_record(void *record, __u64 size,
 
 static __always_inline void assay_emit_exec_record(void *record, __u64 size)
 {
-	long error = bpf_ringbuf_output(&assay_execs, record, size, BPF_RB_FORCE_WAKEUP);
+	bool wakes = bpf_ringbuf_query(&assay_execs, BPF_RB_AVAIL_DATA) >= settings.exec_wake_bytes;
+	long error = bpf_ringbuf_output(&assay_execs, record, size,
+					wakes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 
 	assay_count(error ? ASSAY_LOST_EXECS : ASSAY_SENT, 1);
 }
