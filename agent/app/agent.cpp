@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "agent/app/machine.h"
+#include "agent/app/pipeline.h"
 #include "agent/uplink/tls_files.h"
 #include "common/base/file.h"
 #include "common/image/fingerprint.h"
@@ -47,25 +48,6 @@ UplinkOptions uplink_options(const AgentConfig& config, const std::string& boot_
   options.kernel = kernel_release();
   options.fingerprint_version = image::kFingerprintVersion;
   return options;
-}
-
-IdentifierOptions identifier_options(const AgentConfig& config) {
-  IdentifierOptions options;
-  options.shape_threads = config.shape_threads;
-  options.content_threads = config.content_threads;
-  options.content_is_idle = config.content_idle;
-  options.limits.max_entries = config.max_entries;
-  options.limits.max_content_bytes = config.max_content_bytes;
-  return options;
-}
-
-AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id) {
-  AuditorConfig auditor;
-  auditor.cluster = config.cluster;
-  auditor.node = config.node;
-  auditor.boot_id = boot_id;
-  auditor.record_execs = config.exec_level == "all";
-  return auditor;
 }
 
 }  // namespace
@@ -165,8 +147,7 @@ Result<void> Agent::open_trust() {
 
 void Agent::open_pipeline() {
   opener_ = std::make_unique<VerifyingLayerOpener>(boot_id_);
-  records_ = std::make_unique<DiskRecords>(RuntimeRoots{
-      config_.docker_roots, config_.containerd_states, config_.containers_storage_roots});
+  records_ = std::make_unique<DiskRecords>(runtime_roots(config_));
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifier_options(config_));
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *state_, *source_, clock_,

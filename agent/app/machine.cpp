@@ -19,4 +19,9 @@ std::string kernel_release() {
   return ::uname(&name) == 0 ? std::string(name.release) : std::string();
 }
 
+std::string host_name() {
+  utsname name{};
+  return ::uname(&name) == 0 ? std::string(name.nodename) : std::string();
+}
+
 }  // namespace assay::agent

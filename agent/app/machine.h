@@ -14,4 +14,7 @@ Result<std::string> read_boot_id();
 /// As `uname -r` prints it; "" when it cannot be read.
 std::string kernel_release();
 
+/// The host's name, "" when it cannot be read.
+std::string host_name();
+
 }  // namespace assay::agent

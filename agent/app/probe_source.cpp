@@ -13,6 +13,23 @@ namespace {
 
 constexpr std::size_t kFolderDigits = 12;
 
+ProbeOptions options_of(const AgentConfig& config) {
+  ProbeOptions options;
+  options.start_ring_bytes = static_cast<std::uint32_t>(config.probe_start_ring_bytes);
+  options.exec_ring_bytes = static_cast<std::uint32_t>(config.probe_exec_ring_bytes);
+  options.sweep_interval = config.sweep_interval;
+  options.exec_budget_per_second = config.exec_budget;
+  options.start_budget_per_second = config.start_budget;
+  options.canary_command = {"/proc/self/exe", "canary"};  // a program that is always there
+  return options;
+}
+
+Result<std::unique_ptr<EventSource>> make_source(ProbeOptions options, const Clock& clock) {
+  ASSAY_ASSIGN(std::unique_ptr<BpfEventSource> source,
+               BpfEventSource::create(std::move(options), clock));
+  return std::unique_ptr<EventSource>(std::move(source));
+}
+
 }  // namespace
 
 std::string pin_folder(const AgentConfig& config) {
@@ -25,20 +42,23 @@ std::string pin_folder(const AgentConfig& config) {
 
 Result<std::unique_ptr<EventSource>> make_probe_source(const AgentConfig& config,
                                                        const Clock& clock) {
-  ProbeOptions options;
-  options.start_ring_bytes = static_cast<std::uint32_t>(config.probe_start_ring_bytes);
-  options.exec_ring_bytes = static_cast<std::uint32_t>(config.probe_exec_ring_bytes);
-  options.sweep_interval = config.sweep_interval;
-  options.exec_budget_per_second = config.exec_budget;
-  options.start_budget_per_second = config.start_budget;
+  ProbeOptions options = options_of(config);
   options.pin_folder = pin_folder(config);
   options.keeps_pins = config.keep_on_exit;
   if (const auto boot_id = read_boot_id())
     options.absent_since = AliveFile::read(config.state_dir, *boot_id, clock);
-  options.canary_command = {"/proc/self/exe", "canary"};  // a program that is always there
-  ASSAY_ASSIGN(std::unique_ptr<BpfEventSource> source,
-               BpfEventSource::create(std::move(options), clock));
-  return std::unique_ptr<EventSource>(std::move(source));
+  return make_source(std::move(options), clock);
+}
+
+Result<std::unique_ptr<EventSource>> make_recording_source(const AgentConfig& config,
+                                                           const Clock& clock, ProbeTap& tap) {
+  ProbeOptions options = options_of(config);
+  options.tap = &tap;
+  return make_source(std::move(options), clock);
+}
+
+std::chrono::milliseconds never_executed_age() {
+  return ProbeOptions{}.never_executed_age;
 }
 
 }  // namespace assay::agent

@@ -19,4 +19,10 @@ std::string pin_folder(const AgentConfig& config);
 Result<std::unique_ptr<EventSource>> make_probe_source(const AgentConfig& config,
                                                        const Clock& clock);
 
+/// The same for a recorder: never pinned, with a copy of all that is read for `tap`.
+Result<std::unique_ptr<EventSource>> make_recording_source(const AgentConfig& config,
+                                                           const Clock& clock, ProbeTap& tap);
+/// How old a task that executed nothing must be before a sweep tells of its root.
+std::chrono::milliseconds never_executed_age();
+
 }  // namespace assay::agent

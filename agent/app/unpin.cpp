@@ -2,6 +2,7 @@
 // `assay-agent unpin`: what a killed agent left in the kernel goes away.
 #include <cstdio>
 
+#include "agent/app/failure.h"
 #include "agent/app/probe_source.h"
 #include "agent/app/run.h"
 #include "agent/probe/probe_programs.h"
@@ -16,10 +17,7 @@ ExitCode remove_probe(const AgentConfig& config) {
     return ExitCode::kUsage;
   }
   const auto removed = remove_pins(folder);
-  if (!removed) {
-    std::fprintf(stderr, "assay-agent: %s\n", escape_untrusted(removed.error().text()).c_str());
-    return exit_code_for(removed.error());
-  }
+  if (!removed) return fail(removed.error());
   std::printf(*removed ? "Removed the probe pinned in %s.\n" : "Nothing is pinned in %s.\n",
               escape_untrusted(folder).c_str());
   return ExitCode::kOk;

@@ -33,13 +33,13 @@ class EventAssembler {
   /// What only a live source can do; each may be empty.
   struct Hooks {
     /// Fills in what the process was executed with, for starts that no exec showed.
-    std::function<void(ContainerStart&)> fill_command;
-    std::function<void(const CanarySeen&)> on_canary;
-    std::function<void(const NoiseSeen&)> on_noise;
+    std::function<void(ContainerStart&)> fill_command = {};
+    std::function<void(const CanarySeen&)> on_canary = {};
+    std::function<void(const NoiseSeen&)> on_noise = {};
     /// A start on an overlay came without any layers.
-    std::function<void()> on_bare_overlay;
+    std::function<void()> on_bare_overlay = {};
     /// An exec came of a run that nothing was told of: its start may lie in the other ring buffer.
-    std::function<void()> read_starts;
+    std::function<void()> read_starts = {};
   };
 
   /// `never_executed_age`: how old a task must be that executed nothing on its root before a sweep

@@ -33,24 +33,17 @@ std::uint64_t to_device(std::uint32_t kernel_device) {
   return makedev(kernel_device >> 20U, kernel_device & 0xfffffU);
 }
 
+// No machine runs for 36 years; beyond it arithmetic on what a recording holds would overflow.
+constexpr std::uint64_t kMaxBootNs = 1ULL << 60U;
+
 BootTime to_boot_time(std::uint64_t ns) {
-  return BootTime(static_cast<BootTime::rep>(ns));
+  return BootTime(static_cast<BootTime::rep>(std::min(ns, kMaxBootNs)));
 }
 
 ProcessInfo to_process(const assay_process& process) {
   const std::size_t size = strnlen(process.name, sizeof(process.name));
   return ProcessInfo{ProcessKey{process.tgid, to_boot_time(process.start_boot_ns)},
                      std::string(process.name, size)};
-}
-
-std::vector<std::string> split_arguments(std::string_view bytes) {
-  std::vector<std::string> arguments;
-  while (!bytes.empty()) {
-    const std::size_t end = std::min(bytes.find('\0'), bytes.size());
-    arguments.emplace_back(bytes.substr(0, end));
-    bytes.remove_prefix(std::min(end + 1, bytes.size()));
-  }
-  return arguments;
 }
 
 // The kernel side writes names leaf first. A path that it could not write whole has no leading
@@ -220,6 +213,16 @@ Result<assay_record_header> read_header(std::string_view bytes) {
 }
 
 }  // namespace
+
+std::vector<std::string> split_arguments(std::string_view bytes) {
+  std::vector<std::string> arguments;
+  while (!bytes.empty()) {
+    const std::size_t end = std::min(bytes.find('\0'), bytes.size());
+    arguments.emplace_back(bytes.substr(0, end));
+    bytes.remove_prefix(std::min(end + 1, bytes.size()));
+  }
+  return arguments;
+}
 
 RunKey to_run_key(const assay_run_key& key) {
   return RunKey{RootIdentity{to_device(key.device), key.inode, key.generation, key.magic},

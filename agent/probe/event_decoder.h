@@ -74,6 +74,9 @@ class EventDecoder {
   std::list<PendingStart> pending_;  ///< oldest first
 };
 
+/// Arguments as the kernel keeps them, each ended by a zero.
+std::vector<std::string> split_arguments(std::string_view bytes);
+
 /// The kernel side's key with the device in user space's encoding.
 RunKey to_run_key(const assay_run_key& key);
 /// And back.

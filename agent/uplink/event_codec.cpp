@@ -1,50 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/uplink/event_codec.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include "agent/core/run_identity.h"
+#include "agent/uplink/utf8.h"
 #include "assay/v1/agent.pb.h"
 
 namespace assay::agent {
 namespace {
 
 namespace wire = assay::v1;
-
-bool is_continuation(unsigned char byte) {
-  return (byte & 0xC0U) == 0x80U;
-}
-
-/// Length of the UTF-8 sequence at the start of `text`, 0 when it is none (RFC 3629).
-std::size_t utf8_length(std::string_view text) {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = at(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if (!is_continuation(at(i))) return 0;
-  const bool is_overlong = (lead == 0xE0 && at(1) < 0xA0) || (lead == 0xF0 && at(1) < 0x90);
-  const bool is_surrogate = lead == 0xED && at(1) >= 0xA0;
-  const bool is_too_high = lead == 0xF4 && at(1) >= 0x90;
-  return is_overlong || is_surrogate || is_too_high ? 0 : length;
-}
-
-/// `bytes` as UTF-8, nothing lost: bytes that are not UTF-8 become \xNN.
-std::string to_utf8(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(bytes.size());
-  while (!bytes.empty()) {
-    if (const std::size_t length = utf8_length(bytes); length > 0) {
-      text.append(bytes.substr(0, length));
-      bytes.remove_prefix(length);
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(bytes.front());
-    text += {'\\', 'x', kDigits[byte >> 4U], kDigits[byte & 15U]};
-    bytes.remove_prefix(1);
-  }
-  return text;
-}
 
 template <typename Digest>
 std::string raw(const std::optional<Digest>& digest) {
@@ -230,6 +196,32 @@ WallTime time_of(const AgentEvent& event, WallTime now) {
   if (const auto* gap = std::get_if<EvidenceGap>(&event)) return gap->from;
   if (const auto* noisy = std::get_if<RunNoisy>(&event)) return noisy->until;
   return now;
+}
+
+std::string encode_names(const ContainerNames& names) {
+  wire::ContainerNames out;
+  encode(names, out);
+  return out.SerializeAsString();
+}
+
+Result<ContainerNames> decode_names(std::string_view bytes) {
+  wire::ContainerNames in;
+  if (!in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return Error{ErrorCode::kCorrupt, "container names: not a protobuf message"};
+  ContainerNames names{in.container_id(),  in.runtime(),  in.name(),
+                       in.image(),         in.image_id(), in.pod_name(),
+                       in.pod_namespace(), in.pod_uid(),  {}};
+  names.labels.insert(in.labels().begin(), in.labels().end());
+  return names;
+}
+
+Result<std::string> event_to_json(std::string_view event) {
+  wire::Event in;
+  std::string json;
+  if (!in.ParseFromArray(event.data(), static_cast<int>(event.size())) ||
+      !google::protobuf::util::MessageToJsonString(in, &json).ok())
+    return Error{ErrorCode::kCorrupt, "event: not a protobuf message"};
+  return json;
 }
 
 std::string encode_stack(const catalog::Stack& stack) {

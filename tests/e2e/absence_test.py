@@ -36,7 +36,7 @@ def mount_own_bpffs(folder):
 
 
 def time_of(text):
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.datetime.fromisoformat(text)
 
 
 def now():

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/pipeline.h"
+
+namespace assay::agent {
+
+IdentifierOptions identifier_options(const AgentConfig& config) {
+  IdentifierOptions options;
+  options.shape_threads = config.shape_threads;
+  options.content_threads = config.content_threads;
+  options.content_is_idle = config.content_idle;
+  options.limits.max_entries = config.max_entries;
+  options.limits.max_content_bytes = config.max_content_bytes;
+  return options;
+}
+
+AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id) {
+  AuditorConfig auditor;
+  auditor.cluster = config.cluster;
+  auditor.node = config.node;
+  auditor.boot_id = boot_id;
+  auditor.record_execs = config.exec_level == "all";
+  return auditor;
+}
+
+RuntimeRoots runtime_roots(const AgentConfig& config) {
+  return {config.docker_roots, config.containerd_states, config.containers_storage_roots};
+}
+
+}  // namespace assay::agent
