@@ -9,7 +9,7 @@ static __always_inline bool assay_take_exec_budget(const struct assay_run_key *k
 {
 	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, key);
 
-	if (!run || assay_take(&run->execs, settings.exec_budget))
+	if (!run || assay_take_exec(&run->execs, settings.exec_budget))
 		return true;
 	assay_count(ASSAY_HELD_BACK_EXECS, 1);
 	assay_hold_back(&run->execs, key, ASSAY_BUDGET_EXECS, settings.exec_budget);

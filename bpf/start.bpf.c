@@ -151,11 +151,11 @@ static __always_inline void assay_fill_start(struct assay_scratch *scratch, __u3
 	assay_read_namespace_ids(scratch);
 }
 
-// The first start in a cgroup is always sent, and so many more a second as the budget says. What
-// goes beyond it is sent while the ring buffer is not crowded: a container that makes one root
-// after the other takes no other container's place. Returns 0 when it may be sent, else the flags
-// of a run that was not told; in a cgroup that is no container's (a session, in which somebody
-// starts many by hand) it counts as lost, and not as one run's noise.
+// The first start in a cgroup is always sent, and so many more as may wait in the ring buffer at
+// once. What goes beyond it is sent while the buffer is not crowded: a container that makes one
+// root after the other takes no other container's place. Returns 0 when it may be sent, else the
+// flags of a run that was not told; in a cgroup that is no container's (a session, in which
+// somebody starts many by hand) it counts as lost, and not as one run's noise.
 __noinline int assay_check_start_budget(__u32 slot)
 {
 	struct assay_scratch *scratch = assay_get_scratch(slot);
@@ -175,7 +175,7 @@ __noinline int assay_check_start_budget(__u32 slot)
 	}
 	if (!bpf_map_lookup_elem(&assay_runs, &cgroup->first_run))
 		cgroup->first_run = scratch->key; // that one has ended
-	if (assay_take(&cgroup->starts, settings.start_budget) ||
+	if (assay_take_start(&cgroup->starts, settings.start_budget) ||
 	    bpf_ringbuf_query(&assay_starts, BPF_RB_AVAIL_DATA) < settings.crowded_bytes)
 		return 0;
 	assay_count(ASSAY_HELD_BACK_STARTS, 1);

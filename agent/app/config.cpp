@@ -54,11 +54,12 @@ void add_watching(Table& table) {
                {.text = "Execs of one container that are recorded each second",
                 .min = "1",
                 .max = "100000"})
-      .integer("probe.start_budget", &AgentConfig::start_budget,
-               {.text = "New roots of one container that are recorded each second when the ring "
-                        "buffer is half full",
-                .min = "1",
-                .max = "100000"})
+      .integer(
+          "probe.start_budget", &AgentConfig::start_budget,
+          {.text = "New roots of one container that may wait in the ring buffer for starts once "
+                   "it is half full",
+           .min = "1",
+           .max = "100000"})
       .path("probe.pin_dir", &AgentConfig::pin_dir,
             {.text = "Folder on bpffs where the probe is kept while the agent is away; empty to "
                      "keep none"})

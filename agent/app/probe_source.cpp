@@ -19,7 +19,7 @@ ProbeOptions options_of(const AgentConfig& config) {
   options.exec_ring_bytes = static_cast<std::uint32_t>(config.probe_exec_ring_bytes);
   options.sweep_interval = config.sweep_interval;
   options.exec_budget_per_second = config.exec_budget;
-  options.start_budget_per_second = config.start_budget;
+  options.start_budget = config.start_budget;
   options.canary_command = {"/proc/self/exe", "canary"};  // a program that is always there
   return options;
 }

@@ -285,9 +285,9 @@ void Auditor::on_noise(const RunNoise& noise) {
   const WallTime from = wall(noise.since);
   const WallTime until = wall(noise.time);
   if (run != nullptr) {
-    ports_.journal.record(RunNoisy{run->id, noise.budget, from, until, noise.dropped,
-                                   noise.per_second, noise.is_over},
-                          nullptr);
+    ports_.journal.record(
+        RunNoisy{run->id, noise.budget, from, until, noise.dropped, noise.limit, noise.is_over},
+        nullptr);
   } else if (noise.budget == Budget::kStarts) {
     ports_.journal.record(
         EvidenceGap{from, until, "a container that has ended made roots faster than its budget",

@@ -193,8 +193,8 @@ struct RunNoise {
   BootTime since{};
   BootTime time{};  ///< the last time it did
   std::uint64_t dropped = 0;
-  std::uint32_t per_second = 0;  ///< the budget
-  bool is_over = false;          ///< it has kept to the budget for a while
+  std::uint32_t limit = 0;  ///< execs a second, or starts that may wait at once
+  bool is_over = false;     ///< it has kept to the budget for a while
 };
 
 /// A place in the stream of what a source told. Once everything told before it is stored, the

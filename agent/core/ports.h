@@ -142,7 +142,7 @@ struct RunNoisy {
   WallTime from{};
   WallTime until{};  ///< the last time it did
   std::uint64_t dropped = 0;
-  std::uint32_t per_second = 0;  ///< the budget
+  std::uint32_t limit = 0;  ///< execs a second, or starts that may wait at once
   bool is_over = false;
 };
 using AgentEvent =

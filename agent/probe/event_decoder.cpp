@@ -197,7 +197,7 @@ Result<ProbeRecord> decode_noisy(std::string_view bytes) {
   noise.budget = record.kind == ASSAY_BUDGET_STARTS ? Budget::kStarts : Budget::kExecs;
   noise.time = to_boot_time(record.header.boot_ns);
   noise.dropped = record.dropped;
-  noise.per_second = record.budget;
+  noise.limit = record.budget;
   return ProbeRecord(noise);
 }
 

@@ -28,7 +28,7 @@ struct NoiseSeen {
   Budget budget = Budget::kExecs;
   BootTime time{};
   std::uint64_t dropped = 0;
-  std::uint32_t per_second = 0;
+  std::uint32_t limit = 0;
 };
 
 /// One thread group on a run's root, as a sweep found it.

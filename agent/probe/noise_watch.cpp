@@ -17,7 +17,7 @@ std::optional<RunNoise> NoiseWatch::on_seen(const NoiseSeen& seen) {
   noise.since = seen.time;
   noise.time = seen.time;
   noise.dropped = seen.dropped;
-  noise.per_second = seen.per_second;
+  noise.limit = seen.limit;
   if (followed_.size() < kMaxFollowed)
     followed_.emplace(key, Followed{noise, noise.dropped, seen.time});
   return noise;

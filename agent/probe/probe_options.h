@@ -19,9 +19,9 @@ struct ProbeOptions {
   std::uint32_t exec_ring_bytes = 512U << 10U;
   /// Records of execs that one run may send in a second; the rest is held back and counted.
   std::uint32_t exec_budget_per_second = 200;
-  /// Further starts in one cgroup that are sent in any case; beyond it they are sent while the ring
-  /// buffer is not half full.
-  std::uint32_t start_budget_per_second = 50;
+  /// Further starts in one cgroup that may wait in the ring buffer in any case; beyond it they are
+  /// sent while the ring buffer is not half full.
+  std::uint32_t start_budget = 50;
   /// Entries of the maps; what does not fit is told more often instead.
   std::uint32_t max_runs = 16'384;
   std::uint32_t max_marks = 32'768;

@@ -134,7 +134,7 @@ volatile assay_settings& ProbePrograms::settings() const {
 
 void ProbePrograms::apply_settings() {
   settings().exec_budget = options_.exec_budget_per_second;
-  settings().start_budget = options_.start_budget_per_second;
+  settings().start_budget = options_.start_budget;
   settings().crowded_bytes = starts_->size() / 2;
   settings().exec_wake_bytes = execs_->size() / 8;
   settings().canary_tgid = 0;

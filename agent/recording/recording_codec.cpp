@@ -126,7 +126,7 @@ void put(const RunNoise& body, wire::RecordingEntry& out) {
   noise.set_since_boot_ns(ns(body.since));
   noise.set_time_boot_ns(ns(body.time));
   noise.set_dropped(body.dropped);
-  noise.set_per_second(body.per_second);
+  noise.set_limit(body.limit);
   noise.set_is_over(body.is_over);
 }
 
@@ -173,7 +173,7 @@ RunNoise noise_of(const wire::RecordedNoise& in) {
           boot_time(in.since_boot_ns()),
           boot_time(in.time_boot_ns()),
           in.dropped(),
-          in.per_second(),
+          in.limit(),
           in.is_over()};
 }
 

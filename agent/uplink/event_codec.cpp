@@ -149,7 +149,7 @@ void encode(const RunNoisy& event, const EncodingTime&, wire::Event& out) {
   noisy.set_from_ns(to_unix_ns(event.from));
   noisy.set_until_ns(to_unix_ns(event.until));
   noisy.set_dropped(event.dropped);
-  noisy.set_per_second(event.per_second);
+  noisy.set_limit(event.limit);
   noisy.set_is_over(event.is_over);
 }
 

@@ -202,7 +202,7 @@ struct assay_noisy {
 	struct assay_run_key key;
 	__u64 dropped; // records held back since the run is known, or the cgroup
 	__u32 kind;    // enum assay_budget_kind
-	__u32 budget;  // records a second
+	__u32 budget;  // execs a second; starts that may wait
 };
 ASSAY_ABI_ASSERT(struct assay_noisy, 64);
 

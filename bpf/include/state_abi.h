@@ -6,9 +6,11 @@
 
 #include "bpf/include/event_abi.h"
 
-// Records a second, and what was held back.
+// How many records were let through, and what was held back.
 struct assay_budget {
-	__u64 window_boot_ns; // begin of the second in which `used` counts
+	// Execs: begin of the second in which `used` counts. Starts: the position in their ring
+	// buffer that user space must have given free before `used` counts anew.
+	__u64 window;
 	__u64 dropped;
 	__u64 noisy_boot_ns; // of the last NOISY record
 	__u32 used;
@@ -124,9 +126,9 @@ struct assay_settings {
 	__u32 exec_budget; // records per run and second
 	// 0 until a first sweep has made the running containers known: no start is sent before.
 	__u32 is_settled;
-	__u32 start_budget; // further roots of one cgroup that are always sent, per second
-	// Beyond that they are sent only while less than this many bytes wait in the ring buffer of
-	// starts.
+	__u32 start_budget; // further roots of one cgroup that may wait in the ring buffer of
+			    // starts
+	// Beyond that they are sent only while less than this many bytes wait in it.
 	__u32 crowded_bytes;
 	// An exec wakes user space when so many bytes wait in the ring buffer of execs: a wake-up
 	// costs ten times what the record does, and nobody waits for it.

@@ -124,7 +124,7 @@ struct RunNoisy {
   std::int64_t from_ns = 0;
   std::int64_t until_ns = 0;
   std::uint64_t dropped = 0;
-  std::uint32_t per_second = 0;
+  std::uint32_t limit = 0;
   bool is_over = false;
 };
 

@@ -14,9 +14,10 @@ constexpr const char* kQuiet = "the run keeps to its budget again";
 
 std::string noise_text(const RunNoisy& event) {
   const bool is_starts = event.budget == "starts";
-  return "more than " + std::to_string(event.per_second) + " " +
-         (is_starts ? "new roots" : "executed programs") + " a second, from " +
-         to_rfc3339(from_unix_ns(event.from_ns)) + " to " +
+  const std::string limit = std::to_string(event.limit);
+  const std::string what = is_starts ? "more new roots at once than the " + limit + " that may wait"
+                                     : "more than " + limit + " executed programs a second";
+  return what + ", from " + to_rfc3339(from_unix_ns(event.from_ns)) + " to " +
          to_rfc3339(from_unix_ns(event.until_ns)) + ": " + std::to_string(event.dropped) +
          (is_starts ? " starts" : " execs") + " were not recorded";
 }

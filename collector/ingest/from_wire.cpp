@@ -183,9 +183,10 @@ EvidenceGap body(const v1::EvidenceGap& in) {
 
 std::optional<RunNoisy> body(const v1::RunNoisy& in) {
   if (!is_run_id(in.run_id())) return std::nullopt;
-  return RunNoisy{
-      in.run_id(),  clip(in.budget(), 32), time_of(in.from_ns()), time_of(in.until_ns()),
-      in.dropped(), in.per_second(),       in.is_over()};
+  return RunNoisy{in.run_id(),           clip(in.budget(), 32),
+                  time_of(in.from_ns()), time_of(in.until_ns()),
+                  in.dropped(),          in.limit(),
+                  in.is_over()};
 }
 
 template <typename Body>

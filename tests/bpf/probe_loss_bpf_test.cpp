@@ -49,8 +49,11 @@ TEST_CASE("starts that find no room are counted exactly, by kind", "[probe][bpf]
   // The smallest ring buffer there is: it takes one start, and parts of more.
   UnreadProbe probe(with_start_ring(4096));
   const auto bundles = make_bundles(kContainers);
-  for (const auto& bundle : bundles)
-    run_short(*bundle);
+  run_short(*bundles.front());
+  // Beside its start and its end: its layers, and up to 6.4 the one string of their names.
+  const std::uint64_t parts = probe.programs->counters().sent - 2;
+  for (std::size_t i = 1; i < bundles.size(); ++i)
+    run_short(*bundles[i]);
   const LossCounters loss = probe.programs->counters();
   probe.read();
 
@@ -60,12 +63,11 @@ TEST_CASE("starts that find no room are counted exactly, by kind", "[probe][bpf]
   CHECK(told == 1);
   CHECK(loss.lost_starts == kContainers - told);
   CHECK(loss.ended_untold == kContainers - told);
-  // 1,336 bytes are left behind the first start and its end: four parts of 320 bytes.
-  CHECK(loss.lost_layers == kContainers - 1 - 4);
+  CHECK(loss.lost_layers > 0);
+  CHECK(loss.lost_layers + (loss.sent - 2) == kContainers * parts);
   CHECK(loss.lost_ends == 0);
   CHECK(loss.lost_unknown == 0);
   CHECK(loss.map_failures() == 0);
-  CHECK(loss.sent == 3 + 4);  // layers, start and end of the first; four parts
 }
 
 TEST_CASE("every record of layers that is lost counts", "[probe][bpf]") {

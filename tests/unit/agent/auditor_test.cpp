@@ -376,7 +376,7 @@ TEST_CASE("a noisy run is told by its id", "[agent][unit]") {
   noise.since = seconds(20);
   noise.time = seconds(21);
   noise.dropped = 7;
-  noise.per_second = 200;
+  noise.limit = 200;
   f.auditor.on_noise(noise);
   const auto noisy = f.journal.all<RunNoisy>();
   REQUIRE(noisy.size() == 1);

@@ -96,7 +96,7 @@ TEST_CASE("the other events arrive as what they are", "[agent][unit]") {
   CHECK(noisy.run_noisy().from_ns() == 1);
   CHECK(noisy.run_noisy().until_ns() == 4);
   CHECK(noisy.run_noisy().dropped() == 9);
-  CHECK(noisy.run_noisy().per_second() == 50);
+  CHECK(noisy.run_noisy().limit() == 50);
   CHECK(noisy.run_noisy().is_over());
 }
 

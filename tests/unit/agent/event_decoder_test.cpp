@@ -134,7 +134,7 @@ TEST_CASE("a run over its budget is told with the budget", "[probe][unit]") {
   CHECK(noise.key.root.inode == 42);
   CHECK(noise.budget == Budget::kStarts);
   CHECK(noise.dropped == 12);
-  CHECK(noise.per_second == 50);
+  CHECK(noise.limit == 50);
   CHECK(noise.time == std::chrono::seconds(5));
   record.kind = 7;
   CHECK_FALSE(decoder.decode(bytes_of(record, ASSAY_RECORD_NOISY)));

@@ -14,7 +14,7 @@ NoiseSeen seen(std::uint64_t inode, BootTime time) {
   noise.key.root.inode = inode;
   noise.time = time;
   noise.dropped = 1;
-  noise.per_second = 200;
+  noise.limit = 200;
   return noise;
 }
 
