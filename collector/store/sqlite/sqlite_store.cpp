@@ -14,8 +14,8 @@ namespace {
 
 /// A revocation touches every index of 300,000 rows: their upper pages should stay in memory, and a
 /// page that changes in many commits should be copied back once for many of them.
-constexpr const char* kWriterPragmas =
-    "PRAGMA cache_size=-131072; PRAGMA wal_autocheckpoint=16384; PRAGMA temp_store=MEMORY;";
+constexpr const char* kWriterPragmas = "PRAGMA cache_size=-131072; PRAGMA temp_store=MEMORY;";
+constexpr int kCheckpointPages = 16'384;
 
 /// Two collectors on one file would be two writers, and two minds about what is acknowledged.
 Result<UniqueFd> lock_store(const std::string& path) {
@@ -81,7 +81,7 @@ SqliteStore::SqliteStore(UniqueFd lock, sqlite::Database writing,
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteStoreOptions& options) {
   ASSAY_ASSIGN(UniqueFd lock, lock_store(options.path));
   ASSAY_ASSIGN(sqlite::Database writing,
-               sqlite::Database::open(options.path, {sqlite::Durability::kFull, false}));
+               sqlite::Database::open(options.path, {.checkpoint_pages = kCheckpointPages}));
   ASSAY_TRY(writing.execute(kWriterPragmas));
   auto migrated = writing.migrate(migrations());
   if (!migrated) return std::move(migrated.error()).with_context("store " + options.path);
