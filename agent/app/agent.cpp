@@ -109,12 +109,15 @@ Agent::~Agent() {
 Result<void> Agent::open_state() {
   ASSAY_ASSIGN(boot_id_, read_boot_id());
   ASSAY_ASSIGN(state_lock_, lock_folder(config_.state_dir));
-  ASSAY_ASSIGN(state_, StateDb::open(config_.state_dir + "/state.db", boot_id_));
+  ASSAY_ASSIGN(state_, StateDb::open(config_.state_dir + "/state.db"));
   OutboxOptions options;
+  options.boot_id = boot_id_;
   options.limits.max_bytes = config_.outbox_max_bytes;
   ASSAY_ASSIGN(outbox_, Outbox::open(config_.state_dir + "/outbox.db", options));
   journal_ = std::make_unique<OutboxJournal>(
       *outbox_, clock_, RecordingLimits{config_.arguments, config_.max_argument_bytes});
+  continuity_ =
+      std::make_unique<Continuity>(Continuity::Ports{*outbox_, *state_, *journal_, clock_, log_});
   return ok();
 }
 
@@ -166,22 +169,19 @@ void Agent::open_pipeline() {
       config_.docker_roots, config_.containerd_states, config_.containers_storage_roots});
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifier_options(config_));
   auditor_ = std::make_unique<Auditor>(
-      Auditor::Ports{*journal_, *identifier_, *records_, *state_, *source_, clock_,
+      Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
                      [this](LayerResult result) { loop_.post_layer(std::move(result)); }},
       auditor_config(config_, boot_id_));
 }
 
 Result<void> Agent::start() {
   ASSAY_TRY(start_http());
-  Outbox::Callbacks callbacks;
-  callbacks.on_committed = [this] {
-    if (uplink_) uplink_->notify();
-  };
-  callbacks.make_gap = [this](const DroppedEvents& dropped) { return journal_->make_gap(dropped); };
-  outbox_->start(std::move(callbacks));
   auditor_->resume();
-  loop_.start(*auditor_);
+  continuity_->tell_lost_files();
+  start_outbox();
+  loop_.start(*auditor_, *source_, [this] { on_tick(); });
   ASSAY_TRY(source_->start(loop_));
+  continuity_->tell_absence();
   if (uplink_) uplink_->start();
   log_.info("assay-agent is running",
             {{"version", ASSAY_VERSION},
@@ -189,6 +189,33 @@ Result<void> Agent::start() {
              {"node", config_.node},
              {"collector", uplink_ ? config_.collector_address : "none"}});
   return ok();
+}
+
+void Agent::start_outbox() {
+  Outbox::Callbacks callbacks;
+  callbacks.on_committed = [this] {
+    if (uplink_) uplink_->notify();
+  };
+  callbacks.make_gap = [this](const DroppedEvents& dropped) { return journal_->make_gap(dropped); };
+  callbacks.on_trouble = [this](const std::string& error) { log_outbox(error); };
+  callbacks.settled_until = [this] {
+    const BootTime settled = loop_.settled_until();
+    return Moment{clock_.wall_now() - (clock_.boot_now() - settled), settled};
+  };
+  outbox_->start(std::move(callbacks));
+}
+
+void Agent::on_tick() {
+  continuity_->on_tick();
+}
+
+void Agent::log_outbox(const std::string& error) {
+  if (error.empty())
+    log_.info("the outbox takes writes again");
+  else
+    log_.error(
+        "the outbox takes no writes: events wait in memory, and are dropped when that is full",
+        {{"reason", error}, {"folder", config_.state_dir}});
 }
 
 void Agent::stop() {

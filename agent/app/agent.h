@@ -9,6 +9,7 @@
 #include "agent/app/auditor_loop.h"
 #include "agent/app/catalog_keeper.h"
 #include "agent/app/config.h"
+#include "agent/app/continuity.h"
 #include "agent/app/journal.h"
 #include "agent/core/outgoing.h"
 #include "agent/health/health.h"
@@ -54,6 +55,9 @@ class Agent {
   Result<void> open_uplink();
   void open_pipeline();
   Result<void> start_http();
+  void start_outbox();
+  void on_tick();
+  void log_outbox(const std::string& error);
   void log_uplink();
   void log_catalog(const catalog::Catalog& catalog);
   void on_refused_catalog(std::uint64_t sequence, const std::string& reason);
@@ -69,6 +73,7 @@ class Agent {
   std::unique_ptr<StateDb> state_;
   std::unique_ptr<Outbox> outbox_;
   std::unique_ptr<OutboxJournal> journal_;
+  std::unique_ptr<Continuity> continuity_;
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
   AuditorLoop loop_;

@@ -24,8 +24,11 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
-void AuditorLoop::start(Auditor& auditor) {
+void AuditorLoop::start(Auditor& auditor, const EventSource& source,
+                        std::function<void()> on_tick) {
   auditor_ = &auditor;
+  source_ = &source;
+  on_tick_ = std::move(on_tick);
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   ::pthread_setname_np(thread_.native_handle(), "assay-auditor");
 }
@@ -73,22 +76,31 @@ void AuditorLoop::run(const std::stop_token& stop) {
   for (;;) {
     const auto now = std::chrono::steady_clock::now();
     if (now >= next_tick) {
-      auditor_->on_tick();
-      AuditorSnapshot snapshot = auditor_->snapshot();
-      const MutexLock lock(snapshot_mutex_);
-      snapshot_ = std::move(snapshot);
+      tick();
       next_tick = now + kTick;
     }
     if (!layers_.empty() && (now >= layers_due_ || layers_.size() >= kMaxLayersTogether))
       flush_layers();
     const auto until = layers_.empty() ? next_tick : std::min(next_tick, layers_due_);
+    // Asked before the queue is looked at: what is delivered afterwards does not count.
+    const BootTime delivered = source_->delivered_until();
     auto item = queue_.pop(stop, until - now);
-    if (item) {
-      handle(std::move(*item));
-    } else if (stop.stop_requested() && queue_.size() == 0) {
+    const bool is_last = queue_.size() == 0;
+    if (item) handle(std::move(*item));
+    if (is_last) settled_ns_ = delivered.count();
+    if (item) continue;
+    if (stop.stop_requested() && queue_.size() == 0) {
       return flush_layers();
     }
   }
+}
+
+void AuditorLoop::tick() {
+  auditor_->on_tick();
+  on_tick_();
+  AuditorSnapshot snapshot = auditor_->snapshot();
+  const MutexLock lock(snapshot_mutex_);
+  snapshot_ = std::move(snapshot);
 }
 
 void AuditorLoop::handle(Item item) {

@@ -23,8 +23,9 @@ class AuditorLoop final : public EventSink {
   AuditorLoop() : queue_(kCapacity) {}
   ~AuditorLoop() override { stop(); }
 
-  /// Builds the auditor's thread. `auditor` is touched by it alone from now on and outlives stop().
-  void start(Auditor& auditor);
+  /// Builds the auditor's thread. `auditor` is touched by it alone from now on and outlives stop(),
+  /// as `source` does. `on_tick` is called about once a second on that thread.
+  void start(Auditor& auditor, const EventSource& source, std::function<void()> on_tick);
   /// Works off what is queued and joins. Idempotent.
   void stop();
 
@@ -38,6 +39,8 @@ class AuditorLoop final : public EventSink {
   /// Of about a second ago: the loop takes it with each tick.
   AuditorSnapshot snapshot() const;
   std::uint64_t dropped() const { return dropped_.load(); }
+  /// What happened before this time was handled by the auditor.
+  BootTime settled_until() const { return BootTime(settled_ns_.load()); }
 
  private:
   static constexpr std::size_t kCapacity = 65'536;
@@ -49,11 +52,15 @@ class AuditorLoop final : public EventSink {
   void run(const std::stop_token& stop);
   void handle(Item item);
   void flush_layers();
+  void tick();
 
   BoundedQueue<Item> queue_;
   std::atomic<std::uint64_t> dropped_{0};
-  Auditor* auditor_ = nullptr;       // set before the thread starts
-  std::vector<LayerResult> layers_;  // the thread's: results that wait for their neighbours
+  std::atomic<std::int64_t> settled_ns_{0};
+  Auditor* auditor_ = nullptr;           // set before the thread starts
+  const EventSource* source_ = nullptr;  // set before the thread starts
+  std::function<void()> on_tick_;        // set before the thread starts
+  std::vector<LayerResult> layers_;      // the thread's: results that wait for their neighbours
   std::chrono::steady_clock::time_point layers_due_{};
   mutable Mutex snapshot_mutex_;
   AuditorSnapshot snapshot_ ASSAY_GUARDED_BY(snapshot_mutex_);

@@ -6,6 +6,8 @@
 namespace assay::agent {
 namespace {
 
+constexpr std::size_t kMaxTold = 10'000;
+
 bool is_bad_news(const catalog::Verdict& verdict) {
   switch (verdict.status) {
     case catalog::VerdictStatus::kRevoked:
@@ -21,6 +23,12 @@ std::optional<StackDigest> stack_of(const AgentEvent& event) {
   if (const auto* run = std::get_if<RunStarted>(&event)) return run->stack;
   if (const auto* stack = std::get_if<StackAdvanced>(&event)) return stack->to;
   return std::nullopt;
+}
+
+std::optional<DroppedEvents> gap_in(const AgentEvent& event) {
+  const auto* gap = std::get_if<EvidenceGap>(&event);
+  if (gap == nullptr) return std::nullopt;
+  return DroppedEvents{gap->lost, gap->from, gap->until, gap->reason};
 }
 
 }  // namespace
@@ -48,16 +56,60 @@ bool limit_arguments(std::vector<std::string>& arguments, const RecordingLimits&
   return false;
 }
 
-void OutboxJournal::record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) {
-  if (auto* run = std::get_if<RunStarted>(&event))
-    run->start.arguments_truncated |= limit_arguments(run->start.arguments, limits_);
-  if (auto* exec = std::get_if<ExecSeen>(&event))
-    exec->exec.arguments_truncated |= limit_arguments(exec->exec.arguments, limits_);
-  outbox_.append(encode(event, stack.get()));
+void OutboxJournal::set_limits(RecordingLimits limits) {
+  const MutexLock lock(mutex_);
+  limits_ = limits;
 }
 
-NewEvent OutboxJournal::make_gap(const DroppedEvents& dropped) const {
+void OutboxJournal::record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) {
+  RecordingLimits limits;
+  {
+    const MutexLock lock(mutex_);
+    limits = limits_;
+  }
+  if (auto* run = std::get_if<RunStarted>(&event))
+    run->start.arguments_truncated |= limit_arguments(run->start.arguments, limits);
+  if (auto* exec = std::get_if<ExecSeen>(&event))
+    exec->exec.arguments_truncated |= limit_arguments(exec->exec.arguments, limits);
+  NewEvent encoded = encode(event, stack.get());
+  encoded.priority = merged_priority(event);
+  outbox_.append(std::move(encoded));
+}
+
+EventPriority OutboxJournal::merged_priority(const AgentEvent& event) {
+  const EventPriority priority = priority_of(event);
+  const auto stack = stack_of(event);
+  if (priority != EventPriority::kFinding || !stack) return priority;
+  const auto* run = std::get_if<RunStarted>(&event);
+  const catalog::Verdict& verdict = run ? run->verdict : std::get<StackAdvanced>(event).verdict;
+  const MutexLock lock(mutex_);
+  if (told_.size() >= kMaxTold) told_.clear();
+  return told_.emplace(*stack, verdict.status).second ? priority : EventPriority::kRun;
+}
+
+NewEvent OutboxJournal::make_gap(const DroppedEvents& dropped) {
+  {
+    const MutexLock lock(mutex_);
+    told_.clear();
+  }
   return encode(EvidenceGap{dropped.from, dropped.until, dropped.reason, dropped.events}, nullptr);
+}
+
+std::vector<OpenRun> OutboxJournal::load() {
+  auto runs = outbox_.open_runs(OfBoot::kThis);
+  return runs ? std::move(*runs) : std::vector<OpenRun>();
+}
+
+std::vector<OpenRun> OutboxJournal::load_of_other_boots() {
+  auto runs = outbox_.open_runs(OfBoot::kOther);
+  return runs ? std::move(*runs) : std::vector<OpenRun>();
+}
+
+std::optional<catalog::Stack> OutboxJournal::describe(const StackDigest& digest) {
+  const auto description = outbox_.describe(digest);
+  if (!description) return std::nullopt;
+  auto stack = decode_stack(*description);
+  return stack ? std::optional(std::move(*stack)) : std::nullopt;
 }
 
 NewEvent OutboxJournal::encode(const AgentEvent& event, const catalog::Stack* stack) const {
@@ -67,6 +119,8 @@ NewEvent OutboxJournal::encode(const AgentEvent& event, const catalog::Stack* st
   encoded.time = time_of(event, now.wall);
   encoded.payload = encode_event(event, now);
   encoded.stack = stack_of(event);
+  encoded.change = change_of(event);
+  encoded.gap = gap_in(event);
   if (stack != nullptr && encoded.stack) encoded.stack_description = encode_stack(*stack);
   return encoded;
 }

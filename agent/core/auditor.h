@@ -52,6 +52,9 @@ class Auditor {
     const Clock& clock;
     /// Brings a layer's result from the identifier's threads back to on_layer() on the auditor's.
     std::function<void(LayerResult)> post_layer;
+    /// The time that dates in the catalog are compared with; empty: the clock's. It may run ahead
+    /// of a clock that was set back.
+    std::function<WallTime()> judging_time = {};
   };
   Auditor(Ports ports, AuditorConfig config);
 
@@ -78,6 +81,8 @@ class Auditor {
     BootTime first_seen{};
     std::uint64_t mount_namespace = 0;
     StackDigest stack;
+    WallTime started{};  // as it was told; its end is told on the same clock
+    BootTime started_boot{};
     std::optional<BootTime> emptied;
     ContainerNames names;
     ProcessKey first_process;
@@ -94,8 +99,15 @@ class Auditor {
   void complete_run(Run& run, const ContainerStart& start);
   void close_run(const RunKey& key, BootTime time, bool is_approximate);
   StackDigest stand_on_layers(const ContainerStart& start);
+  /// Tracks the stack, with what is recalled of its layers, and asks for what is not.
+  StackDigest track(catalog::Stack stack, std::vector<LayerTask> tasks);
   void announce(const Run& run, ContainerStart start);
-  bool continue_resumed(const ContainerStart& start, Run& run);
+  /// The run of before a restart that `start` shows again; one that it replaces is ended.
+  std::optional<OpenRun> take_resumed(const ContainerStart& start);
+  void continue_resumed(const OpenRun& before, const ContainerStart& start, Run& run);
+  /// The stack of before a restart, with the evidence that it had; nothing when `start` shows
+  /// other layers or it is not remembered.
+  std::optional<StackDigest> stand_again(const OpenRun& before, const ContainerStart& start);
   void end_unseen_resumed(const std::vector<RunKey>& untold);
   std::vector<StackChange> apply(const std::vector<LayerResult>& results);
   void look_up_late_names();
@@ -103,6 +115,9 @@ class Auditor {
   KindContext kind_context(const ContainerStart& start, const ContainerNames& names) const;
   catalog::Verdict judge(const catalog::Stack& stack) const;
   WallTime wall(BootTime time) const;
+  /// `time` on the clock by which the start of the run was told: no clock that was set in between
+  /// makes a run end before it started, or last an hour longer.
+  static WallTime in_run(WallTime started, BootTime started_boot, BootTime time);
 
   Ports ports_;
   const AuditorConfig config_;
@@ -112,7 +127,7 @@ class Auditor {
   std::unordered_map<RunKey, OpenRun> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
   LossCounters reported_loss_;
-  WallTime last_tick_{};
+  BootTime last_tick_{};
   AuditorSnapshot counters_;
 };
 

@@ -49,6 +49,7 @@ struct OutboxStatus {
   std::uint64_t events = 0;         ///< on disk, not acknowledged
   std::uint64_t bytes = 0;          ///< their payloads
   std::uint64_t last_sequence = 0;  ///< highest committed
+  std::optional<WallTime> oldest;   ///< time of the first event that is not acknowledged
   std::uint64_t queued = 0;         ///< appended, not committed yet
   std::uint64_t dropped = 0;        ///< lost to the byte cap or a full queue, since the start
   std::string error;                ///< why the last commit failed, "" when it did not

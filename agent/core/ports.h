@@ -41,6 +41,8 @@ class EventSource {
   /// Asks for a sweep over all tasks soon; requests made meanwhile are merged.
   virtual void request_sweep() = 0;
   virtual ProbeHealth health() const = 0;
+  /// What happened before this time was given to the sink, or is counted as lost. Cheap.
+  virtual BootTime delivered_until() const { return BootTime::max(); }
   virtual void stop() = 0;
 };
 
@@ -169,24 +171,41 @@ class Journal {
   virtual void record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) = 0;
 };
 
-/// A run that was open when the agent stopped, to be recognised after a restart.
+/// A run that was told of and has not ended, to be recognised after a restart.
 struct OpenRun {
   RunId run_id;
   RunKey key;
   ProcessKey first_process;
   StackDigest stack;
+  WallTime started{};       ///< as it was told
+  BootTime started_boot{};  ///< the same moment on the clock that never jumps
 };
 
-/// state.db's table of open runs. Called by the auditor's thread only.
+/// A run that was told of is over.
+struct RunClosed {
+  RunId run_id;
+};
+
+/// All open runs on one stack stand on another now.
+struct RunsMoved {
+  StackDigest from;
+  StackDigest to;
+};
+
+/// What an event means for the open runs; an OpenRun adds it, or replaces the one of the same id.
+using RunChange = std::variant<std::monostate, OpenRun, RunClosed, RunsMoved>;
+RunChange change_of(const AgentEvent& event);
+
+/// What the journal's events left open. The journal keeps it by itself, together with the events.
 class OpenRuns {
  public:
   virtual ~OpenRuns() = default;
-  virtual void put(const OpenRun& run) = 0;
-  virtual void erase(const RunId& run_id) = 0;
-  /// All rows of this boot.
+  /// Runs of this boot.
   virtual std::vector<OpenRun> load() = 0;
   /// Runs of other boots: the host went down under them, and nobody has told of their end yet.
-  virtual std::vector<RunId> load_of_other_boots() = 0;
+  virtual std::vector<OpenRun> load_of_other_boots() = 0;
+  /// The stack with this digest as it was told, while it is remembered.
+  virtual std::optional<catalog::Stack> describe(const StackDigest& digest) = 0;
 };
 
 /// One layer to identify.

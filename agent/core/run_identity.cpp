@@ -150,4 +150,14 @@ std::string file_system_name(std::uint32_t magic) {
   return text;
 }
 
+RunChange change_of(const AgentEvent& event) {
+  if (const auto* ended = std::get_if<RunEnded>(&event)) return RunClosed{ended->run_id};
+  if (const auto* moved = std::get_if<StackAdvanced>(&event))
+    return RunsMoved{moved->from, moved->to};
+  const auto* run = std::get_if<RunStarted>(&event);
+  if (run == nullptr || !run->stack) return {};
+  return OpenRun{run->run_id, run->start.key, run->start.process.key,
+                 *run->stack, run->started,   run->start.time};
+}
+
 }  // namespace assay::agent

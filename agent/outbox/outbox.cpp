@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace assay::agent {
 namespace {
 
 constexpr std::chrono::milliseconds kRetryAfter{500};   // after a write that the disk refused
 constexpr std::chrono::milliseconds kForgetEvery{200};  // acknowledgements are applied together
+constexpr std::chrono::seconds kKeepEvery{10};          // how old the time of the last commit gets
 constexpr std::size_t kMaxGroup = 4096;                 // events in one transaction
+constexpr const char* kRefused = "the outbox could not be written";
 
 std::uint64_t size_of(const NewEvent& event) {
   return event.payload.size() + event.stack_description.size() + sizeof(NewEvent);
@@ -20,17 +23,28 @@ std::uint64_t size_of(const NewEvent& event) {
 }  // namespace
 
 Result<std::unique_ptr<Outbox>> Outbox::open(const std::string& path, OutboxOptions options) {
-  ASSAY_ASSIGN(OutboxStore store, OutboxStore::open(path, options.limits));
+  std::optional<SetAside> damaged;
+  ASSAY_ASSIGN(OutboxStore store, open_or_set_aside(path, damaged, [&] {
+                 return OutboxStore::open(path, options.limits, options.boot_id);
+               }));
   ASSAY_ASSIGN(sqlite::Database reader, sqlite::Database::open(path, {.read_only = true}));
-  return std::unique_ptr<Outbox>(new Outbox(std::move(store), std::move(reader), options));
+  ASSAY_ASSIGN(const auto kept_until, store.kept_until());
+  std::unique_ptr<Outbox> outbox(
+      new Outbox(std::move(store), std::move(reader), std::move(options)));
+  outbox->set_aside_ = std::move(damaged);
+  outbox->kept_until_ = kept_until;
+  ASSAY_ASSIGN(outbox->status_.oldest, outbox->store_.oldest());
+  return outbox;
 }
 
 Outbox::Outbox(OutboxStore store, sqlite::Database reader, OutboxOptions options)
-    : options_(options),
+    : options_(std::move(options)),
       epoch_(store.epoch()),
+      is_new_(store.is_new()),
       store_(std::move(store)),
       reader_(std::move(reader)),
-      dropped_before_tail_(store_.last_sequence()) {
+      dropped_before_tail_(store_.last_sequence()),
+      handed_out_(store_.last_sequence()) {
   status_.events = store_.events();
   status_.bytes = store_.bytes();
   status_.last_sequence = store_.last_sequence();
@@ -57,16 +71,38 @@ void Outbox::append(NewEvent event) {
   const std::uint64_t size = size_of(event);
   {
     const MutexLock lock(mutex_);
-    if (queued_bytes_ + size > options_.max_queued_bytes) {
-      refused_.add(event.time);
-      ++status_.dropped;
-      return;
-    }
+    if (queued_bytes_ + size > options_.max_queued_bytes && !make_room(size, event.priority))
+      return refuse(event);
     queued_bytes_ += size;
     ++appended_;
     queue_.push_back(std::move(event));
   }
   wake_.notify_one();
+}
+
+bool Outbox::make_room(std::uint64_t size, EventPriority priority) {
+  // More than is needed now, or each event to come would look through the whole queue.
+  const std::uint64_t target = options_.max_queued_bytes / 10 * 9;
+  for (const EventPriority lower : {EventPriority::kRoutine, EventPriority::kRun}) {
+    if (lower >= priority) break;
+    std::erase_if(queue_, [&](const NewEvent& event) {
+      if (event.priority != lower || queued_bytes_ <= target) return false;
+      queued_bytes_ -= size_of(event);
+      ++committed_;  // nobody waits for it any more
+      refuse(event);
+      return true;
+    });
+  }
+  return queued_bytes_ + size <= options_.max_queued_bytes;
+}
+
+void Outbox::refuse(const NewEvent& event) {
+  if (event.gap)
+    refused_.add(*event.gap);
+  else
+    refused_.add(event.time);
+  ++refused_events_;
+  ++status_.dropped;
 }
 
 bool Outbox::flush(std::chrono::milliseconds timeout) {
@@ -85,65 +121,102 @@ void Outbox::run(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, stop, kRetryAfter, [] { return false; });
   }
+  last_write_ = {};  // so that the time of the end is written, even when no event is
   for (bool has_more = true; has_more;) {
-    if (!commit_queued()) break;  // a disk that refuses at the end: the queue is lost with us
+    if (!commit_queued()) break;  // a disk that refuses at the end: the next start tells the gap
     const MutexLock lock(mutex_);
     has_more = !queue_.empty();
   }
 }
 
+Outbox::Batch Outbox::take_batch() {
+  Batch batch;
+  Moment& settled = batch.how.settled;
+  settled = callbacks_.settled_until();  // before the queue is looked at
+  const MutexLock lock(mutex_);
+  const auto count = static_cast<std::ptrdiff_t>(std::min(queue_.size(), kMaxGroup));
+  batch.events.assign(std::make_move_iterator(queue_.begin()),
+                      std::make_move_iterator(queue_.begin() + count));
+  batch.appended = batch.events.size();
+  queue_.erase(queue_.begin(), queue_.begin() + count);
+  if (acknowledged_ > forgotten_) batch.how.acknowledged = acknowledged_;
+  if (new_max_bytes_) store_.set_max_bytes(*std::exchange(new_max_bytes_, std::nullopt));
+  std::swap(batch.refused, refused_);
+  if (!queue_.empty() && queue_.front().time < settled.wall) {
+    // What waits behind this batch is not kept yet.
+    settled.boot -= settled.wall - queue_.front().time;
+    settled.wall = queue_.front().time;
+  }
+  return batch;
+}
+
 bool Outbox::commit_queued() {
-  std::vector<NewEvent> batch;
-  std::uint64_t acknowledged = 0;
-  DroppedEvents refused;
+  Batch batch = take_batch();
+  const bool has_nothing =
+      batch.events.empty() && batch.how.acknowledged == 0 && batch.refused.is_empty();
+  const auto now = std::chrono::steady_clock::now();
+  if (has_nothing && !is_failing_ && now - last_write_ < kKeepEvery) return true;
+  last_write_ = now;
+  if (!batch.refused.is_empty()) {
+    batch.refused.reason = kRefused;
+    batch.events.push_back(callbacks_.make_gap(batch.refused));
+    batch.events.back().gap = batch.refused;
+  }
+  auto inserted = store_.may_drop(batch.events) ? write_alone(batch) : write(batch);
+  if (inserted) return true;
+  give_back(std::move(batch), inserted.error());
+  return false;
+}
+
+Result<void> Outbox::write(const Batch& batch) {
+  ASSAY_ASSIGN(std::vector<OutgoingEvent> inserted,
+               store_.write(batch.events, batch.how, callbacks_.make_gap));
+  committed(batch);
+  publish(std::move(inserted));
+  return ok();
+}
+
+Result<void> Outbox::write_alone(Batch& batch) {
+  const MutexLock reading(reader_mutex_);
   {
     const MutexLock lock(mutex_);
-    const auto count = static_cast<std::ptrdiff_t>(std::min(queue_.size(), kMaxGroup));
-    batch.assign(std::make_move_iterator(queue_.begin()),
-                 std::make_move_iterator(queue_.begin() + count));
-    queue_.erase(queue_.begin(), queue_.begin() + count);
-    if (acknowledged_ > forgotten_) acknowledged = acknowledged_;
-    std::swap(refused, refused_);
+    batch.how.handed_out = handed_out_;
+    tail_.clear();  // read_after() then waits for the disk, and so for this write
+    tail_bytes_ = 0;
+    dropped_before_tail_ = status_.last_sequence;
   }
-  if (batch.empty() && acknowledged == 0 && refused.events == 0) return true;
-  const std::size_t appended = batch.size();
-  if (refused.events > 0) {
-    refused.reason = "the outbox could not be written";
-    batch.push_back(callbacks_.make_gap(refused));
-  }
-  auto inserted = store_.write(batch, acknowledged, [this](const DroppedEvents& dropped) {
-    {
-      const MutexLock lock(mutex_);
-      status_.dropped += dropped.events;
-    }
-    return callbacks_.make_gap(dropped);
-  });
-  if (!inserted) {
-    batch.resize(appended);
-    const MutexLock lock(mutex_);
-    status_.error = inserted.error().text();
-    if (refused.events > 0) {
-      refused.events += refused_.events;
-      refused.until = std::max(refused.until, refused_.until);
-      refused_ = refused;
-    }
-    queue_.insert(queue_.begin(), std::make_move_iterator(batch.begin()),
-                  std::make_move_iterator(batch.end()));
-    return false;
-  }
+  return write(batch);
+}
+
+void Outbox::give_back(Batch batch, const Error& error) {
+  const std::string text = error.text();
   {
     const MutexLock lock(mutex_);
-    for (std::size_t i = 0; i < appended; ++i)
-      queued_bytes_ -= size_of(batch[i]);
-    committed_ += appended;
-    forgotten_ = std::max(forgotten_, acknowledged);
+    status_.error = text;
+    if (!batch.refused.is_empty()) refused_.add(batch.refused);
+    batch.events.resize(batch.appended);
+    queue_.insert(queue_.begin(), std::make_move_iterator(batch.events.begin()),
+                  std::make_move_iterator(batch.events.end()));
   }
-  publish(std::move(*inserted));
-  return true;
+  if (!std::exchange(is_failing_, true)) callbacks_.on_trouble(text);
+}
+
+void Outbox::committed(const Batch& batch) {
+  {
+    const MutexLock lock(mutex_);
+    for (std::size_t i = 0; i < batch.appended; ++i)
+      queued_bytes_ -= size_of(batch.events[i]);
+    committed_ += batch.appended;
+    forgotten_ = std::max(forgotten_, batch.how.acknowledged);
+    status_.error.clear();
+    status_.dropped = refused_events_ + store_.dropped();
+  }
+  if (std::exchange(is_failing_, false)) callbacks_.on_trouble("");
 }
 
 void Outbox::publish(std::vector<OutgoingEvent> inserted) {
   const bool has_news = !inserted.empty();
+  const auto oldest = store_.oldest();
   {
     const MutexLock lock(mutex_);
     for (OutgoingEvent& event : inserted) {
@@ -156,10 +229,10 @@ void Outbox::publish(std::vector<OutgoingEvent> inserted) {
       tail_bytes_ -= tail_.front().payload.size();
       tail_.pop_front();
     }
-    status_.error.clear();
     status_.events = store_.events();
     status_.bytes = store_.bytes();
     status_.last_sequence = store_.last_sequence();
+    if (oldest) status_.oldest = *oldest;
   }
   flushed_.notify_all();
   if (has_news) callbacks_.on_committed();
@@ -180,6 +253,7 @@ Result<std::vector<OutgoingEvent>> Outbox::read_after(std::uint64_t sequence,
         bytes += event->payload.size();
         if (!events.empty() && bytes > max_bytes) break;
         events.push_back(*event);
+        handed_out_ = std::max(handed_out_, event->sequence);
       }
       return events;
     }
@@ -210,6 +284,10 @@ Result<std::vector<OutgoingEvent>> Outbox::read_from_disk(std::uint64_t sequence
     events.push_back(std::move(event));
   }
   query->reset();
+  if (!events.empty()) {
+    const MutexLock handing_out(mutex_);
+    handed_out_ = std::max(handed_out_, events.back().sequence);
+  }
   return events;
 }
 
@@ -227,6 +305,11 @@ std::optional<std::string> Outbox::describe(const StackDigest& digest) {
 void Outbox::acknowledge(std::uint64_t sequence) {
   const MutexLock lock(mutex_);
   acknowledged_ = std::max(acknowledged_, std::min(sequence, status_.last_sequence));
+}
+
+void Outbox::set_max_bytes(std::uint64_t max_bytes) {
+  const MutexLock lock(mutex_);
+  new_max_bytes_ = max_bytes;
 }
 
 OutboxStatus Outbox::status() const {

@@ -20,6 +20,8 @@ using std::chrono::seconds;
 
 // How often losses are looked at: the programs cannot wake user space when a buffer is full.
 constexpr seconds kWatchInterval{1};
+// Between the time that a program writes into a record and the record's arrival in the buffer.
+constexpr milliseconds kRecordDelay{100};
 
 Result<void> add_to_poll(int poll, int fd) {
   epoll_event event{};
@@ -127,9 +129,11 @@ void BpfEventSource::wait(BootTime until) {
 }
 
 void BpfEventSource::consume() {
+  const BootTime began = clock_.boot_now();
   // Starts first: an exec is told after the start of its run.
   for (auto consumed : {programs_->consume_starts(), programs_->consume_execs()})
     if (!consumed) note_problem(consumed.error().text());
+  delivered_until_ns_ = (began - kRecordDelay).count();
 }
 
 void BpfEventSource::on_start_record(std::string_view bytes) {

@@ -72,7 +72,7 @@ TEST_CASE("a stored catalog that no longer verifies keeps its head as a floor", 
   Author author(clock);
   const SignedLog one = author.add("debian:12");
   const SignedLog two = author.add("debian:13");
-  auto state = StateDb::open(scratch.path("state.db"), "boot").value();
+  auto state = StateDb::open(scratch.path("state.db")).value();
   {
     Answers answers;
     CatalogKeeper keeper(author.trust(), *state, clock, answers.callbacks());
@@ -100,7 +100,7 @@ TEST_CASE("a stored catalog below the floor is not used", "[agent][unit]") {
   Author author(clock);
   const SignedLog one = author.add("debian:12");
   const SignedLog two = author.add("debian:13");
-  auto state = StateDb::open(scratch.path("state.db"), "boot").value();
+  auto state = StateDb::open(scratch.path("state.db")).value();
   Answers answers;
   {
     CatalogKeeper keeper(author.trust(), *state, clock, answers.callbacks());
@@ -119,7 +119,7 @@ TEST_CASE("a new trust file for a new catalog is no rollback", "[agent][unit]") 
   Author old_author(clock);
   Author new_author(clock);
   (void)old_author.add("debian:12");
-  auto state = StateDb::open(scratch.path("state.db"), "boot").value();
+  auto state = StateDb::open(scratch.path("state.db")).value();
   Answers answers;
   {
     CatalogKeeper keeper(old_author.trust(), *state, clock, answers.callbacks());
