@@ -18,7 +18,9 @@ namespace assay::agent {
 namespace {
 
 constexpr std::size_t kMaxTrustFileBytes = 1U << 20;
-constexpr std::chrono::milliseconds kFlushAtStop{5000};
+constexpr std::chrono::milliseconds kFlushAtStop{2000};
+constexpr std::chrono::minutes kFloorWriteInterval{1};
+constexpr std::chrono::minutes kClockSetBack{1};  // NTP's usual corrections are smaller
 
 Result<std::string> read_boot_id() {
   ASSAY_ASSIGN(std::string text, read_file("/proc/sys/kernel/random/boot_id", 128));
@@ -47,10 +49,14 @@ std::string kernel_release() {
   return ::uname(&name) == 0 ? std::string(name.release) : std::string();
 }
 
+TlsFiles tls_files(const AgentConfig& config) {
+  return {config.tls_ca, config.tls_certificate, config.tls_key};
+}
+
 UplinkOptions uplink_options(const AgentConfig& config, const std::string& boot_id) {
   UplinkOptions options;
   options.address = config.collector_address;
-  options.tls = {config.tls_ca, config.tls_certificate, config.tls_key};
+  options.tls = tls_files(config);
   options.cluster = config.cluster;
   options.node = config.node;
   options.boot_id = boot_id;
@@ -60,13 +66,23 @@ UplinkOptions uplink_options(const AgentConfig& config, const std::string& boot_
   return options;
 }
 
+image::FingerprintLimits fingerprint_limits(const AgentConfig& config) {
+  image::FingerprintLimits limits;
+  limits.max_entries = config.max_entries;
+  limits.max_content_bytes = config.max_content_bytes;
+  return limits;
+}
+
+RecordingLimits recording_limits(const AgentConfig& config) {
+  return {config.arguments, config.max_argument_bytes};
+}
+
 IdentifierOptions identifier_options(const AgentConfig& config) {
   IdentifierOptions options;
   options.shape_threads = config.shape_threads;
   options.content_threads = config.content_threads;
   options.content_is_idle = config.content_idle;
-  options.limits.max_entries = config.max_entries;
-  options.limits.max_content_bytes = config.max_content_bytes;
+  options.limits = fingerprint_limits(config);
   return options;
 }
 
@@ -114,17 +130,16 @@ Result<void> Agent::open_state() {
   options.boot_id = boot_id_;
   options.limits.max_bytes = config_.outbox_max_bytes;
   ASSAY_ASSIGN(outbox_, Outbox::open(config_.state_dir + "/outbox.db", options));
-  journal_ = std::make_unique<OutboxJournal>(
-      *outbox_, clock_, RecordingLimits{config_.arguments, config_.max_argument_bytes});
+  journal_ = std::make_unique<OutboxJournal>(*outbox_, clock_, recording_limits(config_));
   continuity_ =
       std::make_unique<Continuity>(Continuity::Ports{*outbox_, *state_, *journal_, clock_, log_});
   return ok();
 }
 
 Result<void> Agent::open_uplink() {
-  if (config_.collector_address.empty()) return ok();
   UplinkOptions options = uplink_options(config_, boot_id_);
-  if (auto tls = load_tls_files(options.tls); !tls) return std::move(tls.error());
+  if (!options.address.empty())
+    if (auto tls = load_tls_files(options.tls); !tls) return std::move(tls.error());
   UplinkCallbacks callbacks;
   callbacks.health = [this] { return health(); };
   callbacks.on_catalog = [this](catalog::SignedLog log) { catalog_->offer(std::move(log)); };
@@ -133,27 +148,32 @@ Result<void> Agent::open_uplink() {
   return ok();
 }
 
+Result<Agent::TrustFile> Agent::load_trust(const AgentConfig& config) {
+  if (config.trust_file.empty()) return TrustFile{};
+  auto text = read_file(config.trust_file, kMaxTrustFileBytes);
+  if (!text) return std::move(text.error()).with_context("trust_file");
+  auto parsed = catalog::TrustRoot::parse(*text);
+  if (!parsed) return std::move(parsed.error()).with_context("trust_file " + config.trust_file);
+  return TrustFile{std::move(*text), std::move(*parsed)};
+}
+
 Result<void> Agent::open_trust() {
-  std::optional<catalog::TrustRoot> trust;
-  if (!config_.trust_file.empty()) {
-    auto text = read_file(config_.trust_file, kMaxTrustFileBytes);
-    if (!text) return std::move(text.error()).with_context("trust_file");
-    auto parsed = catalog::TrustRoot::parse(*text);
-    if (!parsed) return std::move(parsed.error()).with_context("trust_file " + config_.trust_file);
-    trust = std::move(*parsed);
-  }
+  ASSAY_ASSIGN(TrustFile trust, load_trust(config_));
+  trust_text_ = std::move(trust.text);
+  time_floor_ = std::make_unique<TimeFloor>(clock_, state_->time_floor());
   CatalogKeeper::Callbacks callbacks;
   callbacks.on_trusted = [this](std::shared_ptr<const catalog::Catalog> trusted) {
     log_catalog(*trusted);
     loop_.post_catalog(std::move(trusted));
-    if (uplink_) uplink_->heartbeat();  // the collector waits for who holds which catalog
+    uplink_->heartbeat();  // the collector waits for who holds which catalog
   };
   callbacks.on_refused = [this](std::uint64_t sequence, const std::string& reason) {
     on_refused_catalog(sequence, reason);
   };
-  const bool has_trust = trust.has_value();
-  catalog_ =
-      std::make_unique<CatalogKeeper>(std::move(trust), *state_, clock_, std::move(callbacks));
+  callbacks.on_time = [this](WallTime time) { time_floor_->raise(time); };
+  const bool has_trust = trust.root.has_value();
+  catalog_ = std::make_unique<CatalogKeeper>(std::move(trust.root), *state_, *time_floor_,
+                                             std::move(callbacks));
   if (!has_trust) {
     log_.warn("no trust_file is given: no catalog is trusted and every base is unknown");
     return ok();
@@ -170,7 +190,8 @@ void Agent::open_pipeline() {
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifier_options(config_));
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
-                     [this](LayerResult result) { loop_.post_layer(std::move(result)); }},
+                     [this](LayerResult result) { loop_.post_layer(std::move(result)); },
+                     [this] { return time_floor_->wall_now(); }},
       auditor_config(config_, boot_id_));
 }
 
@@ -182,20 +203,19 @@ Result<void> Agent::start() {
   loop_.start(*auditor_, *source_, [this] { on_tick(); });
   ASSAY_TRY(source_->start(loop_));
   continuity_->tell_absence();
-  if (uplink_) uplink_->start();
-  log_.info("assay-agent is running",
-            {{"version", ASSAY_VERSION},
-             {"cluster", config_.cluster},
-             {"node", config_.node},
-             {"collector", uplink_ ? config_.collector_address : "none"}});
+  uplink_->start();
+  log_.info(
+      "assay-agent is running",
+      {{"version", ASSAY_VERSION},
+       {"cluster", config_.cluster},
+       {"node", config_.node},
+       {"collector", config_.collector_address.empty() ? "none" : config_.collector_address}});
   return ok();
 }
 
 void Agent::start_outbox() {
   Outbox::Callbacks callbacks;
-  callbacks.on_committed = [this] {
-    if (uplink_) uplink_->notify();
-  };
+  callbacks.on_committed = [this] { uplink_->notify(); };
   callbacks.make_gap = [this](const DroppedEvents& dropped) { return journal_->make_gap(dropped); };
   callbacks.on_trouble = [this](const std::string& error) { log_outbox(error); };
   callbacks.settled_until = [this] {
@@ -207,6 +227,39 @@ void Agent::start_outbox() {
 
 void Agent::on_tick() {
   continuity_->on_tick();
+  const WallTime floor = time_floor_->observe();
+  const BootTime now = clock_.boot_now();
+  if (now - floor_written_ < kFloorWriteInterval) return;
+  floor_written_ = now;
+  state_->put_time_floor(floor);
+  if (floor > clock_.wall_now() + kClockSetBack)
+    log_.warn("the clock was set back: dates in the catalog are compared with the latest time seen",
+              {{"clock", to_rfc3339(clock_.wall_now())}, {"latest", to_rfc3339(floor)}});
+}
+
+Result<void> Agent::reload(const AgentConfig& next) {
+  std::optional<TlsMaterial> material;
+  if (!next.collector_address.empty()) {
+    ASSAY_ASSIGN(material, load_tls_files(tls_files(next)));
+  }
+  ASSAY_ASSIGN(TrustFile trust, load_trust(next));
+  ASSAY_TRY(log_.set_options({next.log_level, next.log_format}));
+  // Nothing below fails.
+  uplink_->reload(next.collector_address, tls_files(next), material.value_or(TlsMaterial{}));
+  if (trust.text != trust_text_) catalog_->set_trust(std::move(trust.root));
+  trust_text_ = std::move(trust.text);
+  outbox_->set_max_bytes(next.outbox_max_bytes);
+  journal_->set_limits(recording_limits(next));
+  identifier_->set_limits(fingerprint_limits(next));
+  source_->set_sweep_interval(next.sweep_interval);
+  loop_.post(
+      [record = next.exec_level == "all"](Auditor& auditor) { auditor.set_record_execs(record); });
+  return ok();
+}
+
+void Agent::count_reload(bool is_ok) {
+  is_last_reload_ok_ = is_ok;
+  ++reloads_;
 }
 
 void Agent::log_outbox(const std::string& error) {
@@ -261,13 +314,17 @@ AgentHealth Agent::health() const {
 
 std::string Agent::metrics_text() {
   health_metrics_.update(health(), loop_.snapshot());
+  metrics_.gauge("assay_agent_config_reloads", "Times that SIGHUP asked for a new configuration")
+      .set(static_cast<double>(reloads_));
+  metrics_.gauge("assay_agent_config_reload_ok", "0 when the last new configuration was refused")
+      .set(is_last_reload_ok_ ? 1 : 0);
   return metrics_.to_text();
 }
 
 void Agent::log_uplink() {
   const UplinkStatus status = uplink_->status();
   if (status.state == UplinkState::kConnected)
-    log_.info("connected to the collector", {{"collector", config_.collector_address}});
+    log_.info("connected to the collector", {{"collector", status.address}});
   else if (!status.error.empty())
     log_.warn("no stream to the collector; events stay in the outbox", {{"reason", status.error}});
 }

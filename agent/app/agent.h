@@ -3,7 +3,9 @@
 // order.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "agent/app/auditor_loop.h"
@@ -12,6 +14,7 @@
 #include "agent/app/continuity.h"
 #include "agent/app/journal.h"
 #include "agent/core/outgoing.h"
+#include "agent/core/time_floor.h"
 #include "agent/health/health.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/outbox/outbox.h"
@@ -40,6 +43,12 @@ class Agent {
 
   /// Errors: those of EventSource::start; kUnavailable (the HTTP port is in use).
   Result<void> start();
+  /// Takes over what changed: `next` differs from the configuration in use only in live keys. Files
+  /// that it names (certificates, keys that sign the catalog) are read again. All or nothing.
+  /// Errors: kInvalidArgument, kNotFound, kPermissionDenied, kUntrusted; then all stays as it was.
+  Result<void> reload(const AgentConfig& next);
+  /// Counts a reload for the metrics.
+  void count_reload(bool is_ok);
   /// Stops the source, works off what is queued, commits it and ends all threads. Idempotent.
   void stop();
 
@@ -55,6 +64,11 @@ class Agent {
   Result<void> open_uplink();
   void open_pipeline();
   Result<void> start_http();
+  struct TrustFile {
+    std::string text;
+    std::optional<catalog::TrustRoot> root;  ///< nothing: no file is configured
+  };
+  static Result<TrustFile> load_trust(const AgentConfig& config);
   void start_outbox();
   void on_tick();
   void log_outbox(const std::string& error);
@@ -63,7 +77,7 @@ class Agent {
   void on_refused_catalog(std::uint64_t sequence, const std::string& reason);
   std::string metrics_text();
 
-  const AgentConfig config_;
+  const AgentConfig config_;  // as at the start
   const Clock& clock_;
   service::Log& log_;
   std::string boot_id_;
@@ -74,6 +88,9 @@ class Agent {
   std::unique_ptr<Outbox> outbox_;
   std::unique_ptr<OutboxJournal> journal_;
   std::unique_ptr<Continuity> continuity_;
+  std::unique_ptr<TimeFloor> time_floor_;
+  BootTime floor_written_{};  // the auditor's thread
+  std::string trust_text_;    // main's thread: the trust file in use
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
   AuditorLoop loop_;
@@ -84,6 +101,8 @@ class Agent {
   service::Metrics metrics_;
   HealthMetrics health_metrics_{metrics_};
   std::unique_ptr<service::HttpEndpoint> http_;
+  std::atomic<std::uint64_t> reloads_{0};
+  std::atomic<bool> is_last_reload_ok_{true};
   bool is_stopped_ = false;
 };
 

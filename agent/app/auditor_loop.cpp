@@ -67,6 +67,10 @@ void AuditorLoop::post_catalog(CatalogPtr catalog) {
   push(std::move(catalog));
 }
 
+void AuditorLoop::post(std::function<void(Auditor&)> work) {
+  push(std::move(work));
+}
+
 void AuditorLoop::push(Item item) {
   if (!queue_.try_push(std::move(item))) dropped_.fetch_add(1);
 }
@@ -115,6 +119,7 @@ void AuditorLoop::handle(Item item) {
                    layers_.push_back(std::move(result));
                  },
                  [this](CatalogPtr& catalog) { auditor_->on_catalog(std::move(catalog)); },
+                 [this](const std::function<void(Auditor&)>& work) { work(*auditor_); },
              },
              item);
 }

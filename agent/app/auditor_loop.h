@@ -35,6 +35,8 @@ class AuditorLoop final : public EventSink {
   void on_sweep(SweepCompleted sweep) override;
   void post_layer(LayerResult result);
   void post_catalog(std::shared_ptr<const catalog::Catalog> catalog);
+  /// Runs `work` on the auditor's thread.
+  void post(std::function<void(Auditor&)> work);
 
   /// Of about a second ago: the loop takes it with each tick.
   AuditorSnapshot snapshot() const;
@@ -46,7 +48,7 @@ class AuditorLoop final : public EventSink {
   static constexpr std::size_t kCapacity = 65'536;
   using CatalogPtr = std::shared_ptr<const catalog::Catalog>;  // shared with the auditor
   using Item = std::variant<ContainerStart, ContainerExec, RunEmptied, SweepCompleted, LayerResult,
-                            CatalogPtr>;
+                            CatalogPtr, std::function<void(Auditor&)>>;
 
   void push(Item item);
   void run(const std::stop_token& stop);

@@ -69,6 +69,7 @@ class Auditor {
   void on_layers(const std::vector<LayerResult>& results);
   void on_layer(const LayerResult& result) { on_layers({result}); }
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
+  void set_record_execs(bool record_execs) { config_.record_execs = record_execs; }
   /// About once a second: late names, losses.
   void on_tick();
 
@@ -120,7 +121,7 @@ class Auditor {
   static WallTime in_run(WallTime started, BootTime started_boot, BootTime time);
 
   Ports ports_;
-  const AuditorConfig config_;
+  AuditorConfig config_;
   std::shared_ptr<const catalog::Catalog> catalog_;  // shared with the uplink that verified it
   StackTracker stacks_;
   std::unordered_map<RunKey, Run> runs_;

@@ -61,7 +61,8 @@ std::string_view to_string(ProbeState state);
 
 struct UplinkStatus {
   UplinkState state = UplinkState::kDisabled;
-  std::string error;  ///< why the last stream ended
+  std::string address;  ///< of the collector, as it is in use
+  std::string error;    ///< why the last stream ended
   std::uint64_t acknowledged = 0;
   std::uint64_t connects = 0;  ///< streams that were welcomed, since the start
 };

@@ -41,6 +41,8 @@ class EventSource {
   /// Asks for a sweep over all tasks soon; requests made meanwhile are merged.
   virtual void request_sweep() = 0;
   virtual ProbeHealth health() const = 0;
+  /// Time between two sweeps by the clock, from now on.
+  virtual void set_sweep_interval(std::chrono::milliseconds /*interval*/) {}
   /// What happened before this time was given to the sink, or is counted as lost. Cheap.
   virtual BootTime delivered_until() const { return BootTime::max(); }
   virtual void stop() = 0;

@@ -68,6 +68,7 @@ LayerIdentifier::LayerIdentifier(LayerOpener& opener, LayerCache& cache, Identif
     : opener_(opener),
       cache_(cache),
       options_(options),
+      limits_(options.limits),
       content_(std::make_unique<WorkerPool>(
           "assay-content", options.content_threads,
           options.content_is_idle ? WorkerPriority::kIdle : WorkerPriority::kNormal,
@@ -137,6 +138,11 @@ void LayerIdentifier::identify(LayerTask task, Callback on_result) {
     // What is known already is told at once; nothing known means that the first rung will tell.
     (void)shape_->try_submit([this, job](const std::stop_token&) { deliver(job); });
   }
+}
+
+void LayerIdentifier::set_limits(const image::FingerprintLimits& limits) {
+  const MutexLock lock(mutex_);
+  limits_ = limits;
 }
 
 std::uint64_t LayerIdentifier::pending() const {
@@ -215,7 +221,10 @@ Result<image::LayerFingerprint> LayerIdentifier::fingerprint(Job& job, image::Sc
   options.scope = scope;
   options.uid_map = job.id_map.uids;
   options.gid_map = job.id_map.gids;
-  options.limits = options_.limits;
+  {
+    const MutexLock lock(mutex_);
+    options.limits = limits_;
+  }
   auto found = image::fingerprint_directory(job.layer->fd(), options, stop);
   if (found || found.error().code != ErrorCode::kUnsupported || job.id_map.text.empty())
     return found;

@@ -40,6 +40,8 @@ class LayerIdentifier final : public Identifier {
   std::optional<LayerResult> recall(const LayerTask& task) override;
   void identify(LayerTask task, Callback on_result) override;
   std::uint64_t pending() const override;
+  /// Of layers whose reading begins from now on.
+  void set_limits(const image::FingerprintLimits& limits);
 
  private:
   /// What decides a fingerprint and is known without any I/O.
@@ -99,7 +101,8 @@ class LayerIdentifier final : public Identifier {
   std::atomic<std::uint64_t> pending_{0};
   std::atomic<std::uint64_t> held_{0};  // directories kept open between shape and content
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
+  image::FingerprintLimits limits_ ASSAY_GUARDED_BY(mutex_);
   std::map<MemoKey, JobPtr> running_ ASSAY_GUARDED_BY(mutex_);
   std::map<MemoKey, Remembered> memory_ ASSAY_GUARDED_BY(mutex_);
   std::list<MemoKey> by_use_ ASSAY_GUARDED_BY(mutex_);  // least recently used first

@@ -53,7 +53,8 @@ BpfEventSource::BpfEventSource(ProbeOptions options, const Clock& clock,
       clock_(clock),
       programs_(std::move(programs)),
       wake_(std::move(wake)),
-      poll_(std::move(poll)) {
+      poll_(std::move(poll)),
+      sweep_interval_ms_(options_.sweep_interval.count()) {
   programs_->set_sinks([this](std::string_view bytes) { on_start_record(bytes); },
                        [this](std::string_view bytes) { on_exec_record(bytes); });
 }
@@ -187,7 +188,7 @@ void BpfEventSource::on_exec_record(std::string_view bytes) {
 
 void BpfEventSource::sweep_if_due() {
   const BootTime now = clock_.boot_now();
-  const bool is_clock_due = now - last_sweep_ >= options_.sweep_interval;
+  const bool is_clock_due = now - last_sweep_ >= milliseconds(sweep_interval_ms_);
   if (!is_clock_due && !(is_sweep_requested_ && now - last_sweep_ >= options_.min_sweep_gap))
     return;
   if (is_clock_due && !programs_->has_overlay_offsets()) programs_->look_for_overlay_offsets();

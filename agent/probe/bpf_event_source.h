@@ -31,6 +31,9 @@ class BpfEventSource final : public EventSource {
   Result<void> start(EventSink& sink) override;
   void request_sweep() override;
   ProbeHealth health() const override;
+  void set_sweep_interval(std::chrono::milliseconds interval) override {
+    sweep_interval_ms_ = interval.count();
+  }
   BootTime delivered_until() const override { return BootTime(delivered_until_ns_.load()); }
   void stop() override;
 
@@ -69,6 +72,7 @@ class BpfEventSource final : public EventSource {
 
   std::atomic<bool> is_sweep_requested_{true};
   std::atomic<std::int64_t> delivered_until_ns_{0};
+  std::atomic<std::int64_t> sweep_interval_ms_;
   mutable Mutex mutex_;
   ProbeHealth health_ ASSAY_GUARDED_BY(mutex_);
   std::string problem_ ASSAY_GUARDED_BY(mutex_);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <optional>
 #include <thread>
 
 #include "agent/uplink/backoff.h"
@@ -17,6 +18,7 @@ constexpr int kKeepaliveMs = 20'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr std::chrono::seconds kWelcomeDeadline{20};
 constexpr std::chrono::seconds kEndDeadline{5};
+constexpr std::chrono::seconds kIdleWait{60};
 
 // A channel of its own for each attempt: no hidden back-off of gRPC's and no cached credentials.
 std::shared_ptr<grpc::Channel> make_channel(const UplinkOptions& options,
@@ -44,16 +46,21 @@ std::string describe(const grpc::Status& status, const std::string& address) {
 
 struct Uplink::State {
   State(UplinkOptions uplink_options, OutgoingEvents& outgoing, UplinkCallbacks uplink_callbacks)
-      : options(std::move(uplink_options)),
-        events(outgoing),
-        callbacks(std::move(uplink_callbacks)) {
+      : events(outgoing),
+        callbacks(std::move(uplink_callbacks)),
+        options_(std::move(uplink_options)) {
     user_status = std::move(callbacks.on_status);
     callbacks.on_status = [this] { on_welcome(); };
   }
 
   void run(std::stop_token stop);
-  std::string connect_once(const std::stop_token& stop, Backoff& backoff);
-  std::string serve(Stream& stream, const std::stop_token& stop, Backoff& backoff);
+  std::string connect_once(const UplinkOptions& options, const std::stop_token& stop,
+                           Backoff& backoff);
+  std::string serve(const UplinkOptions& options, Stream& stream, const std::stop_token& stop,
+                    Backoff& backoff);
+  UplinkOptions present_options();
+  bool has_reloaded();
+  void reload(const std::string& address, const TlsFiles& tls, const TlsMaterial& material);
   void set_status(UplinkState state, const std::string& error);
   void on_welcome() { set_status(UplinkState::kConnected, ""); }
   template <typename Call>
@@ -62,10 +69,14 @@ struct Uplink::State {
     if (current != nullptr) call(*current);
   }
 
-  const UplinkOptions options;
   OutgoingEvents& events;
   UplinkCallbacks callbacks;
   std::function<void()> user_status;
+
+  Mutex options_mutex;  // after status_mutex
+  UplinkOptions options_ ASSAY_GUARDED_BY(options_mutex);
+  TlsMaterial in_use ASSAY_GUARDED_BY(options_mutex);  // of the present or last connection
+  bool is_reloaded ASSAY_GUARDED_BY(options_mutex) = false;
 
   Mutex stream_mutex;
   Stream* current ASSAY_GUARDED_BY(stream_mutex) = nullptr;
@@ -123,21 +134,75 @@ void Uplink::State::set_status(UplinkState state, const std::string& error) {
   user_status();
 }
 
+void Uplink::reload(const std::string& address, const TlsFiles& tls, const TlsMaterial& material) {
+  state_->reload(address, tls, material);
+}
+
+void Uplink::State::reload(const std::string& address, const TlsFiles& tls,
+                           const TlsMaterial& material) {
+  {
+    const MutexLock lock(options_mutex);
+    const bool is_same = options_.address == address && in_use == material;
+    options_.address = address;
+    options_.tls = tls;
+    if (is_same) return;
+    is_reloaded = true;
+  }
+  with_stream([](Stream& stream) { stream.cancel(); });
+  {
+    const MutexLock lock(status_mutex);  // run() looks under it before it waits
+  }
+  wake.notify_all();
+}
+
+UplinkOptions Uplink::State::present_options() {
+  const MutexLock lock(options_mutex);
+  is_reloaded = false;
+  return options_;
+}
+
+bool Uplink::State::has_reloaded() {
+  const MutexLock lock(options_mutex);
+  return is_reloaded;
+}
+
 void Uplink::State::run(std::stop_token stop) {
-  Backoff backoff(options.backoff_least, options.backoff_most, std::random_device{}());
-  set_status(UplinkState::kConnecting, "");
-  while (!stop.stop_requested()) {
-    const std::string error = connect_once(stop, backoff);
+  std::optional<Backoff> backoff;
+  for (bool was_idle = true; !stop.stop_requested();) {
+    const UplinkOptions options = present_options();
+    const bool is_idle = options.address.empty();
+    {
+      const MutexLock lock(status_mutex);
+      status.address = options.address;
+    }
+    if (!backoff)
+      backoff.emplace(options.backoff_least, options.backoff_most, std::random_device{}());
+    if (is_idle)
+      set_status(UplinkState::kDisabled, "");
+    else if (was_idle)
+      set_status(UplinkState::kConnecting, "");
+    was_idle = is_idle;
+    const std::string error = is_idle ? "" : connect_once(options, stop, *backoff);
     if (stop.stop_requested()) return;
-    set_status(UplinkState::kConnecting, error);
+    if (has_reloaded()) {
+      backoff->reset();
+      continue;
+    }
+    if (!is_idle) set_status(UplinkState::kConnecting, error);
     std::unique_lock lock(status_mutex);
-    wake.wait_for(lock, stop, backoff.next(), [] { return false; });
+    wake.wait_for(lock, stop, is_idle ? kIdleWait : backoff->next(),
+                  [this] { return has_reloaded(); });
   }
 }
 
-std::string Uplink::State::connect_once(const std::stop_token& stop, Backoff& backoff) {
+std::string Uplink::State::connect_once(const UplinkOptions& options, const std::stop_token& stop,
+                                        Backoff& backoff) {
   const auto material = load_tls_files(options.tls);
   if (!material) return material.error().text();
+  {
+    const MutexLock lock(options_mutex);
+    in_use = *material;
+  }
   const auto channel = make_channel(options, *material);
   const auto stub = v1::AgentLink::NewStub(channel);
   Stream stream(options, events, callbacks);
@@ -146,7 +211,7 @@ std::string Uplink::State::connect_once(const std::stop_token& stop, Backoff& ba
     const MutexLock lock(stream_mutex);
     current = &stream;
   }
-  std::string error = serve(stream, stop, backoff);
+  std::string error = serve(options, stream, stop, backoff);
   {
     const MutexLock lock(stream_mutex);
     current = nullptr;
@@ -157,13 +222,15 @@ std::string Uplink::State::connect_once(const std::stop_token& stop, Backoff& ba
   return error;
 }
 
-std::string Uplink::State::serve(Stream& stream, const std::stop_token& stop, Backoff& backoff) {
+std::string Uplink::State::serve(const UplinkOptions& options, Stream& stream,
+                                 const std::stop_token& stop, Backoff& backoff) {
   const std::stop_callback on_stop(stop, [&stream] { stream.cancel(); });
   const auto began = std::chrono::steady_clock::now();
   auto last_beat = began;
   while (!stop.stop_requested()) {
     if (const auto ended = stream.wait_for_end(std::chrono::milliseconds(500)))
       return describe(*ended, options.address);
+    if (has_reloaded()) return "";
     const auto now = std::chrono::steady_clock::now();
     if (!stream.is_welcome()) {
       if (now - began < kWelcomeDeadline) continue;

@@ -39,7 +39,7 @@ struct UplinkCallbacks {
 };
 
 /// One thread keeps the connection; gRPC's threads run the stream. Certificates are read again for
-/// every attempt, so they may be replaced under a running agent. Thread-safe.
+/// every attempt and by reload(), so they may be replaced under a running agent. Thread-safe.
 class Uplink {
  public:
   Uplink(UplinkOptions options, OutgoingEvents& events, UplinkCallbacks callbacks);
@@ -57,6 +57,9 @@ class Uplink {
   void refuse_catalog(std::uint64_t sequence, std::string reason);
   /// Sends a heartbeat now instead of at the next interval.
   void heartbeat();
+  /// Connects anew, at once, when the address or what `material` holds is another than the
+  /// present connection's; later attempts read the files of `tls`. An empty address: no connection.
+  void reload(const std::string& address, const TlsFiles& tls, const TlsMaterial& material);
   UplinkStatus status() const;
 
  private:

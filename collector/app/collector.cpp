@@ -24,6 +24,15 @@ Result<catalog::TrustRoot> load_trust(const std::string& path) {
   return trust;
 }
 
+Result<ServerCertificates> load_certificates(const CollectorConfig& config, WallTime now) {
+  const ServerFiles files{config.in_data_dir(config.tls_cert, "server.pem"),
+                          config.in_data_dir(config.tls_key, "server-key.pem"),
+                          config.in_data_dir(config.tls_ca, "ca.pem")};
+  ASSAY_ASSIGN(ServerMaterial material, load_server_files(files, now));
+  return ServerCertificates{std::move(material.pair.certificate), std::move(material.pair.key),
+                            std::move(material.authority)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& config, Clock& clock,
@@ -72,10 +81,7 @@ Result<void> Collector::open_catalog() {
 }
 
 Result<void> Collector::open_server() {
-  const ServerFiles files{config_.in_data_dir(config_.tls_cert, "server.pem"),
-                          config_.in_data_dir(config_.tls_key, "server-key.pem"),
-                          config_.in_data_dir(config_.tls_ca, "ca.pem")};
-  ASSAY_ASSIGN(ServerMaterial material, load_server_files(files, clock_.wall_now()));
+  ASSAY_ASSIGN(ServerCertificates certificates, load_certificates(config_, clock_.wall_now()));
   AgentLinkOptions link;
   link.version = ASSAY_VERSION;
   link.heartbeat_interval = config_.heartbeat_interval;
@@ -89,9 +95,7 @@ Result<void> Collector::open_server() {
   });
   GrpcServerOptions options;
   options.address = config_.listen;
-  options.certificate = std::move(material.pair.certificate);
-  options.key = std::move(material.pair.key);
-  options.authority = std::move(material.authority);
+  options.certificates = std::move(certificates);
   options.max_memory_bytes = config_.max_grpc_memory;
   options.max_concurrent_streams = config_.max_concurrent_streams;
   auto services = queries_->services();
@@ -118,6 +122,19 @@ std::vector<std::string> Collector::not_ready() const {
   if (!is_listening_) reasons.emplace_back("not listening for agents");
   if (loop_->is_failing()) reasons.emplace_back("the store does not take writes");
   return reasons;
+}
+
+Result<void> Collector::reload(const CollectorConfig& next) {
+  ASSAY_ASSIGN(ServerCertificates certificates, load_certificates(next, clock_.wall_now()));
+  ASSAY_ASSIGN(catalog::TrustRoot trust, load_trust(next.trust_file));
+  ASSAY_TRY(keeper_->set_trust(std::move(trust)));
+  ASSAY_TRY(log_.set_options({next.log_level, next.log_format}));
+  // Nothing below fails.
+  server_->set_certificates(std::move(certificates));
+  server_->set_max_memory(next.max_grpc_memory);
+  loop_->set_max_queued_bytes(next.max_queued_bytes);
+  link_->set_limits(next.heartbeat_interval, next.max_agent_bytes);
+  return ok();
 }
 
 void Collector::stop() {

@@ -34,6 +34,13 @@ class Collector {
   Collector(const Collector&) = delete;
   Collector& operator=(const Collector&) = delete;
 
+  /// Takes over what changed: `next` differs from the configuration in use only in live keys. Files
+  /// that it names are read again; streams go on. All or nothing.
+  /// Errors: kInvalidArgument, kUntrusted; then all stays as it was.
+  Result<void> reload(const CollectorConfig& next);
+  /// Counts a reload for the metrics.
+  void count_reload(bool is_ok) { metrics_.count_reload(is_ok); }
+
   /// Ends all streams, commits what waits, closes the store. Idempotent.
   void stop();
 

@@ -42,6 +42,10 @@ std::string MetricsExport::text(const CommitLoop& loop, const NodeDirectory& nod
         loop.is_judging() ? 1 : 0);
   gauge("assay_collector_catalog_sequence", "Sequence of the catalog's log",
         static_cast<double>(keeper.sequence()));
+  count("assay_collector_config_reloads_total", "Times that SIGHUP asked for a new configuration",
+        reloads_);
+  gauge("assay_collector_config_reload_ok", "0 when the last new configuration was refused",
+        is_last_reload_ok_ ? 1 : 0);
   double connected = 0;
   const auto all = nodes.nodes();
   for (const auto& node : all)

@@ -22,6 +22,7 @@ CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
       clock_(clock),
       options_(options),
       on_problem_(std::move(on_problem)),
+      max_queued_bytes_(options.max_queued_bytes),
       judging_(std::move(catalog), round, options.max_runs_per_commit),
       recorder_(judging_) {}
 
@@ -53,7 +54,7 @@ Result<void> CommitLoop::push(Task task) {
   {
     const std::lock_guard lock(mutex_);
     if (is_stopping_) return Error{ErrorCode::kUnavailable, "the collector is stopping"};
-    if (queued_bytes_ + task.bytes > options_.max_queued_bytes) {
+    if (queued_bytes_ + task.bytes > max_queued_bytes_) {
       ++counts_.refused;
       return Error{ErrorCode::kLimitExceeded, "the collector is behind: try again later"};
     }

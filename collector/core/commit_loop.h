@@ -65,6 +65,8 @@ class CommitLoop final : public Intake, public Ledger {
                               std::shared_ptr<const catalog::Catalog> next) override;
   void audit(AuditEntry entry) override;
 
+  /// For what is pushed from now on.
+  void set_max_queued_bytes(std::size_t bytes) { max_queued_bytes_ = bytes; }
   const CommitCounts& counts() const { return counts_; }
   const RecorderCounts& recorder_counts() const { return recorder_.counts(); }
   /// True while the last commit failed.
@@ -102,6 +104,7 @@ class CommitLoop final : public Intake, public Ledger {
   const CommitOptions options_;
   const std::function<void(const std::string&)> on_problem_;
   CommitCounts counts_;
+  std::atomic<std::size_t> max_queued_bytes_;
   std::atomic<bool> is_failing_{false};
   std::atomic<bool> is_judging_{true};
 

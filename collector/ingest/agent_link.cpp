@@ -66,6 +66,13 @@ class Link final : public AgentLink,
       stream->send_catalog(newest.message);
   }
 
+  void set_limits(std::chrono::seconds heartbeat_interval,
+                  std::size_t max_in_flight_bytes) override {
+    const MutexLock lock(options_mutex_);
+    options_.heartbeat_interval = heartbeat_interval;
+    options_.max_in_flight_bytes = max_in_flight_bytes;
+  }
+
   std::size_t connected() const override {
     const MutexLock lock(mutex_);
     return streams_.size();
@@ -73,7 +80,10 @@ class Link final : public AgentLink,
 
  private:
   Intake& intake() override { return intake_; }
-  const AgentLinkOptions& options() const override { return options_; }
+  AgentLinkOptions options() const override {
+    const MutexLock lock(options_mutex_);
+    return options_;
+  }
 
   CatalogMessage catalog() override {
     const auto log = keeper_.log();
@@ -128,7 +138,8 @@ class Link final : public AgentLink,
   const CatalogKeeper& keeper_;
   Ledger& ledger_;
   const Clock& clock_;
-  const AgentLinkOptions options_;
+  mutable Mutex options_mutex_;  // the last one: no other is taken while it is held
+  AgentLinkOptions options_ ASSAY_GUARDED_BY(options_mutex_);
   Mutex catalog_mutex_;
   std::shared_ptr<const catalog::SignedLog> catalog_log_ ASSAY_GUARDED_BY(catalog_mutex_);
   std::shared_ptr<const v1::ToAgent> catalog_message_ ASSAY_GUARDED_BY(catalog_mutex_);

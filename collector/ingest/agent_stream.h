@@ -24,7 +24,7 @@ class AgentStreamHost {
  public:
   virtual ~AgentStreamHost() = default;
   virtual Intake& intake() = 0;
-  virtual const AgentLinkOptions& options() const = 0;
+  virtual AgentLinkOptions options() const = 0;
   /// The whole log, shared by all streams that send it, and its sequence.
   struct CatalogMessage {
     std::uint64_t sequence = 0;

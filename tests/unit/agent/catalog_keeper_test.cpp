@@ -132,5 +132,46 @@ TEST_CASE("a new trust file for a new catalog is no rollback", "[agent][unit]") 
   CHECK(answers.next() == "1");
 }
 
+TEST_CASE("a catalog that cannot be stored is not used until it can", "[agent][unit]") {
+  const tests::Scratch scratch;
+  const SystemClock clock;
+  Author author(clock);
+  const SignedLog one = author.add("debian:12");
+  auto state = StateDb::open(scratch.path("state.db")).value();
+  Answers answers;
+  CatalogKeeper keeper(author.trust(), *state, clock, answers.callbacks());
+  {
+    const tests::FullDisk full(1);
+    keeper.offer(one);
+    CHECK(answers.next().find("could not be stored") != std::string::npos);
+    CHECK(keeper.status().sequence == 0);
+  }
+  keeper.offer(one);
+  CHECK(answers.next() == "1");
+  CHECK(keeper.status().refused.empty());
+}
+
+TEST_CASE("new keys are used for what is held and for what comes", "[agent][unit]") {
+  const tests::Scratch scratch;
+  const SystemClock clock;
+  Author author(clock);
+  Author stranger(clock);
+  auto state = StateDb::open(scratch.path("state.db")).value();
+  Answers answers;
+  CatalogKeeper keeper(author.trust(), *state, clock, answers.callbacks());
+  keeper.offer(author.add("debian:12"));
+  REQUIRE(answers.next() == "1");
+  catalog::TrustRoot both = author.trust();
+  both.keys.push_back(stranger.trust().keys.front());
+  keeper.set_trust(both);
+  CHECK(answers.next() == "1");  // verified again
+  keeper.set_trust(stranger.trust());
+  CHECK(answers.next() == "0");  // the old catalog is not believed any more
+  CHECK_FALSE(answers.next().empty());
+  CHECK(keeper.status().sequence == 0);
+  keeper.set_trust(author.trust());
+  CHECK(answers.next() == "1");
+}
+
 }  // namespace
 }  // namespace assay::agent

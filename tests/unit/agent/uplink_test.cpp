@@ -319,6 +319,47 @@ TEST_CASE("a pushed catalog reaches the agent, and its refusal the collector", "
   CHECK(refused.catalog_refused().reason() == "fork");
 }
 
+TEST_CASE("a new certificate or address makes a new connection, the same ones do not",
+          "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  AgentSide agent(authority);
+  agent.start(collector.address());
+  const auto is_connected = [&](std::uint64_t connects) {
+    return agent.wait_for([&] {
+      const UplinkStatus status = agent.uplink->status();
+      return status.connects == connects && status.state == UplinkState::kConnected;
+    });
+  };
+  REQUIRE(is_connected(1));
+  const TlsFiles files{agent.scratch.path("ca.pem"), agent.scratch.path("cert.pem"),
+                       agent.scratch.path("key.pem")};
+  agent.uplink->reload(collector.address(), files, load_tls_files(files).value());
+  agent.events.add(1);
+  agent.uplink->notify();
+  collector.wait_for([](const auto& message) { return holds_event(message, 1); });
+  CHECK(agent.uplink->status().connects == 1);
+
+  const auto [certificate, key] = authority.issue("node-1");
+  agent.scratch.write("cert.pem", certificate);
+  agent.scratch.write("key.pem", key);
+  agent.uplink->reload(collector.address(), files, load_tls_files(files).value());
+  REQUIRE(is_connected(2));
+
+  Collector other(authority);
+  agent.uplink->reload(other.address(), files, load_tls_files(files).value());
+  REQUIRE(is_connected(3));
+  agent.events.add(2);
+  agent.uplink->notify();
+  other.wait_for([](const auto& message) { return holds_event(message, 2); });
+  CHECK(agent.uplink->status().address == other.address());
+
+  agent.uplink->reload("", files, {});
+  CHECK(agent.wait_for([&] { return agent.uplink->status().state == UplinkState::kDisabled; }));
+  agent.uplink->reload(collector.address(), files, load_tls_files(files).value());
+  REQUIRE(is_connected(4));
+}
+
 TEST_CASE("heartbeats carry the agent's health", "[agent][unit]") {
   const TestAuthority authority;
   Collector collector(authority);
