@@ -64,10 +64,10 @@ void CatalogKeeper::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     auto offer = offers_.pop(stop, kStoreAgainAfter);
     if (stop.stop_requested()) return;
-    take_new_trust();
     std::optional<catalog::SignedLog> newest = offer ? std::move(*offer) : unstored_;
     while (auto newer = offers_.pop(stop, std::chrono::nanoseconds(0)))
       if (*newer) newest = std::move(*newer);
+    take_new_trust();  // after all wakes were taken: the next one comes for newer keys
     if (newest) consider(*newest);
   }
 }

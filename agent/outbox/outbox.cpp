@@ -171,8 +171,7 @@ bool Outbox::commit_queued() {
 Result<void> Outbox::write(const Batch& batch) {
   ASSAY_ASSIGN(std::vector<OutgoingEvent> inserted,
                store_.write(batch.events, batch.how, callbacks_.make_gap));
-  committed(batch);
-  publish(std::move(inserted));
+  publish(batch, std::move(inserted));
   return ok();
 }
 
@@ -201,24 +200,16 @@ void Outbox::give_back(Batch batch, const Error& error) {
   if (!std::exchange(is_failing_, true)) callbacks_.on_trouble(text);
 }
 
-void Outbox::committed(const Batch& batch) {
+void Outbox::publish(const Batch& batch, std::vector<OutgoingEvent> inserted) {
+  const bool has_news = !inserted.empty();
+  const auto oldest = store_.oldest();
   {
+    // All at once: who was told that something is committed can read it.
     const MutexLock lock(mutex_);
     for (std::size_t i = 0; i < batch.appended; ++i)
       queued_bytes_ -= size_of(batch.events[i]);
     committed_ += batch.appended;
     forgotten_ = std::max(forgotten_, batch.how.acknowledged);
-    status_.error.clear();
-    status_.dropped = refused_events_ + store_.dropped();
-  }
-  if (std::exchange(is_failing_, false)) callbacks_.on_trouble("");
-}
-
-void Outbox::publish(std::vector<OutgoingEvent> inserted) {
-  const bool has_news = !inserted.empty();
-  const auto oldest = store_.oldest();
-  {
-    const MutexLock lock(mutex_);
     for (OutgoingEvent& event : inserted) {
       tail_bytes_ += event.payload.size();
       tail_.push_back(std::move(event));
@@ -229,12 +220,15 @@ void Outbox::publish(std::vector<OutgoingEvent> inserted) {
       tail_bytes_ -= tail_.front().payload.size();
       tail_.pop_front();
     }
+    status_.error.clear();
+    status_.dropped = refused_events_ + store_.dropped();
     status_.events = store_.events();
     status_.bytes = store_.bytes();
     status_.last_sequence = store_.last_sequence();
     if (oldest) status_.oldest = *oldest;
   }
   flushed_.notify_all();
+  if (std::exchange(is_failing_, false)) callbacks_.on_trouble("");
   if (has_news) callbacks_.on_committed();
 }
 

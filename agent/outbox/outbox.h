@@ -96,11 +96,10 @@ class Outbox final : public OutgoingEvents {
   /// The same while nobody reads: what it deletes was not and will not be sent.
   Result<void> write_alone(Batch& batch);
   void give_back(Batch batch, const Error& error);
-  void committed(const Batch& batch);
   void run(const std::stop_token& stop);
   /// False when the disk refused; the batch is back in the queue then.
   bool commit_queued();
-  void publish(std::vector<OutgoingEvent> inserted);
+  void publish(const Batch& batch, std::vector<OutgoingEvent> inserted);
   Result<std::vector<OutgoingEvent>> read_from_disk(std::uint64_t sequence,
                                                     std::uint64_t max_bytes);
 

@@ -71,13 +71,16 @@ Result<void> Collector::open_catalog() {
   options.max_queued_bytes = config_.max_queued_bytes;
   ASSAY_ASSIGN(loop_,
                CommitLoop::start(*store_, *nodes_, clock_, kept.catalog, options,
-                                 [this](const std::string& problem) {
-                                   std::uint64_t held_back = 0;
-                                   if (!problem_limit_.allow(held_back)) return;
-                                   log_.error(problem, {{"held_back", std::to_string(held_back)}});
-                                 }));
+                                 [this](const std::string& problem) { log_problem(problem); }));
   keeper_ = std::make_unique<SignedLogKeeper>(std::move(kept), std::move(trust), *loop_, clock_);
   return ok();
+}
+
+void Collector::log_problem(const std::string& problem) {
+  if (problem.empty()) return log_.info("the store takes writes again");
+  std::uint64_t held_back = 0;
+  if (problem_limit_.allow(held_back))
+    log_.error(problem, {{"held_back", std::to_string(held_back)}});
 }
 
 Result<void> Collector::open_server() {

@@ -55,6 +55,7 @@ class Collector {
   Result<void> open_store();
   Result<void> open_catalog();
   Result<void> open_server();
+  void log_problem(const std::string& problem);
   std::vector<std::string> not_ready() const;
 
   const CollectorConfig config_;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <future>
+#include <utility>
 
 namespace assay::collector {
 namespace {
@@ -11,6 +12,9 @@ namespace {
 /// What a task weighs besides what it carries, so that empty messages cannot fill memory either.
 constexpr std::size_t kTaskBytes = 512;
 constexpr std::chrono::milliseconds kPauseAfterFailure{200};
+constexpr std::chrono::seconds kJump{10};  // a clock that goes this far by itself was set
+constexpr std::chrono::minutes kRoundAhead{
+    1};  // a round that began later than now, by a wrong clock
 
 }  // namespace
 
@@ -200,15 +204,25 @@ void CommitLoop::run(const std::stop_token& stop) {
 
 Result<void> CommitLoop::write(Commit kind, const std::function<Result<void>(StoreWriter&)>& work) {
   const auto began = std::chrono::steady_clock::now();
-  auto result = kind == Commit::kDurable ? store_.write(work) : store_.write_repeatable(work);
+  // A transaction that changes nothing succeeds on a full disk, too: after a failure there is
+  // always something to write.
+  const auto proven = [&](StoreWriter& store) -> Result<void> {
+    if (is_failing_)
+      ASSAY_TRY(store.audit({to_unix_ns(clock_.wall_now()), "collector", "store.write", "", "done",
+                             "the store takes writes again"}));
+    return work(store);
+  };
+  auto result = kind == Commit::kDurable ? store_.write(proven) : store_.write_repeatable(proven);
   ++counts_.commits;
   counts_.commit_ns += static_cast<std::uint64_t>(
       std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count());
-  is_failing_ = !result;
+  const bool was_failing = is_failing_.exchange(!result);
   if (!result) {
     ++counts_.failed_commits;
     judging_.forget();
     if (on_problem_) on_problem_("nothing could be committed: " + result.error().text());
+  } else if (was_failing && on_problem_) {
+    on_problem_("");
   }
   return result;
 }
@@ -244,19 +258,18 @@ void CommitLoop::judge_again() {
 }
 
 void CommitLoop::settle_overdue() {
-  const auto now = std::chrono::steady_clock::now();
-  if (now - overdue_settled_ < options_.tick) return;
-  overdue_settled_ = now;
+  const auto looked = std::chrono::steady_clock::now();
+  if (looked - overdue_settled_ < options_.tick) return;
+  overdue_settled_ = looked;
+  const WallTime now = clock_.wall_now();  // one look: the clock may jump after it
+  if (is_after_jump(now)) return;
   bool is_left = true;
   while (is_left) {
-    bool is_due = false;
     const auto settled = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
       ASSAY_ASSIGN(const auto next, store.next_overdue_ns());
-      is_due = next && *next <= to_unix_ns(clock_.wall_now());
-      is_left = is_due;
-      if (!is_due) return ok();
-      ASSAY_ASSIGN(is_left,
-                   judging_.settle_overdue(store, options_.max_runs_per_commit, clock_.wall_now()));
+      is_left = next && *next <= to_unix_ns(now);
+      if (!is_left) return ok();
+      ASSAY_ASSIGN(is_left, judging_.settle_overdue(store, options_.max_runs_per_commit, now));
       return ok();
     });
     if (judging_.has_unsettled()) is_judging_ = true;
@@ -266,13 +279,29 @@ void CommitLoop::settle_overdue() {
 
 void CommitLoop::begin_round_if_a_date_passed() {
   const WallTime now = clock_.wall_now();
-  const auto change = judging_.catalog().next_change_after(from_unix_ns(judging_.round().began_ns));
-  if (!change || *change > now) return;
+  const WallTime began = from_unix_ns(judging_.round().began_ns);
+  // Judged by a clock that was ahead: dates that are still to come may have counted as passed.
+  if (began > now + kRoundAhead) return (void)begin_round_now();
+  const auto change = judging_.catalog().next_change_after(began);
+  if (change && *change <= now) (void)begin_round_now();
+}
+
+Result<void> CommitLoop::begin_round_now() {
   const JudgingRound round{judging_.round().round + 1, judging_.round().catalog_sequence,
-                           to_unix_ns(now)};
-  if (!write(Commit::kDurable, [&](StoreWriter& store) { return store.set_round(round); })) return;
+                           to_unix_ns(clock_.wall_now())};
+  ASSAY_TRY(write(Commit::kDurable, [&](StoreWriter& store) { return store.set_round(round); }));
   judging_.begin_round(round);
   is_judging_ = true;
+  return ok();
+}
+
+bool CommitLoop::is_after_jump(WallTime now) {
+  const BootTime boot = clock_.boot_now();
+  const WallTime boot_at = now - boot;
+  const auto by = boot_at - std::exchange(boot_at_, boot_at).value_or(boot_at);
+  if (by > kJump) jump_until_ = boot + judging_.catalog().policy().pending_deadline;
+  if (by < -kJump) jump_until_ = {};
+  return boot < jump_until_;
 }
 
 void CommitLoop::save_nodes(bool is_last) {

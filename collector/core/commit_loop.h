@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -44,7 +45,7 @@ struct CommitCounts {
 class CommitLoop final : public Intake, public Ledger {
  public:
   /// `store`, `nodes` and `clock` must outlive the loop. `on_problem` gets one line for each failed
-  /// commit, on the loop's thread.
+  /// commit, and "" when the store takes writes again, on the loop's thread.
   static Result<std::unique_ptr<CommitLoop>> start(
       Store& store, NodeRegistry& nodes, Clock& clock,
       std::shared_ptr<const catalog::Catalog> catalog, CommitOptions options,
@@ -69,7 +70,7 @@ class CommitLoop final : public Intake, public Ledger {
   void set_max_queued_bytes(std::size_t bytes) { max_queued_bytes_ = bytes; }
   const CommitCounts& counts() const { return counts_; }
   const RecorderCounts& recorder_counts() const { return recorder_.counts(); }
-  /// True while the last commit failed.
+  /// True from a commit that failed until something was written again.
   bool is_failing() const { return is_failing_; }
   /// True while stacks are left to judge in the present round.
   bool is_judging() const { return is_judging_; }
@@ -93,6 +94,10 @@ class CommitLoop final : public Intake, public Ledger {
   void judge_again();
   void settle_overdue();
   void begin_round_if_a_date_passed();
+  Result<void> begin_round_now();
+  /// Whether the clock jumped ahead not long ago. A deadline that is over only by the jump may be
+  /// none: the clock may be put right again.
+  bool is_after_jump(WallTime now);
   void save_nodes(bool is_last);
   void remember_refusal(const NodeKey& node, std::uint64_t sequence);
   enum class Commit { kDurable, kRepeatable };
@@ -113,6 +118,8 @@ class CommitLoop final : public Intake, public Ledger {
   Recorder recorder_;
   std::chrono::steady_clock::time_point nodes_saved_{};
   std::chrono::steady_clock::time_point overdue_settled_{};
+  std::optional<WallTime> boot_at_;  // when boot time 0 was, by the clock as it was looked at last
+  BootTime jump_until_{};            // deadlines wait until then
 
   std::mutex mutex_;  // not Mutex: waited on with a stop token
   std::condition_variable_any ready_;

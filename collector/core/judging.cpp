@@ -186,10 +186,12 @@ Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack&
   const OpenRun before = run;
   Settlement settlement{run, stack.verdict,     to_unix_ns(now),   {},
                         {},  run.ended_ns != 0, stack.is_described};
-  // A node's clock may run ahead: a deadline is never farther away than the policy's own length.
+  // A node's clock may run ahead: a deadline is never farther away than the policy's own length,
+  // and does not move away while it is waited for.
   const std::int64_t start_ns = std::min(run.started_ns, settlement.now_ns);
-  const std::int64_t deadline_ns =
+  std::int64_t deadline_ns =
       start_ns + std::chrono::nanoseconds(catalog_->policy().pending_deadline).count();
+  if (run.overdue_at_ns != 0) deadline_ns = std::min(deadline_ns, run.overdue_at_ns);
   const bool is_overdue = settlement.is_ended || settlement.now_ns >= deadline_ns;
   settlement.wanted = catalog::causes_of(stack.verdict, *stack.stack, is_overdue);
   ASSAY_ASSIGN(settlement.open, store.open_findings(run.key));

@@ -5,6 +5,7 @@
 #include <condition_variable>
 
 #include "common/base/sha256.h"
+#include "tests/support/full_disk.h"
 #include "tests/unit/agent/scratch.h"
 #include "tests/unit/catalog/make.h"
 
@@ -141,7 +142,7 @@ TEST_CASE("a catalog that cannot be stored is not used until it can", "[agent][u
   Answers answers;
   CatalogKeeper keeper(author.trust(), *state, clock, answers.callbacks());
   {
-    const tests::FullDisk full(1);
+    const assay::tests::FullDisk full(1);
     keeper.offer(one);
     CHECK(answers.next().find("could not be stored") != std::string::npos);
     CHECK(keeper.status().sequence == 0);

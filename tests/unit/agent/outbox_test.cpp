@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "common/base/sha256.h"
+#include "tests/support/full_disk.h"
 #include "tests/unit/agent/scratch.h"
 
 namespace assay::agent {
@@ -264,7 +265,7 @@ TEST_CASE("a disk that is full for a while loses nothing that fits in memory", "
   (*outbox)->append(make_event("before"));
   REQUIRE((*outbox)->flush(kDeadline));
   {
-    const tests::FullDisk full(1);
+    const assay::tests::FullDisk full(1);
     for (const char* payload : {"a", "b", "c"})
       (*outbox)->append(make_event(payload));
     REQUIRE(wait_for(1));
@@ -286,7 +287,7 @@ TEST_CASE("a disk that is full at the end ends the outbox all the same", "[agent
   const auto outbox = open(scratch);
   outbox->append(make_event("kept"));
   REQUIRE(outbox->flush(kDeadline));
-  const tests::FullDisk full(1);
+  const assay::tests::FullDisk full(1);
   outbox->append(make_event("lost"));
   outbox->stop();
   CHECK(outbox->status().queued == 1);

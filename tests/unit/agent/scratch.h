@@ -2,9 +2,6 @@
 // A folder of its own for one test case.
 #pragma once
 
-#include <sys/resource.h>
-
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -38,24 +35,6 @@ class Scratch {
 
  private:
   std::string path_;
-};
-
-/// While it lives no file of this process grows beyond `bytes`: as a disk that is full, for tests
-/// without root.
-class FullDisk {
- public:
-  explicit FullDisk(rlim_t bytes) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
-  FullDisk(const FullDisk&) = delete;
-  FullDisk& operator=(const FullDisk&) = delete;
-
- private:
-  rlimit before_{};
 };
 
 }  // namespace assay::agent::tests

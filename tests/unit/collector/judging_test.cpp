@@ -5,6 +5,7 @@
 
 #include "collector/core/commit_loop.h"
 #include "collector/store/sqlite/sqlite_store.h"
+#include "tests/support/full_disk.h"
 #include "tests/unit/collector/support.h"
 
 namespace assay::collector {
@@ -200,6 +201,87 @@ TEST_CASE("a date that passes is judged without any change of the catalog", "[co
   bench.clock.advance(std::chrono::hours(2));
   CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
   CHECK(bench.open_kinds() == std::vector{FindingKind::kExpiredBase});
+}
+
+TEST_CASE("a clock that was ahead and is put right leaves no date passed", "[collector][unit]") {
+  FakeClock clock;
+  catalog::Base one = base("debian:12", BaseStatus::kApproved, {1});
+  one.expires_at = clock.wall_now() + std::chrono::minutes(30);
+  Bench bench(make_catalog(1, {one}));
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  bench.clock.set(std::chrono::hours(1));
+  REQUIRE(eventually([&] { return !bench.open_kinds().empty(); }));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kExpiredBase});
+  bench.clock.set(-std::chrono::hours(1));
+  CHECK(eventually([&] { return bench.open_kinds().empty(); }));
+  bench.clock.advance(std::chrono::hours(1));
+  CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
+}
+
+TEST_CASE("a clock that jumps ahead makes no pending run overdue, time that goes by does",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(1, false)}));
+  const auto commits = [&] { return bench.loop->counts().commits.load(); };
+  const auto look_twice = [&] {
+    const auto now = commits();
+    REQUIRE(eventually([&] {
+      bench.loop->heartbeat(kNode, {});
+      bench.start_run(static_cast<int>(commits()) + 100, stack(kNode, {layer(1)}));
+      return commits() > now + 2;
+    }));
+  };
+  look_twice();  // so that the clock was looked at before it jumps
+  bench.clock.set(std::chrono::hours(1));
+  look_twice();
+  CHECK(bench.open_kinds() == kNothing);
+  bench.clock.set(-std::chrono::hours(1));
+  look_twice();
+  CHECK(bench.open_kinds() == kNothing);
+  bench.clock.advance(std::chrono::minutes(6));
+  CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kUnverified});
+}
+
+TEST_CASE("a jump ahead that stays delays deadlines, no more", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(1, false)}));
+  bench.clock.set(std::chrono::hours(1));
+  CHECK(eventually([&] {
+    bench.clock.advance(std::chrono::minutes(1));
+    return !bench.open_kinds().empty();
+  }));
+}
+
+TEST_CASE("a run of a node whose clock is an hour ahead is overdue in time", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const catalog::Stack shape_only = stack(kNode, {layer(1, false)});
+  const std::int64_t ahead = to_unix_ns(bench.clock.wall_now() + std::chrono::hours(1));
+  REQUIRE(bench.record(
+      {{bench.event(run_started(1, catalog::digest_of(shape_only), ahead))}, {shape_only}}));
+  bench.clock.advance(std::chrono::minutes(6));
+  CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kUnverified});
+}
+
+TEST_CASE("a full disk is said until something was written again", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(9)}));
+  Batch again;
+  {
+    const assay::tests::FullDisk full(1);
+    again.events.push_back(bench.event(run_started(2, catalog::digest_of(stack(kNode, {layer(9)})),
+                                                   to_unix_ns(bench.clock.wall_now()))));
+    const auto refused = bench.record(again);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::kUnavailable);
+    const auto failed = bench.loop->counts().failed_commits.load();
+    REQUIRE(eventually([&] { return bench.loop->counts().failed_commits > failed + 2; }));
+    CHECK(bench.loop->is_failing());  // though nothing was asked of it meanwhile
+  }
+  CHECK(eventually([&] { return !bench.loop->is_failing(); }));
+  REQUIRE(bench.record(again));
+  CHECK(bench.open_kinds().size() == 2);
 }
 
 TEST_CASE("duplicates are ignored and a hole is refused with what is expected",
