@@ -128,6 +128,7 @@ Result<void> Agent::open_state() {
   ASSAY_ASSIGN(state_, StateDb::open(config_.state_dir + "/state.db"));
   OutboxOptions options;
   options.boot_id = boot_id_;
+  options.opened = {clock_.wall_now(), clock_.boot_now()};
   options.limits.max_bytes = config_.outbox_max_bytes;
   ASSAY_ASSIGN(outbox_, Outbox::open(config_.state_dir + "/outbox.db", options));
   journal_ = std::make_unique<OutboxJournal>(*outbox_, clock_, recording_limits(config_));

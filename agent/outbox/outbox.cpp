@@ -25,10 +25,13 @@ std::uint64_t size_of(const NewEvent& event) {
 Result<std::unique_ptr<Outbox>> Outbox::open(const std::string& path, OutboxOptions options) {
   std::optional<SetAside> damaged;
   ASSAY_ASSIGN(OutboxStore store, open_or_set_aside(path, damaged, [&] {
-                 return OutboxStore::open(path, options.limits, options.boot_id);
+                 return OutboxStore::open(path, options.limits, options.boot_id, options.opened);
                }));
   ASSAY_ASSIGN(sqlite::Database reader, sqlite::Database::open(path, {.read_only = true}));
-  ASSAY_ASSIGN(const auto kept_until, store.kept_until());
+  std::optional<KeptUntil> kept_until;
+  if (!store.is_new()) {
+    ASSAY_ASSIGN(kept_until, store.kept_until());
+  }
   std::unique_ptr<Outbox> outbox(
       new Outbox(std::move(store), std::move(reader), std::move(options)));
   outbox->set_aside_ = std::move(damaged);
@@ -162,20 +165,26 @@ bool Outbox::commit_queued() {
     batch.events.push_back(callbacks_.make_gap(batch.refused));
     batch.events.back().gap = batch.refused;
   }
-  auto inserted = store_.may_drop(batch.events) ? write_alone(batch) : write(batch);
-  if (inserted) return true;
-  give_back(std::move(batch), inserted.error());
-  return false;
+  const auto has_news = store_.may_drop(batch.events) ? write_alone(batch) : write(batch);
+  if (!has_news) {
+    give_back(std::move(batch), has_news.error());
+    return false;
+  }
+  // Without any lock: who is told reads at once.
+  if (std::exchange(is_failing_, false)) callbacks_.on_trouble("");
+  if (*has_news) callbacks_.on_committed();
+  return true;
 }
 
-Result<void> Outbox::write(const Batch& batch) {
+Result<bool> Outbox::write(const Batch& batch) {
   ASSAY_ASSIGN(std::vector<OutgoingEvent> inserted,
                store_.write(batch.events, batch.how, callbacks_.make_gap));
+  const bool has_news = !inserted.empty();
   publish(batch, std::move(inserted));
-  return ok();
+  return has_news;
 }
 
-Result<void> Outbox::write_alone(Batch& batch) {
+Result<bool> Outbox::write_alone(Batch& batch) {
   const MutexLock reading(reader_mutex_);
   {
     const MutexLock lock(mutex_);
@@ -201,7 +210,6 @@ void Outbox::give_back(Batch batch, const Error& error) {
 }
 
 void Outbox::publish(const Batch& batch, std::vector<OutgoingEvent> inserted) {
-  const bool has_news = !inserted.empty();
   const auto oldest = store_.oldest();
   {
     // All at once: who was told that something is committed can read it.
@@ -228,8 +236,6 @@ void Outbox::publish(const Batch& batch, std::vector<OutgoingEvent> inserted) {
     if (oldest) status_.oldest = *oldest;
   }
   flushed_.notify_all();
-  if (std::exchange(is_failing_, false)) callbacks_.on_trouble("");
-  if (has_news) callbacks_.on_committed();
 }
 
 Result<std::vector<OutgoingEvent>> Outbox::read_after(std::uint64_t sequence,

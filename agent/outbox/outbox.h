@@ -23,7 +23,8 @@ namespace assay::agent {
 
 struct OutboxOptions {
   OutboxLimits limits;
-  std::string boot_id;                           ///< of this boot, for the open runs
+  std::string boot_id;  ///< of this boot, for the open runs
+  Moment opened{SystemClock().wall_now(), SystemClock().boot_now()};  ///< the time now
   std::uint64_t max_queued_bytes = 16ULL << 20;  ///< appended and not committed yet
   std::uint64_t max_tail_bytes = 1ULL << 20;     ///< committed events kept in memory for the uplink
 };
@@ -91,10 +92,10 @@ class Outbox final : public OutgoingEvents {
   bool make_room(std::uint64_t size, EventPriority priority) ASSAY_REQUIRES(mutex_);
   void refuse(const NewEvent& event) ASSAY_REQUIRES(mutex_);
   Batch take_batch();
-  /// Commits and publishes.
-  Result<void> write(const Batch& batch);
+  /// Commits and publishes; whether there is news for on_committed.
+  Result<bool> write(const Batch& batch);
   /// The same while nobody reads: what it deletes was not and will not be sent.
-  Result<void> write_alone(Batch& batch);
+  Result<bool> write_alone(Batch& batch);
   void give_back(Batch batch, const Error& error);
   void run(const std::stop_token& stop);
   /// False when the disk refused; the batch is back in the queue then.

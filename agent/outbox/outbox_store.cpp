@@ -70,18 +70,18 @@ void DroppedEvents::add(const DroppedEvents& other) {
 }
 
 Result<OutboxStore> OutboxStore::open(const std::string& path, OutboxLimits limits,
-                                      std::string boot_id) {
+                                      std::string boot_id, const Moment& now) {
   ASSAY_ASSIGN(sqlite::Database database,
                sqlite::Database::open(path, {.durability = sqlite::Durability::kFull}));
   ASSAY_TRY(database.check_integrity());
   if (auto migrated = database.migrate(kMigrations); !migrated)
     return std::move(migrated.error()).with_context(path);
   OutboxStore store(std::move(database), limits, std::move(boot_id));
-  ASSAY_TRY(store.load());
+  ASSAY_TRY(store.load(now));
   return store;
 }
 
-Result<void> OutboxStore::load() {
+Result<void> OutboxStore::load(const Moment& now) {
   ASSAY_ASSIGN(sqlite::Statement * query,
                database_.prepare("SELECT value FROM meta WHERE key = 'epoch'"));
   ASSAY_ASSIGN(const bool has_epoch, query->step());
@@ -94,10 +94,13 @@ Result<void> OutboxStore::load() {
   } else {
     is_new_ = true;
     ASSAY_ASSIGN(epoch_, random_epoch());
-    ASSAY_ASSIGN(sqlite::Statement * insert,
-                 database_.prepare("INSERT INTO meta (key, value) VALUES ('epoch', ?)"));
-    const std::string_view bytes(reinterpret_cast<const char*>(epoch_.data()), epoch_.size());
-    ASSAY_TRY(insert->bind(blob(bytes)).run());
+    ASSAY_TRY(database_.transaction([&]() -> Result<void> {
+      ASSAY_ASSIGN(sqlite::Statement * insert,
+                   database_.prepare("INSERT INTO meta (key, value) VALUES ('epoch', ?)"));
+      const std::string_view bytes(reinterpret_cast<const char*>(epoch_.data()), epoch_.size());
+      ASSAY_TRY(insert->bind(blob(bytes)).run());
+      return keep_until(now);
+    }));
   }
   return read_counts();
 }

@@ -69,10 +69,11 @@ class OutboxStore {
   /// Makes the event that tells of a gap.
   using MakeGap = std::function<NewEvent(const DroppedEvents&)>;
 
-  /// Reads the whole file to check it. `boot_id`: of this boot, for the open runs.
+  /// Reads the whole file to check it. `boot_id`: of this boot, for the open runs. A file that is
+  /// made now counts as kept until `now`.
   /// Errors: kUnavailable, kCorrupt, kPermissionDenied, kUnsupported (written by a newer version).
-  static Result<OutboxStore> open(const std::string& path, OutboxLimits limits,
-                                  std::string boot_id);
+  static Result<OutboxStore> open(const std::string& path, OutboxLimits limits, std::string boot_id,
+                                  const Moment& now);
 
   const Epoch& epoch() const { return epoch_; }
   bool is_new() const { return is_new_; }  ///< open() made the epoch
@@ -100,7 +101,7 @@ class OutboxStore {
  private:
   OutboxStore(sqlite::Database database, OutboxLimits limits, std::string boot_id)
       : database_(std::move(database)), limits_(limits), boot_id_(std::move(boot_id)) {}
-  Result<void> load();
+  Result<void> load(const Moment& now);
   Result<void> read_counts();
   Result<void> insert(const NewEvent& event, std::vector<OutgoingEvent>& inserted);
   Result<void> insert_gap(DroppedEvents gap, std::uint64_t handed_out, const MakeGap& make_gap,

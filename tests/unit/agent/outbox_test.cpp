@@ -207,6 +207,22 @@ TEST_CASE("every commit is announced", "[agent][unit]") {
   CHECK(commits == 1);
 }
 
+TEST_CASE("who hears of a commit may read at once, also of a gap", "[agent][unit]") {
+  const Scratch scratch;
+  auto opened = Outbox::open(scratch.path("outbox.db"), {});
+  REQUIRE(opened);
+  Outbox& outbox = **opened;
+  std::atomic<std::size_t> read{0};
+  outbox.start({[&] { read += outbox.read_after(read, 1 << 20)->size(); }, make_gap});
+  NewEvent gap = make_event("");
+  gap.gap = DroppedEvents{1, from_unix_ns(1), from_unix_ns(2), "a test"};
+  outbox.append(make_event("a"));
+  outbox.append(std::move(gap));
+  REQUIRE(outbox.flush(kDeadline));
+  outbox.stop();
+  CHECK(read == 2);
+}
+
 TEST_CASE("over the queue's limit events are refused, counted and told as a gap", "[agent][unit]") {
   const Scratch scratch;
   OutboxOptions options;
@@ -449,10 +465,14 @@ TEST_CASE("until when an outbox was kept is known to the next life", "[agent][un
   const Scratch scratch;
   OutboxOptions options;
   options.boot_id = "boot-1";
+  options.opened = {from_unix_ns(4'000), BootTime(1'000)};
+  CHECK_FALSE((*Outbox::open(scratch.path("outbox.db"), options))->kept_until());
   {
+    // A life that ended before it kept anything counts from when the file was made.
     auto outbox = Outbox::open(scratch.path("outbox.db"), options);
     REQUIRE(outbox);
-    CHECK_FALSE((*outbox)->kept_until());
+    REQUIRE((*outbox)->kept_until());
+    CHECK((*outbox)->kept_until()->moment.boot == BootTime(1'000));
     (*outbox)->start({[] {}, make_gap, [](const std::string&) {},
                       [] {
                         return Moment{from_unix_ns(5'000), BootTime(2'000)};
