@@ -40,7 +40,7 @@ void AuditorLoop::stop() {
 }
 
 void AuditorLoop::on_start(ContainerStart start) {
-  push(std::move(start));
+  push_or_wait(std::move(start));
 }
 
 void AuditorLoop::on_exec(ContainerExec exec) {
@@ -52,11 +52,11 @@ void AuditorLoop::on_exec(ContainerExec exec) {
 }
 
 void AuditorLoop::on_emptied(RunEmptied emptied) {
-  push(emptied);
+  push_or_wait(emptied);
 }
 
 void AuditorLoop::on_sweep(SweepCompleted sweep) {
-  push(std::move(sweep));
+  push_or_wait(std::move(sweep));
 }
 
 void AuditorLoop::post_layer(LayerResult result) {
@@ -69,6 +69,11 @@ void AuditorLoop::post_catalog(CatalogPtr catalog) {
 
 void AuditorLoop::post(std::function<void(Auditor&)> work) {
   push(std::move(work));
+}
+
+void AuditorLoop::push_or_wait(Item item) {
+  // The loop works until its source has stopped: there will be room.
+  if (!queue_.push(std::move(item), std::stop_token())) dropped_.fetch_add(1);
 }
 
 void AuditorLoop::push(Item item) {

@@ -15,9 +15,9 @@
 
 namespace assay::agent {
 
-/// Takes events from every thread and hands them to the auditor on one. Starts, ends and sweeps
-/// have a queue that is never shared with execs' flood: when it is half full, execs are dropped.
-/// Thread-safe.
+/// Takes events from every thread and hands them to the auditor on one. When its queue is half full
+/// execs are dropped; when it is full, starts, ends and sweeps make their source wait, whose own
+/// buffer then says what it lost. Thread-safe.
 class AuditorLoop final : public EventSink {
  public:
   AuditorLoop() : queue_(kCapacity) {}
@@ -51,6 +51,7 @@ class AuditorLoop final : public EventSink {
                             CatalogPtr, std::function<void(Auditor&)>>;
 
   void push(Item item);
+  void push_or_wait(Item item);
   void run(const std::stop_token& stop);
   void handle(Item item);
   void flush_layers();

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kRetryAfter{500};   // after a write that the disk refused
 constexpr std::chrono::milliseconds kForgetEvery{200};  // acknowledgements are applied together
+constexpr std::chrono::seconds kWaitForRoom{5};         // while the disk works, but is behind
 constexpr std::chrono::seconds kKeepEvery{10};          // how old the time of the last commit gets
 constexpr std::size_t kMaxGroup = 4096;                 // events in one transaction
 constexpr const char* kRefused = "the outbox could not be written";
@@ -60,6 +61,10 @@ Outbox::~Outbox() {
 void Outbox::start(Callbacks callbacks) {
   ASSAY_ASSERT(callbacks.make_gap && callbacks.on_committed);
   callbacks_ = std::move(callbacks);
+  {
+    const MutexLock lock(mutex_);
+    is_working_ = true;
+  }
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   ::pthread_setname_np(thread_.native_handle(), "assay-outbox");
 }
@@ -73,7 +78,8 @@ void Outbox::stop() {
 void Outbox::append(NewEvent event) {
   const std::uint64_t size = size_of(event);
   {
-    const MutexLock lock(mutex_);
+    std::unique_lock lock(mutex_);
+    wait_for_room(size, lock);
     if (queued_bytes_ + size > options_.max_queued_bytes && !make_room(size, event.priority))
       return refuse(event);
     queued_bytes_ += size;
@@ -81,6 +87,12 @@ void Outbox::append(NewEvent event) {
     queue_.push_back(std::move(event));
   }
   wake_.notify_one();
+}
+
+void Outbox::wait_for_room(std::uint64_t size, std::unique_lock<Mutex>& lock) {
+  flushed_.wait_for(lock, kWaitForRoom, [&] {
+    return !is_working_ || queued_bytes_ + size <= options_.max_queued_bytes;
+  });
 }
 
 bool Outbox::make_room(std::uint64_t size, EventPriority priority) {
@@ -130,6 +142,8 @@ void Outbox::run(const std::stop_token& stop) {
     const MutexLock lock(mutex_);
     has_more = !queue_.empty();
   }
+  const MutexLock lock(mutex_);
+  is_working_ = false;
 }
 
 Outbox::Batch Outbox::take_batch() {
@@ -201,11 +215,13 @@ void Outbox::give_back(Batch batch, const Error& error) {
   {
     const MutexLock lock(mutex_);
     status_.error = text;
+    is_working_ = false;
     if (!batch.refused.is_empty()) refused_.add(batch.refused);
     batch.events.resize(batch.appended);
     queue_.insert(queue_.begin(), std::make_move_iterator(batch.events.begin()),
                   std::make_move_iterator(batch.events.end()));
   }
+  flushed_.notify_all();  // those who wait for room
   if (!std::exchange(is_failing_, true)) callbacks_.on_trouble(text);
 }
 
@@ -229,6 +245,7 @@ void Outbox::publish(const Batch& batch, std::vector<OutgoingEvent> inserted) {
       tail_.pop_front();
     }
     status_.error.clear();
+    is_working_ = true;
     status_.dropped = refused_events_ + store_.dropped();
     status_.events = store_.events();
     status_.bytes = store_.bytes();

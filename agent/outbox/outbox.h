@@ -56,8 +56,9 @@ class Outbox final : public OutgoingEvents {
   /// Commits what is queued and ends the thread. Idempotent.
   void stop();
 
-  /// Queues and returns at once. Over max_queued_bytes (a disk that does not take writes) queued
-  /// events of lower priority are dropped, else this one; counted, and told as a gap later.
+  /// Queues and returns at once. At max_queued_bytes it waits for a disk that works but is behind
+  /// (at most five seconds); when the disk takes no writes, queued events of lower priority are
+  /// dropped, else this one; counted, and told as a gap later.
   void append(NewEvent event);
   /// Waits until all that was appended before is committed: false when `timeout` passed first.
   bool flush(std::chrono::milliseconds timeout);
@@ -88,6 +89,7 @@ class Outbox final : public OutgoingEvents {
     DroppedEvents refused;
     OutboxWrite how;
   };
+  void wait_for_room(std::uint64_t size, std::unique_lock<Mutex>& lock) ASSAY_REQUIRES(mutex_);
   /// Drops events of lower priorities from the queue, oldest first; whether `size` fits now.
   bool make_room(std::uint64_t size, EventPriority priority) ASSAY_REQUIRES(mutex_);
   void refuse(const NewEvent& event) ASSAY_REQUIRES(mutex_);
@@ -132,6 +134,7 @@ class Outbox final : public OutgoingEvents {
   std::uint64_t handed_out_ ASSAY_GUARDED_BY(mutex_) = 0;           // highest sequence ever read
   std::uint64_t refused_events_ ASSAY_GUARDED_BY(mutex_) = 0;
   std::optional<std::uint64_t> new_max_bytes_ ASSAY_GUARDED_BY(mutex_);
+  bool is_working_ ASSAY_GUARDED_BY(mutex_) = false;  // the thread runs and the disk takes writes
   DroppedEvents refused_ ASSAY_GUARDED_BY(mutex_);  // by append, not told yet
   OutboxStatus status_ ASSAY_GUARDED_BY(mutex_);
 

@@ -42,6 +42,7 @@ const std::vector<std::string> kMigrations = {R"sql(
 )sql"};
 
 constexpr std::uint64_t kDropBatch = 256;   // rows looked at together while room is made
+constexpr int kSpareRoom = 4096;            // pages that hold nothing and are kept for later
 constexpr std::chrono::minutes kOneGap{1};  // gaps of one reason this close are told as one
 
 sqlite::Statement::Blob blob(std::string_view bytes) {
@@ -71,8 +72,9 @@ void DroppedEvents::add(const DroppedEvents& other) {
 
 Result<OutboxStore> OutboxStore::open(const std::string& path, OutboxLimits limits,
                                       std::string boot_id, const Moment& now) {
-  ASSAY_ASSIGN(sqlite::Database database,
-               sqlite::Database::open(path, {.durability = sqlite::Durability::kFull}));
+  ASSAY_ASSIGN(
+      sqlite::Database database,
+      sqlite::Database::open(path, {.durability = sqlite::Durability::kFull, .can_shrink = true}));
   ASSAY_TRY(database.check_integrity());
   if (auto migrated = database.migrate(kMigrations); !migrated)
     return std::move(migrated.error()).with_context(path);
@@ -148,6 +150,8 @@ Result<std::vector<OutgoingEvent>> OutboxStore::write(const std::vector<NewEvent
     (void)read_counts();  // what was counted was rolled back; a failure shows at the next write
     return std::move(done.error());
   }
+  // The room of a long outage; a failure costs nothing but that.
+  if (how.acknowledged > 0) (void)database_.give_space_back(kSpareRoom);
   return inserted;
 }
 

@@ -39,7 +39,7 @@ struct NewEvent {
 };
 
 struct OutboxLimits {
-  std::uint64_t max_bytes = 256ULL << 20;  ///< payloads and descriptions on disk
+  std::uint64_t max_bytes = 1ULL << 30;  ///< payloads and descriptions on disk
   std::uint64_t max_stacks =
       10'000;  ///< descriptions kept, in half of max_bytes; least recently used go first
 };

@@ -151,6 +151,7 @@ Result<Database> Database::open(const std::string& path, const OpenOptions& opti
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, kBusyTimeoutMs);
   std::string setup = "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;";
+  if (options.can_shrink) setup += "PRAGMA auto_vacuum=INCREMENTAL;";  // before the first page
   if (options.read_only)
     setup += "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON;";
   else
@@ -190,6 +191,15 @@ Result<void> Database::transaction(const std::function<Result<void>()>& work) {
   if (done) done = execute("COMMIT");
   if (!done) (void)execute("ROLLBACK");  // the first error is the one to report
   return done;
+}
+
+Result<void> Database::give_space_back(int pages) {
+  ASSAY_ASSIGN(Statement * query, prepare("PRAGMA freelist_count"));
+  ASSAY_TRY(query->step());
+  const auto free_pages = query->integer(0);
+  query->reset();
+  if (free_pages < pages) return ok();
+  return execute("PRAGMA incremental_vacuum(" + std::to_string(pages) + ")");
 }
 
 Result<void> Database::check_integrity() {

@@ -28,6 +28,8 @@ struct OpenOptions {
   /// Pages of 4 KiB in the WAL after which the writer copies them back. At eight times as many it
   /// waits (at most ten seconds) for readers to let go, so that the WAL's size is bounded.
   int checkpoint_pages = 1000;
+  /// Of a file that is made now: its end can be given back by give_space_back().
+  bool can_shrink = false;
 };
 
 /// A prepared statement, bound and stepped. Not thread-safe; must not outlive its database.
@@ -106,6 +108,9 @@ class Database {
   Result<void> execute(const std::string& sql);
   /// BEGIN IMMEDIATE, `work`, COMMIT; ROLLBACK when `work` fails.
   Result<void> transaction(const std::function<Result<void>()>& work);
+  /// Cuts at most `pages` that hold nothing off the file's end, once at least as many are free.
+  /// Does nothing in a file that was not made with can_shrink. Errors: kUnavailable.
+  Result<void> give_space_back(int pages);
   /// Reads the whole file and checks its structure (PRAGMA quick_check). Errors: kCorrupt, with
   /// what was found first; kUnavailable.
   Result<void> check_integrity();

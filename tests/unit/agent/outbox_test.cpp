@@ -531,6 +531,25 @@ TEST_CASE("of damaged files the newest four are kept", "[agent][unit]") {
           (i > 2));
 }
 
+TEST_CASE("the file of a long outage shrinks again", "[agent][unit]") {
+  const Scratch scratch;
+  const auto size = [&] { return std::filesystem::file_size(scratch.path("outbox.db")); };
+  {
+    const auto outbox = open(scratch);
+    for (int i = 0; i < 60; ++i)
+      outbox->append(make_event(std::string(1 << 20, 'x')));
+    REQUIRE(outbox->flush(kDeadline));
+  }
+  CHECK(size() > (60U << 20));
+  for (int i = 0; i < 6; ++i) {
+    const auto outbox = open(scratch);
+    outbox->acknowledge(static_cast<std::uint64_t>(60 + i));
+    outbox->append(make_event("next"));
+    REQUIRE(outbox->flush(kDeadline));
+  }
+  CHECK(size() < (24U << 20));
+}
+
 TEST_CASE("an outbox of a newer version is refused, not set aside", "[agent][unit]") {
   const Scratch scratch;
   REQUIRE(Outbox::open(scratch.path("outbox.db"), {}));
