@@ -8,13 +8,13 @@
 #include "agent/app/agent.h"
 #include "agent/app/probe_source.h"
 #include "common/base/encoding.h"
+#include "common/service/heap.h"
 #include "common/service/signals.h"
 
 namespace assay::agent {
 namespace {
 
 constexpr std::chrono::milliseconds kForEver{-1};
-constexpr int kLargeBlockBytes = 128 << 10;
 
 ExitCode fail(const Error& error) {
   std::fprintf(stderr, "assay-agent: %s\n", escape_untrusted(error.text(), 2048).c_str());
@@ -32,11 +32,7 @@ ExitCode fail_to_probe(const Error& error) {
 }  // namespace
 
 ExitCode run_agent(const AgentConfig& config) {
-  // glibc gives each thread a heap of its own, and they never shrink: two are enough for us.
-  ::mallopt(M_ARENA_MAX, 2);
-  // Fixed, or glibc raises both with the first large block and keeps what is freed then.
-  ::mallopt(M_MMAP_THRESHOLD, kLargeBlockBytes);
-  ::mallopt(M_TRIM_THRESHOLD, kLargeBlockBytes);
+  service::keep_heap_small(2);
   auto log = service::Log::create({config.log_level, config.log_format});
   if (!log) return fail(log.error());
   auto signals = service::StopSignals::create();  // before any thread: they inherit the mask
