@@ -100,7 +100,12 @@ Result<std::unique_ptr<Agent>> Agent::create(const AgentConfig& config,
 
 Agent::Agent(AgentConfig config, std::unique_ptr<EventSource> source, const Clock& clock,
              service::Log& log)
-    : config_(std::move(config)), clock_(clock), log_(log), source_(std::move(source)) {}
+    : config_(std::move(config)),
+      clock_(clock),
+      log_(log),
+      started_(clock.wall_now()),
+      source_(std::move(source)),
+      health_metrics_(metrics_, ASSAY_VERSION, kernel_release()) {}
 
 Agent::~Agent() {
   stop();
@@ -125,6 +130,10 @@ Result<void> Agent::open_uplink() {
   UplinkCallbacks callbacks;
   callbacks.health = [this] { return health(); };
   callbacks.on_catalog = [this](catalog::SignedLog log) { catalog_->offer(std::move(log)); };
+  callbacks.on_state_request = [this](std::uint64_t request, const std::string& reason) {
+    log_.info("the collector asks for the full state of this node", {{"reason", reason}});
+    loop_.post_state_request(request);
+  };
   callbacks.on_status = [this] { log_uplink(); };
   uplink_ = std::make_unique<Uplink>(std::move(options), *outbox_, std::move(callbacks));
   return ok();
@@ -165,6 +174,8 @@ void Agent::open_pipeline() {
   records_ = std::make_unique<DiskRecords>(RuntimeRoots{
       config_.docker_roots, config_.containerd_states, config_.containers_storage_roots});
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifier_options(config_));
+  // With nothing ever told there is nothing to remember.
+  if (outbox_->status().last_sequence == 0) state_->set_complete();
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *state_, *source_, clock_,
                      [this](LayerResult result) { loop_.post_layer(std::move(result)); }},
@@ -223,17 +234,23 @@ AgentHealth Agent::health() const {
   if (uplink_) health.uplink = uplink_->status();
   if (catalog_) health.catalog = catalog_->status();
   health.queue_dropped = loop_.dropped();
-  health.running = loop_.snapshot().running;
+  const AuditorSnapshot auditor = loop_.snapshot();
+  health.running = auditor.running;
+  health.starts = auditor.starts;
+  health.late_starts = auditor.late_starts;
+  health.refused_runs = auditor.refused_runs;
   if (identifier_) health.layers_pending = identifier_->pending();
   if (const auto stats = service::read_process_stats()) {
     health.rss_bytes = stats->rss_bytes;
     health.cpu = stats->cpu_time;
   }
+  health.started = started_;
+  health.degraded = degraded_modes(health);
   return health;
 }
 
 std::string Agent::metrics_text() {
-  health_metrics_.update(health(), loop_.snapshot());
+  health_metrics_.update(health(), loop_.snapshot(), clock_.wall_now());
   return metrics_.to_text();
 }
 

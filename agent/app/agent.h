@@ -62,6 +62,7 @@ class Agent {
   const AgentConfig config_;
   const Clock& clock_;
   service::Log& log_;
+  const WallTime started_;
   std::string boot_id_;
   UniqueFd state_lock_;
 
@@ -77,7 +78,7 @@ class Agent {
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<CatalogKeeper> catalog_;
   service::Metrics metrics_;
-  HealthMetrics health_metrics_{metrics_};
+  HealthMetrics health_metrics_;
   std::unique_ptr<service::HttpEndpoint> http_;
   bool is_stopped_ = false;
 };

@@ -64,6 +64,10 @@ void AuditorLoop::post_catalog(CatalogPtr catalog) {
   push(std::move(catalog));
 }
 
+void AuditorLoop::post_state_request(std::uint64_t request) {
+  push(StateRequest{request});
+}
+
 void AuditorLoop::push(Item item) {
   if (!queue_.try_push(std::move(item))) dropped_.fetch_add(1);
 }
@@ -103,6 +107,7 @@ void AuditorLoop::handle(Item item) {
                    layers_.push_back(std::move(result));
                  },
                  [this](CatalogPtr& catalog) { auditor_->on_catalog(std::move(catalog)); },
+                 [this](const StateRequest& asked) { auditor_->on_state_request(asked.request); },
              },
              item);
 }

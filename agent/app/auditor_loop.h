@@ -34,6 +34,7 @@ class AuditorLoop final : public EventSink {
   void on_sweep(SweepCompleted sweep) override;
   void post_layer(LayerResult result);
   void post_catalog(std::shared_ptr<const catalog::Catalog> catalog);
+  void post_state_request(std::uint64_t request);
 
   /// Of about a second ago: the loop takes it with each tick.
   AuditorSnapshot snapshot() const;
@@ -42,8 +43,11 @@ class AuditorLoop final : public EventSink {
  private:
   static constexpr std::size_t kCapacity = 65'536;
   using CatalogPtr = std::shared_ptr<const catalog::Catalog>;  // shared with the auditor
+  struct StateRequest {
+    std::uint64_t request = 0;
+  };
   using Item = std::variant<ContainerStart, ContainerExec, RunEmptied, SweepCompleted, LayerResult,
-                            CatalogPtr>;
+                            CatalogPtr, StateRequest>;
 
   void push(Item item);
   void run(const std::stop_token& stop);

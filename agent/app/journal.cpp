@@ -20,6 +20,7 @@ bool is_bad_news(const catalog::Verdict& verdict) {
 std::optional<StackDigest> stack_of(const AgentEvent& event) {
   if (const auto* run = std::get_if<RunStarted>(&event)) return run->stack;
   if (const auto* stack = std::get_if<StackAdvanced>(&event)) return stack->to;
+  if (const auto* present = std::get_if<RunPresent>(&event)) return present->run.stack;
   return std::nullopt;
 }
 
@@ -51,6 +52,9 @@ bool limit_arguments(std::vector<std::string>& arguments, const RecordingLimits&
 void OutboxJournal::record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) {
   if (auto* run = std::get_if<RunStarted>(&event))
     run->start.arguments_truncated |= limit_arguments(run->start.arguments, limits_);
+  if (auto* present = std::get_if<RunPresent>(&event))
+    present->run.start.arguments_truncated |=
+        limit_arguments(present->run.start.arguments, limits_);
   if (auto* exec = std::get_if<ExecSeen>(&event))
     exec->exec.arguments_truncated |= limit_arguments(exec->exec.arguments, limits_);
   outbox_.append(encode(event, stack.get()));

@@ -14,6 +14,7 @@
 #include "agent/core/ports.h"
 #include "agent/core/run_identity.h"
 #include "agent/core/stack_tracker.h"
+#include "agent/core/state_telling.h"
 #include "common/base/clock.h"
 #include "common/catalog/catalog.h"
 
@@ -27,6 +28,9 @@ struct AuditorConfig {
   std::size_t max_waiting_stacks = 10'000;
   std::size_t max_open_runs = 100'000;
   std::uint32_t name_attempts = 5;  ///< once a second, for runtimes that write their records late
+  BootTime state_interval = std::chrono::seconds(10);  ///< at least, between two full states
+  std::size_t runs_per_turn = 1000;                    ///< of a full state, told a second
+  std::size_t max_fact_bytes = 16U << 20;              ///< facts of open runs kept for a full state
 };
 
 /// What health and metrics show of the auditor.
@@ -66,6 +70,8 @@ class Auditor {
   void on_layers(const std::vector<LayerResult>& results);
   void on_layer(const LayerResult& result) { on_layers({result}); }
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
+  /// The collector wants to hear of every open run again; told after the next sweep.
+  void on_state_request(std::uint64_t request);
   /// About once a second: late names, losses.
   void on_tick();
 
@@ -83,6 +89,8 @@ class Auditor {
     ProcessKey first_process;
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
+    WallTime started{};
+    std::unique_ptr<const ContainerStart> facts;  ///< without layers; null over max_fact_bytes
   };
   struct LateName {
     ContainerStart start;
@@ -95,6 +103,11 @@ class Auditor {
   void close_run(const RunKey& key, BootTime time, bool is_approximate);
   StackDigest stand_on_layers(const ContainerStart& start);
   void announce(const Run& run, ContainerStart start);
+  RunStarted describe(const Run& run, ContainerStart start) const;
+  void keep_facts(Run& run, const ContainerStart& start);
+  void begin_state();
+  void tell_state();
+  bool tell_run(const RunKey& key);
   bool continue_resumed(const ContainerStart& start, Run& run);
   void end_unseen_resumed(const std::vector<RunKey>& untold);
   std::vector<StackChange> apply(const std::vector<LayerResult>& results);
@@ -111,6 +124,8 @@ class Auditor {
   std::unordered_map<RunKey, Run> runs_;
   std::unordered_map<RunKey, OpenRun> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
+  StateTelling state_;
+  std::size_t fact_bytes_ = 0;
   LossCounters reported_loss_;
   WallTime last_tick_{};
   AuditorSnapshot counters_;

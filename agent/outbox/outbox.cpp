@@ -27,13 +27,17 @@ Result<std::unique_ptr<Outbox>> Outbox::open(const std::string& path, OutboxOpti
 
 Outbox::Outbox(OutboxStore store, sqlite::Database reader, OutboxOptions options)
     : options_(options),
-      epoch_(store.epoch()),
       store_(std::move(store)),
       reader_(std::move(reader)),
+      epoch_(store_.epoch()),
+      handed_out_(store_.last_sequence()),  // by an earlier process
+      acknowledged_(store_.acknowledged()),
+      forgotten_(store_.acknowledged()),
       dropped_before_tail_(store_.last_sequence()) {
   status_.events = store_.events();
   status_.bytes = store_.bytes();
   status_.last_sequence = store_.last_sequence();
+  status_.oldest = store_.oldest();
 }
 
 Outbox::~Outbox() {
@@ -92,7 +96,25 @@ void Outbox::run(const std::stop_token& stop) {
   }
 }
 
+bool Outbox::renew_epoch() {
+  {
+    const MutexLock lock(mutex_);
+    if (!is_epoch_void_) return true;
+  }
+  const auto renewed = store_.renew_epoch();
+  const MutexLock lock(mutex_);
+  if (!renewed) {
+    status_.error = renewed.error().text();
+    return false;
+  }
+  is_epoch_void_ = false;
+  epoch_ = store_.epoch();
+  acknowledged_ = forgotten_ = 0;
+  return true;
+}
+
 bool Outbox::commit_queued() {
+  if (!renew_epoch()) return false;
   std::vector<NewEvent> batch;
   std::uint64_t acknowledged = 0;
   DroppedEvents refused;
@@ -160,6 +182,7 @@ void Outbox::publish(std::vector<OutgoingEvent> inserted) {
     status_.events = store_.events();
     status_.bytes = store_.bytes();
     status_.last_sequence = store_.last_sequence();
+    status_.oldest = store_.oldest();
   }
   flushed_.notify_all();
   if (has_news) callbacks_.on_committed();
@@ -181,10 +204,15 @@ Result<std::vector<OutgoingEvent>> Outbox::read_after(std::uint64_t sequence,
         if (!events.empty() && bytes > max_bytes) break;
         events.push_back(*event);
       }
+      if (!events.empty()) handed_out_ = std::max(handed_out_, events.back().sequence);
       return events;
     }
   }
-  return read_from_disk(sequence, max_bytes);
+  auto events = read_from_disk(sequence, max_bytes);
+  if (!events || events->empty()) return events;
+  const MutexLock lock(mutex_);
+  handed_out_ = std::max(handed_out_, events->back().sequence);
+  return events;
 }
 
 Result<std::vector<OutgoingEvent>> Outbox::read_from_disk(std::uint64_t sequence,
@@ -222,6 +250,26 @@ std::optional<std::string> Outbox::describe(const StackDigest& digest) {
   if (found && *found) description = (*query)->text(0);
   (*query)->reset();
   return description;
+}
+
+Epoch Outbox::epoch() const {
+  const MutexLock lock(mutex_);
+  return epoch_;
+}
+
+std::uint64_t Outbox::acknowledged() const {
+  const MutexLock lock(mutex_);
+  return acknowledged_;
+}
+
+bool Outbox::resume(std::uint64_t acknowledged) {
+  {
+    const MutexLock lock(mutex_);
+    is_epoch_void_ = is_epoch_void_ || acknowledged > handed_out_;
+    if (is_epoch_void_) return false;  // the writer thread sees it within kForgetEvery
+  }
+  acknowledge(acknowledged);
+  return true;
 }
 
 void Outbox::acknowledge(std::uint64_t sequence) {

@@ -49,10 +49,12 @@ class Outbox final : public OutgoingEvents {
   /// Waits until all that was appended before is committed: false when `timeout` passed first.
   bool flush(std::chrono::milliseconds timeout);
 
-  Epoch epoch() const override { return epoch_; }
+  Epoch epoch() const override;
+  std::uint64_t acknowledged() const override;
   Result<std::vector<OutgoingEvent>> read_after(std::uint64_t sequence,
                                                 std::uint64_t max_bytes) override;
   std::optional<std::string> describe(const StackDigest& digest) override;
+  bool resume(std::uint64_t acknowledged) override;
   void acknowledge(std::uint64_t sequence) override;
   OutboxStatus status() const;
 
@@ -61,12 +63,12 @@ class Outbox final : public OutgoingEvents {
   void run(const std::stop_token& stop);
   /// False when the disk refused; the batch is back in the queue then.
   bool commit_queued();
+  bool renew_epoch();
   void publish(std::vector<OutgoingEvent> inserted);
   Result<std::vector<OutgoingEvent>> read_from_disk(std::uint64_t sequence,
                                                     std::uint64_t max_bytes);
 
   const OutboxOptions options_;
-  const Epoch epoch_;
   Callbacks callbacks_;  // set before the thread starts
   OutboxStore store_;    // the writer thread's only, once started
 
@@ -76,6 +78,9 @@ class Outbox final : public OutgoingEvents {
   mutable Mutex mutex_;
   std::condition_variable_any wake_;
   std::condition_variable_any flushed_;
+  Epoch epoch_ ASSAY_GUARDED_BY(mutex_);
+  bool is_epoch_void_ ASSAY_GUARDED_BY(mutex_) = false;    // a new one has to begin
+  std::uint64_t handed_out_ ASSAY_GUARDED_BY(mutex_) = 0;  // highest sequence that may be sent
   std::vector<NewEvent> queue_ ASSAY_GUARDED_BY(mutex_);
   std::uint64_t queued_bytes_ ASSAY_GUARDED_BY(mutex_) = 0;
   std::uint64_t appended_ ASSAY_GUARDED_BY(mutex_) = 0;   // events ever accepted

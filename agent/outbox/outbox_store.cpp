@@ -56,6 +56,31 @@ Result<OutboxStore> OutboxStore::open(const std::string& path, OutboxLimits limi
   return store;
 }
 
+Result<void> OutboxStore::set_epoch(const Epoch& epoch) {
+  ASSAY_ASSIGN(sqlite::Statement * insert,
+               database_.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch', ?)"));
+  const std::string_view bytes(reinterpret_cast<const char*>(epoch.data()), epoch.size());
+  return insert->bind(blob(bytes)).run();
+}
+
+Result<void> OutboxStore::set_acknowledged(std::uint64_t sequence) {
+  ASSAY_ASSIGN(
+      sqlite::Statement * insert,
+      database_.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('acknowledged', ?)"));
+  return insert->bind(sequence).run();
+}
+
+Result<void> OutboxStore::renew_epoch() {
+  ASSAY_ASSIGN(const Epoch epoch, random_epoch());
+  ASSAY_TRY(database_.transaction([&]() -> Result<void> {
+    ASSAY_TRY(set_epoch(epoch));
+    return set_acknowledged(0);
+  }));
+  epoch_ = epoch;
+  acknowledged_ = 0;
+  return ok();
+}
+
 Result<void> OutboxStore::load() {
   ASSAY_ASSIGN(sqlite::Statement * query,
                database_.prepare("SELECT value FROM meta WHERE key = 'epoch'"));
@@ -68,12 +93,10 @@ Result<void> OutboxStore::load() {
     std::memcpy(epoch_.data(), bytes.data(), bytes.size());
   } else {
     ASSAY_ASSIGN(epoch_, random_epoch());
-    ASSAY_ASSIGN(sqlite::Statement * insert,
-                 database_.prepare("INSERT INTO meta (key, value) VALUES ('epoch', ?)"));
-    const std::string_view bytes(reinterpret_cast<const char*>(epoch_.data()), epoch_.size());
-    ASSAY_TRY(insert->bind(blob(bytes)).run());
+    ASSAY_TRY(set_epoch(epoch_));
   }
-  return read_counts();
+  ASSAY_TRY(read_counts());
+  return read_oldest();
 }
 
 Result<void> OutboxStore::read_counts() {
@@ -84,7 +107,8 @@ Result<void> OutboxStore::read_counts() {
            (SELECT coalesce(sum(length(description)), 0) FROM stacks),
            (SELECT count(*) FROM stacks),
            (SELECT coalesce(max(last_use), 0) FROM stacks),
-           (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))sql"));
+           (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'),
+           (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'acknowledged'))sql"));
   ASSAY_TRY(query->step());
   events_ = static_cast<std::uint64_t>(query->integer(0));
   bytes_ = static_cast<std::uint64_t>(query->integer(1));
@@ -92,6 +116,17 @@ Result<void> OutboxStore::read_counts() {
   stacks_ = static_cast<std::uint64_t>(query->integer(3));
   stack_use_ = static_cast<std::uint64_t>(query->integer(4));
   last_sequence_ = static_cast<std::uint64_t>(query->integer(5));
+  acknowledged_ = static_cast<std::uint64_t>(query->integer(6));
+  query->reset();
+  return ok();
+}
+
+Result<void> OutboxStore::read_oldest() {
+  ASSAY_ASSIGN(sqlite::Statement * query,
+               database_.prepare("SELECT time_ns FROM events ORDER BY sequence LIMIT 1"));
+  ASSAY_ASSIGN(const bool has_row, query->step());
+  oldest_.reset();
+  if (has_row) oldest_ = from_unix_ns(query->integer(0));
   query->reset();
   return ok();
 }
@@ -107,10 +142,11 @@ Result<std::vector<OutgoingEvent>> OutboxStore::write(const std::vector<NewEvent
     ASSAY_TRY(forget_stacks());
     ASSAY_ASSIGN(const DroppedEvents dropped, drop_over_cap());
     if (dropped.events > 0) ASSAY_TRY(insert(make_gap(dropped), inserted));
-    return ok();
+    return read_oldest();
   });
   if (!done) {
     (void)read_counts();  // what was counted was rolled back; a failure shows at the next write
+    (void)read_oldest();
     return std::move(done.error());
   }
   return inserted;
@@ -162,7 +198,8 @@ Result<void> OutboxStore::forget_until(std::uint64_t sequence) {
   ASSAY_TRY(erase->bind(sequence).run());
   events_ -= events;
   bytes_ -= bytes;
-  return ok();
+  acknowledged_ = std::max(acknowledged_, sequence);
+  return set_acknowledged(acknowledged_);
 }
 
 Result<DroppedEvents> OutboxStore::drop_over_cap() {

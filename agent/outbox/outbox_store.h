@@ -49,6 +49,10 @@ class OutboxStore {
 
   const Epoch& epoch() const { return epoch_; }
   std::uint64_t last_sequence() const { return last_sequence_; }
+  /// Highest sequence of this epoch that was ever acknowledged.
+  std::uint64_t acknowledged() const { return acknowledged_; }
+  /// Time of the oldest event that is kept.
+  std::optional<WallTime> oldest() const { return oldest_; }
   std::uint64_t events() const { return events_; }
   std::uint64_t bytes() const { return bytes_; }
 
@@ -57,12 +61,17 @@ class OutboxStore {
   /// Returns what was inserted, the gap included. Errors: kUnavailable (disk full, I/O), kCorrupt.
   Result<std::vector<OutgoingEvent>> write(const std::vector<NewEvent>& batch,
                                            std::uint64_t acknowledged, const MakeGap& make_gap);
+  /// A new random epoch for the events that are kept: nothing of it is acknowledged. Durable.
+  Result<void> renew_epoch();
 
  private:
   OutboxStore(sqlite::Database database, OutboxLimits limits)
       : database_(std::move(database)), limits_(limits) {}
   Result<void> load();
   Result<void> read_counts();
+  Result<void> read_oldest();
+  Result<void> set_epoch(const Epoch& epoch);
+  Result<void> set_acknowledged(std::uint64_t sequence);
   Result<void> insert(const NewEvent& event, std::vector<OutgoingEvent>& inserted);
   Result<void> insert_stack(const NewEvent& event);
   Result<void> forget_until(std::uint64_t sequence);
@@ -73,6 +82,8 @@ class OutboxStore {
   OutboxLimits limits_;
   Epoch epoch_{};
   std::uint64_t last_sequence_ = 0;
+  std::uint64_t acknowledged_ = 0;
+  std::optional<WallTime> oldest_;
   std::uint64_t events_ = 0;
   std::uint64_t bytes_ = 0;  ///< of events and stacks
   std::uint64_t stacks_ = 0;

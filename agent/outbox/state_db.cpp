@@ -54,6 +54,10 @@ const std::vector<std::string> kMigrations = {R"sql(
     catalog_id TEXT NOT NULL,
     sequence INTEGER NOT NULL,
     last BLOB NOT NULL);
+)sql",
+                                              R"sql(
+  CREATE TABLE complete_runs (
+    id INTEGER PRIMARY KEY CHECK (id = 1));
 )sql"};
 
 sqlite::Statement::Blob blob(std::string_view bytes) {
@@ -265,6 +269,21 @@ std::vector<RunId> StateDb::load_of_other_boots() {
   }
   (*query)->reset();
   return runs;
+}
+
+bool StateDb::is_complete() {
+  const MutexLock lock(mutex_);
+  auto query = database_.prepare("SELECT 1 FROM complete_runs");
+  if (!query) return false;
+  auto has_row = (*query)->step();
+  (*query)->reset();
+  return has_row && *has_row;
+}
+
+void StateDb::set_complete() {
+  (void)queue([](sqlite::Database& database) {
+    return database.execute("INSERT OR IGNORE INTO complete_runs (id) VALUES (1)");
+  });
 }
 
 Result<StoredCatalog> StateDb::load_catalog() {

@@ -53,6 +53,8 @@ class StateDb final : public LayerCache, public OpenRuns {
   void erase(const RunId& run_id) override;
   std::vector<OpenRun> load() override;
   std::vector<RunId> load_of_other_boots() override;
+  bool is_complete() override;
+  void set_complete() override;
 
   /// Nothing stored: an empty StoredCatalog. Errors: kUnavailable, kCorrupt.
   Result<StoredCatalog> load_catalog();

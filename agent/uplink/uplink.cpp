@@ -2,10 +2,12 @@
 #include "agent/uplink/uplink.h"
 
 #include <pthread.h>
+#include <sys/random.h>
 
 #include <thread>
 
 #include "agent/uplink/backoff.h"
+#include "agent/uplink/retry_delay.h"
 #include "agent/uplink/stream.h"
 #include "common/base/mutex.h"
 
@@ -35,6 +37,18 @@ std::shared_ptr<grpc::Channel> make_channel(const UplinkOptions& options,
   return grpc::CreateCustomChannel(options.address, grpc::SslCredentials(tls), arguments);
 }
 
+std::string random_instance() {
+  std::string bytes(16, '\0');
+  ASSAY_ASSERT(::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+  return bytes;
+}
+
+/// Why a stream is over, and how long the collector wants to be left alone.
+struct Ended {
+  std::string reason;
+  std::chrono::milliseconds retry_after{};
+};
+
 std::string describe(const grpc::Status& status, const std::string& address) {
   if (status.ok()) return "the collector at " + address + " closed the stream";
   return "collector " + address + ": " + status.error_message();
@@ -49,11 +63,14 @@ struct Uplink::State {
         callbacks(std::move(uplink_callbacks)) {
     user_status = std::move(callbacks.on_status);
     callbacks.on_status = [this] { on_welcome(); };
+    if (!callbacks.on_state_request)
+      callbacks.on_state_request = [](std::uint64_t, const std::string&) {};
+    identity.instance = random_instance();
   }
 
   void run(std::stop_token stop);
-  std::string connect_once(const std::stop_token& stop, Backoff& backoff);
-  std::string serve(Stream& stream, const std::stop_token& stop, Backoff& backoff);
+  Ended connect_once(const std::stop_token& stop, Backoff& backoff);
+  Ended serve(Stream& stream, const std::stop_token& stop, Backoff& backoff);
   void set_status(UplinkState state, const std::string& error);
   void on_welcome() { set_status(UplinkState::kConnected, ""); }
   template <typename Call>
@@ -66,6 +83,7 @@ struct Uplink::State {
   OutgoingEvents& events;
   UplinkCallbacks callbacks;
   std::function<void()> user_status;
+  StreamIdentity identity;
 
   Mutex stream_mutex;
   Stream* current ASSAY_GUARDED_BY(stream_mutex) = nullptr;
@@ -127,26 +145,26 @@ void Uplink::State::run(std::stop_token stop) {
   Backoff backoff(options.backoff_least, options.backoff_most, std::random_device{}());
   set_status(UplinkState::kConnecting, "");
   while (!stop.stop_requested()) {
-    const std::string error = connect_once(stop, backoff);
+    const Ended ended = connect_once(stop, backoff);
     if (stop.stop_requested()) return;
-    set_status(UplinkState::kConnecting, error);
+    set_status(UplinkState::kConnecting, ended.reason);
     std::unique_lock lock(status_mutex);
-    wake.wait_for(lock, stop, backoff.next(), [] { return false; });
+    wake.wait_for(lock, stop, backoff.next(ended.retry_after), [] { return false; });
   }
 }
 
-std::string Uplink::State::connect_once(const std::stop_token& stop, Backoff& backoff) {
+Ended Uplink::State::connect_once(const std::stop_token& stop, Backoff& backoff) {
   const auto material = load_tls_files(options.tls);
-  if (!material) return material.error().text();
+  if (!material) return {material.error().text()};
   const auto channel = make_channel(options, *material);
   const auto stub = v1::AgentLink::NewStub(channel);
-  Stream stream(options, events, callbacks);
+  Stream stream(options, events, callbacks, identity);
   stream.begin(*stub);
   {
     const MutexLock lock(stream_mutex);
     current = &stream;
   }
-  std::string error = serve(stream, stop, backoff);
+  Ended ended = serve(stream, stop, backoff);
   {
     const MutexLock lock(stream_mutex);
     current = nullptr;
@@ -154,22 +172,25 @@ std::string Uplink::State::connect_once(const std::stop_token& stop, Backoff& ba
   stream.cancel();
   while (!stream.wait_for_end(kEndDeadline))
     stream.cancel();  // gRPC always ends a cancelled call
-  return error;
+  return ended;
 }
 
-std::string Uplink::State::serve(Stream& stream, const std::stop_token& stop, Backoff& backoff) {
+Ended Uplink::State::serve(Stream& stream, const std::stop_token& stop, Backoff& backoff) {
   const std::stop_callback on_stop(stop, [&stream] { stream.cancel(); });
   const auto began = std::chrono::steady_clock::now();
   auto last_beat = began;
   while (!stop.stop_requested()) {
-    if (const auto ended = stream.wait_for_end(std::chrono::milliseconds(500)))
-      return describe(*ended, options.address);
+    if (const auto ended = stream.wait_for_end(std::chrono::milliseconds(500))) {
+      if (stream.has_progress()) backoff.reset();
+      return {describe(*ended, options.address), retry_delay_of(ended->error_details())};
+    }
     const auto now = std::chrono::steady_clock::now();
     if (!stream.is_welcome()) {
       if (now - began < kWelcomeDeadline) continue;
-      return "collector " + options.address + ": no answer to Hello";
+      return {"collector " + options.address + ": no answer to Hello"};
     }
-    backoff.reset();
+    // Being welcomed is not enough: a collector at its budget welcomes and then refuses.
+    if (stream.has_progress() || now - began >= options.stable_after) backoff.reset();
     {
       const MutexLock lock(status_mutex);
       status.acknowledged = stream.acknowledged();
@@ -178,7 +199,7 @@ std::string Uplink::State::serve(Stream& stream, const std::stop_token& stop, Ba
     last_beat = now;
     stream.queue_heartbeat();
   }
-  return "";
+  return {};
 }
 
 }  // namespace assay::agent

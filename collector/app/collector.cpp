@@ -46,11 +46,12 @@ Result<void> Collector::open_store() {
   SqliteStoreOptions options;
   options.path = config_.in_data_dir(config_.store_path, "collector.db");
   options.readers = static_cast<int>(config_.query_threads) + 1;
+  options.cache_bytes = config_.store_cache();
   auto store = SqliteStore::open(options);
   if (!store) return std::move(store.error());
   store_ = std::move(*store);
   ASSAY_ASSIGN(auto nodes, store_->load_nodes());
-  nodes_ = std::make_unique<NodeRegistry>(std::move(nodes));
+  nodes_ = std::make_unique<NodeRegistry>(std::move(nodes), clock_, config_.heartbeat_interval);
   return ok();
 }
 
@@ -59,7 +60,7 @@ Result<void> Collector::open_catalog() {
   ASSAY_ASSIGN(catalog::SignedLog log, store_->load_catalog());
   ASSAY_ASSIGN(KeptLog kept, verify_stored(std::move(log), trust));
   CommitOptions options;
-  options.max_queued_bytes = config_.max_queued_bytes;
+  options.budget = {config_.queued_bytes(), [this] { return memory_.is_short(); }};
   ASSAY_ASSIGN(loop_,
                CommitLoop::start(*store_, *nodes_, clock_, kept.catalog, options,
                                  [this](const std::string& problem) {
@@ -92,7 +93,7 @@ Result<void> Collector::open_server() {
   options.certificate = std::move(material.pair.certificate);
   options.key = std::move(material.pair.key);
   options.authority = std::move(material.authority);
-  options.max_memory_bytes = config_.max_grpc_memory;
+  options.max_memory_bytes = config_.grpc_memory();
   options.max_concurrent_streams = config_.max_concurrent_streams;
   auto services = queries_->services();
   services.push_back(&link_->service());
@@ -106,11 +107,15 @@ Result<void> Collector::open_http() {
   service::HttpEndpointOptions options;
   options.address = config_.http_address;
   options.not_ready = [this] { return not_ready(); };
-  options.metrics = [this] { return metrics_.text(*loop_, *nodes_, *keeper_); };
+  options.metrics = [this] { return metrics_text(); };
   auto http = service::HttpEndpoint::start(std::move(options));
   if (!http) return std::move(http.error()).with_context("http.address");
   http_ = std::move(*http);
   return ok();
+}
+
+std::string Collector::metrics_text() {
+  return metrics_.text(*loop_, *nodes_, *keeper_, {clock_.wall_now(), config_.max_memory});
 }
 
 std::vector<std::string> Collector::not_ready() const {

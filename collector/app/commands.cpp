@@ -5,6 +5,7 @@
 
 #include "collector/app/collector.h"
 #include "common/base/encoding.h"
+#include "common/service/heap.h"
 #include "common/service/signals.h"
 
 namespace assay::collector {
@@ -20,6 +21,7 @@ ExitCode fail(const Error& error) {
 }
 
 ExitCode run_collector(const CollectorConfig& config) {
+  service::keep_heap_small(4);
   auto log = service::Log::create({config.log_level, config.log_format});
   if (!log) return fail(log.error());
   auto signals = service::StopSignals::create();  // before any thread: they inherit the mask

@@ -11,9 +11,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
+#include "collector/core/intake_budget.h"
 #include "collector/core/judging.h"
 #include "collector/core/node_registry.h"
 #include "collector/core/ports.h"
@@ -23,9 +25,10 @@
 namespace assay::collector {
 
 struct CommitOptions {
-  std::size_t max_queued_bytes = 64ULL << 20;  ///< more is refused
-  std::size_t max_commit_bytes = 8ULL << 20;   ///< of batches in one transaction
-  int max_runs_per_commit = 1000;              ///< when judging again
+  IntakeBudgetOptions budget;                 ///< of what agents send; more is refused
+  std::size_t max_own_bytes = 16ULL << 20;    ///< of people's changes and our own notes, likewise
+  std::size_t max_commit_bytes = 8ULL << 20;  ///< of batches in one transaction
+  int max_runs_per_commit = 1000;             ///< when judging again
   std::chrono::milliseconds node_save_interval{10'000};
   std::chrono::milliseconds tick{1000};  ///< how late a deadline may be noticed
 };
@@ -34,10 +37,10 @@ struct CommitOptions {
 struct CommitCounts {
   std::atomic<std::uint64_t> commits{0};
   std::atomic<std::uint64_t> failed_commits{0};
-  std::atomic<std::uint64_t> refused{0};  ///< submissions refused because too much waited
+  std::atomic<std::uint64_t> refused{0};  ///< messages refused because too much waited
   std::atomic<std::uint64_t> commit_ns{0};
   std::atomic<std::uint64_t> judged_rounds{0};  ///< rounds judged to their end
-  std::atomic<std::uint64_t> queued_bytes{0};
+  std::atomic<std::uint64_t> conflicts{0};      ///< two agents of one identity
 };
 
 /// Thread-safe. Destroying it commits what waits, then stops.
@@ -59,6 +62,8 @@ class CommitLoop final : public Intake, public Ledger {
                       std::function<void(Result<BatchOutcome>)> done) override;
   Result<void> catalog_refused(const NodeKey& node, std::uint64_t sequence,
                                std::string reason) override;
+  Result<void> identity_conflict(const NodeKey& node, std::string reason) override;
+  std::chrono::milliseconds retry_after() const override { return budget_.retry_after(); }
   void heartbeat(const NodeKey& node, const Heartbeat& heartbeat) override;
   void disconnected(const NodeKey& node) override;
   Result<void> change_catalog(const CatalogEntry& entry,
@@ -66,6 +71,9 @@ class CommitLoop final : public Intake, public Ledger {
   void audit(AuditEntry entry) override;
 
   const CommitCounts& counts() const { return counts_; }
+  /// Bytes of agents' messages that are not committed yet.
+  std::size_t held_bytes() const { return budget_.held(); }
+  const ReconcilerCounts& reconciler_counts() const { return recorder_.reconciler_counts(); }
   const RecorderCounts& recorder_counts() const { return recorder_.counts(); }
   /// True while the last commit failed.
   bool is_failing() const { return is_failing_; }
@@ -76,6 +84,7 @@ class CommitLoop final : public Intake, public Ledger {
 
  private:
   struct Task {
+    std::optional<NodeKey> node;  ///< whose budget `bytes` are of; none: ours
     std::size_t bytes = 0;
     std::function<Result<void>(StoreWriter&)> work;
     std::function<void(Result<void>)> done;
@@ -85,9 +94,14 @@ class CommitLoop final : public Intake, public Ledger {
              std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
              CommitOptions options, std::function<void(const std::string&)> on_problem);
   Result<void> push(Task task);
+  /// What follows a commit for the agent: its registry entry, then `done`.
+  std::function<void(Result<void>)> tell_outcome(const NodeKey& node,
+                                                 std::shared_ptr<BatchOutcome> outcome,
+                                                 std::function<void(Result<BatchOutcome>)> done);
   void run(const std::stop_token& stop);
   std::deque<Task> take(const std::stop_token& stop);
   void commit(std::deque<Task> tasks);
+  void finish(Task& task, Result<void> result, bool was_committed);
   void judge_again();
   void settle_overdue();
   void begin_round_if_a_date_passed();
@@ -101,6 +115,7 @@ class CommitLoop final : public Intake, public Ledger {
   Clock& clock_;
   const CommitOptions options_;
   const std::function<void(const std::string&)> on_problem_;
+  IntakeBudget budget_;
   CommitCounts counts_;
   std::atomic<bool> is_failing_{false};
   std::atomic<bool> is_judging_{true};
@@ -115,7 +130,7 @@ class CommitLoop final : public Intake, public Ledger {
   std::condition_variable_any ready_;
   std::condition_variable_any idle_;
   std::deque<Task> queue_;                     // guarded by mutex_
-  std::size_t queued_bytes_ = 0;               // guarded by mutex_
+  std::size_t own_bytes_ = 0;                  // of tasks in it without a node; guarded by mutex_
   bool is_busy_ = false;                       // guarded by mutex_
   bool is_stopping_ = false;                   // guarded by mutex_
   std::map<NodeKey, std::uint64_t> refusals_;  // sequence that a node refused; guarded by mutex_

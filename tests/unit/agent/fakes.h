@@ -68,6 +68,9 @@ struct MemoryOpenRuns final : OpenRuns {
   std::vector<RunId> load_of_other_boots() override {
     return {other_boots.begin(), other_boots.end()};
   }
+  bool is_complete() override { return complete; }
+  void set_complete() override { complete = true; }
+  bool complete = true;
   std::map<RunId, OpenRun> rows;
   std::set<RunId> other_boots;
 };
