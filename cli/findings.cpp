@@ -57,7 +57,7 @@ void add_findings(CLI::App& app, Invocation& invocation) {
   command.add_option("--kind", filter.kind, "only of this kind, e.g. unknown-base")
       ->option_text("KIND");
   command.add_option("--base", filter.base, "only on this base")->option_text("NAME[:VERSION]");
-  command.add_option("--node", filter.node, "only on this node")->option_text("NODE");
+  command.add_option("--node", filter.node, "only on this node")->option_text("[CLUSTER/]NODE");
   command.add_option("--limit", filter.limit, "at most so many, newest first (default: all)")
       ->option_text("N");
   command.add_flag("--exit-code", options->has_exit_code,

@@ -52,7 +52,7 @@ void add_ps(CLI::App& app, Invocation& invocation) {
                   [filter](Session& session) { return list(*filter, session); });
   command.group("Containers and nodes");
   command.add_flag("-a,--all", filter->include_ended, "those that have ended, too");
-  command.add_option("--node", filter->node, "only on this node")->option_text("NODE");
+  command.add_option("--node", filter->node, "only on this node")->option_text("[CLUSTER/]NODE");
   command.add_option("--base", filter->base, "only on this base")->option_text("NAME[:VERSION]");
   command
       .add_option(
