@@ -61,6 +61,7 @@ Result<void> Collector::open_catalog() {
   ASSAY_ASSIGN(KeptLog kept, verify_stored(std::move(log), trust));
   CommitOptions options;
   options.budget = {config_.queued_bytes(), [this] { return memory_.is_short(); }};
+  options.max_remembered_stacks = config_.remembered_stacks();
   ASSAY_ASSIGN(loop_,
                CommitLoop::start(*store_, *nodes_, clock_, kept.catalog, options,
                                  [this](const std::string& problem) {

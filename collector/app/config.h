@@ -39,6 +39,9 @@ struct CollectorConfig {
   std::uint64_t store_cache() const {
     return std::min<std::uint64_t>(max_memory / 8, 128ULL << 20);
   }
+  std::size_t remembered_stacks() const {
+    return std::clamp<std::size_t>(max_memory >> 16, 1024, 16'384);  // some 5 KiB each
+  }
   std::string in_data_dir(const std::string& given, const char* name) const {
     return given.empty() ? data_dir + "/" + name : given;
   }

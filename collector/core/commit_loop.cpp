@@ -23,7 +23,8 @@ CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
       options_(options),
       on_problem_(std::move(on_problem)),
       budget_(options.budget),
-      judging_(std::move(catalog), round, options.max_runs_per_commit),
+      judging_(std::move(catalog), round,
+               {options.max_runs_per_commit, options.max_remembered_stacks}),
       recorder_(judging_, options.max_runs_per_commit) {}
 
 Result<std::unique_ptr<CommitLoop>> CommitLoop::start(

@@ -7,8 +7,8 @@
 
 namespace assay::tests {
 
-/// One sorted line for each run, stack, layer, exec, finding and epoch, without the numbers that the
-/// store gives (row keys, random ids, rounds). Opens the file read-only; aborts when it cannot.
+/// One sorted line for each run, stack, layer, exec, finding and epoch, without the numbers that
+/// the store gives (row keys, random ids, rounds). Opens the file read-only; aborts when it cannot.
 std::vector<std::string> dump_store(const std::string& path);
 
 /// Lines of one dump that the other lacks, marked with - and +, at most 40: "" when they are equal.
