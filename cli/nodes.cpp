@@ -7,8 +7,9 @@
 namespace assay::cli {
 namespace {
 
-std::vector<Column> columns() {
-  return {{"NODE", "node"},
+std::vector<Column> columns(bool has_clusters) {
+  return {{"CLUSTER", "cluster", Style::kPlain, !has_clusters},
+          {"NODE", "node"},
           {"STATE", "state"},
           {"PROBE", "probe_state"},
           {"DEGRADED", "degraded_modes"},
@@ -21,7 +22,6 @@ std::vector<Column> columns() {
           {"OLDEST", "outbox_oldest_at", Style::kAge},
           {"LAST SEEN", "last_seen_at", Style::kAge},
           {"VERSION", "version"},
-          {"CLUSTER", "cluster", Style::kPlain, true},
           {"KERNEL", "kernel", Style::kPlain, true},
           {"ADDRESS", "address", Style::kPlain, true},
           {"ATTACHED", "probe_is_attached", Style::kPlain, true},
@@ -45,9 +45,9 @@ std::vector<Column> columns() {
 Result<Outcome> list(Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
   ASSAY_ASSIGN(const std::vector<Node> nodes, client->list_nodes());
-  return Outcome{
-      .document = {Object{{"nodes", to_array(nodes)}}, {{.path = "nodes", .columns = columns()}}},
-      .note = nodes.empty() ? "No node has connected yet." : ""};
+  return Outcome{.document = {Object{{"nodes", to_array(nodes)}},
+                              {{.path = "nodes", .columns = columns(has_several_clusters(nodes))}}},
+                 .note = nodes.empty() ? "No node has connected yet." : ""};
 }
 
 }  // namespace

@@ -9,9 +9,10 @@
 namespace assay::cli {
 namespace {
 
-std::vector<Column> columns(bool has_ended) {
+std::vector<Column> columns(bool has_ended, bool has_clusters) {
   std::vector<Column> shown{{"CONTAINER", "container"},
                             {"IMAGE", "names.image"},
+                            {"CLUSTER", "cluster", Style::kPlain, !has_clusters},
                             {"NODE", "node"},
                             {"BASE", "base"},
                             {"VERDICT", "verdict.status", Style::kVerdict},
@@ -20,7 +21,6 @@ std::vector<Column> columns(bool has_ended) {
   const std::vector<Column> rest{{"AGE", "started_at", Style::kAge},
                                  {"RUN", "run_id", Style::kPlain, true},
                                  {"KIND", "kind", Style::kPlain, true},
-                                 {"CLUSTER", "cluster", Style::kPlain, true},
                                  {"RUNTIME", "names.runtime", Style::kPlain, true},
                                  {"NAMESPACE", "names.pod_namespace", Style::kPlain, true},
                                  {"POD", "names.pod_name", Style::kPlain, true},
@@ -37,9 +37,11 @@ Result<Outcome> list(const RunFilter& filter, Session& session) {
   if (!filter.verdict.empty()) ASSAY_TRY(catalog::parse_verdict_status(filter.verdict));
   ASSAY_ASSIGN(Client * client, session.client());
   ASSAY_ASSIGN(const std::vector<Run> runs, client->list_runs(filter));
-  return Outcome{.document = {Object{{"runs", to_array(runs)}},
-                              {{.path = "runs", .columns = columns(filter.include_ended)}}},
-                 .note = runs.empty() ? "No runs found." : ""};
+  return Outcome{
+      .document = {Object{{"runs", to_array(runs)}},
+                   {{.path = "runs",
+                     .columns = columns(filter.include_ended, has_several_clusters(runs))}}},
+      .note = runs.empty() ? "No runs found." : ""};
 }
 
 }  // namespace

@@ -221,5 +221,19 @@ TEST_CASE("nodes show the health that heartbeats bring", "[collector][unit]") {
   CHECK(node.clock_offset_ns() < 3'600'000'000'001);
 }
 
+TEST_CASE("a message beyond the limit ends its stream and nothing else", "[collector][unit]") {
+  Deployment here;
+  Agent agent(here, "node-1", "node-1");
+  agent.expect(v1::ToAgent::kWelcome);
+  v1::FromAgent message;
+  message.mutable_batch()->add_events()->mutable_run_started()->set_executable(
+      std::string(5 << 20, 'x'));
+  agent.send(message);
+  CHECK_FALSE(agent.read());
+  CHECK(agent.end().error_code() == StatusCode::RESOURCE_EXHAUSTED);
+  Agent other(here, "node-2", "node-2");
+  other.expect(v1::ToAgent::kWelcome);
+}
+
 }  // namespace
 }  // namespace assay::collector
