@@ -47,9 +47,9 @@ std::uint64_t StateTelling::complete() {
 std::size_t memory_of(const ContainerStart& start) {
   std::size_t bytes = sizeof(ContainerStart) + start.cgroup_path.size() + start.executable.size();
   for (const std::string& argument : start.arguments)
-    bytes += sizeof(argument) + argument.size();
+    bytes += sizeof(std::string) + argument.size();
   for (const LowerLayer& layer : start.layers)
-    bytes += sizeof(layer) + layer.name.size();
+    bytes += sizeof(LowerLayer) + layer.name.size();
   return bytes + start.ancestors.size() * sizeof(ProcessInfo) +
          start.namespace_pids.size() * sizeof(std::uint32_t);
 }

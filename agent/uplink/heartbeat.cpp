@@ -6,7 +6,7 @@
 namespace assay::agent {
 namespace {
 
-constexpr std::size_t kMaxDegradations = 32;
+constexpr std::size_t kMaxDegradations = 16;
 
 void fill_probe(const ProbeHealth& probe, v1::Heartbeat& beat) {
   const LossCounters& loss = probe.loss;

@@ -68,7 +68,7 @@ struct Uplink::State {
     identity.instance = random_instance();
   }
 
-  void run(std::stop_token stop);
+  void run(const std::stop_token& stop);
   Ended connect_once(const std::stop_token& stop, Backoff& backoff);
   Ended serve(Stream& stream, const std::stop_token& stop, Backoff& backoff);
   void set_status(UplinkState state, const std::string& error);
@@ -103,7 +103,8 @@ Uplink::~Uplink() {
 }
 
 void Uplink::start() {
-  state_->thread = std::jthread([state = state_.get()](std::stop_token stop) { state->run(stop); });
+  state_->thread =
+      std::jthread([state = state_.get()](const std::stop_token& stop) { state->run(stop); });
   ::pthread_setname_np(state_->thread.native_handle(), "assay-uplink");
 }
 
@@ -141,7 +142,7 @@ void Uplink::State::set_status(UplinkState state, const std::string& error) {
   user_status();
 }
 
-void Uplink::State::run(std::stop_token stop) {
+void Uplink::State::run(const std::stop_token& stop) {
   Backoff backoff(options.backoff_least, options.backoff_most, std::random_device{}());
   set_status(UplinkState::kConnecting, "");
   while (!stop.stop_requested()) {

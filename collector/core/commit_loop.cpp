@@ -16,7 +16,8 @@ constexpr std::chrono::milliseconds kPauseAfterFailure{200};
 
 CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
                        std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-                       CommitOptions options, std::function<void(const std::string&)> on_problem)
+                       const CommitOptions& options,
+                       std::function<void(const std::string&)> on_problem)
     : store_(store),
       nodes_(nodes),
       clock_(clock),
@@ -29,7 +30,7 @@ CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
 
 Result<std::unique_ptr<CommitLoop>> CommitLoop::start(
     Store& store, NodeRegistry& nodes, Clock& clock,
-    std::shared_ptr<const catalog::Catalog> catalog, CommitOptions options,
+    std::shared_ptr<const catalog::Catalog> catalog, const CommitOptions& options,
     std::function<void(const std::string&)> on_problem) {
   ASSAY_ASSIGN(JudgingRound round, store.load_round());
   std::unique_ptr<CommitLoop> loop(new CommitLoop(store, nodes, clock, std::move(catalog), round,

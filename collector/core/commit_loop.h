@@ -51,7 +51,7 @@ class CommitLoop final : public Intake, public Ledger {
   /// commit, on the loop's thread.
   static Result<std::unique_ptr<CommitLoop>> start(
       Store& store, NodeRegistry& nodes, Clock& clock,
-      std::shared_ptr<const catalog::Catalog> catalog, CommitOptions options,
+      std::shared_ptr<const catalog::Catalog> catalog, const CommitOptions& options,
       std::function<void(const std::string&)> on_problem);
   ~CommitLoop() override;
   CommitLoop(const CommitLoop&) = delete;
@@ -93,7 +93,7 @@ class CommitLoop final : public Intake, public Ledger {
 
   CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
              std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-             CommitOptions options, std::function<void(const std::string&)> on_problem);
+             const CommitOptions& options, std::function<void(const std::string&)> on_problem);
   Result<void> push(Task task);
   /// What follows a commit for the agent: its registry entry, then `done`.
   std::function<void(Result<void>)> tell_outcome(const NodeKey& node,

@@ -17,7 +17,8 @@ constexpr int kMaxNamespaces = 64;  // the kernel nests 32
 constexpr int kMaxLabels = 256;
 constexpr int kMaxLayers = 1024;  // overlayfs allows 500
 constexpr int kMaxMatches = 256;
-constexpr int kMaxDegradations = 32;
+constexpr int kMaxDegradations = 16;
+constexpr std::size_t kMaxDegradationBytes = 256;  // kept for every node
 constexpr std::size_t kRunIdDigits = 32;
 constexpr std::int64_t kMaxTime = std::numeric_limits<std::int64_t>::max() / 2;
 
@@ -318,7 +319,7 @@ Heartbeat from_wire(const v1::Heartbeat& in) {
   out.started_ns = std::clamp<std::int64_t>(in.started_ns(), 0, kMaxTime);
   for (int i = 0; i < std::min(in.degraded_size(), kMaxDegradations); ++i)
     out.degraded.push_back(
-        {clip(in.degraded(i).mode(), 32), clip(in.degraded(i).reason(), kMaxReasonBytes)});
+        {clip(in.degraded(i).mode(), 32), clip(in.degraded(i).reason(), kMaxDegradationBytes)});
   return out;
 }
 

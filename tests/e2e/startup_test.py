@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """In whatever order the programs start and with whatever certificate the collector comes back, they
 find each other; what the agent says of itself is in `assay nodes`; a lost outbox is repaired."""
+import json
 import pathlib
 import shutil
 import signal
@@ -138,6 +139,11 @@ class LostStateTest(Case):
 
 
 class HealthTest(Case):
+    def start_collector_with_quick_heartbeats(self):
+        path = self.here.folder / "collector.yaml"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "heartbeat_interval": "1s"}))
+        self.here.start_collector()
+
     def test_nodes_show_what_the_agent_says_of_itself(self):
         here = self.here
         here.start_collector()
@@ -162,9 +168,7 @@ class HealthTest(Case):
 
     def test_a_node_that_says_nothing_is_silent(self):
         here = self.here
-        path = here.folder / "collector.yaml"
-        path.write_text(path.read_text().rstrip().rstrip("}") + ', "heartbeat_interval": "1s"}')
-        here.start_collector()
+        self.start_collector_with_quick_heartbeats()
         here.start_agent()
         self.wait_for_node(lambda node: node["state"] == "connected", "node connected")
         here.agent.process.send_signal(signal.SIGSTOP)
@@ -180,9 +184,7 @@ class HealthTest(Case):
 
     def test_two_agents_of_one_identity_are_a_finding(self):
         here = self.here
-        path = here.folder / "collector.yaml"
-        path.write_text(path.read_text().rstrip().rstrip("}") + ', "heartbeat_interval": "1s"}')
-        here.start_collector()
+        self.start_collector_with_quick_heartbeats()
         here.start_agent()
         (report,) = self.start("sleep", "600").reports()
         run_of(here, report, verdict="unknown")
