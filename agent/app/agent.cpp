@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -29,11 +30,26 @@ Result<std::string> read_boot_id() {
   return text;
 }
 
+/// Whoever may write there could make the agent forget what it knows, or believe what it never saw.
+Result<void> check_folder(const std::string& folder) {
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0) return system_error("state_dir " + folder);
+  if (status.st_uid != ::geteuid())
+    return Error{ErrorCode::kUntrusted,
+                 "state_dir " + folder + " belongs to user " + std::to_string(status.st_uid) +
+                     ": chown it to the user that runs the agent, or give another state_dir"};
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return Error{ErrorCode::kUntrusted,
+                 "state_dir " + folder + ": others may write to it: chmod 700 " + folder};
+  return ok();
+}
+
 Result<UniqueFd> lock_folder(const std::string& folder) {
   std::error_code error;
   const bool is_new = std::filesystem::create_directories(folder, error);
   if (error) return system_error("create state_dir " + folder, error.value());
   if (is_new && ::chmod(folder.c_str(), 0700) != 0) return system_error("chmod " + folder);
+  ASSAY_TRY(check_folder(folder));
   const std::string path = folder + "/lock";
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return system_error("open " + path);
@@ -116,7 +132,12 @@ Result<std::unique_ptr<Agent>> Agent::create(const AgentConfig& config,
 
 Agent::Agent(AgentConfig config, std::unique_ptr<EventSource> source, const Clock& clock,
              service::Log& log)
-    : config_(std::move(config)), clock_(clock), log_(log), source_(std::move(source)) {}
+    : config_(std::move(config)),
+      clock_(clock),
+      log_(log),
+      started_(clock.wall_now()),
+      source_(std::move(source)),
+      health_metrics_(metrics_, ASSAY_VERSION, kernel_release()) {}
 
 Agent::~Agent() {
   stop();
@@ -144,6 +165,10 @@ Result<void> Agent::open_uplink() {
   UplinkCallbacks callbacks;
   callbacks.health = [this] { return health(); };
   callbacks.on_catalog = [this](catalog::SignedLog log) { catalog_->offer(std::move(log)); };
+  callbacks.on_state_request = [this](std::uint64_t request, const std::string& reason) {
+    log_.info("the collector asks for the full state of this node", {{"reason", reason}});
+    loop_.post_state_request(request);
+  };
   callbacks.on_status = [this] { log_uplink(); };
   uplink_ = std::make_unique<Uplink>(std::move(options), *outbox_, std::move(callbacks));
   return ok();
@@ -304,17 +329,23 @@ AgentHealth Agent::health() const {
   if (uplink_) health.uplink = uplink_->status();
   if (catalog_) health.catalog = catalog_->status();
   health.queue_dropped = loop_.dropped();
-  health.running = loop_.snapshot().running;
+  const AuditorSnapshot auditor = loop_.snapshot();
+  health.running = auditor.running;
+  health.starts = auditor.starts;
+  health.late_starts = auditor.late_starts;
+  health.refused_runs = auditor.refused_runs;
   if (identifier_) health.layers_pending = identifier_->pending();
   if (const auto stats = service::read_process_stats()) {
     health.rss_bytes = stats->rss_bytes;
     health.cpu = stats->cpu_time;
   }
+  health.started = started_;
+  health.degraded = degraded_modes(health);
   return health;
 }
 
 std::string Agent::metrics_text() {
-  health_metrics_.update(health(), loop_.snapshot());
+  health_metrics_.update(health(), loop_.snapshot(), clock_.wall_now());
   metrics_.gauge("assay_agent_config_reloads", "Times that SIGHUP asked for a new configuration")
       .set(static_cast<double>(reloads_));
   metrics_.gauge("assay_agent_config_reload_ok", "0 when the last new configuration was refused")

@@ -80,6 +80,7 @@ class Agent {
   const AgentConfig config_;  // as at the start
   const Clock& clock_;
   service::Log& log_;
+  const WallTime started_;
   std::string boot_id_;
   UniqueFd state_lock_;
 
@@ -99,7 +100,7 @@ class Agent {
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<CatalogKeeper> catalog_;
   service::Metrics metrics_;
-  HealthMetrics health_metrics_{metrics_};
+  HealthMetrics health_metrics_;
   std::unique_ptr<service::HttpEndpoint> http_;
   std::atomic<std::uint64_t> reloads_{0};
   std::atomic<bool> is_last_reload_ok_{true};

@@ -71,6 +71,10 @@ void AuditorLoop::post(std::function<void(Auditor&)> work) {
   push(std::move(work));
 }
 
+void AuditorLoop::post_state_request(std::uint64_t request) {
+  push(StateRequest{request});
+}
+
 void AuditorLoop::push_or_wait(Item item) {
   // The loop works until its source has stopped: there will be room.
   if (!queue_.push(std::move(item), std::stop_token())) dropped_.fetch_add(1);
@@ -125,6 +129,7 @@ void AuditorLoop::handle(Item item) {
                  },
                  [this](CatalogPtr& catalog) { auditor_->on_catalog(std::move(catalog)); },
                  [this](const std::function<void(Auditor&)>& work) { work(*auditor_); },
+                 [this](const StateRequest& asked) { auditor_->on_state_request(asked.request); },
              },
              item);
 }

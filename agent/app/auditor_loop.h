@@ -37,6 +37,7 @@ class AuditorLoop final : public EventSink {
   void post_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   /// Runs `work` on the auditor's thread.
   void post(std::function<void(Auditor&)> work);
+  void post_state_request(std::uint64_t request);
 
   /// Of about a second ago: the loop takes it with each tick.
   AuditorSnapshot snapshot() const;
@@ -47,8 +48,11 @@ class AuditorLoop final : public EventSink {
  private:
   static constexpr std::size_t kCapacity = 65'536;
   using CatalogPtr = std::shared_ptr<const catalog::Catalog>;  // shared with the auditor
+  struct StateRequest {
+    std::uint64_t request = 0;
+  };
   using Item = std::variant<ContainerStart, ContainerExec, RunEmptied, SweepCompleted, LayerResult,
-                            CatalogPtr, std::function<void(Auditor&)>>;
+                            CatalogPtr, StateRequest, std::function<void(Auditor&)>>;
 
   void push(Item item);
   void push_or_wait(Item item);

@@ -163,6 +163,7 @@ CatalogStatus CatalogKeeper::status() const {
   status.id = held_->catalog_id;
   status.sequence = held_->sequence;
   status.head = held_->last;
+  status.expires = held_->expires_at;
   status.is_stale = catalog::is_stale(*held_, clock_.wall_now());
   return status;
 }

@@ -22,6 +22,7 @@ bool is_bad_news(const catalog::Verdict& verdict) {
 std::optional<StackDigest> stack_of(const AgentEvent& event) {
   if (const auto* run = std::get_if<RunStarted>(&event)) return run->stack;
   if (const auto* stack = std::get_if<StackAdvanced>(&event)) return stack->to;
+  if (const auto* present = std::get_if<RunPresent>(&event)) return present->run.stack;
   return std::nullopt;
 }
 
@@ -69,6 +70,8 @@ void OutboxJournal::record(AgentEvent event, std::shared_ptr<const catalog::Stac
   }
   if (auto* run = std::get_if<RunStarted>(&event))
     run->start.arguments_truncated |= limit_arguments(run->start.arguments, limits);
+  if (auto* present = std::get_if<RunPresent>(&event))
+    present->run.start.arguments_truncated |= limit_arguments(present->run.start.arguments, limits);
   if (auto* exec = std::get_if<ExecSeen>(&event))
     exec->exec.arguments_truncated |= limit_arguments(exec->exec.arguments, limits);
   NewEvent encoded = encode(event, stack.get());
@@ -103,6 +106,15 @@ std::vector<OpenRun> OutboxJournal::load() {
 std::vector<OpenRun> OutboxJournal::load_of_other_boots() {
   auto runs = outbox_.open_runs(OfBoot::kOther);
   return runs ? std::move(*runs) : std::vector<OpenRun>();
+}
+
+bool OutboxJournal::is_complete() {
+  const auto complete = outbox_.is_complete();
+  return complete && *complete;
+}
+
+void OutboxJournal::set_complete() {
+  outbox_.set_complete();
 }
 
 std::optional<catalog::Stack> OutboxJournal::describe(const StackDigest& digest) {

@@ -36,6 +36,8 @@ class OutboxJournal final : public Journal, public OpenRuns {
   /// What cannot be read counts as unknown: its containers are found again by the first sweep.
   std::vector<OpenRun> load() override;
   std::vector<OpenRun> load_of_other_boots() override;
+  bool is_complete() override;
+  void set_complete() override;
   std::optional<catalog::Stack> describe(const StackDigest& digest) override;
 
  private:

@@ -7,12 +7,11 @@
 
 #include "agent/app/agent.h"
 #include "common/base/encoding.h"
+#include "common/service/heap.h"
 #include "common/service/signals.h"
 
 namespace assay::agent {
 namespace {
-
-constexpr int kLargeBlockBytes = 128 << 10;
 
 ExitCode fail(const Error& error) {
   std::fprintf(stderr, "assay-agent: %s\n", escape_untrusted(error.text(), 2048).c_str());
@@ -50,18 +49,10 @@ void on_hangup(Agent& agent, const RunOptions& options, Loaded& current, service
               {{"reason", config::in_one_line(reloaded.error())}});
 }
 
-void bound_heaps() {
-  // glibc gives each thread a heap of its own, and they never shrink: two are enough for us.
-  ::mallopt(M_ARENA_MAX, 2);
-  // Fixed, or glibc raises both with the first large block and keeps what is freed then.
-  ::mallopt(M_MMAP_THRESHOLD, kLargeBlockBytes);
-  ::mallopt(M_TRIM_THRESHOLD, kLargeBlockBytes);
-}
-
 }  // namespace
 
 ExitCode run_agent(const Loaded& loaded, const RunOptions& options) {
-  bound_heaps();
+  service::keep_heap_small(2);
   Loaded current = loaded;
   const AgentConfig& config = current.config;
   auto log = service::Log::create({config.log_level, config.log_format});

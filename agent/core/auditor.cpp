@@ -13,7 +13,8 @@ Auditor::Auditor(Ports ports, AuditorConfig config)
     : ports_(std::move(ports)),
       config_(std::move(config)),
       catalog_(std::make_shared<const catalog::Catalog>()),
-      stacks_(config_.max_waiting_stacks) {
+      stacks_(config_.max_waiting_stacks),
+      state_(config_.state_interval) {
   last_tick_ = ports_.clock.boot_now();
 }
 
@@ -24,6 +25,7 @@ void Auditor::resume() {
   }
   for (OpenRun& run : ports_.open_runs.load())
     resumed_.emplace(run.key, std::move(run));
+  if (!ports_.open_runs.is_complete()) (void)state_.ask(0, BootTime{});  // any sweep will do
 }
 
 void Auditor::on_start(ContainerStart start) {
@@ -54,6 +56,7 @@ void Auditor::open_run(ContainerStart start) {
     late_names_[start.key] = {start, config_.name_attempts};
 
   const RunKey key = start.key;
+  keep_facts(run, start);
   if (before) {
     continue_resumed(*before, start, run);
   } else {
@@ -132,19 +135,23 @@ std::optional<StackDigest> Auditor::stand_again(const OpenRun& before,
 }
 
 void Auditor::announce(const Run& run, ContainerStart start) {
-  const auto& stack = stacks_.find(run.stack)->stack;
+  RunStarted event = describe(run, std::move(start));
+  ++counters_.starts;
+  if (event.is_late) ++counters_.late_starts;
+  ports_.journal.record(std::move(event), stacks_.find(run.stack)->stack);
+}
+
+RunStarted Auditor::describe(const Run& run, ContainerStart start) const {
   RunStarted event;
   event.run_id = run.id;
   event.kind = run.kind;
   event.is_late = start.cause == StartCause::kSweep;
   event.started = run.started;
   event.start = std::move(start);
-  event.stack = run.stack;
+  event.stack = run.resumed_from.value_or(run.stack);
   event.names = run.names;
-  event.verdict = judge(*stack);
-  ++counters_.starts;
-  if (event.is_late) ++counters_.late_starts;
-  ports_.journal.record(std::move(event), stack);
+  event.verdict = judge(*stacks_.find(run.stack)->stack);
+  return event;
 }
 
 std::optional<OpenRun> Auditor::take_resumed(const ContainerStart& start) {
@@ -211,6 +218,7 @@ void Auditor::on_sweep(const SweepCompleted& sweep) {
     close_run(key, is_approximate ? sweep.completed : time, is_approximate);
   }
   if (!resumed_.empty()) end_unseen_resumed(sweep.untold);
+  if (state_.may_begin(sweep.began, ports_.clock.boot_now())) begin_state();
 }
 
 void Auditor::end_unseen_resumed(const std::vector<RunKey>& untold) {
@@ -229,6 +237,7 @@ void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
   ASSAY_ASSERT(found != runs_.end());
   const Run run = std::move(found->second);
   runs_.erase(found);
+  if (run.facts) fact_bytes_ -= memory_of(*run.facts);
   late_names_.erase(key);
   stacks_.remove_run(run.stack);
   ++counters_.ends;
@@ -273,6 +282,10 @@ void Auditor::on_catalog(std::shared_ptr<const catalog::Catalog> catalog) {
 
 void Auditor::on_tick() {
   look_up_late_names();
+  if (state_.is_telling())
+    tell_state();
+  else if (state_.needs_sweep(ports_.clock.boot_now()))
+    ports_.source.request_sweep();
   report_losses();
   last_tick_ = ports_.clock.boot_now();
 }

@@ -14,6 +14,7 @@
 #include "agent/core/ports.h"
 #include "agent/core/run_identity.h"
 #include "agent/core/stack_tracker.h"
+#include "agent/core/state_telling.h"
 #include "common/base/clock.h"
 #include "common/catalog/catalog.h"
 
@@ -27,6 +28,9 @@ struct AuditorConfig {
   std::size_t max_waiting_stacks = 10'000;
   std::size_t max_open_runs = 100'000;
   std::uint32_t name_attempts = 5;  ///< once a second, for runtimes that write their records late
+  BootTime state_interval = std::chrono::seconds(10);  ///< at least, between two full states
+  std::size_t runs_per_turn = 1000;                    ///< of a full state, told a second
+  std::size_t max_fact_bytes = 16U << 20;              ///< facts of open runs kept for a full state
 };
 
 /// What health and metrics show of the auditor.
@@ -70,6 +74,8 @@ class Auditor {
   void on_layer(const LayerResult& result) { on_layers({result}); }
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   void set_record_execs(bool record_execs) { config_.record_execs = record_execs; }
+  /// The collector wants to hear of every open run again; told after the next sweep.
+  void on_state_request(std::uint64_t request);
   /// About once a second: late names, losses.
   void on_tick();
 
@@ -89,6 +95,7 @@ class Auditor {
     ProcessKey first_process;
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
+    std::unique_ptr<const ContainerStart> facts;  ///< without layers; null over max_fact_bytes
   };
   struct LateName {
     ContainerStart start;
@@ -109,6 +116,11 @@ class Auditor {
   /// The stack of before a restart, with the evidence that it had; nothing when `start` shows
   /// other layers or it is not remembered.
   std::optional<StackDigest> stand_again(const OpenRun& before, const ContainerStart& start);
+  RunStarted describe(const Run& run, ContainerStart start) const;
+  void keep_facts(Run& run, const ContainerStart& start);
+  void begin_state();
+  void tell_state();
+  bool tell_run(const RunKey& key);
   void end_unseen_resumed(const std::vector<RunKey>& untold);
   std::vector<StackChange> apply(const std::vector<LayerResult>& results);
   void look_up_late_names();
@@ -127,6 +139,8 @@ class Auditor {
   std::unordered_map<RunKey, Run> runs_;
   std::unordered_map<RunKey, OpenRun> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
+  StateTelling state_;
+  std::size_t fact_bytes_ = 0;
   LossCounters reported_loss_;
   BootTime last_tick_{};
   AuditorSnapshot counters_;

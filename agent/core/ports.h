@@ -161,8 +161,20 @@ struct EvidenceGap {
   std::string reason;
   std::uint64_t lost = 0;
 };
-using AgentEvent =
-    std::variant<RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap>;
+/// From here to StateCompleted every open run is told once more.
+struct StateBegun {
+  std::uint64_t request = 0;  ///< of the collector that it answers; 0: told by ourselves
+};
+struct RunPresent {
+  RunStarted run;  ///< with the stack and the names of now
+};
+struct StateCompleted {
+  std::uint64_t runs = 0;  ///< told since StateBegun
+  LossCounters loss;
+  std::uint64_t catalog_sequence = 0;
+};
+using AgentEvent = std::variant<RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen,
+                                EvidenceGap, StateBegun, RunPresent, StateCompleted>;
 
 /// Where the agent's events go: encoded, put into the outbox, sent. Thread-safe; does not block on
 /// disk or network.
@@ -208,6 +220,10 @@ class OpenRuns {
   virtual std::vector<OpenRun> load_of_other_boots() = 0;
   /// The stack with this digest as it was told, while it is remembered.
   virtual std::optional<catalog::Stack> describe(const StackDigest& digest) = 0;
+  /// Whether every run that was ever told of and did not end is in the table. Not so in a table
+  /// that is new beside an outbox that is not: then the whole state has to be told once.
+  virtual bool is_complete() = 0;
+  virtual void set_complete() = 0;
 };
 
 /// One layer to identify.

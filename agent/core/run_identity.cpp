@@ -155,6 +155,7 @@ RunChange change_of(const AgentEvent& event) {
   if (const auto* moved = std::get_if<StackAdvanced>(&event))
     return RunsMoved{moved->from, moved->to};
   const auto* run = std::get_if<RunStarted>(&event);
+  if (const auto* present = std::get_if<RunPresent>(&event)) run = &present->run;
   if (run == nullptr || !run->stack) return {};
   return OpenRun{run->run_id, run->start.key, run->start.process.key,
                  *run->stack, run->started,   run->start.time};

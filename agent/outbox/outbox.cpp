@@ -37,21 +37,23 @@ Result<std::unique_ptr<Outbox>> Outbox::open(const std::string& path, OutboxOpti
       new Outbox(std::move(store), std::move(reader), std::move(options)));
   outbox->set_aside_ = std::move(damaged);
   outbox->kept_until_ = kept_until;
-  ASSAY_ASSIGN(outbox->status_.oldest, outbox->store_.oldest());
   return outbox;
 }
 
 Outbox::Outbox(OutboxStore store, sqlite::Database reader, OutboxOptions options)
     : options_(std::move(options)),
-      epoch_(store.epoch()),
       is_new_(store.is_new()),
       store_(std::move(store)),
       reader_(std::move(reader)),
-      dropped_before_tail_(store_.last_sequence()),
-      handed_out_(store_.last_sequence()) {
+      epoch_(store_.epoch()),
+      handed_out_(store_.last_sequence()),  // by an earlier process
+      acknowledged_(store_.acknowledged()),
+      forgotten_(store_.acknowledged()),
+      dropped_before_tail_(store_.last_sequence()) {
   status_.events = store_.events();
   status_.bytes = store_.bytes();
   status_.last_sequence = store_.last_sequence();
+  status_.oldest = store_.oldest();
 }
 
 Outbox::~Outbox() {
@@ -159,6 +161,7 @@ Outbox::Batch Outbox::take_batch() {
   if (acknowledged_ > forgotten_) batch.how.acknowledged = acknowledged_;
   if (new_max_bytes_) store_.set_max_bytes(*std::exchange(new_max_bytes_, std::nullopt));
   std::swap(batch.refused, refused_);
+  if (queue_.empty()) batch.how.is_complete = std::exchange(is_complete_, false);
   if (!queue_.empty() && queue_.front().time < settled.wall) {
     // What waits behind this batch is not kept yet.
     settled.boot -= settled.wall - queue_.front().time;
@@ -167,7 +170,25 @@ Outbox::Batch Outbox::take_batch() {
   return batch;
 }
 
+bool Outbox::renew_epoch() {
+  {
+    const MutexLock lock(mutex_);
+    if (!is_epoch_void_) return true;
+  }
+  const auto renewed = store_.renew_epoch();
+  const MutexLock lock(mutex_);
+  if (!renewed) {
+    status_.error = renewed.error().text();
+    return false;
+  }
+  is_epoch_void_ = false;
+  epoch_ = store_.epoch();
+  acknowledged_ = forgotten_ = 0;
+  return true;
+}
+
 bool Outbox::commit_queued() {
+  if (!renew_epoch()) return false;
   Batch batch = take_batch();
   const bool has_nothing =
       batch.events.empty() && batch.how.acknowledged == 0 && batch.refused.is_empty();
@@ -217,6 +238,7 @@ void Outbox::give_back(Batch batch, const Error& error) {
     status_.error = text;
     is_working_ = false;
     if (!batch.refused.is_empty()) refused_.add(batch.refused);
+    is_complete_ = is_complete_ || batch.how.is_complete;
     batch.events.resize(batch.appended);
     queue_.insert(queue_.begin(), std::make_move_iterator(batch.events.begin()),
                   std::make_move_iterator(batch.events.end()));
@@ -226,7 +248,6 @@ void Outbox::give_back(Batch batch, const Error& error) {
 }
 
 void Outbox::publish(const Batch& batch, std::vector<OutgoingEvent> inserted) {
-  const auto oldest = store_.oldest();
   {
     // All at once: who was told that something is committed can read it.
     const MutexLock lock(mutex_);
@@ -250,7 +271,7 @@ void Outbox::publish(const Batch& batch, std::vector<OutgoingEvent> inserted) {
     status_.events = store_.events();
     status_.bytes = store_.bytes();
     status_.last_sequence = store_.last_sequence();
-    if (oldest) status_.oldest = *oldest;
+    status_.oldest = store_.oldest();
   }
   flushed_.notify_all();
 }
@@ -270,8 +291,8 @@ Result<std::vector<OutgoingEvent>> Outbox::read_after(std::uint64_t sequence,
         bytes += event->payload.size();
         if (!events.empty() && bytes > max_bytes) break;
         events.push_back(*event);
-        handed_out_ = std::max(handed_out_, event->sequence);
       }
+      if (!events.empty()) handed_out_ = std::max(handed_out_, events.back().sequence);
       return events;
     }
   }
@@ -302,7 +323,7 @@ Result<std::vector<OutgoingEvent>> Outbox::read_from_disk(std::uint64_t sequence
   }
   query->reset();
   if (!events.empty()) {
-    const MutexLock handing_out(mutex_);
+    const MutexLock handing_out(mutex_);  // while reader_mutex_ keeps the writer from dropping
     handed_out_ = std::max(handed_out_, events.back().sequence);
   }
   return events;
@@ -319,9 +340,34 @@ std::optional<std::string> Outbox::describe(const StackDigest& digest) {
   return description;
 }
 
+Epoch Outbox::epoch() const {
+  const MutexLock lock(mutex_);
+  return epoch_;
+}
+
+std::uint64_t Outbox::acknowledged() const {
+  const MutexLock lock(mutex_);
+  return acknowledged_;
+}
+
+bool Outbox::resume(std::uint64_t acknowledged) {
+  {
+    const MutexLock lock(mutex_);
+    is_epoch_void_ = is_epoch_void_ || acknowledged > handed_out_;
+    if (is_epoch_void_) return false;  // the writer thread sees it within kForgetEvery
+  }
+  acknowledge(acknowledged);
+  return true;
+}
+
 void Outbox::acknowledge(std::uint64_t sequence) {
   const MutexLock lock(mutex_);
   acknowledged_ = std::max(acknowledged_, std::min(sequence, status_.last_sequence));
+}
+
+void Outbox::set_complete() {
+  const MutexLock lock(mutex_);
+  is_complete_ = true;
 }
 
 void Outbox::set_max_bytes(std::uint64_t max_bytes) {

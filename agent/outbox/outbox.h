@@ -63,10 +63,12 @@ class Outbox final : public OutgoingEvents {
   /// Waits until all that was appended before is committed: false when `timeout` passed first.
   bool flush(std::chrono::milliseconds timeout);
 
-  Epoch epoch() const override { return epoch_; }
+  Epoch epoch() const override;
+  std::uint64_t acknowledged() const override;
   Result<std::vector<OutgoingEvent>> read_after(std::uint64_t sequence,
                                                 std::uint64_t max_bytes) override;
   std::optional<std::string> describe(const StackDigest& digest) override;
+  bool resume(std::uint64_t acknowledged) override;
   void acknowledge(std::uint64_t sequence) override;
   OutboxStatus status() const;
   /// Takes effect with the next commit.
@@ -80,6 +82,10 @@ class Outbox final : public OutgoingEvents {
   const std::optional<KeptUntil>& kept_until() const { return kept_until_; }
   /// What the events left open, as it was when the outbox was opened. Before start().
   Result<std::vector<OpenRun>> open_runs(OfBoot which) { return store_.open_runs(which); }
+  /// Whether that is every run that was ever told of and did not end. Before start().
+  Result<bool> is_complete() { return store_.is_complete(); }
+  /// It is, once what was appended until now is committed.
+  void set_complete();
 
  private:
   Outbox(OutboxStore store, sqlite::Database reader, OutboxOptions options);
@@ -102,12 +108,13 @@ class Outbox final : public OutgoingEvents {
   void run(const std::stop_token& stop);
   /// False when the disk refused; the batch is back in the queue then.
   bool commit_queued();
+  /// Begins a new epoch when the present one is void; false when the disk refused.
+  bool renew_epoch();
   void publish(const Batch& batch, std::vector<OutgoingEvent> inserted);
   Result<std::vector<OutgoingEvent>> read_from_disk(std::uint64_t sequence,
                                                     std::uint64_t max_bytes);
 
   const OutboxOptions options_;
-  const Epoch epoch_;
   const bool is_new_;
   std::optional<SetAside> set_aside_;
   std::optional<KeptUntil> kept_until_;
@@ -122,6 +129,9 @@ class Outbox final : public OutgoingEvents {
   mutable Mutex mutex_;
   std::condition_variable_any wake_;
   std::condition_variable_any flushed_;
+  Epoch epoch_ ASSAY_GUARDED_BY(mutex_);
+  bool is_epoch_void_ ASSAY_GUARDED_BY(mutex_) = false;    // a new one has to begin
+  std::uint64_t handed_out_ ASSAY_GUARDED_BY(mutex_) = 0;  // highest sequence that may be sent
   std::deque<NewEvent> queue_ ASSAY_GUARDED_BY(mutex_);
   std::uint64_t queued_bytes_ ASSAY_GUARDED_BY(mutex_) = 0;
   std::uint64_t appended_ ASSAY_GUARDED_BY(mutex_) = 0;   // events ever accepted
@@ -131,11 +141,11 @@ class Outbox final : public OutgoingEvents {
   std::deque<OutgoingEvent> tail_ ASSAY_GUARDED_BY(mutex_);
   std::uint64_t tail_bytes_ ASSAY_GUARDED_BY(mutex_) = 0;
   std::uint64_t dropped_before_tail_ ASSAY_GUARDED_BY(mutex_) = 0;  // highest sequence not in tail_
-  std::uint64_t handed_out_ ASSAY_GUARDED_BY(mutex_) = 0;           // highest sequence ever read
+  bool is_complete_ ASSAY_GUARDED_BY(mutex_) = false;               // to be written down
   std::uint64_t refused_events_ ASSAY_GUARDED_BY(mutex_) = 0;
   std::optional<std::uint64_t> new_max_bytes_ ASSAY_GUARDED_BY(mutex_);
   bool is_working_ ASSAY_GUARDED_BY(mutex_) = false;  // the thread runs and the disk takes writes
-  DroppedEvents refused_ ASSAY_GUARDED_BY(mutex_);  // by append, not told yet
+  DroppedEvents refused_ ASSAY_GUARDED_BY(mutex_);    // by append, not told yet
   OutboxStatus status_ ASSAY_GUARDED_BY(mutex_);
 
   std::jthread thread_;

@@ -83,6 +83,46 @@ Result<OutboxStore> OutboxStore::open(const std::string& path, OutboxLimits limi
   return store;
 }
 
+Result<void> OutboxStore::set_meta(const char* key, std::string_view bytes) {
+  ASSAY_ASSIGN(sqlite::Statement * insert,
+               database_.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"));
+  return insert->bind(key, blob(bytes)).run();
+}
+
+Result<void> OutboxStore::set_epoch(const Epoch& epoch) {
+  return set_meta("epoch", {reinterpret_cast<const char*>(epoch.data()), epoch.size()});
+}
+
+Result<void> OutboxStore::set_acknowledged(std::uint64_t sequence) {
+  ASSAY_ASSIGN(
+      sqlite::Statement * insert,
+      database_.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('acknowledged', ?)"));
+  return insert->bind(sequence).run();
+}
+
+Result<void> OutboxStore::renew_epoch() {
+  ASSAY_ASSIGN(const Epoch epoch, random_epoch());
+  ASSAY_TRY(database_.transaction([&]() -> Result<void> {
+    ASSAY_TRY(set_epoch(epoch));
+    return set_acknowledged(0);
+  }));
+  epoch_ = epoch;
+  acknowledged_ = 0;
+  return ok();
+}
+
+Result<void> OutboxStore::set_complete() {
+  return set_meta("runs_complete", "1");
+}
+
+Result<bool> OutboxStore::is_complete() {
+  ASSAY_ASSIGN(sqlite::Statement * query,
+               database_.prepare("SELECT 1 FROM meta WHERE key = 'runs_complete'"));
+  ASSAY_ASSIGN(const bool has_row, query->step());
+  query->reset();
+  return has_row;
+}
+
 Result<void> OutboxStore::load(const Moment& now) {
   ASSAY_ASSIGN(sqlite::Statement * query,
                database_.prepare("SELECT value FROM meta WHERE key = 'epoch'"));
@@ -97,14 +137,13 @@ Result<void> OutboxStore::load(const Moment& now) {
     is_new_ = true;
     ASSAY_ASSIGN(epoch_, random_epoch());
     ASSAY_TRY(database_.transaction([&]() -> Result<void> {
-      ASSAY_ASSIGN(sqlite::Statement * insert,
-                   database_.prepare("INSERT INTO meta (key, value) VALUES ('epoch', ?)"));
-      const std::string_view bytes(reinterpret_cast<const char*>(epoch_.data()), epoch_.size());
-      ASSAY_TRY(insert->bind(blob(bytes)).run());
+      ASSAY_TRY(set_epoch(epoch_));
+      ASSAY_TRY(set_complete());  // with nothing ever told there is nothing to remember
       return keep_until(now);
     }));
   }
-  return read_counts();
+  ASSAY_TRY(read_counts());
+  return read_oldest();
 }
 
 Result<void> OutboxStore::read_counts() {
@@ -115,7 +154,8 @@ Result<void> OutboxStore::read_counts() {
            (SELECT coalesce(sum(length(description)), 0) FROM stacks),
            (SELECT count(*) FROM stacks),
            (SELECT coalesce(max(last_use), 0) FROM stacks),
-           (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))sql"));
+           (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'),
+           (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'acknowledged'))sql"));
   ASSAY_TRY(query->step());
   events_ = static_cast<std::uint64_t>(query->integer(0));
   bytes_ = static_cast<std::uint64_t>(query->integer(1));
@@ -123,6 +163,17 @@ Result<void> OutboxStore::read_counts() {
   stacks_ = static_cast<std::uint64_t>(query->integer(3));
   stack_use_ = static_cast<std::uint64_t>(query->integer(4));
   last_sequence_ = static_cast<std::uint64_t>(query->integer(5));
+  acknowledged_ = static_cast<std::uint64_t>(query->integer(6));
+  query->reset();
+  return ok();
+}
+
+Result<void> OutboxStore::read_oldest() {
+  ASSAY_ASSIGN(sqlite::Statement * query,
+               database_.prepare("SELECT time_ns FROM events ORDER BY sequence LIMIT 1"));
+  ASSAY_ASSIGN(const bool has_row, query->step());
+  oldest_.reset();
+  if (has_row) oldest_ = from_unix_ns(query->integer(0));
   query->reset();
   return ok();
 }
@@ -143,11 +194,14 @@ Result<std::vector<OutgoingEvent>> OutboxStore::write(const std::vector<NewEvent
     ASSAY_TRY(forget_stacks());
     ASSAY_ASSIGN(const DroppedEvents dropped, drop_over_cap(inserted));
     if (!dropped.is_empty()) ASSAY_TRY(insert_gap(dropped, how.handed_out, make_gap, inserted));
-    return keep_until(how.settled);
+    if (how.is_complete) ASSAY_TRY(set_complete());
+    ASSAY_TRY(keep_until(how.settled));
+    return read_oldest();
   });
   if (!done) {
     dropped_ = dropped_before;
     (void)read_counts();  // what was counted was rolled back; a failure shows at the next write
+    (void)read_oldest();
     return std::move(done.error());
   }
   // The room of a long outage; a failure costs nothing but that.
@@ -214,16 +268,6 @@ Result<std::optional<KeptUntil>> OutboxStore::kept_until() {
   return std::optional<KeptUntil>(kept);
 }
 
-Result<std::optional<WallTime>> OutboxStore::oldest() {
-  ASSAY_ASSIGN(sqlite::Statement * query,
-               database_.prepare("SELECT time_ns FROM events ORDER BY sequence LIMIT 1"));
-  ASSAY_ASSIGN(const bool has_row, query->step());
-  if (!has_row) return std::optional<WallTime>();
-  const WallTime time = from_unix_ns(query->integer(0));
-  query->reset();
-  return std::optional<WallTime>(time);
-}
-
 Result<std::vector<OpenRun>> OutboxStore::open_runs(OfBoot which) {
   return load_open_runs(database_, boot_id_, which);
 }
@@ -278,7 +322,8 @@ Result<void> OutboxStore::forget_until(std::uint64_t sequence) {
   ASSAY_TRY(erase_gaps->bind(sequence).run());
   events_ -= events;
   bytes_ -= bytes;
-  return ok();
+  acknowledged_ = std::max(acknowledged_, sequence);
+  return set_acknowledged(acknowledged_);
 }
 
 Result<DroppedEvents> OutboxStore::drop_over_cap(std::vector<OutgoingEvent>& inserted) {

@@ -60,6 +60,7 @@ struct KeptUntil {
 struct OutboxWrite {
   std::uint64_t acknowledged = 0;  ///< events up to here are forgotten, 0: none
   std::uint64_t handed_out = 0;    ///< the highest sequence that somebody may have sent
+  bool is_complete = false;        ///< from now on open_runs() holds every run
   Moment settled;                  ///< what happened before is in this or an earlier transaction
 };
 
@@ -78,6 +79,10 @@ class OutboxStore {
   const Epoch& epoch() const { return epoch_; }
   bool is_new() const { return is_new_; }  ///< open() made the epoch
   std::uint64_t last_sequence() const { return last_sequence_; }
+  /// Highest sequence of this epoch that was ever acknowledged.
+  std::uint64_t acknowledged() const { return acknowledged_; }
+  /// Time of the oldest event that is kept.
+  std::optional<WallTime> oldest() const { return oldest_; }
   std::uint64_t events() const { return events_; }
   std::uint64_t bytes() const { return bytes_; }
   std::uint64_t dropped() const { return dropped_; }  ///< at the cap, since open()
@@ -92,9 +97,11 @@ class OutboxStore {
   /// Returns what was inserted, the gap included. Errors: kUnavailable (disk full, I/O), kCorrupt.
   Result<std::vector<OutgoingEvent>> write(const std::vector<NewEvent>& batch,
                                            const OutboxWrite& how, const MakeGap& make_gap);
-  /// Time of the oldest event, nothing when there is none.
-  Result<std::optional<WallTime>> oldest();
+  /// A new random epoch for the events that are kept: nothing of it is acknowledged. Durable.
+  Result<void> renew_epoch();
   Result<std::vector<OpenRun>> open_runs(OfBoot which);
+  /// Whether open_runs() holds every run that was ever told of and did not end.
+  Result<bool> is_complete();
   /// OutboxWrite::settled of the last transaction; nothing in a new outbox.
   Result<std::optional<KeptUntil>> kept_until();
 
@@ -103,6 +110,11 @@ class OutboxStore {
       : database_(std::move(database)), limits_(limits), boot_id_(std::move(boot_id)) {}
   Result<void> load(const Moment& now);
   Result<void> read_counts();
+  Result<void> read_oldest();
+  Result<void> set_meta(const char* key, std::string_view bytes);
+  Result<void> set_complete();
+  Result<void> set_epoch(const Epoch& epoch);
+  Result<void> set_acknowledged(std::uint64_t sequence);
   Result<void> insert(const NewEvent& event, std::vector<OutgoingEvent>& inserted);
   Result<void> insert_gap(DroppedEvents gap, std::uint64_t handed_out, const MakeGap& make_gap,
                           std::vector<OutgoingEvent>& inserted);
@@ -124,6 +136,8 @@ class OutboxStore {
   bool is_new_ = false;
   std::uint64_t last_sequence_ = 0;
   std::uint64_t dropped_ = 0;
+  std::uint64_t acknowledged_ = 0;
+  std::optional<WallTime> oldest_;
   std::uint64_t events_ = 0;
   std::uint64_t bytes_ = 0;  ///< of events and stacks
   std::uint64_t stacks_ = 0;

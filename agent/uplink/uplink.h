@@ -24,8 +24,9 @@ struct UplinkOptions {
   std::string version;
   std::string kernel;  ///< uname -r
   std::uint32_t fingerprint_version = 0;
-  std::chrono::milliseconds backoff_least{200};
-  std::chrono::milliseconds backoff_most{30'000};
+  std::chrono::milliseconds backoff_least{500};
+  std::chrono::milliseconds backoff_most{60'000};
+  std::chrono::milliseconds stable_after{30'000};  ///< a stream that lives so long was a success
   std::uint64_t max_batch_bytes = 256ULL << 10;    ///< payloads in one message
   std::uint64_t max_in_flight_bytes = 4ULL << 20;  ///< sent and not acknowledged
 };
@@ -35,6 +36,8 @@ struct UplinkOptions {
 struct UplinkCallbacks {
   std::function<AgentHealth()> health;
   std::function<void(catalog::SignedLog)> on_catalog;
+  /// The collector wants the node's full state, and why.
+  std::function<void(std::uint64_t request, const std::string& reason)> on_state_request;
   std::function<void()> on_status;  ///< the state or its reason changed
 };
 

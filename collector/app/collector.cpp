@@ -55,11 +55,12 @@ Result<void> Collector::open_store() {
   SqliteStoreOptions options;
   options.path = config_.in_data_dir(config_.store_path, "collector.db");
   options.readers = static_cast<int>(config_.query_threads) + 1;
+  options.cache_bytes = config_.store_cache();
   auto store = SqliteStore::open(options);
   if (!store) return std::move(store.error());
   store_ = std::move(*store);
   ASSAY_ASSIGN(auto nodes, store_->load_nodes());
-  nodes_ = std::make_unique<NodeRegistry>(std::move(nodes));
+  nodes_ = std::make_unique<NodeRegistry>(std::move(nodes), clock_, config_.heartbeat_interval);
   return ok();
 }
 
@@ -68,7 +69,8 @@ Result<void> Collector::open_catalog() {
   ASSAY_ASSIGN(catalog::SignedLog log, store_->load_catalog());
   ASSAY_ASSIGN(KeptLog kept, verify_stored(std::move(log), trust));
   CommitOptions options;
-  options.max_queued_bytes = config_.max_queued_bytes;
+  options.budget = {config_.queued_bytes(), [this] { return memory_.is_short(); }};
+  options.max_remembered_stacks = config_.remembered_stacks();
   ASSAY_ASSIGN(loop_,
                CommitLoop::start(*store_, *nodes_, clock_, kept.catalog, options,
                                  [this](const std::string& problem) { log_problem(problem); }));
@@ -99,7 +101,7 @@ Result<void> Collector::open_server() {
   GrpcServerOptions options;
   options.address = config_.listen;
   options.certificates = std::move(certificates);
-  options.max_memory_bytes = config_.max_grpc_memory;
+  options.max_memory_bytes = config_.grpc_memory();
   options.max_concurrent_streams = config_.max_concurrent_streams;
   auto services = queries_->services();
   services.push_back(&link_->service());
@@ -113,11 +115,15 @@ Result<void> Collector::open_http() {
   service::HttpEndpointOptions options;
   options.address = config_.http_address;
   options.not_ready = [this] { return not_ready(); };
-  options.metrics = [this] { return metrics_.text(*loop_, *nodes_, *keeper_); };
+  options.metrics = [this] { return metrics_text(); };
   auto http = service::HttpEndpoint::start(std::move(options));
   if (!http) return std::move(http.error()).with_context("http.address");
   http_ = std::move(*http);
   return ok();
+}
+
+std::string Collector::metrics_text() {
+  return metrics_.text(*loop_, *nodes_, *keeper_, {clock_.wall_now(), config_.max_memory});
 }
 
 std::vector<std::string> Collector::not_ready() const {
@@ -134,8 +140,8 @@ Result<void> Collector::reload(const CollectorConfig& next) {
   ASSAY_TRY(log_.set_options({next.log_level, next.log_format}));
   // Nothing below fails.
   server_->set_certificates(std::move(certificates));
-  server_->set_max_memory(next.max_grpc_memory);
-  loop_->set_max_queued_bytes(next.max_queued_bytes);
+  server_->set_max_memory(next.grpc_memory());
+  loop_->set_max_queued_bytes(next.queued_bytes());
   link_->set_limits(next.heartbeat_interval, next.max_agent_bytes);
   return ok();
 }

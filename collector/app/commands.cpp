@@ -5,6 +5,7 @@
 
 #include "collector/app/collector.h"
 #include "common/base/encoding.h"
+#include "common/service/heap.h"
 #include "common/service/signals.h"
 
 namespace assay::collector {
@@ -41,6 +42,7 @@ ExitCode fail(const Error& error) {
 }
 
 ExitCode run_collector(const Loaded& loaded, const LoadConfig& load) {
+  service::keep_heap_small(4);
   Loaded current = loaded;
   const CollectorConfig& config = current.config;
   auto log = service::Log::create({config.log_level, config.log_format});

@@ -19,6 +19,8 @@ namespace {
 constexpr int kMaxReceiveBytes = 4 << 20;  // agents batch below 1 MiB; a statement is some KiB
 constexpr int kMaxSendBytes = 64 << 20;    // a whole catalog log
 constexpr int kMaxMetadataBytes = 16 << 10;
+constexpr int kLookaheadBytes = 64 << 10;     // of one stream, before a message is asked for
+constexpr int kMaxReadChunkBytes = 64 << 10;  // of one connection
 constexpr int kKeepaliveMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr int kMinPingIntervalMs = 10'000;
@@ -58,6 +60,10 @@ void set_limits(grpc::ServerBuilder& builder, const GrpcServerOptions& options,
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              static_cast<int>(options.max_concurrent_streams));
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  // Windows that grow with the bandwidth hold up to 4 MiB for each of thousands of streams.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLookaheadBytes);
+  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kMaxReadChunkBytes);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 
+#include "collector/core/intake_budget.h"
 #include "collector/core/judging.h"
 #include "collector/core/node_registry.h"
 #include "collector/core/ports.h"
@@ -24,9 +25,11 @@
 namespace assay::collector {
 
 struct CommitOptions {
-  std::size_t max_queued_bytes = 64ULL << 20;  ///< more is refused
+  IntakeBudgetOptions budget;                  ///< of what agents send; more is refused
+  std::size_t max_own_bytes = 16ULL << 20;     ///< of people's changes and our own notes, likewise
   std::size_t max_commit_bytes = 8ULL << 20;   ///< of batches in one transaction
   int max_runs_per_commit = 1000;              ///< when judging again
+  std::size_t max_remembered_stacks = 16'384;  ///< with their verdicts, a few KiB each
   std::chrono::milliseconds node_save_interval{10'000};
   std::chrono::milliseconds tick{1000};  ///< how late a deadline may be noticed
 };
@@ -35,10 +38,10 @@ struct CommitOptions {
 struct CommitCounts {
   std::atomic<std::uint64_t> commits{0};
   std::atomic<std::uint64_t> failed_commits{0};
-  std::atomic<std::uint64_t> refused{0};  ///< submissions refused because too much waited
+  std::atomic<std::uint64_t> refused{0};  ///< messages refused because too much waited
   std::atomic<std::uint64_t> commit_ns{0};
   std::atomic<std::uint64_t> judged_rounds{0};  ///< rounds judged to their end
-  std::atomic<std::uint64_t> queued_bytes{0};
+  std::atomic<std::uint64_t> conflicts{0};      ///< two agents of one identity
 };
 
 /// Thread-safe. Destroying it commits what waits, then stops.
@@ -48,7 +51,7 @@ class CommitLoop final : public Intake, public Ledger {
   /// commit, and "" when the store takes writes again, on the loop's thread.
   static Result<std::unique_ptr<CommitLoop>> start(
       Store& store, NodeRegistry& nodes, Clock& clock,
-      std::shared_ptr<const catalog::Catalog> catalog, CommitOptions options,
+      std::shared_ptr<const catalog::Catalog> catalog, const CommitOptions& options,
       std::function<void(const std::string&)> on_problem);
   ~CommitLoop() override;
   CommitLoop(const CommitLoop&) = delete;
@@ -60,6 +63,8 @@ class CommitLoop final : public Intake, public Ledger {
                       std::function<void(Result<BatchOutcome>)> done) override;
   Result<void> catalog_refused(const NodeKey& node, std::uint64_t sequence,
                                std::string reason) override;
+  Result<void> identity_conflict(const NodeKey& node, std::string reason) override;
+  std::chrono::milliseconds retry_after() const override { return budget_.retry_after(); }
   void heartbeat(const NodeKey& node, const Heartbeat& heartbeat) override;
   void disconnected(const NodeKey& node) override;
   Result<void> change_catalog(const CatalogEntry& entry,
@@ -67,8 +72,11 @@ class CommitLoop final : public Intake, public Ledger {
   void audit(AuditEntry entry) override;
 
   /// For what is pushed from now on.
-  void set_max_queued_bytes(std::size_t bytes) { max_queued_bytes_ = bytes; }
+  void set_max_queued_bytes(std::size_t bytes) { budget_.set_max_bytes(bytes); }
   const CommitCounts& counts() const { return counts_; }
+  /// Bytes of agents' messages that are not committed yet.
+  std::size_t held_bytes() const { return budget_.held(); }
+  const ReconcilerCounts& reconciler_counts() const { return recorder_.reconciler_counts(); }
   const RecorderCounts& recorder_counts() const { return recorder_.counts(); }
   /// True from a commit that failed until something was written again.
   bool is_failing() const { return is_failing_; }
@@ -79,6 +87,7 @@ class CommitLoop final : public Intake, public Ledger {
 
  private:
   struct Task {
+    std::optional<NodeKey> node;  ///< whose budget `bytes` are of; none: ours
     std::size_t bytes = 0;
     std::function<Result<void>(StoreWriter&)> work;
     std::function<void(Result<void>)> done;
@@ -86,11 +95,16 @@ class CommitLoop final : public Intake, public Ledger {
 
   CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
              std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-             CommitOptions options, std::function<void(const std::string&)> on_problem);
+             const CommitOptions& options, std::function<void(const std::string&)> on_problem);
   Result<void> push(Task task);
+  /// What follows a commit for the agent: its registry entry, then `done`.
+  std::function<void(Result<void>)> tell_outcome(const NodeKey& node,
+                                                 std::shared_ptr<BatchOutcome> outcome,
+                                                 std::function<void(Result<BatchOutcome>)> done);
   void run(const std::stop_token& stop);
   std::deque<Task> take(const std::stop_token& stop);
   void commit(std::deque<Task> tasks);
+  void finish(Task& task, Result<void> result, bool was_committed);
   void judge_again();
   void settle_overdue();
   void begin_round_if_a_date_passed();
@@ -108,8 +122,8 @@ class CommitLoop final : public Intake, public Ledger {
   Clock& clock_;
   const CommitOptions options_;
   const std::function<void(const std::string&)> on_problem_;
+  IntakeBudget budget_;
   CommitCounts counts_;
-  std::atomic<std::size_t> max_queued_bytes_;
   std::atomic<bool> is_failing_{false};
   std::atomic<bool> is_judging_{true};
 
@@ -125,7 +139,7 @@ class CommitLoop final : public Intake, public Ledger {
   std::condition_variable_any ready_;
   std::condition_variable_any idle_;
   std::deque<Task> queue_;                     // guarded by mutex_
-  std::size_t queued_bytes_ = 0;               // guarded by mutex_
+  std::size_t own_bytes_ = 0;                  // of tasks in it without a node; guarded by mutex_
   bool is_busy_ = false;                       // guarded by mutex_
   bool is_stopping_ = false;                   // guarded by mutex_
   std::map<NodeKey, std::uint64_t> refusals_;  // sequence that a node refused; guarded by mutex_

@@ -39,10 +39,13 @@ struct MemoryOpenRuns final : OpenRuns {
     return all;
   }
   std::vector<OpenRun> load_of_other_boots() override { return other_boots; }
+  bool is_complete() override { return complete; }
+  void set_complete() override { complete = true; }
   std::optional<catalog::Stack> describe(const StackDigest& digest) override {
     const auto found = described.find(digest);
     return found == described.end() ? std::nullopt : std::optional(found->second);
   }
+  bool complete = true;
   std::map<RunId, OpenRun> rows;
   std::vector<OpenRun> other_boots;
   std::map<StackDigest, catalog::Stack> described;
