@@ -203,6 +203,7 @@ void Uplink::State::run(const std::stop_token& stop) {
     const Ended ended = is_idle ? Ended{} : connect_once(options, stop, *backoff);
     if (stop.stop_requested()) return;
     if (has_reloaded()) {
+      set_status(UplinkState::kConnecting, "");
       backoff->reset();
       continue;
     }

@@ -157,11 +157,14 @@ class Load:
 
 
 class MadeUp:
-    """A timetable of containers and the agent that is shown them (tests/support/load_agent.cpp)."""
+    """A timetable of containers and the agent that is shown them (tests/support/load_agent.cpp).
+
+    It begins a little later than now: what starts before an agent ever watched is in no ledger.
+    """
 
     next_pid = 100_000
 
-    def __init__(self, layer, count, rate_hz, life_ms, begin_in_s=0.0, is_hurried=False):
+    def __init__(self, layer, count, rate_hz, life_ms, begin_in_s=2.0, is_hurried=False):
         self.layer, self.first_pid = layer, MadeUp.next_pid
         MadeUp.next_pid += count
         begin_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) + int(begin_in_s * SECOND)

@@ -31,6 +31,7 @@ class StateFolderTest(unittest.TestCase):
             self.assertIn(word, said[0])
 
     def test_two_agents(self):
+        self.here.settings = {}
         self.here.start_agent(made_up=self.made_up)
         try:
             self.refuses(5, "in use by another assay-agent", "another state_dir")
