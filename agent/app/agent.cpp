@@ -244,6 +244,7 @@ void Agent::start_outbox() {
   callbacks.on_committed = [this] { uplink_->notify(); };
   callbacks.make_gap = [this](const DroppedEvents& dropped) { return journal_->make_gap(dropped); };
   callbacks.on_trouble = [this](const std::string& error) { log_outbox(error); };
+  callbacks.on_lost = [this] { loop_.post_state_request(0); };  // what runs now is told once more
   callbacks.settled_until = [this] {
     const BootTime settled = loop_.settled_until();
     return Moment{clock_.wall_now() - (clock_.boot_now() - settled), settled};

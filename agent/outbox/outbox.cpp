@@ -207,6 +207,7 @@ bool Outbox::commit_queued() {
   }
   // Without any lock: who is told reads at once.
   if (std::exchange(is_failing_, false)) callbacks_.on_trouble("");
+  if (!batch.refused.is_empty()) callbacks_.on_lost();
   if (*has_news) callbacks_.on_committed();
   return true;
 }

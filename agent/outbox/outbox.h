@@ -39,6 +39,8 @@ class Outbox final : public OutgoingEvents {
     /// On the writer thread, when the disk began to refuse writes (`error` says why) and when it
     /// takes them again ("").
     std::function<void(const std::string& error)> on_trouble = [](const std::string&) {};
+    /// On the writer thread: events were lost that never had a number, so that no hole shows it.
+    std::function<void()> on_lost = [] {};
     /// Everything that happened before this time was appended; asked before each commit.
     std::function<Moment()> settled_until = [] {
       return Moment{SystemClock().wall_now(), SystemClock().boot_now()};

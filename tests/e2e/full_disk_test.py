@@ -54,6 +54,8 @@ class FullDiskTest(unittest.TestCase):
         disk.free()
         here.agent.wait_for(lambda: not deployment.is_ready(here.agent_http), "ready again by itself")
         self.assertIn("the outbox takes writes again", here.agent.log.read_text())
+        # Ends that were lost, too, are found out by telling what runs.
+        here.wait(lambda: not here.runs(), "no run is open")
         missing, store = self.check(made_up)
         print(f"{missing} of 30000 runs were dropped, {store.lost_in_gaps()} events told as lost", flush=True)
         self.assertGreater(missing, 0)

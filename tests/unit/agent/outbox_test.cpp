@@ -473,7 +473,7 @@ TEST_CASE("until when an outbox was kept is known to the next life", "[agent][un
     REQUIRE(outbox);
     REQUIRE((*outbox)->kept_until());
     CHECK((*outbox)->kept_until()->moment.boot == BootTime(1'000));
-    (*outbox)->start({[] {}, make_gap, [](const std::string&) {},
+    (*outbox)->start({[] {}, make_gap, [](const std::string&) {}, [] {},
                       [] {
                         return Moment{from_unix_ns(5'000), BootTime(2'000)};
                       }});
