@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <map>
 #include <set>
 
 #include "common/base/encoding.h"
 #include "common/base/sha256.h"
 #include "common/image/directory.h"
+#include "common/image/fetch_advice.h"
 #include "common/image/image_files.h"
 #include "common/image/manifest_choice.h"
 #include "common/image/oci_json.h"
@@ -34,29 +34,6 @@ struct PlannedLayer {
   std::optional<Descriptor> blob;  // OCI only: digest and size of the compressed bytes
 };
 
-Error registry_error(const std::string& source) {
-  const std::string name = source.starts_with("docker://")
-                               ? source.substr(std::string_view("docker://").size())
-                               : source;
-  std::string file = name.substr(name.rfind('/') + 1);
-  std::ranges::replace(file, ':', '-');
-  std::ranges::replace(file, '@', '-');
-  return {ErrorCode::kInvalidArgument,
-          "\"" + escape_untrusted(source) +
-              "\" names an image in a registry, which Assay does not pull; fetch it first: skopeo "
-              "copy docker://" +
-              escape_untrusted(name) + " oci-archive:" + escape_untrusted(file) + ".tar"};
-}
-
-bool looks_like_registry_name(const std::string& source) {
-  const bool is_path = source.starts_with('/') || source.starts_with('.') ||
-                       source.ends_with(".tar") || source.ends_with(".gz") ||
-                       source.ends_with(".tgz") || source.ends_with('/');
-  const std::string allowed =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@";
-  return !is_path && !source.empty() && source.find_first_not_of(allowed) == std::string::npos;
-}
-
 Result<Source> parse_source(const std::string& source) {
   constexpr std::pair<std::string_view, SourceKind> kPrefixes[] = {
       {"dir:", SourceKind::kDirectory},
@@ -65,7 +42,7 @@ Result<Source> parse_source(const std::string& source) {
       {"docker-archive:", SourceKind::kDockerArchive}};
   for (const auto& [prefix, kind] : kPrefixes)
     if (source.starts_with(prefix)) return Source{source.substr(prefix.size()), kind};
-  if (source.starts_with("docker://")) return registry_error(source);
+  if (auto advice = advice_on_transport(source)) return *std::move(advice);
   return Source{source, std::nullopt};
 }
 
@@ -293,8 +270,8 @@ Result<Image> read_image(const std::string& source, const ImageOptions& options,
   UniqueFd held(::open(parsed.path.c_str(), O_PATH | O_CLOEXEC));
   if (!held) {
     const int code = errno;
-    if (code == ENOENT && !parsed.kind && looks_like_registry_name(source))
-      return registry_error(source);
+    if ((code == ENOENT || code == ENOTDIR) && !parsed.kind)
+      if (auto advice = advice_on_name(source)) return *std::move(advice);
     return system_error("open \"" + escape_untrusted(parsed.path) + "\"", code);
   }
   auto image = read_opened(parsed, std::move(held), options, std::move(stop));
