@@ -2,9 +2,9 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/about_view.h"
 #include "cli/commands.h"
-#include "cli/output/table.h"
-#include "common/image/image.h"
+#include "cli/image_reading.h"
 
 namespace assay::cli {
 namespace {
@@ -29,11 +29,12 @@ Value to_value(const image::ImageLayer& layer, std::uint64_t number) {
                 {"is_runtime_injected", print.is_runtime_injected}};
 }
 
-Value to_value(const std::string& source, const image::Image& image) {
+Value to_value(const std::string& source, const DescribedImage& described) {
+  const image::Image& image = described.image;
   Array layers;
   for (const auto& layer : image.layers)
     layers.push_back(to_value(layer, layers.size() + 1));
-  return Object{{"source", source},
+  Object object{{"source", source},
                 {"source_kind", image::to_string(image.kind)},
                 {"reference", image.reference},
                 {"platform", image.platform},
@@ -42,40 +43,40 @@ Value to_value(const std::string& source, const image::Image& image) {
                 {"created", image.created},
                 {"fingerprint_version", image::kFingerprintVersion},
                 {"layers", std::move(layers)}};
+  add_about(object, described.about, /*with_lists=*/true);
+  return object;
 }
 
-std::vector<Section> sections() {
-  return {{.columns = {{"Source", "source"},
-                       {"Kind", "source_kind"},
-                       {"Reference", "reference"},
-                       {"Platform", "platform"},
-                       {"Manifest", "manifest_digest"},
-                       {"Config", "config_digest"},
-                       {"Created", "created", Style::kPlain, true}},
-           .is_record = true},
-          {.title = "Layers, bottom first",
-           .path = "layers",
-           .columns = {{"LAYER", "layer"},
-                       {"DIFF ID", "diff_id", Style::kDigest},
-                       {"CHAIN ID", "chain_id", Style::kDigest},
-                       {"SHAPE", "shape", Style::kDigest},
-                       {"CONTENT", "content", Style::kDigest},
-                       {"DELETIONS", "deletions", Style::kDigest},
-                       {"ENTRIES", "entries"},
-                       {"BYTES", "content_bytes"},
-                       {"MEDIA TYPE", "media_type", Style::kPlain, true}}}};
+std::vector<Section> sections(const catalog::About& about) {
+  std::vector<Section> shown{{.columns = {{"Source", "source"},
+                                          {"Kind", "source_kind"},
+                                          {"Reference", "reference"},
+                                          {"Platform", "platform"},
+                                          {"Manifest", "manifest_digest"},
+                                          {"Config", "config_digest"},
+                                          {"Created", "created", Style::kPlain, true}},
+                              .is_record = true},
+                             {.title = "Layers, bottom first",
+                              .path = "layers",
+                              .columns = {{"LAYER", "layer"},
+                                          {"DIFF ID", "diff_id", Style::kDigest},
+                                          {"CHAIN ID", "chain_id", Style::kDigest},
+                                          {"SHAPE", "shape", Style::kDigest},
+                                          {"CONTENT", "content", Style::kDigest},
+                                          {"DELETIONS", "deletions", Style::kDigest},
+                                          {"ENTRIES", "entries"},
+                                          {"BYTES", "content_bytes"},
+                                          {"MEDIA TYPE", "media_type", Style::kPlain, true}}}};
+  add_about_sections(shown, about);
+  return shown;
 }
 
 Result<Outcome> fingerprint(const Options& options, Session& session) {
   image::ImageOptions wanted;
   wanted.platform = options.platform;
-  wanted.progress = [&](std::uint64_t bytes) {
-    session.terminal().progress("reading " + options.source + ": " + format_bytes(bytes));
-  };
-  const auto image = image::read_image(options.source, wanted, {});
-  session.terminal().end_progress();
-  if (!image) return image.error();
-  return Outcome{{to_value(options.source, *image), sections()}};
+  ASSAY_ASSIGN(const DescribedImage described,
+               read_described(options.source, std::move(wanted), /*keeps_packages=*/true, session));
+  return Outcome{{to_value(options.source, described), sections(described.about)}};
 }
 
 }  // namespace
