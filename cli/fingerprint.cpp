@@ -4,6 +4,7 @@
 
 #include "cli/about_view.h"
 #include "cli/commands.h"
+#include "cli/image_diff.h"
 #include "cli/image_reading.h"
 
 namespace assay::cli {
@@ -12,6 +13,8 @@ namespace {
 struct Options {
   std::string source;
   std::string platform;
+  std::string other;  // --diff
+  std::uint64_t max_paths = DiffOptions{}.max_paths;
 };
 
 Value to_value(const image::ImageLayer& layer, std::uint64_t number) {
@@ -74,6 +77,9 @@ std::vector<Section> sections(const catalog::About& about) {
 Result<Outcome> fingerprint(const Options& options, Session& session) {
   image::ImageOptions wanted;
   wanted.platform = options.platform;
+  if (!options.other.empty())
+    return diff_images({options.source, options.other, std::move(wanted), options.max_paths},
+                       session);
   ASSAY_ASSIGN(const DescribedImage described,
                read_described(options.source, std::move(wanted), /*keeps_packages=*/true, session));
   return Outcome{{to_value(options.source, described), sections(described.about)}};
@@ -95,6 +101,15 @@ void add_fingerprint(CLI::App& app, Invocation& invocation) {
       ->required();
   command.add_option("--platform", options->platform, "which image of an index to read")
       ->option_text("OS/ARCH[/VARIANT]");
+  CLI::Option* other =
+      command
+          .add_option("--diff", options->other, "print which paths make SOURCE and OTHER differ")
+          ->option_text("OTHER");
+  command
+      .add_option("--max-paths", options->max_paths,
+                  "with --diff: paths to show of one layer, 0 for all (default: 100)")
+      ->option_text("N")
+      ->needs(other);
 }
 
 }  // namespace assay::cli
