@@ -7,9 +7,23 @@
 #include "common/about/layer_about_reader.h"
 
 namespace assay::cli {
+namespace {
+
+constexpr std::size_t kMaxSourceBytes = 40;
+
+/// The end of a long path says more than its start.
+std::string shortened(const std::string& source) {
+  if (source.size() <= kMaxSourceBytes) return source;
+  std::size_t start = source.size() - kMaxSourceBytes;
+  while (start < source.size() && (static_cast<unsigned char>(source[start]) & 0xC0U) == 0x80U)
+    ++start;
+  return "…" + source.substr(start);
+}
+
+}  // namespace
 
 std::string progress_text(const std::string& source, const image::ReadProgress& progress) {
-  std::string text = (progress.layer == 0 ? "listing " : "reading ") + source + ": ";
+  std::string text = (progress.layer == 0 ? "listing " : "reading ") + shortened(source) + ": ";
   if (progress.layers > 1)
     text +=
         "layer " + std::to_string(progress.layer) + " of " + std::to_string(progress.layers) + ", ";
@@ -26,7 +40,7 @@ std::string progress_text(const std::string& source, const image::ReadProgress& 
 Result<image::Image> read_shown(const std::string& source, image::ImageOptions options,
                                 Session& session) {
   options.progress = [&](const image::ReadProgress& progress) {
-    session.terminal().progress(progress_text(source, progress));
+    session.terminal().progress(progress_text(source, progress), progress.layer);
   };
   auto image = image::read_image(source, options, {});
   session.terminal().end_progress();
