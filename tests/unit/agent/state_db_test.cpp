@@ -31,6 +31,7 @@ KnownLayer make_layer() {
   layer.evidence.is_capped_at_shape = true;
   layer.entries = 7;
   layer.content_bytes = 99;
+  layer.about = R"({"nodes":{}})";
   return layer;
 }
 
@@ -47,6 +48,7 @@ TEST_CASE("a known layer is found again after a restart", "[agent][unit]") {
   CHECK(found->evidence == make_layer().evidence);
   CHECK(found->entries == 7);
   CHECK(found->content_bytes == 99);
+  CHECK(found->about == make_layer().about);
 }
 
 TEST_CASE("each part of the layer's key counts", "[agent][unit]") {
