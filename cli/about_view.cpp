@@ -70,14 +70,17 @@ void add_about_sections(std::vector<Section>& sections, const catalog::About& ab
                                     {"Variant", "claimed_distribution.variant"},
                                     {"Not readable", "claimed_distribution_gap"}},
                         .is_record = true});
-  if (!about.databases.empty())
-    sections.push_back({.title = kPackagesTitle,
-                        .path = "claimed_packages",
-                        .columns = {{"MANAGER", "manager"},
-                                    {"PACKAGES", "packages"},
-                                    {"FORMAT", "format"},
-                                    {"PATH", "path"},
-                                    {"GAP", "gap"}}});
+  if (about.databases.empty()) return;
+  Section packages{.title = kPackagesTitle,
+                   .path = "claimed_packages",
+                   .columns = {{"MANAGER", "manager"}, {"PACKAGES", "packages"}}};
+  // A base's annotations do not keep where the database lay.
+  if (!about.databases.front().path.empty()) {
+    packages.columns.push_back({"FORMAT", "format"});
+    packages.columns.push_back({"PATH", "path"});
+  }
+  packages.columns.push_back({"GAP", "gap"});
+  sections.push_back(std::move(packages));
 }
 
 std::map<std::string, std::string> annotations_of(const catalog::About& about) {

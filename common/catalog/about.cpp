@@ -63,11 +63,13 @@ class Resolver {
         at.resize(at.rfind('/') == std::string::npos ? 0 : at.rfind('/'));
         continue;
       }
-      const std::string next = at.empty() ? part : at + "/" + part;
+      std::string next = at;
+      if (!next.empty()) next += '/';
+      next += part;
       const auto found = view_.find(next);
       const bool is_link = found != view_.end() && found->second.kind == AboutNode::Kind::kLink;
       if (!is_link) {
-        at = next;
+        at = std::move(next);
         continue;
       }
       if (++links > kMaxLinks) return {std::string(path), nullptr};

@@ -28,7 +28,7 @@ constexpr std::array<Transport, 5> kTransports{
      {"containers-storage:", "containers-storage:", "in the store of podman, buildah or CRI-O"}}};
 
 std::string quoted(const std::string& text) {
-  const std::string printable = escape_untrusted(text);
+  std::string printable = escape_untrusted(text);
   if (printable.find_first_not_of(kSafe) == std::string::npos) return printable;
   std::string out = "'";
   for (const char c : printable)
