@@ -49,9 +49,12 @@ Result<image::Image> read_shown(const std::string& source, image::ImageOptions o
 
 Result<DescribedImage> read_described(const std::string& source, image::ImageOptions options,
                                       bool keeps_packages, Session& session) {
+  about::ListBudget budget;
   std::map<std::size_t, about::LayerAboutReader> readers;
   options.observer_of = [&](std::size_t layer) -> image::LayerObserver* {
-    return &readers.try_emplace(layer, keeps_packages, about::ReaderLimits{}, std::stop_token{})
+    return &readers
+                .try_emplace(layer, keeps_packages ? &budget : nullptr, about::ReaderLimits{},
+                             std::stop_token{})
                 .first->second;
   };
   ASSAY_ASSIGN(image::Image image, read_shown(source, std::move(options), session));

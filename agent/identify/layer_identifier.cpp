@@ -233,7 +233,7 @@ Result<image::LayerFingerprint> LayerIdentifier::fingerprint(Job& job, image::Sc
 
 Result<image::LayerFingerprint> LayerIdentifier::walk(Job& job, image::WalkOptions& options,
                                                       const std::stop_token& stop) {
-  about::LayerAboutReader reader(/*keeps_list=*/false, kAboutLimits, stop);
+  about::LayerAboutReader reader(/*lists=*/nullptr, kAboutLimits, stop);
   if (options.scope == image::Scope::kContent) options.observer = &reader;
   auto found = image::fingerprint_directory(job.layer->fd(), options, stop);
   options.observer = nullptr;

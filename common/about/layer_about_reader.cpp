@@ -57,8 +57,8 @@ std::string too_large(std::uint64_t max_bytes) {
 
 }  // namespace
 
-LayerAboutReader::LayerAboutReader(bool keeps_list, ReaderLimits limits, std::stop_token stop)
-    : keeps_list_(keeps_list), limits_(limits), stop_(std::move(stop)) {}
+LayerAboutReader::LayerAboutReader(ListBudget* lists, ReaderLimits limits, std::stop_token stop)
+    : lists_(lists), limits_(limits), stop_(std::move(stop)) {}
 
 std::optional<LayerAboutReader::FileKind> LayerAboutReader::kind_of(std::string_view path) {
   static constexpr std::array<std::pair<std::string_view, FileKind>, 5> kFiles{
@@ -112,13 +112,27 @@ void LayerAboutReader::on_file(std::string_view path, std::size_t number, const 
   if (read_.size() >= limits_.max_nodes || read_.contains(number)) return;
   const auto missing = missing_.find(number);
   const auto kind = missing != missing_.end() ? std::optional(missing->second) : kind_of(path);
-  if (kind) read_.emplace(number, read(*kind, bytes));
+  if (!kind) return;
+  AboutNode node = read(*kind, bytes);
+  spend_budget(node);
+  read_.emplace(number, std::move(node));
+}
+
+void LayerAboutReader::spend_budget(AboutNode& node) {
+  if (lists_ == nullptr || !node.database) return;
+  std::vector<catalog::Package>& list = node.database->list;
+  if (list.size() <= lists_->packages_left) {
+    lists_->packages_left -= list.size();
+    return;
+  }
+  list = {};
+  node.database->gap = "its packages are not listed: the image has too many";
 }
 
 AboutNode LayerAboutReader::read(FileKind kind, const ReadAt& bytes) const {
   if (kind != FileKind::kRpmSqlite) return read_text(kind, bytes);
   AboutNode node;
-  node.database = read_rpm_sqlite(bytes, keeps_list_, stop_);
+  node.database = read_rpm_sqlite(bytes, lists_ != nullptr, stop_);
   return node;
 }
 
@@ -135,9 +149,9 @@ AboutNode LayerAboutReader::read_text(FileKind kind, const ReadAt& bytes) const 
     node.distribution = parse_os_release(text);
     if (!node.distribution) node.gap = "it names no distribution";
   } else if (kind == FileKind::kApkInstalled) {
-    node.database = parse_apk_installed(text, keeps_list_);
+    node.database = parse_apk_installed(text, lists_ != nullptr);
   } else {
-    node.database = parse_dpkg_status(text, keeps_list_);
+    node.database = parse_dpkg_status(text, lists_ != nullptr);
   }
   return node;
 }

@@ -21,13 +21,20 @@ struct ReaderLimits {
   std::size_t max_nodes = 4096;  ///< paths kept of one layer
 };
 
+/// How many packages may still be listed, over all layers of an image: a layer of a few bytes can
+/// unpack to a database of 200,000, and there can be 1,000 layers.
+struct ListBudget {
+  std::uint64_t packages_left = 1'000'000;
+};
+
 /// The files that an image's description depends on, and how they are read. All of it comes from
 /// strangers: what is too large, too many or corrupt is a gap in what take() returns, no error. For
 /// one layer. Not thread-safe.
 class LayerAboutReader final : public image::LayerObserver {
  public:
-  /// `keeps_list`: keep the packages, not only their number.
-  LayerAboutReader(bool keeps_list, ReaderLimits limits, std::stop_token stop);
+  /// `lists`: keep the packages too, not only their number, as long as it lasts; null: do not. It
+  /// is shared by the readers of one image, must outlive them, and is used by one thread at a time.
+  LayerAboutReader(ListBudget* lists, ReaderLimits limits, std::stop_token stop);
 
   std::uint64_t wanted_bytes(std::string_view path, std::size_t number) override;
   void on_file(std::string_view path, std::size_t number, const ReadAt& bytes) override;
@@ -53,11 +60,12 @@ class LayerAboutReader final : public image::LayerObserver {
   static std::optional<FileKind> kind_of(std::string_view path);
   std::uint64_t max_bytes_of(FileKind kind) const;
   catalog::AboutNode read(FileKind kind, const ReadAt& bytes) const;
+  void spend_budget(catalog::AboutNode& node);
   catalog::AboutNode read_text(FileKind kind, const ReadAt& bytes) const;
   catalog::AboutNode file_node(FileKind kind, const image::Entry& entry,
                                std::optional<std::size_t> number);
 
-  bool keeps_list_;
+  ListBudget* lists_;
   ReaderLimits limits_;
   std::stop_token stop_;
   catalog::LayerAbout about_;

@@ -55,11 +55,10 @@ catalog::PackageDatabase parse(std::string_view text, FieldOf field_of, bool kee
   const auto end_block = [&] {
     const Block ended = std::exchange(block, {});
     if (ended.name.empty() || !is_there(ended.status)) return;
-    take_package(
-        database,
-        {to_plain_text(ended.name, kMaxFieldBytes), to_plain_text(ended.version, kMaxFieldBytes),
-         to_plain_text(ended.architecture, kMaxFieldBytes)},
-        keeps_list);
+    if (!count_package(database) || !keeps_list) return;
+    database.list.push_back({to_plain_text(ended.name, kMaxFieldBytes),
+                             to_plain_text(ended.version, kMaxFieldBytes),
+                             to_plain_text(ended.architecture, kMaxFieldBytes)});
   };
   each_line(text, [&](std::string_view line) {
     if (line.empty()) return end_block();
@@ -75,13 +74,12 @@ catalog::PackageDatabase parse(std::string_view text, FieldOf field_of, bool kee
 
 }  // namespace
 
-bool take_package(catalog::PackageDatabase& database, catalog::Package package, bool keeps_list) {
+bool count_package(catalog::PackageDatabase& database) {
   if (database.packages == kMaxPackages) {
     database.gap = "it holds more than " + std::to_string(kMaxPackages) + " packages";
     return false;
   }
   ++database.packages;
-  if (keeps_list) database.list.push_back(std::move(package));
   return true;
 }
 

@@ -20,7 +20,7 @@ catalog::PackageDatabase parse_dpkg_status(std::string_view text, bool keeps_lis
 /// Source: apk-tools src/database.c, versions 2 and 3.
 catalog::PackageDatabase parse_apk_installed(std::string_view text, bool keeps_list);
 
-/// Counts `package` and keeps it when `keeps_list`; false when kMaxPackages are there.
-bool take_package(catalog::PackageDatabase& database, catalog::Package package, bool keeps_list);
+/// Counts one more package; false when kMaxPackages are there, which is a gap.
+bool count_package(catalog::PackageDatabase& database);
 
 }  // namespace assay::about

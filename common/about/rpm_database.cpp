@@ -21,7 +21,7 @@ catalog::PackageDatabase read_rpm_sqlite(const ReadAt& file, bool keeps_list,
     if (!package) {
       ++unreadable;
     } else if (package->name != "gpg-pubkey") {
-      take_package(database, std::move(*package), keeps_list);
+      if (count_package(database) && keeps_list) database.list.push_back(std::move(*package));
     }
     return ok();
   };

@@ -45,10 +45,14 @@ TarItem link_item(const std::string& name, const std::string& target, char type 
 using Layer = std::vector<TarItem>;
 
 About about_of(const std::string& source, bool keeps_list = false) {
+  ListBudget budget;
   std::map<std::size_t, LayerAboutReader> readers;
   image::ImageOptions options;
   options.observer_of = [&](std::size_t layer) {
-    return &readers.try_emplace(layer, keeps_list, ReaderLimits{}, std::stop_token{}).first->second;
+    return &readers
+                .try_emplace(layer, keeps_list ? &budget : nullptr, ReaderLimits{},
+                             std::stop_token{})
+                .first->second;
   };
   const auto image = image::read_image(source, options, {});
   if (!image) FAIL(image.error().text());
@@ -242,7 +246,6 @@ TEST_CASE("a directory says the same as its tar", "[about][unit]") {
 }
 
 TEST_CASE("what a layer says survives the agent's own tables", "[about][unit]") {
-  std::map<std::size_t, LayerAboutReader> readers;
   catalog::LayerAbout layer;
   layer.nodes["etc/os-release"].kind = catalog::AboutNode::Kind::kLink;
   layer.nodes["etc/os-release"].target = "../usr/lib/os-release";
@@ -280,4 +283,27 @@ TEST_CASE("more files than the limit are a gap, not more memory", "[about][unit]
   REQUIRE(about.databases.size() == 1);
   CHECK(about.databases[0].packages <= 4096);
   CHECK_FALSE(about.databases[0].gap.empty());
+}
+
+TEST_CASE("lists of packages share a budget; their numbers do not need it", "[about][unit]") {
+  ListBudget budget{3};
+  const std::string status = dpkg_block("a") + dpkg_block("b");
+  const MemoryBytes bytes(status);
+  image::Entry entry;
+  entry.size = status.size();
+  std::vector<catalog::PackageDatabase> databases;
+  for (int i = 0; i < 2; ++i) {
+    LayerAboutReader reader(&budget, {}, {});
+    REQUIRE(reader.wanted_bytes("var/lib/dpkg/status", 0) >= entry.size);
+    reader.on_file("var/lib/dpkg/status", 0, bytes);
+    reader.on_record("var/lib/dpkg/status", entry, nullptr, 0);
+    reader.on_deletions(nullptr);
+    const catalog::LayerAbout layer = reader.take();
+    databases.push_back(catalog::merge_about({&layer, 1}).databases.at(0));
+  }
+  CHECK(databases[0].list.size() == 2);
+  CHECK(databases[0].gap.empty());
+  CHECK(databases[1].packages == 2);
+  CHECK(databases[1].list.empty());
+  CHECK_FALSE(databases[1].gap.empty());
 }
