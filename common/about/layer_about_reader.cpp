@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
 #include "common/about/os_release.h"
 #include "common/about/package_text.h"
 #include "common/about/rpm_database.h"
 #include "common/base/encoding.h"
+#include "common/catalog/about_paths.h"
 #include "common/image/fingerprint.h"
 
 namespace assay::about {
@@ -20,7 +22,6 @@ using image::EntryType;
 constexpr std::uint64_t kMaxOsReleaseBytes = 64U << 10;
 constexpr std::uint64_t kMaxStatusDBytes = 1U << 20;
 constexpr std::size_t kMaxTargetBytes = 4096;  // PATH_MAX
-constexpr std::string_view kStatusD = "var/lib/dpkg/status.d/";
 
 // Links and marks on these lead to or away from the files.
 constexpr std::array<std::string_view, 17> kFolders{"etc",
@@ -41,14 +42,14 @@ constexpr std::array<std::string_view, 17> kFolders{"etc",
                                                     "var/lib/dpkg/status.d",
                                                     "var/lib/rpm"};
 
-bool is_folder(std::string_view path) {
-  return std::ranges::find(kFolders, path) != kFolders.end();
+bool is_one_of(std::string_view path, std::span<const std::string_view> paths) {
+  return std::ranges::find(paths, path) != paths.end();
 }
 
-/// One file a package; distroless puts the sums of the package's files beside it.
 bool is_in_status_d(std::string_view path) {
-  if (!path.starts_with(kStatusD) || path.ends_with(".md5sums")) return false;
-  return path.find('/', kStatusD.size()) == std::string_view::npos;
+  const std::size_t slash = path.rfind('/');
+  return slash != std::string_view::npos && path.substr(0, slash) == catalog::kDpkgStatusFolder &&
+         !path.ends_with(".md5sums");
 }
 
 std::string too_large(std::uint64_t max_bytes) {
@@ -61,25 +62,21 @@ LayerAboutReader::LayerAboutReader(ListBudget* lists, ReaderLimits limits, std::
     : lists_(lists), limits_(limits), stop_(std::move(stop)) {}
 
 std::optional<LayerAboutReader::FileKind> LayerAboutReader::kind_of(std::string_view path) {
-  static constexpr std::array<std::pair<std::string_view, FileKind>, 5> kFiles{
-      {{"etc/os-release", FileKind::kOsRelease},
-       {"usr/lib/os-release", FileKind::kOsRelease},
-       {"var/lib/dpkg/status", FileKind::kDpkgStatus},
-       {"lib/apk/db/installed", FileKind::kApkInstalled},
-       {"usr/lib/apk/db/installed", FileKind::kApkInstalled}}};
-  static constexpr std::array<std::string_view, 3> kRpmFolders{
-      "var/lib/rpm/", "usr/lib/sysimage/rpm/", "usr/share/rpm/"};
   static constexpr std::array<std::pair<std::string_view, FileKind>, 4> kRpmFiles{
-      {{"rpmdb.sqlite", FileKind::kRpmSqlite},
-       {"rpmdb.sqlite-wal", FileKind::kRpmLog},
-       {"Packages.db", FileKind::kRpmNdb},
-       {"Packages", FileKind::kRpmBdb}}};
-  for (const auto& [file, kind] : kFiles)
-    if (path == file) return kind;
-  for (const std::string_view folder : kRpmFolders)
-    for (const auto& [file, kind] : kRpmFiles)
-      if (path.starts_with(folder) && path.substr(folder.size()) == file) return kind;
-  return is_in_status_d(path) ? std::optional(FileKind::kDpkgStatusD) : std::nullopt;
+      {{catalog::kRpmSqliteFile, FileKind::kRpmSqlite},
+       {catalog::kRpmSqliteLogFile, FileKind::kRpmLog},
+       {catalog::kRpmNdbFile, FileKind::kRpmNdb},
+       {catalog::kRpmBdbFile, FileKind::kRpmBdb}}};
+  if (is_one_of(path, catalog::kOsReleasePaths)) return FileKind::kOsRelease;
+  if (path == catalog::kDpkgStatusPath) return FileKind::kDpkgStatus;
+  if (is_one_of(path, catalog::kApkInstalledPaths)) return FileKind::kApkInstalled;
+  if (is_in_status_d(path)) return FileKind::kDpkgStatusD;
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos || !is_one_of(path.substr(0, slash), catalog::kRpmFolders))
+    return std::nullopt;
+  for (const auto& [file, kind] : kRpmFiles)
+    if (path.substr(slash + 1) == file) return kind;
+  return std::nullopt;
 }
 
 std::uint64_t LayerAboutReader::max_bytes_of(FileKind kind) const {
@@ -182,7 +179,7 @@ AboutNode LayerAboutReader::file_node(FileKind kind, const image::Entry& entry,
 void LayerAboutReader::on_record(std::string_view path, const image::Entry& entry,
                                  const FileDigest*, std::optional<std::size_t> number) {
   const auto kind = kind_of(path);
-  if (!kind && !is_folder(path)) return;
+  if (!kind && !is_one_of(path, kFolders)) return;
   AboutNode node;
   if (entry.type == EntryType::kDirectory) {
     node.kind = AboutNode::Kind::kDirectory;
@@ -209,9 +206,9 @@ void LayerAboutReader::on_deletions(const image::Deletions* deletions) {
   about_.opaques.clear();
   if (deletions == nullptr) return;
   for (const std::string& path : deletions->whiteouts)
-    if (kind_of(path) || is_folder(path)) about_.whiteouts.push_back(path);
+    if (kind_of(path) || is_one_of(path, kFolders)) about_.whiteouts.push_back(path);
   for (const std::string& path : deletions->opaques)
-    if (path.empty() || is_folder(path)) about_.opaques.push_back(path);
+    if (path.empty() || is_one_of(path, kFolders)) about_.opaques.push_back(path);
 }
 
 }  // namespace assay::about

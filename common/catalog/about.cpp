@@ -2,11 +2,11 @@
 #include "common/catalog/about.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <utility>
 
 #include "common/base/encoding.h"
+#include "common/catalog/about_paths.h"
 
 namespace assay::catalog {
 namespace {
@@ -14,13 +14,6 @@ namespace {
 constexpr int kMaxLinks = 40;  // as the kernel: path_resolution(7)
 
 using View = std::map<std::string, AboutNode>;
-
-// Where package managers keep what is installed; in a folder of rpm's the first one counts.
-// Source: dpkg(1) FILES; apk-tools src/database.c; rpm lib/backend/*.c and macros.in (_dbpath).
-constexpr std::array<std::string_view, 2> kApk{"lib/apk/db/installed", "usr/lib/apk/db/installed"};
-constexpr std::array<std::string_view, 3> kRpmFolders{"var/lib/rpm", "usr/lib/sysimage/rpm",
-                                                      "usr/share/rpm"};
-constexpr std::array<std::string_view, 3> kRpmFiles{"rpmdb.sqlite", "Packages.db", "Packages"};
 
 template <typename Map>
 void erase_below(Map& map, const std::string& directory) {
@@ -105,12 +98,12 @@ class Merger {
 
   About merge() {
     find_distribution();
-    add({"dpkg", "status", "var/lib/dpkg/status"});
+    add({"dpkg", "status", std::string(kDpkgStatusPath)});
     add_status_d();
-    for (const std::string_view path : kApk)
+    for (const std::string_view path : kApkInstalledPaths)
       add({"apk", "installed", std::string(path)});
     for (const std::string_view folder : kRpmFolders)
-      for (const std::string_view file : kRpmFiles)
+      for (const std::string_view file : {kRpmSqliteFile, kRpmNdbFile, kRpmBdbFile})
         if (add({"rpm", {}, std::string(folder) + "/" + std::string(file)})) break;
     // The database of a tool that manages nothing here says nothing of the image.
     std::erase_if(about_.databases,
@@ -125,10 +118,9 @@ class Merger {
     std::string path;
   };
 
-  /// os-release(5): /etc/os-release takes precedence over /usr/lib/os-release.
   void find_distribution() {
-    for (const char* path : {"etc/os-release", "usr/lib/os-release"}) {
-      const bool is_named = view_.contains(path);
+    for (const std::string_view path : kOsReleasePaths) {
+      const bool is_named = view_.contains(std::string(path));
       const Place place = resolver_.resolve(path);
       const AboutNode* node = place.node;
       if (node != nullptr && node->distribution) {
@@ -171,7 +163,7 @@ class Merger {
 
   /// distroless: one file a package.
   void add_status_d() {
-    const std::string folder = resolver_.resolve("var/lib/dpkg/status.d").path + "/";
+    const std::string folder = resolver_.resolve(kDpkgStatusFolder).path + "/";
     PackageDatabase all{"dpkg", "status.d", folder.substr(0, folder.size() - 1), 0, "", {}};
     for (auto at = view_.lower_bound(folder); at != view_.end() && at->first.starts_with(folder);
          ++at) {
