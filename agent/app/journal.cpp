@@ -57,6 +57,22 @@ bool limit_arguments(std::vector<std::string>& arguments, const RecordingLimits&
   return false;
 }
 
+std::string DescribedStacks::describe(const StackDigest& digest, const catalog::Stack& stack) {
+  {
+    const MutexLock lock(mutex_);
+    if (const auto known = descriptions_.find(digest); known != descriptions_.end())
+      return known->second;
+  }
+  std::string description = encode_stack(stack);
+  const MutexLock lock(mutex_);
+  if (descriptions_.emplace(digest, description).second) order_.push_back(digest);
+  if (order_.size() > max_stacks_) {
+    descriptions_.erase(order_.front());
+    order_.pop_front();
+  }
+  return description;
+}
+
 void OutboxJournal::set_limits(RecordingLimits limits) {
   const MutexLock lock(mutex_);
   limits_ = limits;
@@ -124,7 +140,7 @@ std::optional<catalog::Stack> OutboxJournal::describe(const StackDigest& digest)
   return stack ? std::optional(std::move(*stack)) : std::nullopt;
 }
 
-NewEvent OutboxJournal::encode(const AgentEvent& event, const catalog::Stack* stack) const {
+NewEvent OutboxJournal::encode(const AgentEvent& event, const catalog::Stack* stack) {
   const EncodingTime now{clock_.wall_now(), clock_.boot_now()};
   NewEvent encoded;
   encoded.priority = priority_of(event);
@@ -133,7 +149,8 @@ NewEvent OutboxJournal::encode(const AgentEvent& event, const catalog::Stack* st
   encoded.stack = stack_of(event);
   encoded.change = change_of(event);
   encoded.gap = gap_in(event);
-  if (stack != nullptr && encoded.stack) encoded.stack_description = encode_stack(*stack);
+  if (stack != nullptr && encoded.stack)
+    encoded.stack_description = described_.describe(*encoded.stack, *stack);
   return encoded;
 }
 

@@ -2,7 +2,10 @@
 // The auditor's Journal: encoded events go into the outbox.
 #pragma once
 
+#include <deque>
+#include <map>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "agent/core/ports.h"
@@ -16,6 +19,21 @@ namespace assay::agent {
 struct RecordingLimits {
   bool arguments = true;
   std::size_t max_argument_bytes = 1024;  ///< all arguments of one exec together
+};
+
+/// The encoded descriptions of the stacks that were named last: starts name the same ones again and
+/// again, and merging what all layers say of themselves is too slow for each start. Thread-safe.
+class DescribedStacks {
+ public:
+  explicit DescribedStacks(std::size_t max_stacks) : max_stacks_(max_stacks) {}
+  /// encode_stack() of `stack`, which has the digest `digest`.
+  std::string describe(const StackDigest& digest, const catalog::Stack& stack);
+
+ private:
+  const std::size_t max_stacks_;
+  Mutex mutex_;
+  std::map<StackDigest, std::string> descriptions_ ASSAY_GUARDED_BY(mutex_);
+  std::deque<StackDigest> order_ ASSAY_GUARDED_BY(mutex_);  // oldest first
 };
 
 /// A thousand runs on one bad stack are one finding: of them only the first event is kept as long
@@ -41,13 +59,14 @@ class OutboxJournal final : public Journal, public OpenRuns {
   std::optional<catalog::Stack> describe(const StackDigest& digest) override;
 
  private:
-  NewEvent encode(const AgentEvent& event, const catalog::Stack* stack) const;
+  NewEvent encode(const AgentEvent& event, const catalog::Stack* stack);
   EventPriority merged_priority(const AgentEvent& event);
 
   using Finding = std::pair<StackDigest, catalog::VerdictStatus>;
 
   Outbox& outbox_;
   const Clock& clock_;
+  DescribedStacks described_{256};
   mutable Mutex mutex_;
   RecordingLimits limits_ ASSAY_GUARDED_BY(mutex_);
   std::set<Finding> told_ ASSAY_GUARDED_BY(mutex_);  // findings that some event in there tells of

@@ -225,6 +225,11 @@ CREATE TABLE unsettled_stacks(
   after_run_key INTEGER NOT NULL) STRICT;
 )sql";
 
+// What the layers say of themselves, for people.
+constexpr const char* kStackAbout = R"sql(
+ALTER TABLE stacks ADD COLUMN about TEXT NOT NULL DEFAULT '';
+)sql";
+
 // Full states: which are wanted and told (node_states), and which runs they told (told_in). Epochs
 // are rows with an order, so that the one before can be found. What heartbeats say.
 constexpr const char* kStatesAndHealth = R"sql(
@@ -284,7 +289,8 @@ ALTER TABLE nodes ADD COLUMN degraded TEXT NOT NULL DEFAULT '[]';
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kStatesAndHealth};
+  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kStackAbout,
+                                            kStatesAndHealth};
   return all;
 }
 

@@ -126,6 +126,17 @@ struct Deployment {
     return response;
   }
 
+  v1::Trace trace(const std::string& target) {
+    grpc::ClientContext context;
+    v1::GetTraceRequest request;
+    request.set_target(target);
+    v1::Trace response;
+    const auto status = v1::Query::NewStub(connect("ann"))->GetTrace(&context, request, &response);
+    INFO(status.error_message());
+    REQUIRE(status.ok());
+    return response;
+  }
+
   /// Open findings of this kind.
   int count_findings(const std::string& kind) {
     const auto open = findings();
@@ -254,6 +265,11 @@ class Agent {
     wire.set_shape(std::string(one.evidence.shape->raw()));
     wire.set_content(std::string(one.evidence.content->raw()));
     wire.set_name(one.name);
+    out.mutable_about()->mutable_distribution()->set_id("debian");
+    v1::PackageDatabase& database = *out.mutable_about()->add_databases();
+    database.set_manager("dpkg");
+    database.set_packages(88);
+    database.set_gap(std::string(5000, 'x'));
   }
 
   grpc::Status end() {

@@ -25,6 +25,19 @@ TEST_CASE("a batch is acknowledged, read back, and its end resolves its findings
   CHECK(here.findings(true).findings(0).state() == "resolved");
 }
 
+TEST_CASE("what a stack says of itself is kept for the trace, within limits", "[collector][unit]") {
+  Deployment here;
+  Agent agent(here, "node-1", "node-1");
+  agent.expect(v1::ToAgent::kWelcome);
+  agent.send_start(1, 1, 9);
+  agent.expect(v1::ToAgent::kAcknowledgement);
+  const v1::About about = here.trace("web-1").stack().about();
+  CHECK(about.distribution().id() == "debian");
+  REQUIRE(about.databases_size() == 1);
+  CHECK(about.databases(0).packages() == 88);
+  CHECK(about.databases(0).gap().size() == 1024);
+}
+
 TEST_CASE("duplicates are acknowledged again and change nothing", "[collector][unit]") {
   Deployment here;
   Agent agent(here, "node-1", "node-1");
