@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ways that a layer can reach Assay: one row each. Every row must give the digests that
+// tests/support/fingerprint.py computed from the subject's tars (subject.h).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/image/fingerprint.h"
+#include "tests/runtime/one_layer/subject.h"
+
+namespace assay::tests {
+
+/// What a row's fingerprints are fingerprints of.
+enum class Form {
+  kLayers,  ///< of each of the subject's layers, bottom first
+  kMerged,  ///< of one tree that all of them make together (vfs, native: the top folder)
+};
+
+struct Way {
+  std::string name;  ///< stands in the failure, e.g. "docker overlay2, unpacked"
+  /// No real tool or runtime made the bytes: the row copies a layout that is only documented.
+  bool is_made_by_hand = false;
+  Form form = Form::kLayers;
+  /// The deletions digest cannot be there; the row's name says why.
+  bool hides_deletions = false;
+  /// Why the row cannot run here ("needs umoci"), "" when it can. May be empty.
+  std::function<std::string()> missing;
+  /// Throws when something fails.
+  std::function<std::vector<image::LayerFingerprint>(const Subject&)> read;
+};
+
+/// Images as files: layouts, archives, and the tars that tools write.
+std::vector<Way> archive_ways();
+/// Layers as directories, as runtimes and stores unpack them.
+std::vector<Way> directory_ways();
+
+/// For `missing`: the first of `programs` that is not in PATH, as "needs NAME".
+std::function<std::string()> needs_programs(std::vector<std::string> programs);
+/// For `missing`: see missing_for_runtime().
+std::function<std::string()> needs_runtime(std::string runtime);
+
+}  // namespace assay::tests
