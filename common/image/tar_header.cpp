@@ -137,8 +137,9 @@ Result<std::int64_t> parse_tar_number(std::string_view field) {
 }
 
 Result<TarHeader> parse_tar_header(const TarBlock& block) {
-  ASSAY_ASSIGN(const std::int64_t checksum, parse_octal(field_of(block, 148, 8)));
-  if (!has_right_checksum(block, checksum)) return corrupt("a header's checksum is wrong");
+  const auto checksum = parse_octal(field_of(block, 148, 8));
+  if (!checksum || !has_right_checksum(block, *checksum))
+    return corrupt("a header's checksum is wrong");
   TarHeader header;
   header.format = format_of(block);
   header.name = text_of(block, 0, 100);
