@@ -162,10 +162,9 @@ class ImageReader {
     image_.platform = config.platform.text();
     image_.created = config.created;
     if (config.diff_ids.size() != layers)
-      return Error{ErrorCode::kCorrupt,
-                   "the manifest has " + std::to_string(layers) + " layers, the config " +
-                       std::to_string(config.diff_ids.size()) +
-                       " diff IDs: the image is damaged, copy or save it again"};
+      return Error{ErrorCode::kCorrupt, "the manifest has " + std::to_string(layers) +
+                                            " layers, the config " +
+                                            std::to_string(config.diff_ids.size()) + " diff IDs"};
     if (options_.platform.empty()) return ok();
     ASSAY_ASSIGN(const Platform wanted, parse_platform_text(options_.platform));
     if (!is_platform_match(wanted, config.platform))
@@ -271,6 +270,21 @@ Result<Image> read_files(ImageFiles& files, const Source& source, const ImageOpt
       "--format oci-archive -o OUT NAME"};
 }
 
+// A damaged image and one that was made to deceive look alike.
+Result<Image> with_advice(Result<Image> image) {
+  if (!image && image.error().code == ErrorCode::kCorrupt)
+    image.error().message +=
+        "; copy or save the image again, and do not use it when that does not help";
+  return image;
+}
+
+Result<Image> read_archive(const Source& source, const ImageOptions& options,
+                           ReadSettings settings) {
+  ASSAY_ASSIGN(const std::unique_ptr<ImageFiles> files,
+               open_archive(source.path, std::move(settings)));
+  return read_files(*files, source, options, SourceKind::kOciArchive);
+}
+
 Result<Image> read_opened(const Source& source, UniqueFd held, const ImageOptions& options,
                           std::stop_token stop) {
   struct stat status = {};
@@ -282,15 +296,13 @@ Result<Image> read_opened(const Source& source, UniqueFd held, const ImageOption
     if (source.kind == SourceKind::kDirectory || (!source.kind && !has_mark))
       return read_directory(held.get(), options, std::move(stop));
     const auto files = open_layout_folder(std::move(held), std::move(settings));
-    return read_files(*files, source, options, SourceKind::kOciLayout);
+    return with_advice(read_files(*files, source, options, SourceKind::kOciLayout));
   }
   if (!S_ISREG(status.st_mode))
     return Error{ErrorCode::kInvalidArgument, "neither a folder nor a file"};
   if (source.kind == SourceKind::kDirectory || source.kind == SourceKind::kOciLayout)
     return Error{ErrorCode::kInvalidArgument, "not a folder"};
-  ASSAY_ASSIGN(const std::unique_ptr<ImageFiles> files,
-               open_archive(source.path, std::move(settings)));
-  return read_files(*files, source, options, SourceKind::kOciArchive);
+  return with_advice(read_archive(source, options, std::move(settings)));
 }
 
 }  // namespace
