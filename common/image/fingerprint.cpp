@@ -266,21 +266,26 @@ void FingerprintBuilder::saw_redirect() {
   state_->has_redirects = true;
 }
 
+// Every link on a way is resolved with the first that goes it: a long chain costs its length once.
 Result<void> FingerprintBuilder::State::resolve_links() {
+  std::vector<std::size_t*> way;
   for (const auto& [path, first_target] : unresolved) {
+    way.clear();
+    auto found = records.find(path);
     const std::string* target = &first_target;
-    std::size_t steps = 0;
-    auto found = records.find(*target);
     while (found != records.end() && found->second == kUnresolved) {
-      if (++steps > unresolved.size()) return bad_path(path, "hard links form a circle");
+      if (way.size() > unresolved.size()) return bad_path(path, "hard links form a circle");
+      way.push_back(&found->second);
       target = &unresolved.at(found->first);
       found = records.find(*target);
     }
     if (found == records.end())
       return bad_path(path,
                       "hard link to \"" + escape_untrusted(*target) + "\", which is not there");
-    if (is_directory(found->second)) return bad_path(path, "hard link to a directory");
-    records[path] = found->second;
+    if (is_directory(found->second) && !way.empty())
+      return bad_path(path, "hard link to a directory");
+    for (std::size_t* inode : way)
+      *inode = found->second;
   }
   return ok();
 }

@@ -185,7 +185,7 @@ class ImageReader {
                      "two diff IDs for \"" + escape_untrusted(layer.file) + "\""};
     }
     std::map<std::string, LayerFingerprint> fingerprints;
-    bytes_left_ = options_.max_image_bytes;
+    bytes_left_ = content_left_ = options_.max_image_bytes;
     ASSAY_TRY(files_.visit(names, [&](const std::string& name, ByteSource& bytes) -> Result<void> {
       auto fingerprint = read_layer(*by_file.at(name), bytes);
       if (!fingerprint)
@@ -209,8 +209,11 @@ class ImageReader {
     ASSAY_ASSIGN(const std::unique_ptr<ByteSource> plain, decompress(blob));
     LimitedSource limited(*plain, bytes_left_, options_.max_image_bytes);
     HashingSource tar(limited);
-    auto result = fingerprint_tar(tar, options_.scope, options_.limits);
+    FingerprintLimits limits = options_.limits;  // holes are no bytes of the tar, but take time
+    limits.max_content_bytes = std::min(limits.max_content_bytes, content_left_);
+    auto result = fingerprint_tar(tar, options_.scope, limits);
     if (!result) return result;
+    content_left_ -= result->content_bytes;
     ASSAY_TRY(drain(blob));
     if (layer.blob && blob.bytes() != layer.blob->size)
       return Error{ErrorCode::kCorrupt, "has " + std::to_string(blob.bytes()) +
@@ -227,7 +230,8 @@ class ImageReader {
   ImageFiles& files_;
   const ImageOptions& options_;
   Image image_;
-  std::uint64_t bytes_left_ = 0;
+  std::uint64_t bytes_left_ = 0;    // decompressed
+  std::uint64_t content_left_ = 0;  // of files, with their holes
 };
 
 Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_token stop) {

@@ -42,7 +42,8 @@ struct ImageOptions {
                          ///< this machine's
   Scope scope = Scope::kContent;
   FingerprintLimits limits;
-  std::uint64_t max_image_bytes = 256ULL << 30;  ///< decompressed, all layers
+  /// Of all layers: decompressed bytes, and bytes of files with their holes.
+  std::uint64_t max_image_bytes = 256ULL << 30;
   /// Called now and then with the bytes read so far; may be empty.
   std::function<void(std::uint64_t bytes)> progress;
 };

@@ -38,7 +38,9 @@ class Follower {
         at = parent_of(at);
         continue;
       }
-      std::string next = at.empty() ? part : at + "/" + part;
+      std::string next = at;
+      if (!next.empty()) next += '/';
+      next += part;
       const Entry* entry = lookup_(next);
       if (entry == nullptr || entry->type != EntryType::kSymlink) {
         at = std::move(next);

@@ -239,6 +239,19 @@ TEST_CASE("hard links to nothing, to a folder and in a circle are corrupt", "[im
   CHECK(code_of(folder.add_hard_link("a", "d")) == ErrorCode::kCorrupt);
 }
 
+TEST_CASE("a long chain of hard links is resolved in one go", "[image][unit]") {
+  constexpr int kLinks = 30'000;
+  const auto name = [](int number) {
+    std::string digits = std::to_string(number);
+    return std::string(6 - digits.size(), '0') + digits;
+  };
+  FingerprintBuilder builder;
+  for (int i = 0; i < kLinks; ++i)  // each to the next one by name, the worst order
+    REQUIRE(builder.add_hard_link(name(i), name(i + 1)));
+  REQUIRE(builder.add(file(name(kLinks))));
+  CHECK(std::move(builder).finish(Scope::kShape)->content_bytes == kLinks + 1);
+}
+
 TEST_CASE("paths that leave the layer or are not plain are refused", "[image][unit]") {
   for (const std::string& path :
        {std::string(), std::string(".."), std::string("a/../b"), std::string("/a"),

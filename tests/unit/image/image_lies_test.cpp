@@ -228,6 +228,26 @@ TEST_CASE("bombs end at the limit wherever they are packed", "[image][unit]") {
   CHECK(refused(pack(of_layer(zstd(TarBuilder().add(tar_item("a", '0', "")).bytes()) + frames))));
 }
 
+TEST_CASE("holes of all layers together end at the limit", "[image][unit]") {
+  const TempFolder folder("bomb");
+  const auto hole = [](const std::string& name) {
+    return TarBuilder()
+        .pax({{"GNU.sparse.major", "1"},
+              {"GNU.sparse.minor", "0"},
+              {"GNU.sparse.realsize", std::to_string(600 << 10)}})
+        .add(tar_item(name, '0', "0\n" + std::string(510, '\0')))
+        .finish();
+  };
+  write_bytes(folder / "image.tar", pack(oci_files({{hole("a"), "", ""}, {hole("b"), "", ""}})));
+  ImageOptions options;
+  options.max_image_bytes = 1 << 20;
+  const auto image = read_image(folder / "image.tar", options, {});
+  REQUIRE_FALSE(image);
+  CHECK(image.error().code == ErrorCode::kLimitExceeded);
+  options.max_image_bytes = 2 << 20;
+  CHECK(read_image(folder / "image.tar", options, {}));
+}
+
 TEST_CASE("an archive cannot fill the memory with JSON or names", "[image][unit]") {
   const TempFolder folder("bomb");
   const auto code_of = [&](const std::string& bytes) {
