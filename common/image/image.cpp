@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -64,6 +65,23 @@ ChainId chain_of(const std::optional<ChainId>& below, const DiffId& diff_id) {
   return ChainId{sha256(below->text() + " " + diff_id.text()).bytes};
 }
 
+// Whether this layer can be read at all.
+Result<void> check_layer(const Descriptor& layer, const std::string& file, bool is_there) {
+  const std::string name = "layer \"" + file + "\"";
+  if (layer.media_type.ends_with("+encrypted"))
+    return Error{ErrorCode::kUnsupported,
+                 name + " is encrypted; decrypt it with skopeo copy --decryption-key"};
+  if (is_there) return ok();
+  const bool is_foreign = layer.media_type.find("nondistributable") != std::string::npos ||
+                          layer.media_type.find(".foreign.") != std::string::npos;
+  return Error{
+      ErrorCode::kNotFound,
+      name + (is_foreign ? " is not in the image: it may not be distributed with it "
+                           "(foreign layer), so its bytes lie elsewhere; put them into "
+                           "blobs/sha256/ of an OCI layout and read that"
+                         : " is not in the image; it is incomplete, copy or save it again")};
+}
+
 class ImageReader {
  public:
   ImageReader(ImageFiles& files, const ImageOptions& options, ReadProgress& progress)
@@ -82,10 +100,9 @@ class ImageReader {
     std::vector<PlannedLayer> plan;
     for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
       const Descriptor& layer = manifest.layers[i];
-      if (layer.media_type.ends_with("+encrypted"))
-        return Error{ErrorCode::kUnsupported, "layer " + layer.digest.text() + " is encrypted"};
-      plan.push_back(
-          {"blobs/sha256/" + layer.digest.hex(), layer.media_type, config.diff_ids[i], layer});
+      const std::string file = "blobs/sha256/" + layer.digest.hex();
+      ASSAY_TRY(check_layer(layer, file, files_.has(file)));
+      plan.push_back({file, layer.media_type, config.diff_ids[i], layer});
     }
     return read_layers(std::move(plan));
   }
@@ -173,7 +190,7 @@ class ImageReader {
     std::set<std::string> names;
     for (const auto& [name, layer] : by_file)
       names.insert(name);
-    bytes_left_ = options_.max_image_bytes;
+    bytes_left_ = content_left_ = options_.max_image_bytes;
     progress_ = {0, files_.total_bytes(names), 0, 0, names.size()};
     return files_.visit(names, [&](const std::string& name, ByteSource& bytes) -> Result<void> {
       ++progress_.layer;
@@ -195,10 +212,13 @@ class ImageReader {
   Result<LayerFingerprint> read_layer(const PlannedLayer& layer, Scope scope, ByteSource& bytes) {
     HashingSource blob(bytes);
     ASSAY_ASSIGN(const std::unique_ptr<ByteSource> plain, decompress(blob));
-    LimitedSource limited(*plain, bytes_left_);
+    LimitedSource limited(*plain, bytes_left_, options_.max_image_bytes);
     HashingSource tar(limited);
-    auto result = fingerprint_tar(tar, scope, options_.limits, observer_of(layer));
+    FingerprintLimits limits = options_.limits;  // holes are no bytes of the tar, but take time
+    limits.max_content_bytes = std::min(limits.max_content_bytes, content_left_);
+    auto result = fingerprint_tar(tar, scope, limits, observer_of(layer));
     if (!result) return result;
+    content_left_ -= result->content_bytes;
     ASSAY_TRY(drain(blob));
     if (layer.blob && blob.bytes() != layer.blob->size)
       return Error{ErrorCode::kCorrupt, "has " + std::to_string(blob.bytes()) +
@@ -216,7 +236,8 @@ class ImageReader {
   const ImageOptions& options_;
   ReadProgress& progress_;
   Image image_;
-  std::uint64_t bytes_left_ = 0;
+  std::uint64_t bytes_left_ = 0;    // decompressed
+  std::uint64_t content_left_ = 0;  // of files, with their holes
 };
 
 Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_token stop) {
@@ -252,11 +273,31 @@ Result<Image> read_files(ImageFiles& files, const Source& source, const ImageOpt
     image.kind = SourceKind::kDockerArchive;
     return image;
   }
+  if (may_be_docker && files.has("repositories"))
+    return Error{
+        ErrorCode::kUnsupported,
+        "an archive of docker before 1.10, which names no layers by their digests; load it "
+        "into a newer docker and save it again"};
   return Error{
       ErrorCode::kInvalidArgument,
       "not an OCI or docker image (no oci-layout with index.json, no manifest.json); a root "
       "file system as a tar becomes one with: podman import FILE NAME, podman save "
       "--format oci-archive -o OUT NAME"};
+}
+
+// A damaged image and one that was made to deceive look alike.
+Result<Image> with_advice(Result<Image> image) {
+  if (!image && image.error().code == ErrorCode::kCorrupt)
+    image.error().message +=
+        "; copy or save the image again, and do not use it when that does not help";
+  return image;
+}
+
+Result<Image> read_archive(const Source& source, const ImageOptions& options, ReadSettings settings,
+                           ReadProgress& progress) {
+  ASSAY_ASSIGN(const std::unique_ptr<ImageFiles> files,
+               open_archive(source.path, std::move(settings)));
+  return read_files(*files, source, options, SourceKind::kOciArchive, progress);
 }
 
 Result<Image> read_opened(const Source& source, UniqueFd held, const ImageOptions& options,
@@ -276,15 +317,13 @@ Result<Image> read_opened(const Source& source, UniqueFd held, const ImageOption
     if (source.kind == SourceKind::kDirectory || (!source.kind && !has_mark))
       return read_directory(held.get(), options, std::move(stop));
     const auto files = open_layout_folder(std::move(held), std::move(settings));
-    return read_files(*files, source, options, SourceKind::kOciLayout, progress);
+    return with_advice(read_files(*files, source, options, SourceKind::kOciLayout, progress));
   }
   if (!S_ISREG(status.st_mode))
     return Error{ErrorCode::kInvalidArgument, "neither a folder nor a file"};
   if (source.kind == SourceKind::kDirectory || source.kind == SourceKind::kOciLayout)
     return Error{ErrorCode::kInvalidArgument, "not a folder"};
-  ASSAY_ASSIGN(const std::unique_ptr<ImageFiles> files,
-               open_archive(source.path, std::move(settings)));
-  return read_files(*files, source, options, SourceKind::kOciArchive, progress);
+  return with_advice(read_archive(source, options, std::move(settings), progress));
 }
 
 }  // namespace

@@ -29,12 +29,11 @@ struct ImageLayer {
 
 struct Image {
   SourceKind kind = SourceKind::kOciArchive;
-  std::string
-      reference;         ///< the archive's own name for it (ref.name annotation, RepoTags), a claim
-  std::string platform;  ///< "linux/amd64", "" when the source does not say
-  std::string manifest_digest;     ///< "sha256:…", "" when there is none
-  std::string config_digest;       ///< the image id, "" for a directory
-  std::string created;             ///< the config's own time, a claim
+  std::string reference;        ///< the archive's own name for it (annotations, RepoTags), a claim
+  std::string platform;         ///< "linux/amd64", "" when the source does not say
+  std::string manifest_digest;  ///< "sha256:…", "" when there is none
+  std::string config_digest;    ///< the image id, "" for a directory
+  std::string created;          ///< the config's own time, a claim
   std::vector<ImageLayer> layers;  ///< bottom first
 };
 
@@ -52,7 +51,8 @@ struct ImageOptions {
                          ///< this machine's
   Scope scope = Scope::kContent;
   FingerprintLimits limits;
-  std::uint64_t max_image_bytes = 256ULL << 30;  ///< decompressed, all layers
+  /// Of all layers: decompressed bytes, and bytes of files with their holes.
+  std::uint64_t max_image_bytes = 256ULL << 30;
   /// Called now and then; may be empty.
   std::function<void(const ReadProgress&)> progress;
   /// Who looks on while the layer of this place (from 0, bottom first) is read, null for nobody;
