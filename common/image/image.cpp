@@ -10,10 +10,10 @@
 
 #include "common/base/encoding.h"
 #include "common/base/sha256.h"
-#include "common/image/directory.h"
 #include "common/image/image_files.h"
 #include "common/image/manifest_choice.h"
 #include "common/image/oci_json.h"
+#include "common/image/root_form.h"
 #include "common/image/tar_layer.h"
 
 namespace assay::image {
@@ -32,6 +32,12 @@ struct PlannedLayer {
   std::string media_type;
   DiffId diff_id;
   std::optional<Descriptor> blob;  // OCI only: digest and size of the compressed bytes
+};
+
+// One layer's file, read to its end.
+struct ReadLayer {
+  LayerFingerprint fingerprint;
+  LayerTree tree;
 };
 
 Error registry_error(const std::string& source) {
@@ -168,33 +174,44 @@ class ImageReader {
         return Error{ErrorCode::kCorrupt,
                      "two diff IDs for \"" + escape_untrusted(layer.file) + "\""};
     }
-    std::map<std::string, LayerFingerprint> fingerprints;
+    std::map<std::string, ReadLayer> layers;
     bytes_left_ = options_.max_image_bytes;
     ASSAY_TRY(files_.visit(names, [&](const std::string& name, ByteSource& bytes) -> Result<void> {
-      auto fingerprint = read_layer(*by_file.at(name), bytes);
-      if (!fingerprint)
-        return std::move(fingerprint.error())
-            .with_context("layer \"" + escape_untrusted(name) + "\"");
-      fingerprints.emplace(name, *fingerprint);
+      auto layer = read_layer(*by_file.at(name), bytes);
+      if (!layer)
+        return std::move(layer.error()).with_context("layer \"" + escape_untrusted(name) + "\"");
+      layers.emplace(name, std::move(*layer));
       return ok();
     }));
     std::optional<ChainId> chain;
     for (const PlannedLayer& layer : plan) {
       chain = chain_of(chain, layer.diff_id);
       image_.layers.push_back(
-          {layer.diff_id, chain, layer.media_type, fingerprints.at(layer.file)});
+          {layer.diff_id, chain, layer.media_type, layers.at(layer.file).fingerprint});
     }
+    put_together(plan, layers);
     return std::move(image_);
   }
 
+  void put_together(const std::vector<PlannedLayer>& plan,
+                    const std::map<std::string, ReadLayer>& layers) {
+    MergedTree merged;
+    for (const PlannedLayer& layer : plan) {
+      merged.add(layers.at(layer.file).tree);
+      if (merged.size() > options_.limits.max_entries) return;
+    }
+    image_.root = merged.fingerprint(options_.scope);
+  }
+
   // The digests are compared although the tar was parsed first: nothing of it is used otherwise.
-  Result<LayerFingerprint> read_layer(const PlannedLayer& layer, ByteSource& bytes) {
+  Result<ReadLayer> read_layer(const PlannedLayer& layer, ByteSource& bytes) {
     HashingSource blob(bytes);
     ASSAY_ASSIGN(const std::unique_ptr<ByteSource> plain, decompress(blob));
     LimitedSource limited(*plain, bytes_left_);
     HashingSource tar(limited);
-    auto result = fingerprint_tar(tar, options_.scope, options_.limits);
-    if (!result) return result;
+    ReadLayer result;
+    ASSAY_ASSIGN(result.fingerprint,
+                 fingerprint_tar(tar, options_.scope, options_.limits, &result.tree));
     ASSAY_TRY(drain(blob));
     if (layer.blob && blob.bytes() != layer.blob->size)
       return Error{ErrorCode::kCorrupt, "has " + std::to_string(blob.bytes()) +
@@ -216,19 +233,27 @@ class ImageReader {
 
 Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_token stop) {
   WalkOptions walk;
-  walk.dialect = Dialect::kPlain;
+  walk.dialect = options.dialect;
   walk.scope = options.scope;
+  walk.uid_map = options.uid_map;
+  walk.gid_map = options.gid_map;
+  walk.wants_root_form = options.dialect == Dialect::kPlain;
   walk.limits = options.limits;
   ASSAY_ASSIGN(const LayerFingerprint fingerprint,
                fingerprint_directory(fd, walk, std::move(stop)));
   Image image;
   image.kind = SourceKind::kDirectory;
+  image.root = fingerprint.root;
   image.layers.push_back({std::nullopt, std::nullopt, "", fingerprint});
   return image;
 }
 
 Result<Image> read_files(ImageFiles& files, const Source& source, const ImageOptions& options,
                          SourceKind oci_kind) {
+  if (options.dialect != Dialect::kPlain || !options.uid_map.empty() || !options.gid_map.empty())
+    return Error{ErrorCode::kInvalidArgument,
+                 "a dialect and id maps are for directories: an image file says by itself what it "
+                 "deletes and who owns what; dir:PATH forces a folder to be read as a directory"};
   const bool may_be_oci = source.kind != SourceKind::kDockerArchive;
   const bool may_be_docker = !source.kind || source.kind == SourceKind::kDockerArchive;
   ImageReader reader(files, options);

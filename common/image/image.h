@@ -12,6 +12,7 @@
 
 #include "common/base/digest.h"
 #include "common/base/result.h"
+#include "common/image/directory.h"
 #include "common/image/fingerprint.h"
 
 namespace assay::image {
@@ -36,12 +37,18 @@ struct Image {
   std::string config_digest;       ///< the image id, "" for a directory
   std::string created;             ///< the config's own time, a claim
   std::vector<ImageLayer> layers;  ///< bottom first
+  /// Of all layers together; none for a directory in another dialect than plain, and when the
+  /// layers hold more entries together than one layer may.
+  std::optional<RootFingerprint> root;
 };
 
 struct ImageOptions {
   std::string platform;  ///< "os/arch[/variant]" to pick from an index; empty: the only one, else
                          ///< this machine's
   Scope scope = Scope::kContent;
+  Dialect dialect = Dialect::kPlain;  ///< of a directory
+  std::vector<IdRange> uid_map;       ///< of a directory; empty: ids are as they are
+  std::vector<IdRange> gid_map;
   FingerprintLimits limits;
   std::uint64_t max_image_bytes = 256ULL << 30;  ///< decompressed, all layers
   /// Called now and then with the bytes read so far; may be empty.

@@ -22,7 +22,7 @@ class TarLayer {
     }
   }
 
-  Result<LayerFingerprint> read() {
+  Result<LayerFingerprint> read(LayerTree* tree) {
     TarMember member;
     for (;;) {
       ASSAY_ASSIGN(const bool has_member, tar_.next(member));
@@ -33,7 +33,7 @@ class TarLayer {
         return std::move(taken.error()).with_context("entry \"" + path + "\"");
     }
     const auto digests = batch_ ? batch_->finish() : std::vector<FileDigest>();
-    return std::move(builder_).finish(scope_, digests);
+    return std::move(builder_).finish(scope_, digests, tree);
   }
 
  private:
@@ -81,8 +81,8 @@ class TarLayer {
 }  // namespace
 
 Result<LayerFingerprint> fingerprint_tar(ByteSource& source, Scope scope,
-                                         const FingerprintLimits& limits) {
-  ASSAY_ASSIGN(LayerFingerprint result, TarLayer(source, scope, limits).read());
+                                         const FingerprintLimits& limits, LayerTree* tree) {
+  ASSAY_ASSIGN(LayerFingerprint result, TarLayer(source, scope, limits).read(tree));
   ASSAY_TRY(drain(source));
   return result;
 }

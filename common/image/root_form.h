@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The root form of a fingerprint: what an image's layers look like together, for roots that some
+// store copied into one directory (docs/formats/fingerprint.md, "The root form").
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/image/entry.h"
+#include "common/image/fingerprint.h"
+
+namespace assay::image {
+
+/// One layer with everything that its digests were computed from.
+struct LayerTree {
+  std::vector<Entry> entries;  ///< sorted by path; of files with `file_digest`, if it was asked for
+  Deletions deletions;
+};
+
+/// Whether the record of this path is left out: runtimes make or replace what lies there.
+bool is_left_out_of_root(std::string_view path, EntryType type);
+
+/// Puts layers on top of one another. Not thread-safe.
+class MergedTree {
+ public:
+  /// `layer` lies above all that were added before.
+  void add(const LayerTree& layer);
+  std::size_t size() const { return entries_.size(); }
+  /// `scope`: kContent needs every file's digest in the layers.
+  RootFingerprint fingerprint(Scope scope) const;
+
+ private:
+  void erase_below(const std::string& directory);
+
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace assay::image
