@@ -30,10 +30,21 @@ struct BaseLayer {
   std::uint64_t content_bytes = 0;
 };
 
+/// All layers of a stack together, in the root form (docs/formats/fingerprint.md): what a store
+/// without layers (vfs, native) makes of them.
+struct BaseRoot {
+  ShapeDigest shape;
+  ContentDigest content;
+  std::uint64_t entries = 0;
+  std::uint64_t content_bytes = 0;
+  bool operator==(const BaseRoot&) const = default;
+};
+
 struct BaseStack {
   std::string platform;           ///< "linux/amd64", "" when unknown
   std::string manifest_digest;    ///< "sha256:…" or ""
   std::vector<BaseLayer> layers;  ///< bottom first, at least one
+  std::optional<BaseRoot> root;   ///< none: roots without layers do not match this stack
 };
 
 /// Named NAME:VERSION everywhere; NAME may hold "/", VERSION neither "/" nor ":".

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statements and heads as in-toto Statement v1 JSON (docs/formats/catalog.md), both ways.
+#include <algorithm>
+
 #include "common/base/encoding.h"
 #include "common/base/sha256.h"
 #include "common/catalog/json_reader.h"
@@ -27,10 +29,20 @@ std::string_view raw_or_empty(const std::optional<Digest<Tag>>& digest) {
   return digest ? digest->raw() : std::string_view();
 }
 
+void append_root(std::string& fields, const std::optional<BaseRoot>& root) {
+  append_field(fields, root ? root->shape.raw() : std::string_view());
+  append_field(fields, root ? root->content.raw() : std::string_view());
+  append_field(fields, root ? root->entries : 0);
+  append_field(fields, root ? root->content_bytes : 0);
+}
+
+/// Version 1 knows no roots; it is kept for statements that have none.
 std::string stacks_fields(const std::vector<BaseStack>& stacks) {
+  const bool has_roots = std::any_of(stacks.begin(), stacks.end(),
+                                     [](const BaseStack& stack) { return stack.root.has_value(); });
   std::string fields;
   append_field(fields, std::string_view("assay-base-stacks"));
-  append_field(fields, std::string_view("1"));
+  append_field(fields, std::string_view(has_roots ? "2" : "1"));
   append_field(fields, std::uint64_t{stacks.size()});
   for (const BaseStack& stack : stacks) {
     append_field(fields, stack.platform);
@@ -44,6 +56,7 @@ std::string stacks_fields(const std::vector<BaseStack>& stacks) {
       append_field(fields, layer.entries);
       append_field(fields, layer.content_bytes);
     }
+    if (has_roots) append_root(fields, stack.root);
   }
   return fields;
 }
@@ -93,6 +106,11 @@ json stack_json(const BaseStack& stack) {
   json object = {{"layers", std::move(layers)}};
   if (!stack.platform.empty()) object["platform"] = stack.platform;
   if (!stack.manifest_digest.empty()) object["manifest_digest"] = stack.manifest_digest;
+  if (stack.root)
+    object["root"] = {{"shape", stack.root->shape.text()},
+                      {"content", stack.root->content.text()},
+                      {"entries", stack.root->entries},
+                      {"content_bytes", stack.root->content_bytes}};
   return object;
 }
 
@@ -130,6 +148,17 @@ BaseLayer read_layer(const json& object, const std::string& where, std::optional
   return layer;
 }
 
+BaseRoot read_root(const json& object, const std::string& where, std::optional<Error>& fault) {
+  JsonReader reader(object, where, fault);
+  BaseRoot root;
+  root.shape = reader.digest<ShapeDigest>("shape", true).value_or(ShapeDigest{});
+  root.content = reader.digest<ContentDigest>("content", true).value_or(ContentDigest{});
+  root.entries = reader.number("entries", true);
+  root.content_bytes = reader.number("content_bytes", true);
+  reader.expect_no_more();
+  return root;
+}
+
 BaseStack read_stack(const json& object, const std::string& where, std::optional<Error>& fault) {
   JsonReader reader(object, where, fault);
   BaseStack stack;
@@ -142,6 +171,8 @@ BaseStack read_stack(const json& object, const std::string& where, std::optional
     stack.layers.push_back(read_layer(layer, name, fault));
   }
   if (stack.layers.empty()) reader.fail("layers", "is empty");
+  if (const json* root = reader.member("root", false))
+    stack.root = read_root(*root, where + ".root", fault);
   reader.expect_no_more();
   return stack;
 }
