@@ -49,6 +49,9 @@ Result<catalog::BaseStack> stack_of(const image::Image& image) {
     stack.layers.push_back({layer.diff_id, print.shape, *print.content, print.deletions,
                             print.entries, print.content_bytes});
   }
+  if (image.root && image.root->content)
+    stack.root = {image.root->shape, *image.root->content, image.root->entries,
+                  image.root->content_bytes};
   return stack;
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/directory_flags.h"
 #include "cli/output/table.h"
 #include "common/image/image.h"
 
@@ -12,6 +13,7 @@ namespace {
 struct Options {
   std::string source;
   std::string platform;
+  DirectoryFlags directory;
 };
 
 Value to_value(const image::ImageLayer& layer, std::uint64_t number) {
@@ -29,6 +31,13 @@ Value to_value(const image::ImageLayer& layer, std::uint64_t number) {
                 {"is_runtime_injected", print.is_runtime_injected}};
 }
 
+Value to_value(const image::RootFingerprint& root) {
+  return Object{{"shape", root.shape},
+                {"content", root.content},
+                {"entries", root.entries},
+                {"content_bytes", root.content_bytes}};
+}
+
 Value to_value(const std::string& source, const image::Image& image) {
   Array layers;
   for (const auto& layer : image.layers)
@@ -41,7 +50,8 @@ Value to_value(const std::string& source, const image::Image& image) {
                 {"config_digest", image.config_digest},
                 {"created", image.created},
                 {"fingerprint_version", image::kFingerprintVersion},
-                {"layers", std::move(layers)}};
+                {"layers", std::move(layers)},
+                {"root", image.root ? to_value(*image.root) : Value()}};
 }
 
 std::vector<Section> sections() {
@@ -51,7 +61,9 @@ std::vector<Section> sections() {
                        {"Platform", "platform"},
                        {"Manifest", "manifest_digest"},
                        {"Config", "config_digest"},
-                       {"Created", "created", Style::kPlain, true}},
+                       {"Created", "created", Style::kPlain, true},
+                       {"Root shape", "root.shape", Style::kDigest, true},
+                       {"Root content", "root.content", Style::kDigest, true}},
            .is_record = true},
           {.title = "Layers, bottom first",
            .path = "layers",
@@ -69,6 +81,7 @@ std::vector<Section> sections() {
 Result<Outcome> fingerprint(const Options& options, Session& session) {
   image::ImageOptions wanted;
   wanted.platform = options.platform;
+  ASSAY_TRY(apply(options.directory, wanted));
   wanted.progress = [&](std::uint64_t bytes) {
     session.terminal().progress("reading " + options.source + ": " + format_bytes(bytes));
   };
@@ -94,6 +107,7 @@ void add_fingerprint(CLI::App& app, Invocation& invocation) {
       ->required();
   command.add_option("--platform", options->platform, "which image of an index to read")
       ->option_text("OS/ARCH[/VARIANT]");
+  add_directory_flags(command, options->directory);
 }
 
 }  // namespace assay::cli
