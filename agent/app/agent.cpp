@@ -180,7 +180,7 @@ Result<void> Agent::start() {
   callbacks.make_gap = [this](const DroppedEvents& dropped) { return journal_->make_gap(dropped); };
   outbox_->start(std::move(callbacks));
   auditor_->resume();
-  loop_.start(*auditor_);
+  loop_.start(*auditor_, user_stacks_);
   ASSAY_TRY(source_->start(loop_));
   if (uplink_) uplink_->start();
   log_.info("assay-agent is running",

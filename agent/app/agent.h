@@ -16,6 +16,7 @@
 #include "agent/outbox/outbox.h"
 #include "agent/outbox/state_db.h"
 #include "agent/rootfs/layer_opener.h"
+#include "agent/rootfs/user_stacks.h"
 #include "agent/runtime/disk_records.h"
 #include "agent/uplink/uplink.h"
 #include "common/base/clock.h"
@@ -71,6 +72,7 @@ class Agent {
   std::unique_ptr<OutboxJournal> journal_;
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
+  UserStacks user_stacks_;
   AuditorLoop loop_;
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<Auditor> auditor_;

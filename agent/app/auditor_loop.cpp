@@ -24,8 +24,9 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
-void AuditorLoop::start(Auditor& auditor) {
+void AuditorLoop::start(Auditor& auditor, StackFinder& stacks) {
   auditor_ = &auditor;
+  stacks_ = &stacks;
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   ::pthread_setname_np(thread_.native_handle(), "assay-auditor");
 }
@@ -93,7 +94,10 @@ void AuditorLoop::run(const std::stop_token& stop) {
 
 void AuditorLoop::handle(Item item) {
   std::visit(Overloaded{
-                 [this](ContainerStart& start) { auditor_->on_start(std::move(start)); },
+                 [this](ContainerStart& start) {
+                   stacks_->complete(start);
+                   auditor_->on_start(std::move(start));
+                 },
                  [this](const ContainerExec& exec) { auditor_->on_exec(exec); },
                  [this](const RunEmptied& emptied) { auditor_->on_emptied(emptied); },
                  [this](const SweepCompleted& sweep) { auditor_->on_sweep(sweep); },

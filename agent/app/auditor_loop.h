@@ -23,8 +23,9 @@ class AuditorLoop final : public EventSink {
   AuditorLoop() : queue_(kCapacity) {}
   ~AuditorLoop() override { stop(); }
 
-  /// Builds the auditor's thread. `auditor` is touched by it alone from now on and outlives stop().
-  void start(Auditor& auditor);
+  /// Builds the auditor's thread. `auditor` is touched by it alone from now on; both outlive
+  /// stop().
+  void start(Auditor& auditor, StackFinder& stacks);
   /// Works off what is queued and joins. Idempotent.
   void stop();
 
@@ -53,6 +54,7 @@ class AuditorLoop final : public EventSink {
   BoundedQueue<Item> queue_;
   std::atomic<std::uint64_t> dropped_{0};
   Auditor* auditor_ = nullptr;       // set before the thread starts
+  StackFinder* stacks_ = nullptr;    // likewise
   std::vector<LayerResult> layers_;  // the thread's: results that wait for their neighbours
   std::chrono::steady_clock::time_point layers_due_{};
   mutable Mutex snapshot_mutex_;
