@@ -48,6 +48,8 @@ Result<catalog::BaseStack> stack_of(const image::Image& image) {
     if (!print.content) return Error{ErrorCode::kInternal, "the image was read without content"};
     stack.layers.push_back({layer.diff_id, print.shape, *print.content, print.deletions,
                             print.entries, print.content_bytes});
+    if (layer.deviceless && layer.deviceless->content)
+      stack.layers.back().deviceless = {layer.deviceless->shape, *layer.deviceless->content};
   }
   if (image.root && image.root->content)
     stack.root = {image.root->shape, *image.root->content, image.root->entries,

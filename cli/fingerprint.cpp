@@ -18,6 +18,9 @@ struct Options {
 
 Value to_value(const image::ImageLayer& layer, std::uint64_t number) {
   const image::LayerFingerprint& print = layer.fingerprint;
+  Value deviceless;
+  if (layer.deviceless)
+    deviceless = Object{{"shape", layer.deviceless->shape}, {"content", layer.deviceless->content}};
   return Object{{"layer", number},
                 {"diff_id", layer.diff_id},
                 {"chain_id", layer.chain_id},
@@ -27,6 +30,7 @@ Value to_value(const image::ImageLayer& layer, std::uint64_t number) {
                 {"deletions", print.deletions},
                 {"entries", print.entries},
                 {"content_bytes", print.content_bytes},
+                {"deviceless", std::move(deviceless)},
                 {"has_redirects", print.has_redirects},
                 {"is_runtime_injected", print.is_runtime_injected}};
 }

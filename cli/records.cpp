@@ -24,9 +24,13 @@ Value to_value(const BaseMatch& match) {
 }
 
 Value to_value(const catalog::BaseLayer& layer) {
-  return Object{{"diff_id", layer.diff_id}, {"shape", layer.shape},
-                {"content", layer.content}, {"deletions", layer.deletions},
-                {"entries", layer.entries}, {"content_bytes", layer.content_bytes}};
+  Value deviceless;
+  if (layer.deviceless)
+    deviceless = Object{{"shape", layer.deviceless->shape}, {"content", layer.deviceless->content}};
+  return Object{{"diff_id", layer.diff_id},           {"shape", layer.shape},
+                {"content", layer.content},           {"deletions", layer.deletions},
+                {"entries", layer.entries},           {"content_bytes", layer.content_bytes},
+                {"deviceless", std::move(deviceless)}};
 }
 
 Value to_value(const catalog::BaseStack& stack) {

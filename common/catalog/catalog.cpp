@@ -31,6 +31,10 @@ Catalog::Catalog(std::string id, std::uint64_t sequence, std::map<BaseId, Base> 
       add_unique(by_bottom_[bottom.shape.bytes], reference);
       add_unique(by_bottom_[bottom.content.bytes], reference);
       if (bottom.diff_id) add_unique(by_bottom_[bottom.diff_id->bytes], reference);
+      if (bottom.deviceless) {
+        add_unique(by_bottom_[bottom.deviceless->shape.bytes], reference);
+        add_unique(by_bottom_[bottom.deviceless->content.bytes], reference);
+      }
       if (!stack.root) continue;
       const StackReference root{&base, &stack, true};
       add_unique(by_bottom_[stack.root->shape.bytes], root);

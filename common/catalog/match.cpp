@@ -8,6 +8,15 @@
 namespace assay::catalog {
 namespace {
 
+/// In either of the forms that unpackers give the base's layer.
+bool is_content_of(const ContentDigest& content, const BaseLayer& base) {
+  return content == base.content || (base.deviceless && content == base.deviceless->content);
+}
+
+bool is_shape_of(const ShapeDigest& shape, const BaseLayer& base) {
+  return shape == base.shape || (base.deviceless && shape == base.deviceless->shape);
+}
+
 /// The rung of two layers whose contents are equal.
 LayerComparison compare_equal_content(const LayerEvidence& run, const BaseLayer& base,
                                       bool counts_deletions) {
@@ -96,9 +105,9 @@ void add_bases_below(const StackReference& found, const StackMatch& of_root, con
 
 LayerComparison compare_layer(const LayerEvidence& run, const BaseLayer& base,
                               bool counts_deletions) {
-  if (run.content && *run.content == base.content)
+  if (run.content && is_content_of(*run.content, base))
     return compare_equal_content(run, base, counts_deletions);
-  const bool has_shape = run.shape && *run.shape == base.shape;
+  const bool has_shape = run.shape && is_shape_of(*run.shape, base);
   const bool has_claim =
       !run.is_mutable && run.claimed && base.diff_id && *run.claimed == *base.diff_id;
   LayerComparison result;

@@ -12,7 +12,7 @@ Error refused(const BaseId& id, std::string_view why) {
 
 bool is_same(const BaseLayer& a, const BaseLayer& b) {
   return a.diff_id == b.diff_id && a.shape == b.shape && a.content == b.content &&
-         a.deletions == b.deletions;
+         a.deletions == b.deletions && a.deviceless == b.deviceless;
 }
 
 bool is_same(const BaseStack& a, const BaseStack& b) {

@@ -36,13 +36,22 @@ void append_root(std::string& fields, const std::optional<BaseRoot>& root) {
   append_field(fields, root ? root->content_bytes : 0);
 }
 
-/// Version 1 knows no roots; it is kept for statements that have none.
+void append_deviceless(std::string& fields, const std::optional<BaseDeviceless>& deviceless) {
+  append_field(fields, deviceless ? deviceless->shape.raw() : std::string_view());
+  append_field(fields, deviceless ? deviceless->content.raw() : std::string_view());
+}
+
+/// Whether a stack says anything that version 1 of the subject does not cover.
+bool has_other_forms(const BaseStack& stack) {
+  const auto is_deviceless = [](const BaseLayer& layer) { return layer.deviceless.has_value(); };
+  return stack.root || std::any_of(stack.layers.begin(), stack.layers.end(), is_deviceless);
+}
+
 std::string stacks_fields(const std::vector<BaseStack>& stacks) {
-  const bool has_roots = std::any_of(stacks.begin(), stacks.end(),
-                                     [](const BaseStack& stack) { return stack.root.has_value(); });
+  const bool is_version_2 = std::any_of(stacks.begin(), stacks.end(), has_other_forms);
   std::string fields;
   append_field(fields, std::string_view("assay-base-stacks"));
-  append_field(fields, std::string_view(has_roots ? "2" : "1"));
+  append_field(fields, std::string_view(is_version_2 ? "2" : "1"));
   append_field(fields, std::uint64_t{stacks.size()});
   for (const BaseStack& stack : stacks) {
     append_field(fields, stack.platform);
@@ -55,8 +64,9 @@ std::string stacks_fields(const std::vector<BaseStack>& stacks) {
       append_field(fields, raw_or_empty(layer.deletions));
       append_field(fields, layer.entries);
       append_field(fields, layer.content_bytes);
+      if (is_version_2) append_deviceless(fields, layer.deviceless);
     }
-    if (has_roots) append_root(fields, stack.root);
+    if (is_version_2) append_root(fields, stack.root);
   }
   return fields;
 }
@@ -96,6 +106,9 @@ json layer_json(const BaseLayer& layer) {
                  {"content_bytes", layer.content_bytes}};
   if (layer.diff_id) object["diff_id"] = layer.diff_id->text();
   if (layer.deletions) object["deletions"] = layer.deletions->text();
+  if (layer.deviceless)
+    object["deviceless"] = {{"shape", layer.deviceless->shape.text()},
+                            {"content", layer.deviceless->content.text()}};
   return object;
 }
 
@@ -135,6 +148,16 @@ json predicate_json(const Statement& statement) {
   return object;
 }
 
+BaseDeviceless read_deviceless(const json& object, const std::string& where,
+                               std::optional<Error>& fault) {
+  JsonReader reader(object, where, fault);
+  BaseDeviceless deviceless;
+  deviceless.shape = reader.digest<ShapeDigest>("shape", true).value_or(ShapeDigest{});
+  deviceless.content = reader.digest<ContentDigest>("content", true).value_or(ContentDigest{});
+  reader.expect_no_more();
+  return deviceless;
+}
+
 BaseLayer read_layer(const json& object, const std::string& where, std::optional<Error>& fault) {
   JsonReader reader(object, where, fault);
   BaseLayer layer;
@@ -144,6 +167,8 @@ BaseLayer read_layer(const json& object, const std::string& where, std::optional
   layer.deletions = reader.digest<DeletionsDigest>("deletions", false);
   layer.entries = reader.number("entries", true);
   layer.content_bytes = reader.number("content_bytes", true);
+  if (const json* deviceless = reader.member("deviceless", false))
+    layer.deviceless = read_deviceless(*deviceless, where + ".deviceless", fault);
   reader.expect_no_more();
   return layer;
 }

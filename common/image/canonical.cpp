@@ -49,10 +49,6 @@ void append_common(std::string& out, std::string_view path, const Entry& entry) 
   append_field(out, entry.link_target);
 }
 
-bool is_device(const Entry& entry) {
-  return entry.type == EntryType::kCharDevice || entry.type == EntryType::kBlockDevice;
-}
-
 void flush(Sha256Hasher& hasher, std::string& buffer, std::size_t limit) {
   if (buffer.size() <= limit) return;
   hasher.update(buffer);
@@ -60,6 +56,10 @@ void flush(Sha256Hasher& hasher, std::string& buffer, std::size_t limit) {
 }
 
 }  // namespace
+
+bool is_device(const Entry& entry) {
+  return entry.type == EntryType::kCharDevice || entry.type == EntryType::kBlockDevice;
+}
 
 void canonicalize(Entry& entry) {
   const bool is_file = entry.type == EntryType::kFile;

@@ -24,6 +24,8 @@ struct Inode {
 /// root id is 0 becomes one without (file_capability.h).
 void canonicalize(Entry& entry);
 
+bool is_device(const Entry& entry);  ///< character or block
+
 /// What a tar's hard link header does to the object it links to.
 void apply_link_header(Entry& entry, const Entry& header);
 

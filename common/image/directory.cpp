@@ -80,7 +80,7 @@ class Walker {
     if (options.wants_root_form) builder_.want_root_form();
   }
 
-  Result<LayerFingerprint> walk(int root_fd);
+  Result<LayerFingerprint> walk(int root_fd, LayerTree* tree);
 
  private:
   Result<void> walk_directory(int fd, const std::string& path, std::uint32_t depth);
@@ -118,14 +118,14 @@ class Walker {
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> seen_;
 };
 
-Result<LayerFingerprint> Walker::walk(int root_fd) {
+Result<LayerFingerprint> Walker::walk(int root_fd, LayerTree* tree) {
   if (needs_trusted_xattrs(options_.dialect) && !can_see_trusted_xattrs())
     builder_.deletions_not_visible();
   ASSAY_ASSIGN(const UniqueFd root, open_beneath(root_fd, ".", O_RDONLY | O_DIRECTORY));
   ASSAY_ASSIGN(override_, find_override(options_.dialect, root.get()));
   ASSAY_TRY(walk_directory(root.get(), "", 0));
   const auto digests = batch_ ? batch_->finish() : std::vector<FileDigest>();
-  return std::move(builder_).finish(options_.scope, digests);
+  return std::move(builder_).finish(options_.scope, digests, tree);
 }
 
 Result<void> Walker::walk_directory(int fd, const std::string& path, std::uint32_t depth) {
@@ -372,9 +372,9 @@ std::optional<std::uint64_t> id_in_image(const std::vector<IdRange>& ranges,
 }
 
 Result<LayerFingerprint> fingerprint_directory(int root_fd, const WalkOptions& options,
-                                               std::stop_token stop) {
+                                               std::stop_token stop, LayerTree* tree) {
   ASSAY_ASSIGN(FileOpener opener, FileOpener::create());
-  return Walker(options, std::move(opener), std::move(stop)).walk(root_fd);
+  return Walker(options, std::move(opener), std::move(stop)).walk(root_fd, tree);
 }
 
 }  // namespace assay::image

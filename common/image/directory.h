@@ -48,11 +48,12 @@ struct WalkOptions {
 /// Walks the tree below `root_fd` (a directory, opened O_PATH or for reading; not consumed) and
 /// fingerprints it. Nothing of the root directory's own metadata counts.
 ///
+/// `tree`: gets all that the digests cover; may be null.
 /// Thread-safe for different roots. Blocks on disk; checks `stop` between files and between reads.
 /// Every path is opened with openat2(RESOLVE_BENEATH|NO_SYMLINKS|NO_XDEV|NO_MAGICLINKS).
 /// Errors: kNotFound (removed under the walk), kLimitExceeded, kPermissionDenied, kUnavailable
 /// (EIO), kUnsupported (an id outside the map), kCancelled, kCorrupt (changed while it was read).
 Result<LayerFingerprint> fingerprint_directory(int root_fd, const WalkOptions& options,
-                                               std::stop_token stop);
+                                               std::stop_token stop, LayerTree* tree = nullptr);
 
 }  // namespace assay::image

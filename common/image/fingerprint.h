@@ -43,6 +43,12 @@ struct RootFingerprint {
   std::uint64_t content_bytes = 0;
 };
 
+/// A layer with devices as a runtime unpacks it in a user namespace: without them.
+struct DevicelessFingerprint {
+  ShapeDigest shape;
+  std::optional<ContentDigest> content;  ///< with Scope::kContent
+};
+
 struct LayerTree;  // root_form.h
 
 struct LayerFingerprint {

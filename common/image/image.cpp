@@ -40,6 +40,13 @@ struct ReadLayer {
   LayerTree tree;
 };
 
+ImageLayer image_layer(const ReadLayer& read, Scope scope) {
+  ImageLayer layer;
+  layer.fingerprint = read.fingerprint;
+  layer.deviceless = fingerprint_without_devices(read.tree, scope);
+  return layer;
+}
+
 Error registry_error(const std::string& source) {
   const std::string name = source.starts_with("docker://")
                                ? source.substr(std::string_view("docker://").size())
@@ -186,8 +193,11 @@ class ImageReader {
     std::optional<ChainId> chain;
     for (const PlannedLayer& layer : plan) {
       chain = chain_of(chain, layer.diff_id);
-      image_.layers.push_back(
-          {layer.diff_id, chain, layer.media_type, layers.at(layer.file).fingerprint});
+      ImageLayer& made =
+          image_.layers.emplace_back(image_layer(layers.at(layer.file), options_.scope));
+      made.diff_id = layer.diff_id;
+      made.chain_id = chain;
+      made.media_type = layer.media_type;
     }
     put_together(plan, layers);
     return std::move(image_);
@@ -239,12 +249,12 @@ Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_toke
   walk.gid_map = options.gid_map;
   walk.wants_root_form = options.dialect == Dialect::kPlain;
   walk.limits = options.limits;
-  ASSAY_ASSIGN(const LayerFingerprint fingerprint,
-               fingerprint_directory(fd, walk, std::move(stop)));
+  ReadLayer read;
+  ASSAY_ASSIGN(read.fingerprint, fingerprint_directory(fd, walk, std::move(stop), &read.tree));
   Image image;
   image.kind = SourceKind::kDirectory;
-  image.root = fingerprint.root;
-  image.layers.push_back({std::nullopt, std::nullopt, "", fingerprint});
+  image.root = read.fingerprint.root;
+  image.layers.push_back(image_layer(read, options.scope));
   return image;
 }
 

@@ -26,6 +26,7 @@ struct ImageLayer {
   std::optional<ChainId> chain_id;  ///< of this layer and all below it
   std::string media_type;           ///< as the manifest says, empty for docker archives
   LayerFingerprint fingerprint;
+  std::optional<DevicelessFingerprint> deviceless;  ///< when it holds devices
 };
 
 struct Image {

@@ -25,7 +25,20 @@ bool is_below(std::string_view path, std::string_view directory) {
 
 }  // namespace
 
+std::optional<DevicelessFingerprint> fingerprint_without_devices(const LayerTree& layer,
+                                                                 Scope scope) {
+  if (std::ranges::none_of(layer.entries, is_device)) return std::nullopt;
+  RecordDigests digests(scope, Form::kLayer);
+  for (const Entry& entry : layer.entries)
+    if (!is_device(entry))
+      digests.add(entry.path, entry, entry.file_digest ? &*entry.file_digest : nullptr);
+  DevicelessFingerprint found;
+  digests.finish(found.shape, found.content);
+  return found;
+}
+
 bool is_left_out_of_root(std::string_view path, EntryType type) {
+  if (type == EntryType::kCharDevice || type == EntryType::kBlockDevice) return true;
   const bool is_directory = type == EntryType::kDirectory;
   const auto is_path = [&](std::string_view name) { return name == path; };
   if (std::ranges::any_of(kAlone, is_path)) return true;

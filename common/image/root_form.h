@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,11 @@ struct LayerTree {
   std::vector<Entry> entries;  ///< sorted by path; of files with `file_digest`, if it was asked for
   Deletions deletions;
 };
+
+/// The layer without its character and block devices, which nobody can make in a user namespace;
+/// nothing when it has none.
+std::optional<DevicelessFingerprint> fingerprint_without_devices(const LayerTree& layer,
+                                                                 Scope scope);
 
 /// Whether the record of this path is left out: runtimes make or replace what lies there.
 bool is_left_out_of_root(std::string_view path, EntryType type);

@@ -140,7 +140,12 @@ class ContainerdChownedTest(LayerCases, unittest.TestCase):
 
 
 class PodmanRootlessTest(LayerCases, unittest.TestCase):
+    """Nobody can make the base's device nodes in a user namespace."""
     runtime_class = store_runtimes.PodmanRootless
+
+    @classmethod
+    def bottom_layer(cls):
+        return images.debian_base()
 
 
 class PodmanKeepIdTest(LayerCases, unittest.TestCase):

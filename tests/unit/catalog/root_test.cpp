@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Roots without layers (vfs, native) against the roots of bases.
+// Other forms of a base's layers: roots without layers (vfs, native), layers without devices.
 #include <catch2/catch.hpp>
 
 #include "common/catalog/judge.h"
@@ -87,4 +87,21 @@ TEST_CASE("a root that only looks like a base's contradicts it", "[catalog][unit
   const Verdict verdict = judge(stack, catalog_of({kDebian}), kNow);
   CHECK(verdict.status == VerdictStatus::kUnknown);
   CHECK(verdict.contradictions.size() == 1);
+}
+
+TEST_CASE("a layer that was unpacked without its devices is the base's", "[catalog][unit]") {
+  Base golden = base("debian:12", {"D", "E"});
+  golden.stacks[0].layers[0].deviceless = BaseDeviceless{shape("D'"), content("D'")};
+  const auto layer = [](const std::string& word, bool has_content) {
+    LayerEvidence evidence;
+    evidence.shape = shape(word);
+    if (has_content) evidence.content = content(word);
+    return layer_with(evidence);
+  };
+  const Stack stack{"c", "n", {layer("D'", true), layer("E", true)}, ""};
+  CHECK(judge(stack, catalog_of({golden}), kNow).status == VerdictStatus::kApproved);
+  const Stack looks{"c", "n", {layer("D'", false), layer("E", true)}, ""};
+  CHECK(judge(looks, catalog_of({golden}), kNow).rung == Rung::kShape);
+  golden.stacks[0].layers[0].deviceless.reset();
+  CHECK(judge(stack, catalog_of({golden}), kNow).status == VerdictStatus::kUnknown);
 }

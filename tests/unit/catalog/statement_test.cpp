@@ -26,6 +26,7 @@ Statement full_approval() {
   statement.stacks[1].layers[0].diff_id.reset();
   statement.stacks[1].layers[0].deletions.reset();
   statement.stacks[1].root = BaseRoot{shape("R"), content("R"), 11, 1100};
+  statement.stacks[0].layers[1].deviceless = BaseDeviceless{shape("B'"), content("B'")};
   statement.reason = "first \"release\"\n";
   statement.expires_at = parse_rfc3339("2027-01-01T00:00:00Z").value();
   statement.successor = "golden/debian:13";
@@ -73,6 +74,8 @@ TEST_CASE("a statement survives in-toto JSON whole", "[catalog][unit]") {
   CHECK_FALSE(read.stacks[1].layers[0].deletions);
   CHECK_FALSE(read.stacks[0].root);
   CHECK(read.stacks[1].root == full_approval().stacks[1].root);
+  CHECK(read.stacks[0].layers[1].deviceless == full_approval().stacks[0].layers[1].deviceless);
+  CHECK_FALSE(read.stacks[0].layers[0].deviceless);
   CHECK(read.annotations == full_approval().annotations);
 }
 
@@ -80,8 +83,12 @@ TEST_CASE("the documented statement has the documented bytes", "[catalog][unit]"
   CHECK(to_in_toto(documented_approval()) == kDocumentedApproval);
 }
 
-TEST_CASE("the documented statement with a root has the documented subject", "[catalog][unit]") {
+TEST_CASE("the documented statement with other forms has the documented subject",
+          "[catalog][unit]") {
   Statement statement = documented_approval();
+  BaseDeviceless& deviceless = statement.stacks[0].layers[0].deviceless.emplace();
+  deviceless.shape.bytes.fill(0x66);
+  deviceless.content.bytes.fill(0x77);
   BaseRoot& root = statement.stacks[0].root.emplace();
   root.shape.bytes.fill(0x44);
   root.content.bytes.fill(0x55);
@@ -89,7 +96,7 @@ TEST_CASE("the documented statement with a root has the documented subject", "[c
   root.content_bytes = 4000;
   const json object = json::parse(to_in_toto(statement));
   CHECK(object["subject"][0]["digest"]["sha256"] ==
-        "5b352ce7c6a82ace9e0eefad38de99989168ad36d2d49012cd9f940739640819");
+        "a90478596ed9d104ea6fcf0501275c3d5cb0bc1e0f7860fc5db0f9d3c757c2b0");
 }
 
 TEST_CASE("statements are in-toto Statement v1", "[catalog][unit]") {
@@ -127,6 +134,11 @@ TEST_CASE("a statement with anything wrong in it is refused", "[catalog][unit]")
       {"root not under the subject", [&](json& j) { p(j)["stacks"][1]["root"]["entries"] = 1; },
        "subject"},
       {"root taken away", [&](json& j) { p(j)["stacks"][1].erase("root"); }, "subject"},
+      {"unknown member of a layer without devices",
+       [&](json& j) { p(j)["stacks"][0]["layers"][1]["deviceless"]["x"] = 1; },
+       "stacks[0].layers[1].deviceless: \"x\""},
+      {"layer without devices not under the subject",
+       [&](json& j) { p(j)["stacks"][0]["layers"][1].erase("deviceless"); }, "subject"},
       {"unknown member of a root", [&](json& j) { p(j)["stacks"][1]["root"]["x"] = 1; },
        "stacks[1].root: \"x\""},
       {"unknown action", [&](json& j) { p(j)["action"] = "bless"; }, "\"action\""},

@@ -146,3 +146,29 @@ TEST_CASE("a directory in root form is the image that was copied into it", "[ima
   CHECK(walked->root->entries == 2);
   CHECK(walked->root->shape != walked->shape);
 }
+
+TEST_CASE("a layer without its devices is the layer that never had any", "[image][unit]") {
+  const auto fingerprint_of = [](bool has_device, LayerTree& tree) {
+    FingerprintBuilder builder;
+    Entry entry;
+    entry.path = "dev/file";
+    entry.file_digest = FileDigest{};
+    REQUIRE(builder.add(entry));
+    entry.path = "dev/null";
+    entry.type = EntryType::kCharDevice;
+    entry.device_major = 1;
+    entry.device_minor = 3;
+    if (has_device) REQUIRE(builder.add(entry));
+    return *std::move(builder).finish(Scope::kContent, {}, &tree);
+  };
+  LayerTree with;
+  LayerTree without;
+  const LayerFingerprint whole = fingerprint_of(true, with);
+  const LayerFingerprint bare = fingerprint_of(false, without);
+  const auto deviceless = fingerprint_without_devices(with, Scope::kContent);
+  REQUIRE(deviceless);
+  CHECK(deviceless->shape == bare.shape);
+  CHECK(deviceless->content == bare.content);
+  CHECK(deviceless->shape != whole.shape);
+  CHECK_FALSE(fingerprint_without_devices(without, Scope::kContent));
+}
