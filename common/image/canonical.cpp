@@ -75,7 +75,12 @@ void canonicalize(Entry& entry) {
   if (!(is_file || is_link) || !is_time_valid) entry.mtime_s = 0;
   if (!is_device(entry)) entry.device_major = entry.device_minor = 0;
   if (entry.type == EntryType::kDirectory) entry.xattrs.clear();
-  std::erase_if(entry.xattrs, [](const Xattr& xattr) { return is_ignored_xattr(xattr.name); });
+  // No Linux file system keeps user.* on anything but files and directories (xattr(7)), and older
+  // unpackers pass over empty values.
+  std::erase_if(entry.xattrs, [&](const Xattr& xattr) {
+    return is_ignored_xattr(xattr.name) || (!is_file && xattr.name.starts_with("user.")) ||
+           xattr.value.empty();
+  });
   for (Xattr& xattr : entry.xattrs)
     if (xattr.name == kCapabilityXattr && capability_root_id(xattr.value) == 0)
       xattr.value = with_capability_root_id(std::move(xattr.value), 0);

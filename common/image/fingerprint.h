@@ -16,14 +16,17 @@
 namespace assay::image {
 
 /// Part of every digest and of the layer cache's key; bumped whenever a digest could change.
-inline constexpr std::uint32_t kFingerprintVersion = 1;
+inline constexpr std::uint32_t kFingerprintVersion = 2;
 
 /// Limits on what one layer may hold; over one of them is kLimitExceeded, never a shortened digest.
 struct FingerprintLimits {
   std::uint64_t max_entries = 2'000'000;
   std::uint64_t max_content_bytes = 64ULL << 30;
-  std::uint32_t max_depth = 128;        ///< path components
-  std::uint32_t max_path_bytes = 4096;  ///< PATH_MAX
+  std::uint32_t max_depth = 128;                  ///< path components
+  std::uint32_t max_path_bytes = 4096;            ///< PATH_MAX
+  std::uint32_t max_link_bytes = 4095;            ///< of a link's target; PATH_MAX without its NUL
+  std::uint32_t max_xattr_bytes = 64 << 10;       ///< of one value; XATTR_SIZE_MAX
+  std::uint64_t max_metadata_bytes = 512U << 20;  ///< paths, targets and attributes, in memory
 };
 
 enum class Scope { kShape, kContent };  ///< kContent computes the shape as well
@@ -70,7 +73,8 @@ bool is_ignored_xattr(std::string_view name);
 
 /// Collects the entries of one layer in any order and computes the digests.
 /// Later entries replace earlier ones of the same path, as unpackers do; a non-directory replaces
-/// what was below it; parents that nobody named become directories. Not thread-safe.
+/// what was below it; parents that nobody named become directories. A symbolic link among the
+/// parents is followed inside the layer, when it leads to a directory. Not thread-safe.
 class FingerprintBuilder {
  public:
   explicit FingerprintBuilder(FingerprintLimits limits = {});
@@ -79,7 +83,8 @@ class FingerprintBuilder {
 
   /// Brings the entry into canonical form (clears what does not apply to its type, clamps the time,
   /// leaves ignored xattrs out) and takes it.
-  /// Errors: kCorrupt (empty path, ".", "..", NUL; a parent is no directory), kLimitExceeded.
+  /// Errors: kCorrupt (empty path, ".", "..", NUL; a parent is no directory or a link that leads to
+  /// none), kLimitExceeded.
   Result<void> add(Entry entry);
   /// The same for a file whose digest comes later, as element `digest_slot` of finish()'s
   /// `digests`.

@@ -99,6 +99,23 @@ ChainId chain_of(const std::optional<ChainId>& below, const DiffId& diff_id) {
   return ChainId{sha256(below->text() + " " + diff_id.text()).bytes};
 }
 
+// Whether this layer can be read at all.
+Result<void> check_layer(const Descriptor& layer, const std::string& file, bool is_there) {
+  const std::string name = "layer \"" + file + "\"";
+  if (layer.media_type.ends_with("+encrypted"))
+    return Error{ErrorCode::kUnsupported,
+                 name + " is encrypted; decrypt it with skopeo copy --decryption-key"};
+  if (is_there) return ok();
+  const bool is_foreign = layer.media_type.find("nondistributable") != std::string::npos ||
+                          layer.media_type.find(".foreign.") != std::string::npos;
+  return Error{
+      ErrorCode::kNotFound,
+      name + (is_foreign ? " is not in the image: it may not be distributed with it "
+                           "(foreign layer), so its bytes lie elsewhere; put them into "
+                           "blobs/sha256/ of an OCI layout and read that"
+                         : " is not in the image; it is incomplete, copy or save it again")};
+}
+
 class ImageReader {
  public:
   ImageReader(ImageFiles& files, const ImageOptions& options) : files_(files), options_(options) {}
@@ -116,10 +133,9 @@ class ImageReader {
     std::vector<PlannedLayer> plan;
     for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
       const Descriptor& layer = manifest.layers[i];
-      if (layer.media_type.ends_with("+encrypted"))
-        return Error{ErrorCode::kUnsupported, "layer " + layer.digest.text() + " is encrypted"};
-      plan.push_back(
-          {"blobs/sha256/" + layer.digest.hex(), layer.media_type, config.diff_ids[i], layer});
+      const std::string file = "blobs/sha256/" + layer.digest.hex();
+      ASSAY_TRY(check_layer(layer, file, files_.has(file)));
+      plan.push_back({file, layer.media_type, config.diff_ids[i], layer});
     }
     return read_layers(std::move(plan));
   }
@@ -159,9 +175,10 @@ class ImageReader {
     image_.platform = config.platform.text();
     image_.created = config.created;
     if (config.diff_ids.size() != layers)
-      return Error{ErrorCode::kCorrupt, "the manifest has " + std::to_string(layers) +
-                                            " layers, the config " +
-                                            std::to_string(config.diff_ids.size()) + " diff IDs"};
+      return Error{ErrorCode::kCorrupt,
+                   "the manifest has " + std::to_string(layers) + " layers, the config " +
+                       std::to_string(config.diff_ids.size()) +
+                       " diff IDs: the image is damaged, copy or save it again"};
     if (options_.platform.empty()) return ok();
     ASSAY_ASSIGN(const Platform wanted, parse_platform_text(options_.platform));
     if (!is_platform_match(wanted, config.platform))
@@ -217,7 +234,7 @@ class ImageReader {
   Result<ReadLayer> read_layer(const PlannedLayer& layer, ByteSource& bytes) {
     HashingSource blob(bytes);
     ASSAY_ASSIGN(const std::unique_ptr<ByteSource> plain, decompress(blob));
-    LimitedSource limited(*plain, bytes_left_);
+    LimitedSource limited(*plain, bytes_left_, options_.max_image_bytes);
     HashingSource tar(limited);
     ReadLayer result;
     ASSAY_ASSIGN(result.fingerprint,
@@ -277,6 +294,11 @@ Result<Image> read_files(ImageFiles& files, const Source& source, const ImageOpt
     image.kind = SourceKind::kDockerArchive;
     return image;
   }
+  if (may_be_docker && files.has("repositories"))
+    return Error{
+        ErrorCode::kUnsupported,
+        "an archive of docker before 1.10, which names no layers by their digests; load it "
+        "into a newer docker and save it again"};
   return Error{
       ErrorCode::kInvalidArgument,
       "not an OCI or docker image (no oci-layout with index.json, no manifest.json); a root "

@@ -53,7 +53,8 @@ Result<DigestBytes> parse_sha256(const std::string& text) {
     return Error{ErrorCode::kUnsupported,
                  "digest \"" + escape_untrusted(text, 128) + "\": only sha256 is read"};
   auto digest = parse_digest(text);
-  if (!digest) return corrupt("\"" + escape_untrusted(text, 128) + "\" is no digest");
+  if (!digest || !text.starts_with("sha256:"))
+    return corrupt("\"" + escape_untrusted(text, 128) + "\" is no digest");
   return *digest;
 }
 
@@ -70,8 +71,10 @@ Result<Descriptor> parse_descriptor(const Json& json) {
   descriptor.ref_name = text_of(annotations, "org.opencontainers.image.ref.name");
   if (descriptor.ref_name.empty())
     descriptor.ref_name = text_of(annotations, "io.containerd.image.name");
-  descriptor.is_attestation =
-      text_of(annotations, "vnd.docker.reference.type") == "attestation-manifest";
+  descriptor.is_no_image =
+      text_of(annotations, "vnd.docker.reference.type") == "attestation-manifest" ||
+      !text_of(json, "artifactType").empty() ||
+      (descriptor.platform && descriptor.platform->text() == "unknown/unknown");
   return descriptor;
 }
 
@@ -109,6 +112,10 @@ Result<std::vector<Descriptor>> parse_index(std::string_view text) {
 
 Result<Manifest> parse_manifest(std::string_view text) {
   ASSAY_ASSIGN(const Json json, parse_object(text, "the manifest"));
+  if (member_of(json, "fsLayers").is_array())
+    return Error{
+        ErrorCode::kUnsupported,
+        "it has a manifest of docker's old schema 1; copy it with skopeo copy --format v2s2"};
   Manifest manifest;
   ASSAY_ASSIGN(manifest.config, parse_descriptor(member_of(json, "config")));
   ASSAY_ASSIGN(const Json* list, list_of(json, "layers"));

@@ -18,7 +18,7 @@ Result<LayerFingerprint> run(std::string_view bytes) {
   std::uint64_t bytes_left = 16U << 20;
   MemorySource memory(bytes);
   ASSAY_ASSIGN(const std::unique_ptr<ByteSource> plain, decompress(memory));
-  LimitedSource limited(*plain, bytes_left);
+  LimitedSource limited(*plain, bytes_left, bytes_left);
   return fingerprint_tar(limited, Scope::kContent, limits);
 }
 
