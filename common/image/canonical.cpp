@@ -115,7 +115,7 @@ bool is_docker_injected(std::string_view path, const Entry& entry) {
     case EntryType::kDirectory:
       return std::ranges::find(kDirectories, path) != kDirectories.end();
     case EntryType::kFile:
-      return entry.size == 0 && entry.xattrs.empty() &&
+      return entry.size == 0 && entry.xattrs.empty() && (entry.mode & 07000) == 0 &&
              std::ranges::find(kEmptyFiles, path) != kEmptyFiles.end();
     case EntryType::kSymlink:
       return path == "etc/mtab" && entry.link_target == "/proc/mounts";

@@ -288,12 +288,13 @@ class Podman(Runtime):
     def remove(self, name):
         def is_removed():
             try:
-                return self.client("rm", "--force", "--time", "0", name)
+                self.client("rm", "--force", "--time", "0", name)
             except RuntimeFailure as failure:
                 # The monitor cleans up after its container at the same time.
                 if "device or resource busy" not in str(failure):
                     raise
-                return None
+                return False
+            return True
         wait_until(is_removed, f"end of {name}")
         self.containers.remove(name)
 

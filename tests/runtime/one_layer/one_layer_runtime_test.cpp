@@ -47,6 +47,21 @@ void check_same(const image::LayerFingerprint& print, const Expected& wanted,
   CHECK_FALSE(print.is_runtime_injected);
 }
 
+std::vector<Expected> wanted_of(const Way& way) {
+  if (way.form == Form::kMerged) return {subject().merged()};
+  if (way.form == Form::kRoot) return {subject().root()};
+  return way.has_no_devices ? subject().deviceless_layers() : subject().layers();
+}
+
+// A root as if it were a layer of these digests.
+image::LayerFingerprint as_layer(image::LayerFingerprint print) {
+  REQUIRE(print.root);
+  print.shape = print.root->shape;
+  print.content = print.root->content;
+  print.entries = print.root->entries;
+  return print;
+}
+
 void check_way(const Way& way) {
   const std::string missing = way.missing ? way.missing() : std::string();
   std::printf("one layer: %s%s%s\n", way.name.c_str(), way.is_made_by_hand ? " (made by hand)" : "",
@@ -54,19 +69,19 @@ void check_way(const Way& way) {
   std::fflush(stdout);
   if (!missing.empty()) return note_missing(way.name + " " + missing);
   const std::vector<image::LayerFingerprint> prints = way.read(subject());
-  const auto wanted =
-      way.form == Form::kMerged ? std::vector<Expected>{subject().merged()} : subject().layers();
+  const std::vector<Expected> wanted = wanted_of(way);
   REQUIRE(prints.size() == wanted.size());
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     CAPTURE(i);
-    check_same(prints[i], wanted[i], way.hides_deletions);
+    check_same(way.form == Form::kRoot ? as_layer(prints[i]) : prints[i], wanted[i],
+               way.hides_deletions);
   }
 }
 
 std::vector<Way> all_ways() {
   std::vector<Way> ways = archive_ways();
-  for (Way& way : directory_ways())
-    ways.push_back(std::move(way));
+  for (const auto& more : {directory_ways(), store_ways(), other_directory_ways()})
+    ways.insert(ways.end(), more.begin(), more.end());
   return ways;
 }
 

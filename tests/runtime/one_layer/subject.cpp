@@ -85,6 +85,19 @@ Expected to_expected(const nlohmann::json& json) {
   return {json.at("shape"), json.at("content"), json.at("deletions"), json.at("entries")};
 }
 
+// `expected` with the digests of another form.
+Expected with_form(Expected expected, const nlohmann::json& form) {
+  expected.shape = form.at("shape");
+  expected.content = form.at("content");
+  expected.entries = form.at("entries");
+  return expected;
+}
+
+Expected without_devices(const nlohmann::json& json) {
+  const nlohmann::json& form = json.at("deviceless");
+  return form.is_null() ? to_expected(json) : with_form(to_expected(json), form);
+}
+
 }  // namespace
 
 Subject::Subject() {
@@ -120,7 +133,9 @@ void Subject::compute_expected() {
   const auto results = nlohmann::json::parse(
       must_run({"/usr/bin/python3", "-B", program, "--merge", base_tar(), app_tar()}));
   layers_ = {to_expected(results.at(0)), to_expected(results.at(1))};
+  deviceless_layers_ = {without_devices(results.at(0)), without_devices(results.at(1))};
   merged_ = to_expected(results.at(2));
+  root_ = with_form(merged_, results.at(2).at("root"));
 }
 
 std::string Subject::top_chain_id() const {

@@ -16,6 +16,7 @@ namespace assay::tests {
 enum class Form {
   kLayers,  ///< of each of the subject's layers, bottom first
   kMerged,  ///< of one tree that all of them make together (vfs, native: the top folder)
+  kRoot,    ///< of a root that runtimes added to, in the root form
 };
 
 struct Way {
@@ -25,6 +26,8 @@ struct Way {
   Form form = Form::kLayers;
   /// The deletions digest cannot be there; the row's name says why.
   bool hides_deletions = false;
+  /// The runtime could not make device nodes.
+  bool has_no_devices = false;
   /// Why the row cannot run here ("needs umoci"), "" when it can. May be empty.
   std::function<std::string()> missing;
   /// Throws when something fails.
@@ -35,6 +38,10 @@ struct Way {
 std::vector<Way> archive_ways();
 /// Layers as directories, as runtimes and stores unpack them.
 std::vector<Way> directory_ways();
+/// The same in other stores than the runtimes' usual ones.
+std::vector<Way> store_ways();
+/// Directories that no runtime's unpacker wrote: uppers that became layers, documented layouts.
+std::vector<Way> other_directory_ways();
 
 /// For `missing`: the first of `programs` that is not in PATH, as "needs NAME".
 std::function<std::string()> needs_programs(std::vector<std::string> programs);
