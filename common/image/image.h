@@ -31,12 +31,11 @@ struct ImageLayer {
 
 struct Image {
   SourceKind kind = SourceKind::kOciArchive;
-  std::string
-      reference;         ///< the archive's own name for it (ref.name annotation, RepoTags), a claim
-  std::string platform;  ///< "linux/amd64", "" when the source does not say
-  std::string manifest_digest;     ///< "sha256:…", "" when there is none
-  std::string config_digest;       ///< the image id, "" for a directory
-  std::string created;             ///< the config's own time, a claim
+  std::string reference;        ///< the archive's own name for it (annotations, RepoTags), a claim
+  std::string platform;         ///< "linux/amd64", "" when the source does not say
+  std::string manifest_digest;  ///< "sha256:…", "" when there is none
+  std::string config_digest;    ///< the image id, "" for a directory
+  std::string created;          ///< the config's own time, a claim
   std::vector<ImageLayer> layers;  ///< bottom first
   /// Of all layers together; none for a directory in another dialect than plain, and when the
   /// layers hold more entries together than one layer may.

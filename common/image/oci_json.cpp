@@ -68,9 +68,10 @@ Result<Descriptor> parse_descriptor(const Json& json) {
   const Json& platform = member_of(json, "platform");
   if (platform.is_object()) descriptor.platform = parse_platform(platform);
   const Json& annotations = member_of(json, "annotations");
-  descriptor.ref_name = text_of(annotations, "org.opencontainers.image.ref.name");
+  // docker and containerd write the whole name here and its tag alone there.
+  descriptor.ref_name = text_of(annotations, "io.containerd.image.name");
   if (descriptor.ref_name.empty())
-    descriptor.ref_name = text_of(annotations, "io.containerd.image.name");
+    descriptor.ref_name = text_of(annotations, "org.opencontainers.image.ref.name");
   descriptor.is_no_image =
       text_of(annotations, "vnd.docker.reference.type") == "attestation-manifest" ||
       !text_of(json, "artifactType").empty() ||

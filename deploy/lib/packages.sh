@@ -18,7 +18,7 @@ ASSAY_QUICKSTART_PACKAGES=(busybox-static ca-certificates curl debootstrap iprou
 # What tests/run.sh needs on top.
 ASSAY_TEST_PACKAGES=(
   buildah busybox-static ca-certificates catch2 ccache clang-format clang-tidy containerd curl
-  debootstrap docker.io fsverity iproute2 libclang-rt-14-dev libfsverity-dev llvm-14 openssl podman
+  debootstrap docker.io fsverity iproute2 libarchive-tools libclang-rt-14-dev libfsverity-dev llvm-14 openssl podman
   procps python3 runc shellcheck skopeo sqlite3 umoci xz-utils zstd
 )
 

@@ -5,10 +5,11 @@
 A second implementation of that page, to check Assay's against: it shares no code with it and needs
 only Python 3.9's standard library. It is slow and simple on purpose.
 
-  fingerprint.py [--dialect overlay|userxattr|aufs|plain] [--merge] LAYER...
+  fingerprint.py [--dialect overlay|userxattr|aufs|plain] [--merge] [--without-xattrs] LAYER...
 
 A LAYER is a directory or a tar, plain or gzip. Prints a JSON list with one object a layer; with
 --merge one more for what all of them, bottom first, look like together, with its root form.
+--without-xattrs computes as if nothing had extended attributes, for tools that do not keep them.
 """
 import argparse
 import gzip
@@ -113,12 +114,15 @@ def main(arguments=None):
     parser.add_argument("--dialect", default="plain", help="how a directory marks deletions",
                         choices=("overlay", "userxattr", "aufs", "plain"))
     parser.add_argument("--merge", action="store_true", help="print what they are together as well")
+    parser.add_argument("--without-xattrs", action="store_true", help="as if there were none")
     options = parser.parse_args(arguments)
     results, merged = [], Layer()
     try:
         for path in options.layers:
             is_directory = os.path.isdir(path)
             layer = layer_of_directory(path, options.dialect) if is_directory else layer_of_tar(path)
+            if options.without_xattrs:
+                layer.drop_xattrs()
             results.append(dict(layer.fingerprint(), deviceless=without_devices(layer)))
             if options.merge:
                 merged.apply(layer)

@@ -215,6 +215,10 @@ class Layer:
             self.nodes[path] = self.nodes[target]
         self.open_links.clear()
 
+    def drop_xattrs(self):
+        for node in self.nodes.values():
+            node.xattrs = {}
+
     def apply(self, upper):
         """Puts another layer on top of this one (what a vfs store keeps)."""
         for path in upper.whiteouts | upper.opaques:

@@ -13,13 +13,6 @@
 namespace assay::tests {
 namespace {
 
-using Words = std::vector<std::string>;
-
-Words operator+(Words left, const Words& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
-
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts;
   std::istringstream stream(text);
@@ -65,6 +58,7 @@ class Docker final : public ContainerRuntime {
   }
 
   std::string_view name() const override { return "docker"; }
+  Words client() const override { return docker_; }
   void load(const std::string& docker_archive) override {
     must_run(docker_ + Words{"load", "--input", docker_archive});
   }
@@ -111,6 +105,7 @@ class Containerd final : public ContainerRuntime {
   }
 
   std::string_view name() const override { return "containerd"; }
+  Words client() const override { return ctr_; }
   void load(const std::string& docker_archive) override {
     must_run(ctr_ + Words{"images", "import", docker_archive});
   }
@@ -173,6 +168,7 @@ class Podman final : public ContainerRuntime {
   }
 
   std::string_view name() const override { return "podman"; }
+  Words client() const override { return podman_; }
   void load(const std::string& docker_archive) override {
     must_run(podman_ + Words{"load", "--input", docker_archive});
   }

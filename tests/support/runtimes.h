@@ -17,6 +17,8 @@ class ContainerRuntime {
   virtual ~ContainerRuntime() = default;
   /// "docker", "containerd" or "podman".
   virtual std::string_view name() const = 0;
+  /// The client's command line up to its subcommand, for what has no function here.
+  virtual std::vector<std::string> client() const = 0;
   /// Loads an image from a docker archive. Name images with a host part ("localhost/assay/x:1"), so
   /// that all runtimes call them the same.
   virtual void load(const std::string& docker_archive) = 0;

@@ -19,6 +19,16 @@ std::string missing_need() {
   return needs_programs({"umoci", "skopeo", "tar", "gzip", "busybox"})();
 }
 
+std::vector<image::LayerFingerprint> layers_of(const std::string& source,
+                                               const std::string& platform) {
+  image::ImageOptions options;
+  options.platform = platform;
+  std::vector<image::LayerFingerprint> prints;
+  for (const image::ImageLayer& layer : must_read(source, options).layers)
+    prints.push_back(layer.fingerprint);
+  return prints;
+}
+
 std::function<std::string()> needs_programs(std::vector<std::string> programs) {
   return [programs = std::move(programs)]() -> std::string {
     for (const std::string& program : programs)
@@ -35,14 +45,16 @@ std::function<std::string()> needs_runtime(std::string runtime) {
 
 namespace {
 
-void check_same(const image::LayerFingerprint& print, const Expected& wanted,
-                bool hides_deletions) {
+void check_same(const image::LayerFingerprint& print, const Expected& wanted, const Way& way) {
   CHECK(print.entries == wanted.entries);
   CHECK(print.shape.hex() == wanted.shape);
   REQUIRE(print.content);
-  CHECK(print.content->hex() == wanted.content);
-  CHECK(print.deletions.has_value() != hides_deletions);
-  if (print.deletions) CHECK(print.deletions->hex() == wanted.deletions);
+  CHECK(print.content->hex() ==
+        (way.loses_xattrs ? wanted.content_without_xattrs : wanted.content));
+  CHECK(print.deletions.has_value() != way.hides_deletions);
+  if (print.deletions)
+    CHECK(print.deletions->hex() ==
+          (way.spells_deletions ? wanted.spelled_deletions : wanted.deletions));
   CHECK_FALSE(print.has_redirects);
   CHECK_FALSE(print.is_runtime_injected);
 }
@@ -50,6 +62,7 @@ void check_same(const image::LayerFingerprint& print, const Expected& wanted,
 std::vector<Expected> wanted_of(const Way& way) {
   if (way.form == Form::kMerged) return {subject().merged()};
   if (way.form == Form::kRoot) return {subject().root()};
+  if (way.form == Form::kBottom) return {subject().layers().front()};
   return way.has_no_devices ? subject().deviceless_layers() : subject().layers();
 }
 
@@ -73,15 +86,15 @@ void check_way(const Way& way) {
   REQUIRE(prints.size() == wanted.size());
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     CAPTURE(i);
-    check_same(way.form == Form::kRoot ? as_layer(prints[i]) : prints[i], wanted[i],
-               way.hides_deletions);
+    check_same(way.form == Form::kRoot ? as_layer(prints[i]) : prints[i], wanted[i], way);
   }
 }
 
 std::vector<Way> all_ways() {
-  std::vector<Way> ways = archive_ways();
-  for (const auto& more : {directory_ways(), store_ways(), other_directory_ways()})
-    ways.insert(ways.end(), more.begin(), more.end());
+  std::vector<Way> ways;
+  for (const auto& some : {archive_ways(), tar_ways(), writer_ways(), directory_ways(),
+                           store_ways(), other_directory_ways()})
+    ways.insert(ways.end(), some.begin(), some.end());
   return ways;
 }
 

@@ -39,14 +39,6 @@ std::vector<std::string> unpack_literally(const Subject& subject, const TempFold
   return {folder / "base", folder / "app"};
 }
 
-// Does in `merged` what the application's layer says.
-void apply_application(const Subject& subject, const std::string& merged) {
-  std::filesystem::remove(merged + "/etc/os-release");
-  std::filesystem::remove_all(merged + "/var/lib/app");
-  std::filesystem::create_directory(merged + "/var/lib/app");
-  must_run({"tar", "-C", merged, "--numeric-owner", "--exclude=.wh.*", "-xpf", subject.app_tar()});
-}
-
 // Layers of which the second is the upper directory of a union that `mount` mounts on the first.
 Way upper_of(std::string name, Dialect dialect,
              std::function<void(const std::string& options, const std::string& merged)> mount) {
@@ -60,7 +52,7 @@ Way upper_of(std::string name, Dialect dialect,
     mount("lowerdir=" + (folder / "lower") + ",upperdir=" + (folder / "upper") +
               ",workdir=" + (folder / "work"),
           folder / "merged");
-    apply_application(subject, folder / "merged");
+    apply_application(folder / "merged");
     must_run({"umount", folder / "merged"});
     return std::vector<LayerFingerprint>{must_walk(folder / "lower", in(dialect)),
                                          must_walk(folder / "upper", in(dialect))};

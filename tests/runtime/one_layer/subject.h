@@ -20,7 +20,18 @@ struct Expected {
   std::string content;
   std::string deletions;
   std::uint64_t entries = 0;
+  std::string content_without_xattrs;
+  std::string spelled_deletions;  ///< with a whiteout for each path instead of an opaque folder
 };
+
+/// Makes the varied tree: every kind of entry, odd names, holes, hard links, a file capability.
+void make_varied_tree(const std::string& root);
+/// Does to the tree what the subject's application layer says.
+void apply_application(const std::string& root);
+/// The same as a shell script for busybox, run in a container.
+std::string application_script();
+/// The application's layer as a tar; `is_spelled`: see Expected.
+std::string application_tar(bool is_spelled);
 
 /// Made once for all rows. Environment: ASSAY_TEST_BASE names a root file system to use as the
 /// bottom layer instead of the varied tree. Failures throw.
