@@ -27,6 +27,8 @@ constexpr std::pair<Dialect, std::string_view> kDialects[] = {
     {Dialect::kOverlayUser, "overlay-user"},
     {Dialect::kAufs, "aufs"},
     {Dialect::kFuseOverlay, "fuse-overlayfs"}};
+constexpr std::uint64_t kProgressFiles = 256;
+constexpr std::uint64_t kProgressBytes = 8ULL << 20;
 
 EntryType type_of(std::uint16_t mode) {
   switch (mode & S_IFMT) {
@@ -59,6 +61,29 @@ Result<std::uint64_t> map_id(const std::vector<IdRange>& ranges, std::uint64_t i
                "id " + std::to_string(id) + " is not in the user namespace's map"};
 }
 
+// An open file for observers. Lives as long as the descriptor.
+class FileBytes final : public ReadAt {
+ public:
+  FileBytes(int fd, std::uint64_t size) : fd_(fd), size_(size) {}
+  std::uint64_t size() const override { return size_; }
+  Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) const override {
+    std::size_t filled = 0;
+    while (filled < out.size()) {
+      const ssize_t got = ::pread(fd_, out.data() + filled, out.size() - filled,
+                                  static_cast<off_t>(offset + filled));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return system_error("read");
+      if (got == 0) break;
+      filled += static_cast<std::size_t>(got);
+    }
+    return filled;
+  }
+
+ private:
+  int fd_;
+  std::uint64_t size_;
+};
+
 // A regular file held open with O_PATH, and what stat said about exactly that file.
 struct HeldFile {
   UniqueFd fd;
@@ -80,7 +105,7 @@ class Walker {
     if (options.wants_root_form) builder_.want_root_form();
   }
 
-  Result<LayerFingerprint> walk(int root_fd, LayerTree* tree);
+  Result<LayerFingerprint> walk(int root_fd);
 
  private:
   Result<void> walk_directory(int fd, const std::string& path, std::uint32_t depth);
@@ -98,6 +123,8 @@ class Walker {
                                              const struct statx& before);
   Result<std::size_t> hash_file(int fd, std::uint64_t size);
   Result<std::vector<Xattr>> read_xattrs(int fd, const char* name);
+  void show(int fd, const std::string& path, std::uint64_t size, std::size_t slot);
+  void report(std::uint64_t files, std::uint64_t bytes);
   Result<void> check_stop() const {
     if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
     return ok();
@@ -114,18 +141,23 @@ class Walker {
   DirectoryReader reader_;
   std::uint64_t content_bytes_ = 0;
   std::uint64_t entries_ = 0;
+  // Since the start, and when progress was reported last.
+  std::uint64_t files_read_ = 0;
+  std::uint64_t bytes_read_ = 0;
+  std::uint64_t files_reported_ = 0;
+  std::uint64_t bytes_reported_ = 0;
   // Hard links are read once: (device, inode) → digest slot of the first path.
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> seen_;
 };
 
-Result<LayerFingerprint> Walker::walk(int root_fd, LayerTree* tree) {
+Result<LayerFingerprint> Walker::walk(int root_fd) {
   if (needs_trusted_xattrs(options_.dialect) && !can_see_trusted_xattrs())
     builder_.deletions_not_visible();
   ASSAY_ASSIGN(const UniqueFd root, open_beneath(root_fd, ".", O_RDONLY | O_DIRECTORY));
   ASSAY_ASSIGN(override_, find_override(options_.dialect, root.get()));
   ASSAY_TRY(walk_directory(root.get(), "", 0));
   const auto digests = batch_ ? batch_->finish() : std::vector<FileDigest>();
-  return std::move(builder_).finish(options_.scope, digests, tree);
+  return std::move(builder_).finish(options_.scope, digests, options_.observer);
 }
 
 Result<void> Walker::walk_directory(int fd, const std::string& path, std::uint32_t depth) {
@@ -276,11 +308,32 @@ Result<void> Walker::add_file(int dir_fd, const std::string& name, Entry entry, 
     ASSAY_ASSIGN(entry.xattrs, read_xattrs(file.get(), ""));
     auto slot = slot_of(file.get(), entry, held.status);
     if (!slot) return std::move(slot.error()).with_context(escape_untrusted(entry.path));
-    if (*slot) return builder_.add(std::move(entry), **slot);
+    if (*slot) {
+      show(file.get(), entry.path, entry.size, **slot);
+      report(1, 0);
+      return builder_.add(std::move(entry), **slot);
+    }
     held.fd.reset();
   }
   return Error{ErrorCode::kCorrupt,
                "\"" + escape_untrusted(entry.path) + "\" changes while it is read"};
+}
+
+void Walker::show(int fd, const std::string& path, std::uint64_t size, std::size_t slot) {
+  if (options_.observer == nullptr) return;
+  const std::uint64_t wanted = options_.observer->wanted_bytes(path, slot);
+  if (wanted > 0 && size <= wanted) options_.observer->on_file(path, slot, FileBytes(fd, size));
+}
+
+void Walker::report(std::uint64_t files, std::uint64_t bytes) {
+  files_read_ += files;
+  bytes_read_ += bytes;
+  if (!options_.progress || (files_read_ - files_reported_ < kProgressFiles &&
+                             bytes_read_ - bytes_reported_ < kProgressBytes))
+    return;
+  files_reported_ = files_read_;
+  bytes_reported_ = bytes_read_;
+  options_.progress(files_read_, bytes_read_);
 }
 
 // The digest slot of an open file; nothing when it changed while it was read.
@@ -316,6 +369,7 @@ Result<std::size_t> Walker::hash_file(int fd, std::uint64_t size) {
     if (got < 0) return system_error("read");
     if (got == 0) break;
     batch_->commit(static_cast<std::size_t>(got));
+    report(0, static_cast<std::uint64_t>(got));
     left -= static_cast<std::size_t>(got);
   }
   batch_->end_file();
@@ -372,9 +426,9 @@ std::optional<std::uint64_t> id_in_image(const std::vector<IdRange>& ranges,
 }
 
 Result<LayerFingerprint> fingerprint_directory(int root_fd, const WalkOptions& options,
-                                               std::stop_token stop, LayerTree* tree) {
+                                               std::stop_token stop) {
   ASSAY_ASSIGN(FileOpener opener, FileOpener::create());
-  return Walker(options, std::move(opener), std::move(stop)).walk(root_fd, tree);
+  return Walker(options, std::move(opener), std::move(stop)).walk(root_fd);
 }
 
 }  // namespace assay::image

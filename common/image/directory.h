@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string_view>
@@ -43,17 +44,19 @@ struct WalkOptions {
   std::vector<IdRange> gid_map;
   bool wants_root_form = false;  ///< the digests of the root form as well
   FingerprintLimits limits;
+  LayerObserver* observer = nullptr;  ///< may be null; must outlive the walk
+  /// Called now and then with what was read so far; may be empty.
+  std::function<void(std::uint64_t files, std::uint64_t bytes)> progress;
 };
 
 /// Walks the tree below `root_fd` (a directory, opened O_PATH or for reading; not consumed) and
 /// fingerprints it. Nothing of the root directory's own metadata counts.
 ///
-/// `tree`: gets all that the digests cover; may be null.
 /// Thread-safe for different roots. Blocks on disk; checks `stop` between files and between reads.
 /// Every path is opened with openat2(RESOLVE_BENEATH|NO_SYMLINKS|NO_XDEV|NO_MAGICLINKS).
 /// Errors: kNotFound (removed under the walk), kLimitExceeded, kPermissionDenied, kUnavailable
 /// (EIO), kUnsupported (an id outside the map), kCancelled, kCorrupt (changed while it was read).
 Result<LayerFingerprint> fingerprint_directory(int root_fd, const WalkOptions& options,
-                                               std::stop_token stop, LayerTree* tree = nullptr);
+                                               std::stop_token stop);
 
 }  // namespace assay::image

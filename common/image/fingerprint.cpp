@@ -308,19 +308,9 @@ Result<const FileDigest*> FingerprintBuilder::State::digest_of(
   return nullptr;
 }
 
-namespace {
-
-void keep(LayerTree& tree, const std::string& path, const Entry& entry, const FileDigest* digest) {
-  Entry& kept = tree.entries.emplace_back(entry);
-  kept.path = path;
-  if (digest != nullptr) kept.file_digest = *digest;
-}
-
-}  // namespace
-
 Result<LayerFingerprint> FingerprintBuilder::finish(Scope scope,
                                                     std::span<const FileDigest> digests,
-                                                    LayerTree* tree) && {
+                                                    LayerObserver* observer) && {
   State& state = *state_;
   ASSAY_TRY(state.resolve_links());
   LayerFingerprint result;
@@ -333,7 +323,7 @@ Result<LayerFingerprint> FingerprintBuilder::finish(Scope scope,
     ASSAY_ASSIGN(const FileDigest* const digest, state.digest_of(path, inode, scope, digests));
     streams.add(path, inode.entry, digest);
     if (state.wants_root_form) root_streams.add(path, inode.entry, digest);
-    if (tree != nullptr) keep(*tree, path, inode.entry, digest);
+    if (observer != nullptr) observer->on_record(path, inode.entry, digest, inode.digest_slot);
     if (inode.entry.type == EntryType::kFile) result.content_bytes += inode.entry.size;
     if (result.content_bytes > state.limits.max_content_bytes)
       return Error{
@@ -345,12 +335,13 @@ Result<LayerFingerprint> FingerprintBuilder::finish(Scope scope,
   streams.finish(result.shape, result.content);
   if (state.wants_root_form) result.root = root_streams.finish_root();
   result.entries = state.records.size();
-  Deletions deletions = state.deletions();
+  const Deletions deletions = state.deletions();
   if (state.are_deletions_visible) result.deletions = deletions_digest(deletions);
+  if (observer != nullptr)
+    observer->on_deletions(state.are_deletions_visible ? &deletions : nullptr);
   result.has_redirects = state.has_redirects;
   result.is_runtime_injected = is_injected && has_docker_mark && !state.has_redirects &&
                                deletions.whiteouts.empty() && deletions.opaques.empty();
-  if (tree != nullptr) tree->deletions = std::move(deletions);
   return result;
 }
 

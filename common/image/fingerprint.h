@@ -12,6 +12,7 @@
 
 #include "common/base/digest.h"
 #include "common/image/entry.h"
+#include "common/image/layer_observer.h"
 
 namespace assay::image {
 
@@ -51,8 +52,6 @@ struct DevicelessFingerprint {
   ShapeDigest shape;
   std::optional<ContentDigest> content;  ///< with Scope::kContent
 };
-
-struct LayerTree;  // root_form.h
 
 struct LayerFingerprint {
   ShapeDigest shape;
@@ -102,10 +101,10 @@ class FingerprintBuilder {
   /// Asks for the digests of the root form as well.
   void want_root_form();
 
-  /// Sorts, resolves hard links, computes. `tree`: gets everything that the digests cover; may be
-  /// null. Errors: kCorrupt (hard link to nothing, or in a circle).
+  /// Sorts, resolves hard links, computes, and shows every record to `observer` where there is one.
+  /// Errors: kCorrupt (hard link to nothing, or in a circle).
   Result<LayerFingerprint> finish(Scope scope, std::span<const FileDigest> digests = {},
-                                  LayerTree* tree = nullptr) &&;
+                                  LayerObserver* observer = nullptr) &&;
 
  private:
   struct State;

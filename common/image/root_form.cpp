@@ -25,6 +25,27 @@ bool is_below(std::string_view path, std::string_view directory) {
 
 }  // namespace
 
+std::uint64_t LayerTreeKeeper::wanted_bytes(std::string_view path, std::size_t number) {
+  return other_ != nullptr ? other_->wanted_bytes(path, number) : 0;
+}
+
+void LayerTreeKeeper::on_file(std::string_view path, std::size_t number, const ReadAt& bytes) {
+  if (other_ != nullptr) other_->on_file(path, number, bytes);
+}
+
+void LayerTreeKeeper::on_record(std::string_view path, const Entry& entry, const FileDigest* digest,
+                                std::optional<std::size_t> number) {
+  Entry& kept = tree_.entries.emplace_back(entry);
+  kept.path = path;
+  if (digest != nullptr) kept.file_digest = *digest;
+  if (other_ != nullptr) other_->on_record(path, entry, digest, number);
+}
+
+void LayerTreeKeeper::on_deletions(const Deletions* deletions) {
+  if (deletions != nullptr) tree_.deletions = *deletions;
+  if (other_ != nullptr) other_->on_deletions(deletions);
+}
+
 std::optional<DevicelessFingerprint> fingerprint_without_devices(const LayerTree& layer,
                                                                  Scope scope) {
   if (std::ranges::none_of(layer.entries, is_device)) return std::nullopt;

@@ -11,6 +11,7 @@
 
 #include "common/image/entry.h"
 #include "common/image/fingerprint.h"
+#include "common/image/layer_observer.h"
 
 namespace assay::image {
 
@@ -18,6 +19,24 @@ namespace assay::image {
 struct LayerTree {
   std::vector<Entry> entries;  ///< sorted by path; of files with `file_digest`, if it was asked for
   Deletions deletions;
+};
+
+/// Keeps everything that a layer's digests are made of: about 300 bytes an entry.
+class LayerTreeKeeper final : public LayerObserver {
+ public:
+  /// `other`: looks on as well; may be null.
+  explicit LayerTreeKeeper(LayerObserver* other) : other_(other) {}
+  std::uint64_t wanted_bytes(std::string_view path, std::size_t number) override;
+  void on_file(std::string_view path, std::size_t number, const ReadAt& bytes) override;
+  void on_record(std::string_view path, const Entry& entry, const FileDigest* digest,
+                 std::optional<std::size_t> number) override;
+  void on_deletions(const Deletions* deletions) override;
+  bool wants_again() const override { return other_ != nullptr && other_->wants_again(); }
+  LayerTree& tree() { return tree_; }
+
+ private:
+  LayerObserver* other_;
+  LayerTree tree_;
 };
 
 /// The layer without its character and block devices, which nobody can make in a user namespace;

@@ -9,10 +9,10 @@ namespace assay::image {
 
 /// Fingerprints the uncompressed layer tar in `source` and reads the source to its very end.
 /// Whiteouts: ".wh.NAME" and ".wh..wh..opq" (OCI image-spec, layer.md), and character device 0:0,
-/// which overlay would take for one. `tree`: gets all that the digests cover; may be null.
+/// which overlay would take for one. `observer` may be null.
 /// Errors: kCorrupt, kUnsupported, kLimitExceeded, and the source's.
 Result<LayerFingerprint> fingerprint_tar(ByteSource& source, Scope scope,
                                          const FingerprintLimits& limits,
-                                         LayerTree* tree = nullptr);
+                                         LayerObserver* observer = nullptr);
 
 }  // namespace assay::image

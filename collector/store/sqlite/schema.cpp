@@ -225,10 +225,15 @@ CREATE TABLE unsettled_stacks(
   after_run_key INTEGER NOT NULL) STRICT;
 )sql";
 
+// What the layers say of themselves, for people.
+constexpr const char* kStackAbout = R"sql(
+ALTER TABLE stacks ADD COLUMN about TEXT NOT NULL DEFAULT '';
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst, kUnsettledStacks};
+  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kStackAbout};
   return all;
 }
 

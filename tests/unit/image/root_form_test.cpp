@@ -34,9 +34,9 @@ LayerTree layer_of(const Files& files) {
   }
   const std::string tar = builder.finish();
   MemorySource source(tar);
-  LayerTree tree;
-  REQUIRE(fingerprint_tar(source, Scope::kContent, {}, &tree));
-  return tree;
+  LayerTreeKeeper keeper(nullptr);
+  REQUIRE(fingerprint_tar(source, Scope::kContent, {}, &keeper));
+  return keeper.tree();
 }
 
 RootFingerprint root_of(const std::vector<Files>& layers) {
@@ -138,10 +138,10 @@ TEST_CASE("a directory in root form is the image that was copied into it", "[ima
   tests::must_run({"tar", "-C", tree, "--numeric-owner", "-cf", tar_path, "."});
   const std::string tar = tests::must_run({"cat", tar_path});
   MemorySource source(tar);
-  LayerTree layer;
-  REQUIRE(fingerprint_tar(source, Scope::kContent, {}, &layer));
+  LayerTreeKeeper keeper(nullptr);
+  REQUIRE(fingerprint_tar(source, Scope::kContent, {}, &keeper));
   MergedTree merged;
-  merged.add(layer);
+  merged.add(keeper.tree());
   CHECK(is_same(*walked->root, merged.fingerprint(Scope::kContent)));
   CHECK(walked->root->entries == 2);
   CHECK(walked->root->shape != walked->shape);
@@ -159,7 +159,10 @@ TEST_CASE("a layer without its devices is the layer that never had any", "[image
     entry.device_major = 1;
     entry.device_minor = 3;
     if (has_device) REQUIRE(builder.add(entry));
-    return *std::move(builder).finish(Scope::kContent, {}, &tree);
+    LayerTreeKeeper keeper(nullptr);
+    const auto fingerprint = std::move(builder).finish(Scope::kContent, {}, &keeper);
+    tree = keeper.tree();
+    return *fingerprint;
   };
   LayerTree with;
   LayerTree without;
