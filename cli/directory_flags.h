@@ -7,7 +7,7 @@
 
 #include "common/image/image.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT: not our name
 class App;
 }
 

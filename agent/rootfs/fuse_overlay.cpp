@@ -96,8 +96,9 @@ struct Descriptors {
 
 Descriptors descriptors_of(const std::string& pid_dir) {
   Descriptors found;
-  for (const std::string& fd : numbers_in(pid_dir + "/fdinfo", kMaxDescriptors)) {
-    const auto text = read_file(pid_dir + "/fdinfo/" + fd, 64U << 10);
+  const std::string folder = pid_dir + "/fdinfo/";
+  for (const std::string& fd : numbers_in(folder, kMaxDescriptors)) {
+    const auto text = read_file(folder + fd, 64U << 10);
     if (!text) continue;
     if (const auto inode = number_behind(*text, "ino:")) found.inodes.push_back(*inode);
     if (const auto connection = number_behind(*text, "fuse_connection:"))
@@ -106,11 +107,12 @@ Descriptors descriptors_of(const std::string& pid_dir) {
   return found;
 }
 
+/// By its credentials: whom /proc/PID belongs to says nothing when the process is not dumpable.
 bool is_hosts_root(const std::string& pid_dir) {
-  struct stat process = {};
   struct stat theirs = {};
   struct stat ours = {};
-  return ::stat(pid_dir.c_str(), &process) == 0 && process.st_uid == 0 &&
+  const auto status = read_file(pid_dir + "/status", 64U << 10);
+  return status && status->find("\nUid:\t0\t0\t0\t0\n") != std::string::npos &&
          ::stat((pid_dir + "/ns/user").c_str(), &theirs) == 0 &&
          ::stat("/proc/self/ns/user", &ours) == 0 && theirs.st_ino == ours.st_ino;
 }

@@ -241,12 +241,13 @@ Result<bool> Walker::take_mark(int dir_fd, const std::string& name, const std::s
 
 Result<bool> Walker::take_name_mark(const std::string& name, const std::string& path) {
   const NameMark mark = mark_of_name(options_.dialect, name);
+  if (mark == NameMark::kNone) return false;
   const std::string parent = path.substr(0, path.size() - name.size());  // ends in "/", or is ""
   if (mark == NameMark::kOpaque)
     ASSAY_TRY(builder_.add_opaque(parent.empty() ? "" : parent.substr(0, parent.size() - 1)));
   if (mark == NameMark::kWhiteout)
     ASSAY_TRY(builder_.add_whiteout(parent + std::string(name_below_whiteout(name))));
-  return mark != NameMark::kNone;
+  return true;
 }
 
 Result<Entry> Walker::describe(int dir_fd, const std::string& name, const std::string& path,

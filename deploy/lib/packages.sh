@@ -20,7 +20,7 @@ ASSAY_TEST_PACKAGES=(
   buildah busybox-static ca-certificates catch2 ccache clang-format clang-tidy containerd curl
   debootstrap docker.io fsverity fuse-overlayfs iproute2 libarchive-tools libclang-rt-14-dev
   libfsverity-dev llvm-14 openssl podman procps python3 rpm runc shellcheck skopeo sqlite3 uidmap
-  umoci util-linux xz-utils zstd
+  umoci xz-utils zstd
 )
 
 # What the tests labelled kernel need on top of those.

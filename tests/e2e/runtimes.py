@@ -141,24 +141,28 @@ class Docker(Runtime):
     programs = ("dockerd", "docker", "containerd", "runc")
     daemon_options = ()
     daemon_wrapper = ()
+    start_deadline_s = DEADLINE_S
+
+    def daemon_command(self):
+        return [*self.daemon_wrapper, "dockerd", "--iptables=false", "--ip6tables=false",
+                "--bridge=none", "--data-root", self.folder / "data",
+                "--exec-root", self.folder / "exec", "--host", f"unix://{self.folder}/d.sock",
+                "--pidfile", self.folder / "d.pid", "--default-ulimit", "nofile=1024:1024",
+                *self.daemon_options]
 
     def client(self, *arguments, **options):
         return command("docker", "--host", f"unix://{self.folder}/d.sock", *arguments, **options)
 
     def start(self):
         super().start()
-        self.daemon = Daemon(
-            [*self.daemon_wrapper, "dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none",
-             "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
-             "--host", f"unix://{self.folder}/d.sock", "--pidfile", self.folder / "d.pid",
-             "--default-ulimit", "nofile=1024:1024", *self.daemon_options], self.folder / "log")
+        self.daemon = Daemon(self.daemon_command(), self.folder / "log")
 
         def answers():
             try:
                 return self.client("info")
             except RuntimeFailure:
                 return None
-        self.daemon.wait_for(answers, "dockerd")
+        self.daemon.wait_for(answers, "dockerd", deadline_s=self.start_deadline_s)
 
     def agent_settings(self):
         return {"docker_roots": [str(self.folder / "data")]}

@@ -11,6 +11,7 @@ SHIFTED = ("--uidmap", "0:200000:65536", "--gidmap", "0:200000:65536")
 USER = "nobody"
 USER_ID = 65534
 FIRST_ID = 300000  # of its subordinate ids
+LATER_DOCKER = pathlib.Path(__file__).resolve().parent.parent / "support/later_docker.sh"
 
 
 def with_subordinate_ids(folder):
@@ -46,6 +47,18 @@ class DockerRemapped(runtimes.Docker):
 
     def agent_settings(self):
         return {"docker_roots": [str(self.folder / f"data/{FIRST_ID}.{FIRST_ID}")]}
+
+
+class DockerContainerd(runtimes.Docker):
+    """docker of the next Debian suite, which keeps images in containerd's store."""
+    start_deadline_s = 900  # the first start on a machine makes its tree
+
+    @classmethod
+    def missing(cls):
+        return super().missing() or ("" if shutil.which("debootstrap") else "needs debootstrap")
+
+    def daemon_command(self):
+        return [LATER_DOCKER, "run", self.folder, "--default-ulimit", "nofile=1024:1024"]
 
 
 class ContainerdNative(runtimes.Containerd):

@@ -133,6 +133,11 @@ class DockerRemappedTest(LayerCases, unittest.TestCase):
     runtime_class = store_runtimes.DockerRemapped
 
 
+class DockerContainerdTest(LayerCases, unittest.TestCase):
+    """docker's own layer lies above the image's in this store as well, and is not compared."""
+    runtime_class = store_runtimes.DockerContainerd
+
+
 class ContainerdChownedTest(LayerCases, unittest.TestCase):
     """containerd 1.6 puts a chowned copy of everything above the image's layers."""
     runtime_class = store_runtimes.ContainerdShifted

@@ -21,12 +21,6 @@ using image::Dialect;
 using image::LayerFingerprint;
 using image::WalkOptions;
 
-WalkOptions in(Dialect dialect) {
-  WalkOptions options;
-  options.dialect = dialect;
-  return options;
-}
-
 void unpack(const std::string& tar, const std::string& folder) {
   std::filesystem::create_directories(folder);
   must_run({"tar", "-C", folder, "--numeric-owner", "--xattrs", "--xattrs-include=*", "-xpf", tar});

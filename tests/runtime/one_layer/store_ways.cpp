@@ -12,18 +12,6 @@ using image::IdRange;
 using image::LayerFingerprint;
 using image::WalkOptions;
 
-WalkOptions in(Dialect dialect) {
-  WalkOptions options;
-  options.dialect = dialect;
-  return options;
-}
-
-WalkOptions in(Dialect dialect, std::vector<IdRange> ids) {
-  WalkOptions options = in(dialect);
-  options.uid_map = options.gid_map = std::move(ids);
-  return options;
-}
-
 const std::vector<IdRange> kShifted = {{kShiftedIds, 0, kShiftedCount}};
 // The user's own id is root's; the subordinate ones follow.
 const std::vector<IdRange> kRootless = {{kRootlessUser, 0, 1}, {kShiftedIds, 1, kShiftedCount}};

@@ -39,6 +39,14 @@ struct Way {
   std::function<std::vector<image::LayerFingerprint>(const Subject&)> read;
 };
 
+/// How a directory is to be read. `ids`: of users and groups; empty: as they are.
+inline image::WalkOptions in(image::Dialect dialect, const std::vector<image::IdRange>& ids = {}) {
+  image::WalkOptions options;
+  options.dialect = dialect;
+  options.uid_map = options.gid_map = ids;
+  return options;
+}
+
 /// Images as files: layouts and archives, compressed in every way, with one image or more.
 std::vector<Way> archive_ways();
 /// Tars of the bottom layer's tree, as programs that make tars write them.
