@@ -25,18 +25,29 @@ Value to_value(const BaseMatch& match) {
 }
 
 Value to_value(const catalog::BaseLayer& layer) {
-  return Object{{"diff_id", layer.diff_id}, {"shape", layer.shape},
-                {"content", layer.content}, {"deletions", layer.deletions},
-                {"entries", layer.entries}, {"content_bytes", layer.content_bytes}};
+  Value deviceless;
+  if (layer.deviceless)
+    deviceless = Object{{"shape", layer.deviceless->shape}, {"content", layer.deviceless->content}};
+  return Object{{"diff_id", layer.diff_id},           {"shape", layer.shape},
+                {"content", layer.content},           {"deletions", layer.deletions},
+                {"entries", layer.entries},           {"content_bytes", layer.content_bytes},
+                {"deviceless", std::move(deviceless)}};
 }
 
 Value to_value(const catalog::BaseStack& stack) {
   Array layers;
   for (const auto& layer : stack.layers)
     layers.push_back(to_value(layer));
+  Value root;
+  if (stack.root)
+    root = Object{{"shape", stack.root->shape},
+                  {"content", stack.root->content},
+                  {"entries", stack.root->entries},
+                  {"content_bytes", stack.root->content_bytes}};
   return Object{{"platform", stack.platform},
                 {"manifest_digest", stack.manifest_digest},
-                {"layers", std::move(layers)}};
+                {"layers", std::move(layers)},
+                {"root", std::move(root)}};
 }
 
 /// A draft is no verdict, so it keeps its own word.

@@ -226,7 +226,7 @@ Result<void> Agent::start() {
   auditor_->resume();
   continuity_->tell_lost_files();
   start_outbox();
-  loop_.start(*auditor_, *source_, [this] { on_tick(); });
+  loop_.start(*auditor_, user_stacks_, *source_, [this] { on_tick(); });
   ASSAY_TRY(source_->start(loop_));
   continuity_->tell_absence();
   uplink_->start();

@@ -20,6 +20,7 @@
 #include "agent/outbox/outbox.h"
 #include "agent/outbox/state_db.h"
 #include "agent/rootfs/layer_opener.h"
+#include "agent/rootfs/user_stacks.h"
 #include "agent/runtime/disk_records.h"
 #include "agent/uplink/uplink.h"
 #include "common/base/clock.h"
@@ -94,6 +95,7 @@ class Agent {
   std::string trust_text_;    // main's thread: the trust file in use
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
+  UserStacks user_stacks_;
   AuditorLoop loop_;
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<Auditor> auditor_;

@@ -24,9 +24,10 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
-void AuditorLoop::start(Auditor& auditor, const EventSource& source,
+void AuditorLoop::start(Auditor& auditor, StackFinder& stacks, const EventSource& source,
                         std::function<void()> on_tick) {
   auditor_ = &auditor;
+  stacks_ = &stacks;
   source_ = &source;
   on_tick_ = std::move(on_tick);
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -118,7 +119,10 @@ void AuditorLoop::tick() {
 
 void AuditorLoop::handle(Item item) {
   std::visit(Overloaded{
-                 [this](ContainerStart& start) { auditor_->on_start(std::move(start)); },
+                 [this](ContainerStart& start) {
+                   stacks_->complete(start);
+                   auditor_->on_start(std::move(start));
+                 },
                  [this](const ContainerExec& exec) { auditor_->on_exec(exec); },
                  [this](const RunEmptied& emptied) { auditor_->on_emptied(emptied); },
                  [this](const SweepCompleted& sweep) { auditor_->on_sweep(sweep); },

@@ -24,8 +24,9 @@ class AuditorLoop final : public EventSink {
   ~AuditorLoop() override { stop(); }
 
   /// Builds the auditor's thread. `auditor` is touched by it alone from now on and outlives stop(),
-  /// as `source` does. `on_tick` is called about once a second on that thread.
-  void start(Auditor& auditor, const EventSource& source, std::function<void()> on_tick);
+  /// as `stacks` and `source` do. `on_tick` is called about once a second on that thread.
+  void start(Auditor& auditor, StackFinder& stacks, const EventSource& source,
+             std::function<void()> on_tick);
   /// Works off what is queued and joins. Idempotent.
   void stop();
 
@@ -65,8 +66,9 @@ class AuditorLoop final : public EventSink {
   std::atomic<std::uint64_t> dropped_{0};
   std::atomic<std::int64_t> settled_ns_{0};
   Auditor* auditor_ = nullptr;           // set before the thread starts
-  const EventSource* source_ = nullptr;  // set before the thread starts
-  std::function<void()> on_tick_;        // set before the thread starts
+  StackFinder* stacks_ = nullptr;        // likewise
+  const EventSource* source_ = nullptr;  // likewise
+  std::function<void()> on_tick_;        // likewise
   std::vector<LayerResult> layers_;      // the thread's: results that wait for their neighbours
   std::chrono::steady_clock::time_point layers_due_{};
   mutable Mutex snapshot_mutex_;

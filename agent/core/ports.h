@@ -72,6 +72,15 @@ class LayerOpener {
   virtual Result<std::unique_ptr<Layer>> open_root(const ContainerStart& start) = 0;
 };
 
+/// Roots whose layers the kernel does not hold as overlayfs does: fuse-overlayfs and aufs.
+class StackFinder {
+ public:
+  virtual ~StackFinder() = default;
+  /// Fills `layers` and `other_stack` of such a start; leaves any other, and one whose layers it
+  /// cannot tell, as it is. Reads small files of /proc and /sys; never a container's.
+  virtual void complete(ContainerStart& start) = 0;
+};
+
 /// What is remembered of a layer directory.
 struct KnownLayer {
   catalog::LayerEvidence evidence;

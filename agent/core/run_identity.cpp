@@ -93,7 +93,9 @@ LayerPlan plan_layers(const ContainerStart& start) {
     plan.unsupported = "it runs on the host's own root file system";
     return plan;
   }
-  if (!start.is_overlay && start.key.root.magic != kOverlayMagic) {
+  const bool is_stack = start.is_overlay || start.other_stack != OtherStack::kNone ||
+                        start.key.root.magic == kOverlayMagic;
+  if (!is_stack) {
     plan.tasks.push_back(root_task(start));
     return plan;
   }

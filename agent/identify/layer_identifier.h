@@ -85,6 +85,7 @@ class LayerIdentifier final : public Identifier {
   void run_shape(const JobPtr& job, const std::stop_token& stop);
   void run_content(const JobPtr& job, const std::stop_token& stop);
   Result<void> prepare(Job& job);
+  static Result<void> choose_map(Job& job);
   Result<image::LayerFingerprint> fingerprint(Job& job, image::Scope scope,
                                               const std::stop_token& stop);
   Result<image::LayerFingerprint> walk(Job& job, image::WalkOptions& options,

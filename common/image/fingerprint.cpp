@@ -8,6 +8,7 @@
 #include "common/base/encoding.h"
 #include "common/image/canonical.h"
 #include "common/image/layer_path.h"
+#include "common/image/root_form.h"
 
 namespace assay::image {
 namespace {
@@ -66,6 +67,7 @@ struct FingerprintBuilder::State {
   std::uint64_t content_bytes = 0;
   bool are_deletions_visible = true;
   bool has_redirects = false;
+  bool wants_root_form = false;
 
   bool is_directory(std::size_t inode) const {
     return inode != kUnresolved && inodes[inode].entry.type == EntryType::kDirectory;
@@ -79,6 +81,8 @@ struct FingerprintBuilder::State {
   Result<void> put(const std::string& path, std::size_t inode);
   Result<void> add_entry(Entry entry, std::optional<std::size_t> slot);
   Result<void> resolve_links();
+  Result<const FileDigest*> digest_of(const std::string& path, const Inode& inode, Scope scope,
+                                      std::span<const FileDigest> digests) const;
   Deletions deletions() const;
 };
 
@@ -294,23 +298,36 @@ Deletions FingerprintBuilder::State::deletions() const {
   return {{whiteouts.begin(), whiteouts.end()}, {opaques.begin(), opaques.end()}};
 }
 
+void FingerprintBuilder::want_root_form() {
+  state_->wants_root_form = true;
+}
+
+// The file's digest, or null where there is none because none was asked for.
+Result<const FileDigest*> FingerprintBuilder::State::digest_of(
+    const std::string& path, const Inode& inode, Scope scope,
+    std::span<const FileDigest> digests) const {
+  if (inode.digest_slot && *inode.digest_slot < digests.size()) return &digests[*inode.digest_slot];
+  if (inode.entry.file_digest) return &*inode.entry.file_digest;
+  if (scope == Scope::kContent && inode.entry.type == EntryType::kFile)
+    return Error{ErrorCode::kInternal, "no digest for \"" + escape_untrusted(path) + "\""};
+  return nullptr;
+}
+
 Result<LayerFingerprint> FingerprintBuilder::finish(Scope scope,
                                                     std::span<const FileDigest> digests,
                                                     LayerObserver* observer) && {
   State& state = *state_;
   ASSAY_TRY(state.resolve_links());
   LayerFingerprint result;
-  RecordDigests streams(scope);
+  RecordDigests streams(scope, Form::kLayer);
+  RecordDigests root_streams(scope, Form::kRoot);
   bool is_injected = true;
   bool has_docker_mark = false;
   for (const auto& [path, index] : state.records) {
     const Inode& inode = state.inodes[index];
-    const FileDigest* digest = inode.entry.file_digest ? &*inode.entry.file_digest : nullptr;
-    if (inode.digest_slot && *inode.digest_slot < digests.size())
-      digest = &digests[*inode.digest_slot];
-    if (scope == Scope::kContent && inode.entry.type == EntryType::kFile && digest == nullptr)
-      return Error{ErrorCode::kInternal, "no digest for \"" + escape_untrusted(path) + "\""};
+    ASSAY_ASSIGN(const FileDigest* const digest, state.digest_of(path, inode, scope, digests));
     streams.add(path, inode.entry, digest);
+    if (state.wants_root_form) root_streams.add(path, inode.entry, digest);
     if (observer != nullptr) observer->on_record(path, inode.entry, digest, inode.digest_slot);
     if (inode.entry.type == EntryType::kFile) result.content_bytes += inode.entry.size;
     if (result.content_bytes > state.limits.max_content_bytes)
@@ -321,6 +338,7 @@ Result<LayerFingerprint> FingerprintBuilder::finish(Scope scope,
     has_docker_mark = has_docker_mark || path == ".dockerenv";
   }
   streams.finish(result.shape, result.content);
+  if (state.wants_root_form) result.root = root_streams.finish_root();
   result.entries = state.records.size();
   const Deletions deletions = state.deletions();
   if (state.are_deletions_visible) result.deletions = deletions_digest(deletions);

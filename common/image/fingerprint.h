@@ -38,6 +38,21 @@ struct Deletions {
   std::vector<std::string> opaques;  ///< directories whose lower content is hidden; "" is the root
 };
 
+/// The digests of a whole root: of a directory that some store copied an image's layers into, or of
+/// the layers put together. Never equal to those of a layer.
+struct RootFingerprint {
+  ShapeDigest shape;
+  std::optional<ContentDigest> content;  ///< with Scope::kContent
+  std::uint64_t entries = 0;             ///< records
+  std::uint64_t content_bytes = 0;
+};
+
+/// A layer with devices as a runtime unpacks it in a user namespace: without them.
+struct DevicelessFingerprint {
+  ShapeDigest shape;
+  std::optional<ContentDigest> content;  ///< with Scope::kContent
+};
+
 struct LayerFingerprint {
   ShapeDigest shape;
   std::optional<ContentDigest> content;      ///< with Scope::kContent
@@ -47,7 +62,8 @@ struct LayerFingerprint {
   /// Overlay redirect or metacopy marks: caps the rung at shape. Complete with Scope::kContent; at
   /// kShape metacopy marks are not looked for.
   bool has_redirects = false;
-  bool is_runtime_injected = false;  ///< docker's -init layer, told by its content
+  bool is_runtime_injected = false;     ///< docker's -init layer, told by its content
+  std::optional<RootFingerprint> root;  ///< when it was asked for
 };
 
 /// Whether the extended attribute `name` is left out of every digest: security labels, trusted.*,
@@ -82,6 +98,8 @@ class FingerprintBuilder {
   /// Says that opaque marks or whiteouts could not be seen here: no deletions digest.
   void deletions_not_visible();
   void saw_redirect();
+  /// Asks for the digests of the root form as well.
+  void want_root_form();
 
   /// Sorts, resolves hard links, computes, and shows every record to `observer` where there is one.
   /// Errors: kCorrupt (hard link to nothing, or in a circle).

@@ -8,8 +8,8 @@ only Python 3.9's standard library. It is slow and simple on purpose.
   fingerprint.py [--dialect overlay|userxattr|aufs|plain] [--merge] [--without-xattrs] LAYER...
 
 A LAYER is a directory or a tar, plain or gzip. Prints a JSON list with one object a layer; with
---merge one more for what all of them, bottom first, look like together. --without-xattrs computes
-as if nothing had extended attributes, for tools that do not keep them.
+--merge one more for what all of them, bottom first, look like together, with its root form.
+--without-xattrs computes as if nothing had extended attributes, for tools that do not keep them.
 """
 import argparse
 import gzip
@@ -18,6 +18,7 @@ import os
 import stat
 import sys
 
+from fingerprint_forms import root_form, without_devices
 from fingerprint_layer import BadLayer, Layer, Node, digest_of_stream
 from fingerprint_tar import Tar
 
@@ -122,14 +123,14 @@ def main(arguments=None):
             layer = layer_of_directory(path, options.dialect) if is_directory else layer_of_tar(path)
             if options.without_xattrs:
                 layer.drop_xattrs()
-            results.append(layer.fingerprint())
+            results.append(dict(layer.fingerprint(), deviceless=without_devices(layer)))
             if options.merge:
                 merged.apply(layer)
     except (BadLayer, OSError, EOFError) as error:
         print("fingerprint.py: %s: %s" % (path, error), file=sys.stderr)
         return 1
     if options.merge:
-        results.append(merged.fingerprint())
+        results.append(dict(merged.fingerprint(), root=root_form(merged)))
     json.dump(results, sys.stdout, indent=2)
     print()
     return 0

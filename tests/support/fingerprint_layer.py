@@ -54,6 +54,13 @@ def digest_of_stream(size, read):
     return file_digest(size, blocks)
 
 
+def capability(value):
+    """Section 5: revision 3 with root id 0 becomes revision 2."""
+    if len(value) == 24 and value[3] == 3 and value[20:] == bytes(4):
+        return value[:3] + b"\2" + value[4:20]
+    return value
+
+
 class Node:
     """What a path is; hard links share one."""
 
@@ -79,7 +86,8 @@ class Node:
         is_file, is_link = self.kind == "f", self.kind == "l"
         common = fields(path, self.kind, "" if is_link else self.mode, self.uid, self.gid,
                         self.size if is_file else "", self.link if is_link else b"")
-        counted = sorted((name, value) for name, value in self.xattrs.items()
+        counted = sorted((name, capability(value) if name == b"security.capability" else value)
+                         for name, value in self.xattrs.items()
                          if value and name not in IGNORED_XATTRS
                          and not name.startswith(IGNORED_XATTR_PREFIXES)
                          and (is_file or not name.startswith(b"user.")))

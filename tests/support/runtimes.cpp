@@ -34,33 +34,6 @@ constexpr const char* kStackTemplate =
     "{{with index .GraphDriver.Data \"LowerDir\"}}:{{.}}{{end}}";
 constexpr const char* kLowerTemplate = "{{index .GraphDriver.Data \"LowerDir\"}}";
 
-// A containerd with its own root, state and socket.
-class ContainerdDaemon {
- public:
-  explicit ContainerdDaemon(const TempFolder& folder) : socket_(folder / "c.sock") {
-    const std::string config = folder / "containerd.toml";
-    std::ofstream file(config);
-    file << "version = 2\nroot = \"" << folder / "c-root"
-         << "\"\nstate = \"" << folder / "c-state"
-         << "\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \""
-         << socket_ << "\"\n[ttrpc]\naddress = \"" << socket_ << ".ttrpc\"\n";
-    file.close();
-    daemon_ = std::make_unique<Daemon>(Words{"containerd", "--config", config},
-                                       folder / "containerd.log");
-    const auto answers = [this] {
-      return !daemon_->is_running() ||
-             run_command({"ctr", "--address", socket_, "version"}).exit_code == 0;
-    };
-    if (!wait_until(answers) || !daemon_->is_running())
-      throw std::runtime_error("containerd does not answer\n" + daemon_->log_tail());
-  }
-  const std::string& socket() const { return socket_; }
-
- private:
-  std::string socket_;
-  std::unique_ptr<Daemon> daemon_;
-};
-
 class Docker final : public ContainerRuntime {
  public:
   Docker() : folder_("docker"), containerd_(folder_) {
@@ -157,27 +130,14 @@ class Containerd final : public ContainerRuntime {
     const std::string mount =
         must_run(ctr_ + Words{"snapshots", "view", "--mounts", key, top_chain_id});
     run_command(ctr_ + Words{"snapshots", "rm", key});
-    return parse_mount(mount);
+    return parse_containerd_mount(mount);
   }
   Words container_directories(const std::string& container) override {
-    return parse_mount(must_run(ctr_ + Words{"snapshots", "mounts", folder_.path(), container}));
+    return parse_containerd_mount(
+        must_run(ctr_ + Words{"snapshots", "mounts", folder_.path(), container}));
   }
 
  private:
-  // containerd prints a mount command, in a version's own way: take the folders out of it.
-  static Words parse_mount(const std::string& mount) {
-    const std::size_t at = mount.find("lowerdir=");
-    if (at != std::string::npos) {
-      const std::size_t start = at + std::string_view("lowerdir=").size();
-      return bottom_first(mount.substr(start, mount.find_first_of(", \"]}\n", start) - start));
-    }
-    for (const std::string& word : split(mount, ' ')) {
-      const std::size_t slash = word.find('/');
-      if (slash != std::string::npos && word.find("/snapshots/") != std::string::npos)
-        return {word.substr(slash, word.find_first_of(",\"]}", slash) - slash)};
-    }
-    throw std::runtime_error("no layer directories in: " + mount);
-  }
   bool take_down(const std::string& id) {
     run_command(ctr_ + Words{"tasks", "kill", "--signal", "SIGKILL", id});
     return wait_until([&] {
@@ -245,6 +205,39 @@ class Podman final : public ContainerRuntime {
 };
 
 }  // namespace
+
+ContainerdDaemon::ContainerdDaemon(const TempFolder& folder) : socket_(folder / "c.sock") {
+  const std::string config = folder / "containerd.toml";
+  std::ofstream file(config);
+  file << "version = 2\nroot = \"" << folder / "c-root"
+       << "\"\nstate = \"" << folder / "c-state"
+       << "\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"" << socket_
+       << "\"\n[ttrpc]\naddress = \"" << socket_ << ".ttrpc\"\n";
+  file.close();
+  daemon_ =
+      std::make_unique<Daemon>(Words{"containerd", "--config", config}, folder / "containerd.log");
+  const auto answers = [this] {
+    return !daemon_->is_running() ||
+           run_command({"ctr", "--address", socket_, "version"}).exit_code == 0;
+  };
+  if (!wait_until(answers) || !daemon_->is_running())
+    throw std::runtime_error("containerd does not answer\n" + daemon_->log_tail());
+}
+
+// Versions print it in ways of their own: take the folders out of it.
+std::vector<std::string> parse_containerd_mount(const std::string& mount) {
+  const std::size_t at = mount.find("lowerdir=");
+  if (at != std::string::npos) {
+    const std::size_t start = at + std::string_view("lowerdir=").size();
+    return bottom_first(mount.substr(start, mount.find_first_of(", \"]}\n", start) - start));
+  }
+  for (const std::string& word : split(mount, ' ')) {
+    const std::size_t slash = word.find('/');
+    if (slash != std::string::npos && word.find("/snapshots/") != std::string::npos)
+      return {word.substr(slash, word.find_first_of(",\"]}", slash) - slash)};
+  }
+  throw std::runtime_error("no layer directories in: " + mount);
+}
 
 std::string missing_for_runtime(std::string_view runtime) {
   if (::geteuid() != 0) return "needs root";

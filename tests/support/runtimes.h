@@ -41,6 +41,20 @@ class ContainerRuntime {
   virtual std::vector<std::string> container_directories(const std::string& container) = 0;
 };
 
+/// A containerd with its own root, state and socket, all below `folder`.
+class ContainerdDaemon {
+ public:
+  explicit ContainerdDaemon(const TempFolder& folder);
+  const std::string& socket() const { return socket_; }
+
+ private:
+  std::string socket_;
+  std::unique_ptr<Daemon> daemon_;
+};
+
+/// The directories in a mount that containerd's client prints, bottom first.
+std::vector<std::string> parse_containerd_mount(const std::string& mount);
+
 /// Why the runtime cannot run here ("needs root", "needs dockerd"); "" when it can.
 std::string missing_for_runtime(std::string_view runtime);
 /// Starts the runtime "docker", "containerd" or "podman" and waits until it answers.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Writes the test vectors of docs/formats/fingerprint.md: layer tars, vectors.json, and the list
-in the page's section 11.
+in the page's section 12.
 
 Only the tars are made here, header by header. Their digests come from tests/support/fingerprint.py,
 the second implementation of that page. Needs only Python 3.9; the output is the same every time.
@@ -16,6 +16,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = os.path.join(HERE, "..", "..", "..", "docs", "formats", "fingerprint.md")
 sys.path.insert(0, os.path.join(HERE, "..", "..", "support"))
+from fingerprint_forms import root_form, without_devices  # noqa: E402
 from fingerprint_layer import VERSION, BadLayer, Layer  # noqa: E402
 from fingerprint_tar import Tar  # noqa: E402
 
@@ -23,6 +24,11 @@ POSIX, GNU, OLD = b"ustar\x0000", b"ustar  \0", bytes(8)
 TOOL = bytes(range(256)) * 33
 LONG = b"n" * 90 + b"/" + b"m" * 200
 END = bytes(1024)
+CAPABILITY = b"\0\x20\0\0" + bytes(12)  # behind the four bytes with the revision
+
+# Section 9: a layer without its devices; the root of layers on top of one another.
+DEVICELESS = ["devices", "runtime-paths"]
+ROOTS = [["basic"], ["runtime-paths"], ["basic", "deletions"], ["duplicates", "basic", "opaque-root"]]
 
 
 def padded(data):
@@ -171,6 +177,18 @@ VECTORS = [
             (b"user.overlay.opaque", b"y"), (b"user.empty", b"")) + f(b"ping", b"elf", mode=0o755)
      + xattrs((b"user.note", b"folders count by path")) + d(b"dir/")
      + xattrs((b"security.other", b"kept")) + link(b"link", b"ping")),
+    ("capabilities", "file capabilities of revision 2, of revision 3 with root id 0 and with another",
+     xattrs((b"security.capability", b"\x01\0\0\x02" + CAPABILITY)) + f(b"a", b"2")
+     + xattrs((b"security.capability", b"\x01\0\0\x03" + CAPABILITY + bytes(4))) + f(b"b", b"3")
+     + xattrs((b"security.capability", b"\x01\0\0\x03" + CAPABILITY + b"\xe8\x03\0\0")) + f(b"c", b"3")),
+    ("runtime-paths", "what runtimes make or replace in a root, and names that only look like it",
+     b"".join(f(name, b"1") for name in (
+         b".dockerenv", b"etc/hostname", b"etc/hosts", b"etc/hosts.allow", b"etc/passwd", b"etc/resolv.conf",
+         b"dev/console", b"device", b"proc/x", b"run/.containerenv", b"run/x", b"run/secrets/a",
+         b"var/run/secrets/b", b"sys"))
+     + link(b"etc/mtab", b"/proc/mounts") + header(b"null", b"3", device=(1, 3))
+     + xattrs((b"security.capability", b"\x01\0\0\x02" + CAPABILITY), (b"user.note", b"lost"))
+     + f(b"ping", b"elf", mode=0o755)),
     ("xattrs-on-links", "an attribute that no file system keeps on a symlink",
      xattrs((b"user.note", b"dropped"), (b"security.other", b"kept")) + link(b"link", b"ping")),
     ("times", "fractions, before 1970, up to and beyond 2^63 - 1 nanoseconds, a folder's time",
@@ -245,21 +263,50 @@ def write(name, data):
 
 
 def fingerprint(data):
+    return layer_of(data).fingerprint()
+
+
+def layer_of(data):
     layer = Layer()
     Tar(io.BytesIO(data), layer).read()
-    return layer.fingerprint()
+    return layer
 
 
-def write_page(vectors, refused):
+def other_forms():
+    """The vectors of section 9."""
+    members = {name: members + END for name, _, members in VECTORS}
+    forms = [dict(without_devices(layer_of(members[name])), form="without devices",
+                  files=[name + ".tar"]) for name in DEVICELESS]
+    for names in ROOTS:
+        merged = Layer()
+        for name in names:
+            layer = layer_of(members[name])
+            layer.close_links()
+            merged.apply(layer)
+        forms.append(dict(root_form(merged), form="root", files=[name + ".tar" for name in names]))
+    return forms
+
+
+def form_lines(forms):
+    lines = ["", "Other forms (section 9), layers bottom first:"]
+    for form in forms:
+        files = ", ".join("`%s`" % name for name in form["files"])
+        lines += ["", "**%s of %s**; %d records" % (form["form"], files, form["entries"]), "```",
+                  "shape     " + form["shape"], "content   " + form["content"], "```"]
+    return lines
+
+
+def write_page(vectors, forms, refused):
     """Puts the list behind the heading of the page's last section."""
     with open(PAGE, encoding="utf-8") as page:
-        head = page.read().partition("\n## 11.")[0]
-    lines = ["", "## 11. Test vectors",
+        head = page.read().partition("\n## 12.")[0]
+    lines = ["", "## 12. Test vectors",
              "In `tests/golden/fingerprint/`, made by `make_vectors.py` there; `vectors.json` has them for programs."]
     for vector in vectors:
         lines += ["", "**`%(file)s`**: %(holds)s; %(entries)d records" % vector, "```",
                   "shape     " + vector["shape"], "content   " + vector["content"],
                   "deletions " + vector["deletions"], "```"]
+    lines += form_lines(forms)
     lines += ["", "These have no fingerprint, and a reader that gives them one reads something else than the runtimes do:", ""]
     lines += ["- `%(file)s`: %(why)s" % vector for vector in refused]
     with open(PAGE, "w", encoding="utf-8") as page:
@@ -284,9 +331,10 @@ def main():
             continue
         sys.exit("refused/%s.tar has a fingerprint" % name)
     with open(os.path.join(HERE, "vectors.json"), "w", encoding="utf-8") as out:
-        json.dump({"version": VERSION, "vectors": vectors, "refused": refused}, out, indent=2)
+        json.dump({"version": VERSION, "vectors": vectors, "forms": other_forms(),
+                   "refused": refused}, out, indent=2)
         out.write("\n")
-    write_page(vectors, refused)
+    write_page(vectors, other_forms(), refused)
 
 
 if __name__ == "__main__":

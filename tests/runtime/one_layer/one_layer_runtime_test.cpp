@@ -59,10 +59,20 @@ void check_same(const image::LayerFingerprint& print, const Expected& wanted, co
   CHECK_FALSE(print.is_runtime_injected);
 }
 
-std::vector<Expected> wanted_of(Form form) {
-  if (form == Form::kMerged) return {subject().merged()};
-  if (form == Form::kBottom) return {subject().layers().front()};
-  return subject().layers();
+std::vector<Expected> wanted_of(const Way& way) {
+  if (way.form == Form::kMerged) return {subject().merged()};
+  if (way.form == Form::kRoot) return {subject().root()};
+  if (way.form == Form::kBottom) return {subject().layers().front()};
+  return way.has_no_devices ? subject().deviceless_layers() : subject().layers();
+}
+
+// A root as if it were a layer of these digests.
+image::LayerFingerprint as_layer(image::LayerFingerprint print) {
+  REQUIRE(print.root);
+  print.shape = print.root->shape;
+  print.content = print.root->content;
+  print.entries = print.root->entries;
+  return print;
 }
 
 void check_way(const Way& way) {
@@ -72,17 +82,18 @@ void check_way(const Way& way) {
   std::fflush(stdout);
   if (!missing.empty()) return note_missing(way.name + " " + missing);
   const std::vector<image::LayerFingerprint> prints = way.read(subject());
-  const auto wanted = wanted_of(way.form);
+  const std::vector<Expected> wanted = wanted_of(way);
   REQUIRE(prints.size() == wanted.size());
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     CAPTURE(i);
-    check_same(prints[i], wanted[i], way);
+    check_same(way.form == Form::kRoot ? as_layer(prints[i]) : prints[i], wanted[i], way);
   }
 }
 
 std::vector<Way> all_ways() {
   std::vector<Way> ways;
-  for (const auto& some : {archive_ways(), tar_ways(), writer_ways(), directory_ways()})
+  for (const auto& some : {archive_ways(), tar_ways(), writer_ways(), directory_ways(),
+                           store_ways(), other_directory_ways()})
     ways.insert(ways.end(), some.begin(), some.end());
   return ways;
 }

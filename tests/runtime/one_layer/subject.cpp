@@ -21,6 +21,18 @@ nlohmann::json fingerprints(const std::vector<std::string>& arguments) {
   return nlohmann::json::parse(must_run(argv));
 }
 
+// `expected` with the digests of another form.
+Expected with_form(Expected expected, const nlohmann::json& form) {
+  expected.shape = form.at("shape");
+  expected.content = form.at("content");
+  expected.entries = form.at("entries");
+  return expected;
+}
+
+Expected without_devices(const Expected& layer, const nlohmann::json& form) {
+  return form.is_null() ? layer : with_form(layer, form);
+}
+
 }  // namespace
 
 Subject::Subject() {
@@ -62,6 +74,9 @@ void Subject::compute_expected() {
                        whole[i]["entries"], plain[i]["content"], spelled[i]["deletions"]});
   merged_ = {
       whole[2]["shape"], whole[2]["content"], whole[2]["deletions"], whole[2]["entries"], "", ""};
+  deviceless_layers_ = {without_devices(layers_[0], whole[0]["deviceless"]),
+                        without_devices(layers_[1], whole[1]["deviceless"])};
+  root_ = with_form(merged_, whole[2]["root"]);
 }
 
 std::string Subject::top_chain_id() const {

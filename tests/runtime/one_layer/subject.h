@@ -56,6 +56,9 @@ class Subject {
 
   const std::vector<Expected>& layers() const { return layers_; }
   const Expected& merged() const { return merged_; }
+  /// The layers without their devices, and the root form of both (deletions do not apply).
+  const std::vector<Expected>& deviceless_layers() const { return deviceless_layers_; }
+  const Expected& root() const { return root_; }
 
  private:
   void make_image();
@@ -65,7 +68,9 @@ class Subject {
   std::string tree_;
   bool is_varied_tree_ = false;
   std::vector<Expected> layers_;
+  std::vector<Expected> deviceless_layers_;
   Expected merged_;
+  Expected root_;
 };
 
 const Subject& subject();

@@ -17,6 +17,7 @@ enum class Form {
   kLayers,  ///< of each of the subject's layers, bottom first
   kBottom,  ///< of the bottom layer alone
   kMerged,  ///< of one tree that all of them make together (vfs, native: the top folder)
+  kRoot,    ///< of a root that runtimes added to, in the root form
 };
 
 struct Way {
@@ -26,6 +27,8 @@ struct Way {
   Form form = Form::kLayers;
   /// The deletions digest cannot be there; the row's name says why.
   bool hides_deletions = false;
+  /// The runtime could not make device nodes.
+  bool has_no_devices = false;
   /// The tool writes no extended attributes.
   bool loses_xattrs = false;
   /// The tool writes a whiteout for each path where the subject has an opaque folder.
@@ -36,6 +39,14 @@ struct Way {
   std::function<std::vector<image::LayerFingerprint>(const Subject&)> read;
 };
 
+/// How a directory is to be read. `ids`: of users and groups; empty: as they are.
+inline image::WalkOptions in(image::Dialect dialect, const std::vector<image::IdRange>& ids = {}) {
+  image::WalkOptions options;
+  options.dialect = dialect;
+  options.uid_map = options.gid_map = ids;
+  return options;
+}
+
 /// Images as files: layouts and archives, compressed in every way, with one image or more.
 std::vector<Way> archive_ways();
 /// Tars of the bottom layer's tree, as programs that make tars write them.
@@ -44,6 +55,10 @@ std::vector<Way> tar_ways();
 std::vector<Way> writer_ways();
 /// Layers as directories, as runtimes and stores unpack them.
 std::vector<Way> directory_ways();
+/// The same in other stores than the runtimes' usual ones.
+std::vector<Way> store_ways();
+/// Directories that no runtime's unpacker wrote: uppers that became layers, documented layouts.
+std::vector<Way> other_directory_ways();
 
 /// The fingerprints of an image's layers; throws with read_image()'s error.
 std::vector<image::LayerFingerprint> layers_of(const std::string& source,

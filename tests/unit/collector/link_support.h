@@ -26,7 +26,8 @@ inline catalog::BaseStack base_stack(std::uint8_t n) {
   return {"linux/amd64",
           "",
           {{std::nullopt, digest_with<ShapeDigest>(n), digest_with<ContentDigest>(n), std::nullopt,
-            10, 100}}};
+            10, 100}},
+          std::nullopt};
 }
 
 /// A collector with its authority, the certificates of two nodes and a user, and a signing key.
