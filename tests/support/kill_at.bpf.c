@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Ends a process right after its Nth system call that changes a file: for tests of what a kill
 // between two writes leaves behind. Nothing in the process knows of it.
+#include <linux/bpf.h>
+// The helpers need its types.
 #include <asm/unistd.h>
 #include <bpf/bpf_helpers.h>
-#include <linux/bpf.h>
 #include <stdbool.h>
 
 #define SIGKILL 9
