@@ -341,16 +341,15 @@ AgentHealth Agent::health() const {
     health.cpu = stats->cpu_time;
   }
   health.started = started_;
+  if (state_) health.state_error = state_->error();
+  health.config_reloads = reloads_;
+  health.is_config_ok = is_last_reload_ok_;
   health.degraded = degraded_modes(health);
   return health;
 }
 
 std::string Agent::metrics_text() {
   health_metrics_.update(health(), loop_.snapshot(), clock_.wall_now());
-  metrics_.gauge("assay_agent_config_reloads", "Times that SIGHUP asked for a new configuration")
-      .set(static_cast<double>(reloads_));
-  metrics_.gauge("assay_agent_config_reload_ok", "0 when the last new configuration was refused")
-      .set(is_last_reload_ok_ ? 1 : 0);
   return metrics_.to_text();
 }
 

@@ -107,6 +107,9 @@ struct AgentHealth {
   std::chrono::nanoseconds cpu{};  ///< user and system, since the start
   WallTime started{};              ///< of this process
   std::vector<Degradation> degraded;
+  std::string state_error;           ///< why state.db took the last write not, "" when it did
+  std::uint64_t config_reloads = 0;  ///< times that SIGHUP asked for a new configuration
+  bool is_config_ok = true;          ///< the last new configuration was taken over
 };
 
 }  // namespace assay::agent

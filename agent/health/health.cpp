@@ -7,9 +7,9 @@ namespace assay::agent {
 namespace {
 
 /// In the order in which they are told. Every mode has a row in docs/metrics.md.
-constexpr const char* kModes[] = {"probe-failed",  "probe-blind",    "probe-limited",
-                                  "runs-refused",  "outbox-failed",  "catalog-none",
-                                  "catalog-stale", "catalog-refused"};
+constexpr const char* kModes[] = {"probe-failed", "probe-blind",   "probe-limited",
+                                  "runs-refused", "outbox-failed", "state-failed",
+                                  "catalog-none", "catalog-stale", "catalog-refused"};
 
 std::string or_else(const std::string& text, const char* otherwise) {
   return text.empty() ? otherwise : text;
@@ -76,6 +76,7 @@ std::vector<Degradation> degraded_modes(const AgentHealth& health) {
                                          std::to_string(health.refused_runs) +
                                          " starts were not recorded"});
   if (!health.outbox.error.empty()) modes.push_back({"outbox-failed", health.outbox.error});
+  if (!health.state_error.empty()) modes.push_back({"state-failed", health.state_error});
   add_catalog_modes(health.catalog, modes);
   return modes;
 }
@@ -151,6 +152,10 @@ void HealthMetrics::update_delivery(const AgentHealth& health, WallTime now) {
           outbox.dropped);
   gauge("assay_agent_collector_connected", "1 while the stream to the collector is up",
         health.uplink.state == UplinkState::kConnected ? 1 : 0);
+  counter("assay_agent_config_reloads_total", "Times that SIGHUP asked for a new configuration",
+          health.config_reloads);
+  gauge("assay_agent_config_reload_ok", "0 when the last new configuration was refused",
+        health.is_config_ok ? 1 : 0);
   counter("assay_agent_collector_connects_total", "Streams that the collector welcomed",
           health.uplink.connects);
 }

@@ -81,9 +81,8 @@ Result<void> Log::set_options(const LogOptions& options) {
                  "log format \"" + options.format + "\" is none of text, json"};
   sink_->is_json = options.format == "json";
   sink_->logger.set_level(level);
-  sink_->logger.set_pattern(sink_->is_json
-                                ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
-                                : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
+  sink_->logger.set_pattern(sink_->is_json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
+                                           : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
                             spdlog::pattern_time_type::utc);
   return ok();
 }

@@ -121,6 +121,7 @@ if [ ! -e "$disk" ]; then
 fi
 drive=(-drive "file=$disk,format=raw,if=virtio,cache=unsafe")
 if [ -n "${ASSAY_GUEST_DISK_LOG:-}" ]; then
+  # shellcheck disable=SC2054 # the commas are QEMU's
   drive=(-blockdev "driver=file,node-name=disk,filename=$disk"
     -blockdev "driver=file,node-name=log,filename=$ASSAY_GUEST_DISK_LOG"
     -blockdev driver=blklogwrites,node-name=logged,file=disk,log=log,log-super-update-interval=1

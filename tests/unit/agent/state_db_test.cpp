@@ -53,8 +53,8 @@ TEST_CASE("a cache from before layers spoke of themselves is filled anew", "[age
     auto database = sqlite::Database::open(scratch.path("state.db"), {});
     REQUIRE(database);
     REQUIRE(
-        database->execute("ALTER TABLE layers DROP COLUMN about; DROP TABLE complete_runs;"
-                          " PRAGMA user_version=2"));
+        database->execute("ALTER TABLE layers DROP COLUMN about; CREATE TABLE open_runs (id);"
+                          " DROP TABLE delivery; DROP TABLE time_floor; PRAGMA user_version=2"));
   }
   const auto state = open(scratch);
   CHECK_FALSE(state->find(make_key()));

@@ -104,6 +104,8 @@ TEST_CASE("every degraded mode has its cause, its reason and its row", "[agent][
       {"probe-limited", [](agent::AgentHealth& health) { health.probe.detail = "no overlay"; },
        "no overlay"},
       {"runs-refused", [](agent::AgentHealth& health) { health.refused_runs = 3; }, "3 starts"},
+      {"state-failed", [](agent::AgentHealth& health) { health.state_error = "disk full"; },
+       "disk full"},
       {"outbox-failed", [](agent::AgentHealth& health) { health.outbox.error = "disk full"; },
        "disk full"},
       {"catalog-none", [](agent::AgentHealth& health) { health.catalog.head.reset(); },
