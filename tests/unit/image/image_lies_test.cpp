@@ -135,6 +135,20 @@ std::vector<Lie> manifest_lies() {
   lies.push_back({"a manifest of docker's schema 1", changed("\"layers\":", "\"fsLayers\":"),
                   ErrorCode::kUnsupported, "schema 1"});
   lies.push_back({"a manifest that is no JSON", changed("{", "("), ErrorCode::kCorrupt, "JSON"});
+  lies.push_back({"layers in two spellings",
+                  changed("\"schemaVersion\":2", "\"Layers\":[],\"schemaVersion\":2"),
+                  ErrorCode::kCorrupt, "some read as \"layers\""});
+  lies.push_back({"layers in another alphabet",
+                  changed("\"schemaVersion\":2", "\"layer\xc5\xbf\":[],\"schemaVersion\":2"),
+                  ErrorCode::kCorrupt, "some read as \"layers\""});
+  lies.push_back({"a digest in two spellings", changed("\"size\"", "\"Digest\":\"x\",\"size\""),
+                  ErrorCode::kCorrupt, "some read as \"digest\""});
+  lies.push_back({"a manifest that is an index too",
+                  changed("\"schemaVersion\":2", "\"manifests\":[],\"schemaVersion\":2"),
+                  ErrorCode::kCorrupt, "in one"});
+  auto both = two_layers();
+  both[1].bytes = replaced(both[1].bytes, "{", "{\"layers\":[],");
+  lies.push_back({"an index that is a manifest too", pack(both), ErrorCode::kCorrupt, "in one"});
   auto chart = two_layers();
   chart[3].bytes = R"({"name":"chart","version":"1"})";
   const std::string config_name = two_layers()[3].name.substr(13);
