@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <initializer_list>
+#include <set>
 
 #include "common/base/encoding.h"
 
@@ -12,14 +13,33 @@ namespace {
 
 using Json = nlohmann::json;
 constexpr std::size_t kMaxItems = 1000;
+constexpr int kMaxDepth = 100;
 
 Error corrupt(std::string message) {
   return {ErrorCode::kCorrupt, std::move(message)};
 }
 
+// A key that comes twice in one object is read differently by different programs: the last one
+// counts here, while Go puts the two together.
 Result<Json> parse_object(std::string_view text, std::string_view what) {
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  std::vector<std::set<std::string>> open;  // keys so far of the objects around
+  bool has_key_twice = false;
+  bool is_too_deep = false;
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    is_too_deep |= depth > kMaxDepth;
+    if (is_too_deep) return false;  // nothing more is kept
+    if (event == Json::parse_event_t::object_start) open.emplace_back();
+    if (event == Json::parse_event_t::object_end) open.pop_back();
+    if (event == Json::parse_event_t::key)
+      has_key_twice |= !open.back().insert(parsed.get<std::string>()).second;
+    return true;
+  };
+  Json json = Json::parse(text, watch, /*allow_exceptions=*/false);
+  if (is_too_deep)
+    return Error{ErrorCode::kLimitExceeded, std::string(what) + " is JSON with more than " +
+                                                std::to_string(kMaxDepth) + " levels"};
   if (json.is_discarded()) return corrupt(std::string(what) + " is no JSON");
+  if (has_key_twice) return corrupt(std::string(what) + " has a key twice in one object");
   return json;
 }
 

@@ -138,6 +138,9 @@ std::vector<Lie> manifest_lies() {
   lies.push_back({"layers in two spellings",
                   changed("\"schemaVersion\":2", "\"Layers\":[],\"schemaVersion\":2"),
                   ErrorCode::kCorrupt, "some read as \"layers\""});
+  lies.push_back({"layers that come twice",
+                  changed("\"schemaVersion\":2", "\"layers\":[],\"schemaVersion\":2"),
+                  ErrorCode::kCorrupt, "twice"});
   lies.push_back({"layers in another alphabet",
                   changed("\"schemaVersion\":2", "\"layer\xc5\xbf\":[],\"schemaVersion\":2"),
                   ErrorCode::kCorrupt, "some read as \"layers\""});
@@ -279,8 +282,13 @@ TEST_CASE("an archive cannot fill the memory with JSON or names", "[image][unit]
   CHECK(code_of(TarBuilder().pax({{"path", std::string(5000, 'n')}}).add(tar_item("x")).finish()) ==
         ErrorCode::kLimitExceeded);
   auto deep = two_layers();
-  deep[1].bytes = std::string(1 << 20, '[');
-  CHECK(code_of(pack(deep)) == ErrorCode::kCorrupt);
+  for (const char* opening : {"[", "{\"a\":", "[{\"a\":"}) {
+    std::string text;
+    while (text.size() < 1 << 20)
+      text += opening;
+    deep[1].bytes = text;
+    CHECK(code_of(pack(deep)) == ErrorCode::kLimitExceeded);
+  }
   auto many = two_layers();
   std::string layers = many[2].bytes.substr(many[2].bytes.find("[{") + 1);
   layers.resize(layers.find("},{") + 1);
