@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/app/config.h"
+#include "agent/app/probe_source.h"
 #include "agent/app/record.h"
 #include "agent/app/run.h"
 #include "common/base/encoding.h"
@@ -40,6 +41,15 @@ assay::Result<Loaded> load(const CommandLine& given) {
 ExitCode with_config(const CommandLine& given, ExitCode (*command)(const AgentConfig&)) {
   const auto loaded = load(given);
   if (loaded) return command(loaded->config);
+  std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
+  return ExitCode::kUsage;
+}
+
+ExitCode run_agent(const CommandLine& given) {
+  const auto loaded = load(given);
+  if (loaded)
+    return assay::agent::run_agent(
+        *loaded, {[given] { return load(given); }, assay::agent::make_probe_source});
   std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
   return ExitCode::kUsage;
 }
@@ -128,7 +138,7 @@ int main(int argc, char** argv) {
     return static_cast<int>(ExitCode::kUsage);
   }
   ExitCode code = ExitCode::kOk;
-  if (run) code = with_config(given, assay::agent::run_agent);
+  if (run) code = run_agent(given);
   if (check) code = with_config(given, assay::agent::check_machine);
   if (record) code = record_to_file(given);
   if (replay) code = assay::agent::replay_file(given.recording, given.with_events);

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/about_view.h"
 #include "cli/commands.h"
 #include "cli/records.h"
 #include "common/base/encoding.h"
@@ -10,11 +11,13 @@ namespace assay::cli {
 namespace {
 
 Value to_value(const Trace& trace) {
-  return Object{
+  Object object{
       {"run", cli::to_value(trace.run)},          {"origin", cli::to_value(trace.origin)},
       {"layers", to_array(trace.layers)},         {"unsupported", trace.unsupported},
       {"execs", to_array(trace.execs)},           {"findings", to_array(trace.findings)},
       {"other_runs", to_texts(trace.other_runs)}, {"runs_on_same_stack", trace.runs_on_same_stack}};
+  add_about(object, trace.about);
+  return object;
 }
 
 Section run_section() {
@@ -64,73 +67,83 @@ Section origin_section() {
           .is_record = true};
 }
 
-std::vector<Section> sections() {
-  return {run_section(),
-          {.title = "Bases, the one that names the run first",
-           .path = "run.verdict.matches",
-           .columns = {{"BASE", "base"},
-                       {"STATUS", "status", Style::kVerdict},
-                       {"RUNG", "rung"},
-                       {"LAYERS", "layers"},
-                       {"ABOVE", "first_layer"}}},
-          {.title = "Layers, bottom first",
-           .path = "layers",
-           .columns = {{"SHAPE", "shape", Style::kDigest},
-                       {"CONTENT", "content", Style::kDigest},
-                       {"CLAIMED DIFF ID", "claimed_diff_id", Style::kDigest},
-                       {"ENTRIES", "entries"},
-                       {"BYTES", "content_bytes"},
-                       {"INJECTED", "is_injected"},
-                       {"GAP", "gap"},
-                       {"NAME", "name", Style::kPlain, true},
-                       {"INODE", "instance.inode", Style::kPlain, true},
-                       {"GENERATION", "instance.generation", Style::kPlain, true},
-                       {"FILE SYSTEM", "instance.file_system", Style::kPlain, true},
-                       {"MUTABLE", "is_mutable", Style::kPlain, true},
-                       {"CAPPED", "is_capped_at_shape", Style::kPlain, true}}},
-          origin_section(),
-          {.title = "Ancestors, nearest first",
-           .path = "origin.ancestors",
-           .columns = {{"PID", "pid"}, {"NAME", "name"}, {"STARTED", "started_at"}}},
-          {.title = "Executions",
-           .path = "execs",
-           .columns = {{"TIME", "time"},
-                       {"PID", "process.pid"},
-                       {"PARENT", "parent.name"},
-                       {"USER", "uid"},
-                       {"EXECUTABLE", "executable"},
-                       {"FROM UPPER", "is_from_upper"},
-                       {"ARGUMENTS", "arguments"}}},
-          {.title = "Findings",
-           .path = "findings",
-           .columns = {{"KIND", "kind"},
-                       {"STATE", "state"},
-                       {"AGE", "opened_at", Style::kAge},
-                       {"REASON", "reason"}}}};
+std::vector<Section> sections(const catalog::About& about) {
+  std::vector<Section> shown{run_section()};
+  add_about_sections(shown, about);
+  const std::vector<Section> others{
+      {.title = "Bases, the one that names the run first",
+       .path = "run.verdict.matches",
+       .columns = {{"BASE", "base"},
+                   {"STATUS", "status", Style::kVerdict},
+                   {"RUNG", "rung"},
+                   {"LAYERS", "layers"},
+                   {"ABOVE", "first_layer"}}},
+      {.title = "Layers, bottom first",
+       .path = "layers",
+       .columns = {{"SHAPE", "shape", Style::kDigest},
+                   {"CONTENT", "content", Style::kDigest},
+                   {"CLAIMED DIFF ID", "claimed_diff_id", Style::kDigest},
+                   {"ENTRIES", "entries"},
+                   {"BYTES", "content_bytes"},
+                   {"INJECTED", "is_injected"},
+                   {"GAP", "gap"},
+                   {"NAME", "name", Style::kPlain, true},
+                   {"INODE", "instance.inode", Style::kPlain, true},
+                   {"GENERATION", "instance.generation", Style::kPlain, true},
+                   {"FILE SYSTEM", "instance.file_system", Style::kPlain, true},
+                   {"MUTABLE", "is_mutable", Style::kPlain, true},
+                   {"CAPPED", "is_capped_at_shape", Style::kPlain, true}}},
+      origin_section(),
+      {.title = "Ancestors, nearest first",
+       .path = "origin.ancestors",
+       .columns = {{"PID", "pid"}, {"NAME", "name"}, {"STARTED", "started_at"}}},
+      {.title = "Executions",
+       .path = "execs",
+       .columns = {{"TIME", "time"},
+                   {"PID", "process.pid"},
+                   {"PARENT", "parent.name"},
+                   {"USER", "uid"},
+                   {"EXECUTABLE", "executable"},
+                   {"FROM UPPER", "is_from_upper"},
+                   {"ARGUMENTS", "arguments"}}},
+      {.title = "Findings",
+       .path = "findings",
+       .columns = {{"KIND", "kind"},
+                   {"STATE", "state"},
+                   {"AGE", "opened_at", Style::kAge},
+                   {"REASON", "reason"}}}};
+  shown.insert(shown.end(), others.begin(), others.end());
+  return shown;
 }
 
-Result<Outcome> trace_target(const std::string& target, Session& session) {
+struct Question {
+  std::string target;
+  std::string node;
+};
+
+Result<Outcome> trace_target(const Question& question, Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
-  auto trace = client->get_trace(target);
+  auto trace = client->get_trace(question.target, question.node);
   if (!trace && trace.error().code == ErrorCode::kNotFound)
-    return std::move(trace.error()).with_context(escape_untrusted(target, 128));
+    return std::move(trace.error()).with_context(escape_untrusted(question.target, 128));
   if (!trace) return std::move(trace.error());
-  return Outcome{{to_value(*trace), sections()}};
+  return Outcome{{to_value(*trace), sections(trace->about)}};
 }
 
 }  // namespace
 
 void add_trace(CLI::App& app, Invocation& invocation) {
   // Shared by the parser, which fills it, and the command, which runs after.
-  const auto target = std::make_shared<std::string>();
+  const auto question = std::make_shared<Question>();
   CLI::App& command =
       add_command(app, "trace", "Print everything known of one container", invocation,
-                  [target](Session& session) { return trace_target(*target, session); });
+                  [question](Session& session) { return trace_target(*question, session); });
   command.group("Containers and nodes");
   command
-      .add_option("CONTAINER", *target,
+      .add_option("CONTAINER", question->target,
                   "container name, container id (12 digits are enough), or run id")
       ->required();
+  command.add_option("--node", question->node, "only on this node")->option_text("[CLUSTER/]NODE");
 }
 
 }  // namespace assay::cli

@@ -6,21 +6,20 @@
 namespace assay::agent {
 
 void CommitWatch::on_recorded(const Checkpoint& checkpoint) {
-  const Progress recorded = ports_.recorded();
+  const std::uint64_t recorded = ports_.recorded();
   {
     const MutexLock lock(mutex_);
-    waiting_.push_back({checkpoint, recorded});
+    waiting_.push_back({checkpoint.ticket, recorded});
   }
   look();
 }
 
 void CommitWatch::look() {
-  const Progress stored = ports_.stored();
+  const std::uint64_t stored = ports_.stored();
   const MutexLock lock(mutex_);
-  std::optional<Checkpoint> newest;
-  while (!waiting_.empty() && waiting_.front().recorded.outbox <= stored.outbox &&
-         waiting_.front().recorded.state <= stored.state) {
-    newest = waiting_.front().checkpoint;
+  std::optional<std::uint64_t> newest;
+  while (!waiting_.empty() && waiting_.front().recorded <= stored) {
+    newest = waiting_.front().ticket;
     waiting_.pop_front();
   }
   if (newest) ports_.on_stored(*newest);

@@ -14,16 +14,11 @@ namespace assay::agent {
 /// Thread-safe.
 class CommitWatch {
  public:
-  /// How much was ever recorded, and how much of it is stored, in each of the two files.
-  struct Progress {
-    std::uint64_t outbox = 0;
-    std::uint64_t state = 0;
-  };
   struct Ports {
-    std::function<Progress()> recorded;
-    std::function<Progress()> stored;
-    /// Of the newest checkpoint that is stored; on the thread that found out.
-    std::function<void(const Checkpoint&)> on_stored;
+    std::function<std::uint64_t()> recorded;  ///< events ever appended to the outbox
+    std::function<std::uint64_t()> stored;    ///< how many of them are on disk
+    /// Ticket of the newest checkpoint that is stored; on the thread that found out.
+    std::function<void(std::uint64_t)> on_stored;
   };
   explicit CommitWatch(Ports ports) : ports_(std::move(ports)) {}
 
@@ -34,8 +29,8 @@ class CommitWatch {
 
  private:
   struct Waiting {
-    Checkpoint checkpoint;
-    Progress recorded;
+    std::uint64_t ticket = 0;
+    std::uint64_t recorded = 0;
   };
 
   const Ports ports_;

@@ -3,13 +3,23 @@
 
 namespace assay::agent {
 
+image::FingerprintLimits fingerprint_limits(const AgentConfig& config) {
+  image::FingerprintLimits limits;
+  limits.max_entries = config.max_entries;
+  limits.max_content_bytes = config.max_content_bytes;
+  return limits;
+}
+
+RecordingLimits recording_limits(const AgentConfig& config) {
+  return {config.arguments, config.max_argument_bytes};
+}
+
 IdentifierOptions identifier_options(const AgentConfig& config) {
   IdentifierOptions options;
   options.shape_threads = config.shape_threads;
   options.content_threads = config.content_threads;
   options.content_is_idle = config.content_idle;
-  options.limits.max_entries = config.max_entries;
-  options.limits.max_content_bytes = config.max_content_bytes;
+  options.limits = fingerprint_limits(config);
   return options;
 }
 

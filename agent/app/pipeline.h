@@ -7,12 +7,15 @@
 #include <vector>
 
 #include "agent/app/config.h"
+#include "agent/app/journal.h"
 #include "agent/core/auditor.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/runtime/disk_records.h"
 
 namespace assay::agent {
 
+image::FingerprintLimits fingerprint_limits(const AgentConfig& config);
+RecordingLimits recording_limits(const AgentConfig& config);
 IdentifierOptions identifier_options(const AgentConfig& config);
 AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id);
 RuntimeRoots runtime_roots(const AgentConfig& config);
@@ -20,10 +23,11 @@ RuntimeRoots runtime_roots(const AgentConfig& config);
 /// For those that keep no state.
 class NoOpenRuns final : public OpenRuns {
  public:
-  void put(const OpenRun&) override {}
-  void erase(const RunId&) override {}
   std::vector<OpenRun> load() override { return {}; }
-  std::vector<RunId> load_of_other_boots() override { return {}; }
+  std::vector<OpenRun> load_of_other_boots() override { return {}; }
+  std::optional<catalog::Stack> describe(const StackDigest&) override { return std::nullopt; }
+  bool is_complete() override { return true; }  // nothing was ever told
+  void set_complete() override {}
 };
 
 }  // namespace assay::agent

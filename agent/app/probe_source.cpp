@@ -3,8 +3,6 @@
 
 #include <filesystem>
 
-#include "agent/app/alive_file.h"
-#include "agent/app/machine.h"
 #include "agent/probe/bpf_event_source.h"
 #include "common/base/sha256.h"
 
@@ -45,8 +43,6 @@ Result<std::unique_ptr<EventSource>> make_probe_source(const AgentConfig& config
   ProbeOptions options = options_of(config);
   options.pin_folder = pin_folder(config);
   options.keeps_pins = config.keep_on_exit;
-  if (const auto boot_id = read_boot_id())
-    options.absent_since = AliveFile::read(config.state_dir, *boot_id, clock);
   return make_source(std::move(options), clock);
 }
 

@@ -18,6 +18,7 @@
 #include "agent/outbox/state_db.h"
 #include "agent/probe/replay_source.h"
 #include "agent/rootfs/layer_opener.h"
+#include "agent/rootfs/user_stacks.h"
 #include "agent/runtime/disk_records.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
@@ -104,8 +105,8 @@ class Recorder {
   }
 
   Result<void> start() {
-    loop_.start(*auditor_, commits_.get());
-    return source_->start(loop_);
+    loop_.start(*auditor_, *recording_stacks_, commits_.get(), {});
+    return source_->start(loop_, std::nullopt);
   }
 
   Result<void> stop(const std::string& reason) {
@@ -122,21 +123,21 @@ class Recorder {
   Recorder() = default;
 
   Result<void> build(const AgentConfig& config, const std::string& boot_id) {
-    tap_ = std::make_unique<RecordingTap>(
-        *writer_, clock_, RecordingLimits{config.arguments, config.max_argument_bytes});
+    tap_ = std::make_unique<RecordingTap>(*writer_, clock_, recording_limits(config));
     ASSAY_ASSIGN(source_, make_recording_source(config, clock_, *tap_));
     opener_ = std::make_unique<VerifyingLayerOpener>(boot_id);
     identifier_ = std::make_unique<LayerIdentifier>(*opener_, cache_, identifier_options(config));
     recording_identifier_ = std::make_unique<RecordingIdentifier>(*identifier_, *writer_, clock_);
     records_ = std::make_unique<DiskRecords>(runtime_roots(config));
     recording_records_ = std::make_unique<RecordingRecords>(*records_, *writer_, clock_);
+    recording_stacks_ = std::make_unique<RecordingStacks>(stacks_, *writer_, clock_);
     auditor_ = std::make_unique<Auditor>(
         Auditor::Ports{journal_, *recording_identifier_, *recording_records_, open_runs_, *source_,
                        clock_, [this](LayerResult result) { loop_.post_layer(std::move(result)); }},
         auditor_config(config, boot_id));
-    commits_ = std::make_unique<CommitWatch>(CommitWatch::Ports{
-        [] { return CommitWatch::Progress{}; }, [] { return CommitWatch::Progress{}; },
-        [this](const Checkpoint& checkpoint) { source_->release(checkpoint.ticket); }});
+    commits_ = std::make_unique<CommitWatch>(
+        CommitWatch::Ports{[] { return std::uint64_t{0}; }, [] { return std::uint64_t{0}; },
+                           [this](std::uint64_t ticket) { source_->release(ticket); }});
     return ok();
   }
 
@@ -158,6 +159,8 @@ class Recorder {
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
   std::unique_ptr<RecordingRecords> recording_records_;
+  UserStacks stacks_;
+  std::unique_ptr<RecordingStacks> recording_stacks_;
   AuditorLoop loop_;
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<RecordingIdentifier> recording_identifier_;
@@ -166,7 +169,7 @@ class Recorder {
 };
 
 /// Why the recording ended.
-std::string wait_for_end(const service::StopSignals& signals, const RecordOptions& options,
+std::string wait_for_end(const service::Signals& signals, const RecordOptions& options,
                          const RecordingWriter& writer) {
   const bool is_endless = options.duration.count() == 0;
   const auto end = std::chrono::steady_clock::now() + options.duration;
@@ -183,7 +186,7 @@ std::string wait_for_end(const service::StopSignals& signals, const RecordOption
 }  // namespace
 
 ExitCode record_node(const AgentConfig& config, const RecordOptions& options) {
-  auto signals = service::StopSignals::create();  // before any thread: they inherit the mask
+  auto signals = service::Signals::create();  // before any thread: they inherit the mask
   if (!signals) return fail(signals.error());
   auto recorder = Recorder::create(config, options);
   if (!recorder) return fail_to_probe(recorder.error());

@@ -66,16 +66,23 @@ void RecordingIdentifier::identify(LayerTask task, Callback on_result) {
   });
 }
 
+void RecordingStacks::complete(ContainerStart& start) {
+  inner_.complete(start);
+  if (!start.is_overlay)  // the kernel told the layers of the others
+    writer_.write(clock_.boot_now(), RecordedStack{start.key, start.other_stack, start.layers});
+}
+
 RecordedLayer to_recorded(const LayerResult& result, bool is_news) {
   catalog::Stack stack;
   stack.layers.push_back(result.layer);
-  return {result.ref, encode_stack(stack), result.is_final, is_news};
+  return {result.ref, encode_stack(stack), result.layer.about, result.is_final, is_news};
 }
 
 Result<LayerResult> to_result(const RecordedLayer& recorded) {
   ASSAY_ASSIGN(catalog::Stack stack, decode_stack(recorded.layer));
   if (stack.layers.size() != 1)
     return Error{ErrorCode::kCorrupt, "recording: an answer about one layer names several"};
+  stack.layers.front().about = recorded.about;
   return LayerResult{recorded.ref, std::move(stack.layers.front()), recorded.is_final};
 }
 

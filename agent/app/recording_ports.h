@@ -59,6 +59,19 @@ class RecordingIdentifier final : public Identifier {
   const Clock& clock_;
 };
 
+/// Used by one thread, as `inner` is; `inner` outlives it.
+class RecordingStacks final : public StackFinder {
+ public:
+  RecordingStacks(StackFinder& inner, RecordingWriter& writer, const Clock& clock)
+      : inner_(inner), writer_(writer), clock_(clock) {}
+  void complete(ContainerStart& start) override;
+
+ private:
+  StackFinder& inner_;
+  RecordingWriter& writer_;
+  const Clock& clock_;
+};
+
 /// A layer's result in a recording, and back. Errors: kCorrupt.
 RecordedLayer to_recorded(const LayerResult& result, bool is_news);
 Result<LayerResult> to_result(const RecordedLayer& recorded);

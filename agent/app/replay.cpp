@@ -35,6 +35,7 @@ const Answer* next_answer(Table& table, const Key& key, Answer& place) {
 struct Answers {
   std::unordered_map<RunKey, std::deque<RecordedCommand>> commands;
   std::unordered_map<RunKey, std::deque<std::string>> names;
+  std::unordered_map<RunKey, std::deque<RecordedStack>> stacks;
   std::map<LayerRef, std::deque<RecordedLayer>> recalls;
   std::uint64_t unanswered = 0;
 
@@ -43,6 +44,8 @@ struct Answers {
       commands[command->key].push_back(std::move(*command));
     else if (auto* answer = std::get_if<RecordedNames>(&entry.body))
       names[answer->key].push_back(std::move(answer->names));
+    else if (auto* stack = std::get_if<RecordedStack>(&entry.body))
+      stacks[stack->key].push_back(std::move(*stack));
     else if (auto* layer = std::get_if<RecordedLayer>(&entry.body); layer && !layer->is_news)
       recalls[layer->ref].push_back(std::move(*layer));
   }
@@ -59,6 +62,24 @@ class ReplayRecords final : public RuntimeRecords {
     }
     auto names = decode_names(bytes);
     return names ? std::move(*names) : ContainerNames{};
+  }
+
+ private:
+  Answers& answers_;
+};
+
+class ReplayStacks final : public StackFinder {
+ public:
+  explicit ReplayStacks(Answers& answers) : answers_(answers) {}
+  void complete(ContainerStart& start) override {
+    if (start.is_overlay) return;
+    RecordedStack recorded;
+    if (next_answer(answers_.stacks, start.key, recorded) == nullptr) {
+      ++answers_.unanswered;
+      return;
+    }
+    start.other_stack = recorded.other_stack;
+    start.layers = std::move(recorded.layers);
   }
 
  private:
@@ -88,7 +109,7 @@ class ReplayIdentifier final : public Identifier {
 /// The auditor may ask for sweeps: they come when they came.
 class RecordedSource final : public EventSource {
  public:
-  Result<void> start(EventSink&) override { return ok(); }
+  Result<void> start(EventSink&, std::optional<BootTime>) override { return ok(); }
   void request_sweep() override {}
   ProbeHealth health() const override { return {}; }
   void stop() override {}
@@ -98,8 +119,11 @@ class RecordedSource final : public EventSource {
 /// Hands what the source tells to the auditor at once.
 class DirectSink final : public EventSink {
  public:
-  explicit DirectSink(Auditor& auditor) : auditor_(auditor) {}
-  void on_start(ContainerStart start) override { auditor_.on_start(std::move(start)); }
+  DirectSink(StackFinder& stacks, Auditor& auditor) : stacks_(stacks), auditor_(auditor) {}
+  void on_start(ContainerStart start) override {
+    stacks_.complete(start);
+    auditor_.on_start(std::move(start));
+  }
   void on_exec(ContainerExec exec) override { auditor_.on_exec(exec); }
   void on_emptied(RunEmptied emptied) override { auditor_.on_emptied(emptied); }
   void on_sweep(SweepCompleted sweep) override { auditor_.on_sweep(sweep); }
@@ -108,6 +132,7 @@ class DirectSink final : public EventSink {
   void on_checkpoint(Checkpoint) override {}
 
  private:
+  StackFinder& stacks_;
   Auditor& auditor_;
 };
 
@@ -126,7 +151,7 @@ class Player {
       : clock_(clock),
         answers_(std::move(answers)),
         auditor_({journal, identifier_, records_, open_runs_, idle_, clock, {}}, config_of(header)),
-        sink_(auditor_),
+        sink_(stacks_, auditor_),
         source_(
             sink_, [this](ContainerStart& start) { fill_command(start); },
             header.never_executed_age),
@@ -211,11 +236,13 @@ class Player {
   }
   void on(const RecordedCommand&, ReplayReport&) {}  // answers were read before
   void on(const RecordedNames&, ReplayReport&) {}
+  void on(const RecordedStack&, ReplayReport&) {}
 
   ReplayClock& clock_;
   Answers answers_;
   ReplayIdentifier identifier_{answers_};
   ReplayRecords records_{answers_};
+  ReplayStacks stacks_{answers_};
   NoOpenRuns open_runs_;
   RecordedSource idle_;
   Auditor auditor_;

@@ -62,6 +62,13 @@ ordered_json to_json(const catalog::Verdict& verdict) {
           {"catalog_sequence", verdict.catalog_sequence}};
 }
 
+/// What a layer says of itself; in a file of others it may be anything.
+ordered_json about_of(const catalog::StackLayer& layer) {
+  const auto about = catalog::decode_about(layer.about);
+  const std::string json = about ? catalog::encode_about(*about) : std::string();
+  return json.empty() ? ordered_json(nullptr) : ordered_json::parse(json);
+}
+
 ordered_json to_json(const catalog::StackLayer& layer) {
   return {{"name", text(layer.name)},
           {"shape", digest(layer.evidence.shape)},
@@ -72,7 +79,8 @@ ordered_json to_json(const catalog::StackLayer& layer) {
           {"is_mutable", layer.evidence.is_mutable},
           {"gap", text(layer.evidence.gap)},
           {"entries", layer.entries},
-          {"content_bytes", layer.content_bytes}};
+          {"content_bytes", layer.content_bytes},
+          {"about", about_of(layer)}};
 }
 
 ordered_json to_json(const ProcessInfo& process) {

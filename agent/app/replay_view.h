@@ -39,6 +39,9 @@ class ReplayView final : public Journal {
   void on(const ExecSeen& event);
   void on(const EvidenceGap& event);
   void on(const RunNoisy& event);
+  void on(const RunPresent&) {}  // what is known already
+  void on(const StateBegun&) {}
+  void on(const StateCompleted&) {}
 
   const Clock& clock_;
   const bool keeps_events_;

@@ -2,7 +2,9 @@
 // Where events come from: the source's, the receiver's and the recorder's side.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "agent/core/events.h"
@@ -34,11 +36,15 @@ class EventSource {
  public:
   virtual ~EventSource() = default;
   /// Begins delivery to `sink` (which must outlive the source) on a thread of its own, with a sweep
-  /// first. Errors: kPermissionDenied, kUnsupported (no BTF, no BPF), kUnavailable.
-  virtual Result<void> start(EventSink& sink) = 0;
+  /// first. `absent_since`: until when an earlier agent kept all that happened, before this boot
+  /// negative; what nothing bridged since then is told as a gap. Nothing: there was none.
+  /// Errors: kPermissionDenied, kUnsupported (no BTF, no BPF), kUnavailable.
+  virtual Result<void> start(EventSink& sink, std::optional<BootTime> absent_since) = 0;
   /// Asks for a sweep over all tasks soon; requests made meanwhile are merged.
   virtual void request_sweep() = 0;
   virtual ProbeHealth health() const = 0;
+  /// Time between two sweeps by the clock, from now on.
+  virtual void set_sweep_interval(std::chrono::milliseconds /*interval*/) {}
   virtual void stop() = 0;
   /// Everything up to this checkpoint is stored. Also after stop().
   virtual void release(std::uint64_t ticket) = 0;

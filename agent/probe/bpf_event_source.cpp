@@ -22,6 +22,8 @@ using std::chrono::seconds;
 
 // How often losses are looked at: the programs cannot wake user space when a buffer is full.
 constexpr seconds kWatchInterval{1};
+// Between the time that a program writes into a record and the record's arrival in the buffer.
+constexpr milliseconds kRecordDelay{100};
 // How soon a receiver that had no room is asked again.
 constexpr milliseconds kRoomInterval{10};
 // Records that are read and not stored yet may fill so much of a ring buffer (1/n); beyond it they
@@ -62,7 +64,8 @@ BpfEventSource::BpfEventSource(ProbeOptions options, const Clock& clock,
       wake_(std::move(wake)),
       poll_(std::move(poll)),
       assembler_(make_hooks(), options_.never_executed_age),
-      noise_(options_.quiet_after) {
+      noise_(options_.quiet_after),
+      sweep_interval_ms_(options_.sweep_interval.count()) {
   programs_->set_sinks([this](std::string_view bytes) { on_start_record(bytes); },
                        [this](std::string_view bytes) { on_exec_record(bytes); });
 }
@@ -88,7 +91,7 @@ EventAssembler::Hooks BpfEventSource::make_hooks() {
   return hooks;
 }
 
-Result<void> BpfEventSource::start(EventSink& sink) {
+Result<void> BpfEventSource::start(EventSink& sink, std::optional<BootTime> absent_since) {
   ASSAY_ASSERT(sink_ == nullptr);
   sink_ = &sink;
   assembler_.set_sink(sink);
@@ -97,7 +100,7 @@ Result<void> BpfEventSource::start(EventSink& sink) {
     set_state(ProbeState::kFailed, attached.error().text());
     return attached;
   }
-  losses_.emplace(make_watch());
+  losses_.emplace(make_watch(absent_since));
   programs_->control().store(losses_->well());
   programs_->control().set_gap(losses_->is_open() || programs_->inheritance().lost.has_value());
   programs_->pin();
@@ -109,7 +112,7 @@ Result<void> BpfEventSource::start(EventSink& sink) {
 
 // From when on something may be missing: since an earlier agent was well, if nothing bridged its
 // absence.
-LossWatch BpfEventSource::make_watch() const {
+LossWatch BpfEventSource::make_watch(std::optional<BootTime> absent_since) const {
   const Inheritance& inheritance = programs_->inheritance();
   WellPoint well{clock_.boot_now(), programs_->counters()};
   const bool is_bridged = inheritance.is_adopted || inheritance.lost;
@@ -117,13 +120,13 @@ LossWatch BpfEventSource::make_watch() const {
     well = *inheritance.well;
   else if (!is_bridged && inheritance.well)
     well.time = inheritance.well->time;
-  else if (!is_bridged && options_.absent_since)
-    well.time = *options_.absent_since;
+  else if (!is_bridged && absent_since)
+    well.time = *absent_since;
   LossWatch watch(well, options_.min_gap_pause);
   if (inheritance.lost) watch.inherit(inheritance.well->time, *inheritance.lost);
   if (inheritance.has_gap)
     watch.open(GapCause::kUnstored);
-  else if (!is_bridged && (inheritance.well || options_.absent_since))
+  else if (!is_bridged && (inheritance.well || absent_since))
     watch.open(GapCause::kAbsence);
   return watch;
 }
@@ -201,9 +204,11 @@ void BpfEventSource::wait_for_room() {
 }
 
 void BpfEventSource::consume() {
+  const BootTime began = clock_.boot_now();
   // Starts first: an exec is told after the start of its run.
   programs_->read_starts();
   programs_->read_execs();
+  read_until_ = began - kRecordDelay;
   tell_checkpoint();
   relieve();
 }
@@ -234,7 +239,7 @@ void BpfEventSource::tell_checkpoint() {
     last_told_ = next;
     pending_.push_back(next);
   }
-  sink_->on_checkpoint({next.ticket, next.well.time});
+  sink_->on_checkpoint({next.ticket, std::min(next.well.time, read_until_)});
 }
 
 void BpfEventSource::release(std::uint64_t ticket) {
@@ -270,7 +275,7 @@ void BpfEventSource::relieve() {
 
 void BpfEventSource::sweep_if_due() {
   const BootTime now = clock_.boot_now();
-  const bool is_clock_due = now - last_sweep_ >= options_.sweep_interval;
+  const bool is_clock_due = now - last_sweep_ >= milliseconds(sweep_interval_ms_);
   if (!is_clock_due && !(is_sweep_requested_ && now - last_sweep_ >= options_.min_sweep_gap))
     return;
   if (is_clock_due && !programs_->has_overlay_offsets()) programs_->look_for_overlay_offsets();

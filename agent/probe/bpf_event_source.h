@@ -32,9 +32,12 @@ class BpfEventSource final : public EventSource {
   static Result<std::unique_ptr<BpfEventSource>> create(ProbeOptions options, const Clock& clock);
   ~BpfEventSource() override;
 
-  Result<void> start(EventSink& sink) override;
+  Result<void> start(EventSink& sink, std::optional<BootTime> absent_since) override;
   void request_sweep() override;
   ProbeHealth health() const override;
+  void set_sweep_interval(std::chrono::milliseconds interval) override {
+    sweep_interval_ms_ = interval.count();
+  }
   void stop() override;
   void release(std::uint64_t ticket) override;
 
@@ -51,7 +54,7 @@ class BpfEventSource final : public EventSource {
   BpfEventSource(ProbeOptions options, const Clock& clock, std::unique_ptr<ProbePrograms> programs,
                  UniqueFd wake, UniqueFd poll);
   EventAssembler::Hooks make_hooks();
-  LossWatch make_watch() const;
+  LossWatch make_watch(std::optional<BootTime> absent_since) const;
   void run(const std::stop_token& stop);
   void wait(BootTime until);
   void wait_for_room();
@@ -88,9 +91,11 @@ class BpfEventSource final : public EventSource {
   Canary canary_;
   BootTime last_sweep_{};
   BootTime last_watch_{};
+  BootTime read_until_{};           ///< what happened before was read from the ring buffers
   std::uint64_t whole_starts_ = 0;  ///< position before the parts that wait for their start
 
   std::atomic<bool> is_sweep_requested_{true};
+  std::atomic<std::int64_t> sweep_interval_ms_;
   mutable Mutex mutex_;
   ProbeHealth health_ ASSAY_GUARDED_BY(mutex_);
   std::string problem_ ASSAY_GUARDED_BY(mutex_);

@@ -33,9 +33,6 @@ struct ProbeOptions {
   std::string pin_folder;
   /// A clean stop leaves the pins, as a kill does: for an agent that is about to be replaced.
   bool keeps_pins = false;
-  /// The last time an agent of this node was well, where one was before. Without pins everything
-  /// since then is a gap.
-  std::optional<std::chrono::nanoseconds> absent_since;
   /// Gets a copy of all that is read; may be null; outlives the source.
   ProbeTap* tap = nullptr;
   std::chrono::milliseconds sweep_interval{60'000};

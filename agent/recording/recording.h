@@ -51,8 +51,16 @@ struct RecordedNames {
 struct RecordedLayer {
   LayerRef ref;
   std::string layer;  ///< serialized assay.v1.Stack of one layer; "": nothing was remembered
+  std::string about;  ///< what the layer says of itself (catalog::encode_about)
   bool is_final = false;
   bool is_news = false;
+};
+
+/// Who puts a root's layers together that is no overlayfs, and the layers that were found for it.
+struct RecordedStack {
+  RunKey key;
+  OtherStack other_stack = OtherStack::kNone;
+  std::vector<LowerLayer> layers;
 };
 
 struct RecordedCatalog {
@@ -68,7 +76,7 @@ struct RecordingEnd {
 struct RecordingEntry {
   BootTime time{};
   std::variant<RecordedBytes, SweepStep, RecordedCommand, RecordedNames, RecordedLayer,
-               RecordedCatalog, ObservationGap, RunNoise, RecordingEnd>
+               RecordedStack, RecordedCatalog, ObservationGap, RunNoise, RecordingEnd>
       body;
 };
 
@@ -81,7 +89,7 @@ Result<std::optional<RecordingEntry>> decode_entry(std::string_view frame);
 
 // docs/formats/recording.md
 inline constexpr std::string_view kRecordingMagic = "ASSAYREC";
-inline constexpr std::uint32_t kRecordingVersion = 1;
+inline constexpr std::uint32_t kRecordingVersion = 2;
 inline constexpr std::uint32_t kMaxFrameBytes = 32U << 20;
 inline constexpr std::uint64_t kMaxRecordingBytes = 1ULL << 30;
 

@@ -96,8 +96,26 @@ void put(const RecordedLayer& body, wire::RecordingEntry& out) {
     put(body.ref, *layer.mutable_ref());
     if (!body.layer.empty()) (void)parse(body.layer, *layer.mutable_layer());
     layer.set_is_final(body.is_final);
+    layer.set_about(body.about);
   };
   body.is_news ? fill(*out.mutable_layer()) : fill(*out.mutable_recall());
+}
+
+void put(const RecordedStack& body, wire::RecordingEntry& out) {
+  wire::RecordedStack& stack = *out.mutable_stack();
+  put(body.key, *stack.mutable_key());
+  stack.set_other_stack(static_cast<std::uint32_t>(body.other_stack));
+  for (const LowerLayer& layer : body.layers) {
+    wire::RecordedLowerLayer& one = *stack.add_layers();
+    one.set_name(layer.name);
+    one.set_name_is_truncated(layer.name_is_truncated);
+    one.set_device(layer.device);
+    one.set_inode(layer.inode);
+    one.set_generation(layer.generation);
+    one.set_magic(layer.magic);
+    one.set_is_id_mapped(layer.is_id_mapped);
+    one.set_is_data_only(layer.is_data_only);
+  }
 }
 
 void put(const RecordedCatalog& body, wire::RecordingEntry& out) {
@@ -145,7 +163,18 @@ RecordedCommand command_of(const wire::RecordedCommand& in) {
 template <typename Layer>
 RecordedLayer layer_of(const Layer& in, bool is_news) {
   return {ref_of(in.ref()), in.has_layer() ? in.layer().SerializeAsString() : std::string(),
-          in.is_final(), is_news};
+          in.about(), in.is_final(), is_news};
+}
+
+Result<RecordedStack> stack_of(const wire::RecordedStack& in) {
+  if (in.other_stack() > static_cast<std::uint32_t>(OtherStack::kAufs))
+    return corrupt("a root of an unknown kind");
+  RecordedStack stack{key_of(in.key()), static_cast<OtherStack>(in.other_stack()), {}};
+  for (const wire::RecordedLowerLayer& layer : in.layers())
+    stack.layers.push_back({layer.name(), layer.name_is_truncated(), layer.device(), layer.inode(),
+                            layer.generation(), layer.magic(), layer.is_id_mapped(),
+                            layer.is_data_only()});
+  return stack;
 }
 
 RecordedCatalog catalog_of(const wire::RecordedCatalog& in) {
@@ -260,6 +289,10 @@ Result<std::optional<RecordingEntry>> decode_entry(std::string_view frame) {
     case wire::RecordingEntry::kLayer:
       entry.body = layer_of(in.layer(), true);
       break;
+    case wire::RecordingEntry::kStack: {
+      ASSAY_ASSIGN(entry.body, stack_of(in.stack()));
+      break;
+    }
     case wire::RecordingEntry::kCatalog:
       entry.body = catalog_of(in.catalog());
       break;

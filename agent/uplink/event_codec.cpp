@@ -93,8 +93,7 @@ void encode_facts(const ContainerStart& start, const EncodingTime& time, wire::R
   out.set_root_type(start.is_overlay ? "overlay" : file_system_name(start.key.root.magic));
 }
 
-void encode(const RunStarted& event, const EncodingTime& time, wire::Event& out) {
-  wire::RunStarted& run = *out.mutable_run_started();
+void encode(const RunStarted& event, const EncodingTime& time, wire::RunStarted& run) {
   run.set_run_id(event.run_id);
   run.set_kind(std::string(to_string(event.kind)));
   run.set_is_late(event.is_late);
@@ -103,6 +102,27 @@ void encode(const RunStarted& event, const EncodingTime& time, wire::Event& out)
   encode_facts(event.start, time, run);
   encode(event.names, *run.mutable_names());
   encode(event.verdict, *run.mutable_verdict());
+}
+
+void encode(const RunStarted& event, const EncodingTime& time, wire::Event& out) {
+  encode(event, time, *out.mutable_run_started());
+}
+
+void encode(const StateBegun& event, const EncodingTime&, wire::Event& out) {
+  out.mutable_state_begun()->set_request(event.request);
+}
+
+void encode(const RunPresent& event, const EncodingTime& time, wire::Event& out) {
+  encode(event.run, time, *out.mutable_run_present()->mutable_run());
+}
+
+void encode(const StateCompleted& event, const EncodingTime&, wire::Event& out) {
+  wire::StateCompleted& state = *out.mutable_state_completed();
+  state.set_runs(event.runs);
+  state.set_lost_starts(event.loss.ended_untold + event.loss.lost_unknown);
+  state.set_lost_execs(event.loss.lost_execs);
+  state.set_recursion_misses(event.loss.recursion_misses);
+  state.set_catalog_sequence(event.catalog_sequence);
 }
 
 void encode(const RunEnded& event, const EncodingTime&, wire::Event& out) {
@@ -151,6 +171,25 @@ void encode(const RunNoisy& event, const EncodingTime&, wire::Event& out) {
   noisy.set_dropped(event.dropped);
   noisy.set_limit(event.limit);
   noisy.set_is_over(event.is_over);
+}
+
+void encode(const catalog::About& about, wire::About& out) {
+  if (about.distribution) {
+    wire::Distribution& distribution = *out.mutable_distribution();
+    distribution.set_id(to_utf8(about.distribution->id));
+    distribution.set_version(to_utf8(about.distribution->version));
+    distribution.set_name(to_utf8(about.distribution->name));
+    distribution.set_variant(to_utf8(about.distribution->variant));
+  }
+  for (const catalog::PackageDatabase& database : about.databases) {
+    wire::PackageDatabase& one = *out.add_databases();
+    one.set_manager(database.manager);
+    one.set_format(database.format);
+    one.set_path(to_utf8(database.path));
+    one.set_packages(database.packages);
+    one.set_gap(to_utf8(database.gap));
+  }
+  out.set_gap(to_utf8(about.gap));
 }
 
 template <typename DigestType>
@@ -246,6 +285,8 @@ std::string encode_stack(const catalog::Stack& stack) {
     one.set_content_bytes(layer.content_bytes);
   }
   out.set_unsupported(to_utf8(stack.unsupported));
+  if (const catalog::About about = about_of(stack); about != catalog::About{})
+    encode(about, *out.mutable_about());
   return out.SerializeAsString();
 }
 

@@ -17,6 +17,9 @@ constexpr int kMaxNamespaces = 64;  // the kernel nests 32
 constexpr int kMaxLabels = 256;
 constexpr int kMaxLayers = 1024;  // overlayfs allows 500
 constexpr int kMaxMatches = 256;
+constexpr int kMaxDegradations = 16;
+constexpr std::size_t kMaxDegradationBytes = 256;  // kept for every node
+constexpr int kMaxDatabases = 16;
 constexpr std::size_t kRunIdDigits = 32;
 constexpr std::int64_t kMaxTime = std::numeric_limits<std::int64_t>::max() / 2;
 
@@ -189,6 +192,16 @@ std::optional<RunNoisy> body(const v1::RunNoisy& in) {
                   in.is_over()};
 }
 
+std::optional<RunPresent> body(const v1::RunPresent& in) {
+  auto run = body(in.run());
+  if (!run) return std::nullopt;
+  return RunPresent{std::move(*run)};
+}
+
+StateCompleted body(const v1::StateCompleted& in) {
+  return {in.runs(), in.lost_starts() + in.recursion_misses()};
+}
+
 template <typename Body>
 void take(Event& event, std::optional<Body> read) {
   if (read) event.body = std::move(*read);
@@ -221,6 +234,15 @@ Event one(const v1::Event& in) {
     case v1::Event::kRunNoisy:
       take(out, body(in.run_noisy()));
       break;
+    case v1::Event::kStateBegun:
+      out.body = StateBegun{};
+      break;
+    case v1::Event::kRunPresent:
+      take(out, body(in.run_present()));
+      break;
+    case v1::Event::kStateCompleted:
+      out.body = body(in.state_completed());
+      break;
     case v1::Event::EVENT_NOT_SET:
       break;
   }
@@ -247,13 +269,35 @@ catalog::StackLayer layer(const v1::StackLayer& in) {
   return out;
 }
 
+catalog::About about(const v1::About& in) {
+  catalog::About out;
+  if (in.has_distribution())
+    out.distribution =
+        catalog::Distribution{clip(in.distribution().id()), clip(in.distribution().version()),
+                              clip(in.distribution().name()), clip(in.distribution().variant())};
+  for (int i = 0; i < std::min(in.databases_size(), kMaxDatabases); ++i) {
+    const v1::PackageDatabase& one = in.databases(i);
+    out.databases.push_back({clip(one.manager()),
+                             clip(one.format()),
+                             clip(one.path(), kMaxPathBytes),
+                             one.packages(),
+                             clip(one.gap(), kMaxReasonBytes),
+                             {}});
+  }
+  out.gap = clip(in.gap(), kMaxReasonBytes);
+  return out;
+}
+
 template <typename Stacks>
 std::vector<catalog::Stack> stacks(const Stacks& in, const NodeKey& node) {
   std::vector<catalog::Stack> out;
   for (const auto& stack : in) {
     if (stack.layers_size() > kMaxLayers) continue;
-    catalog::Stack one_stack{
-        node.cluster, node.node, {}, clip(stack.unsupported(), kMaxReasonBytes)};
+    catalog::Stack one_stack{node.cluster,
+                             node.node,
+                             {},
+                             clip(stack.unsupported(), kMaxReasonBytes),
+                             about(stack.about())};
     for (const auto& one_layer : stack.layers())
       one_stack.layers.push_back(layer(one_layer));
     out.push_back(std::move(one_stack));
@@ -291,12 +335,37 @@ Heartbeat from_wire(const v1::Heartbeat& in) {
   out.layers_pending = in.layers_pending();
   out.rss_bytes = in.rss_bytes();
   out.cpu_ns = in.cpu_ns();
+  out.time_ns = time_of(in.time_ns());
+  out.number = in.number();
+  out.sent_sequence = in.sent_sequence();
+  out.acknowledged = in.acknowledged();
+  out.probe_is_attached = in.probe_is_attached();
+  out.probe_has_seen = in.probe_has_seen();
+  out.lost_starts = in.lost_starts();
+  out.lost_execs = in.lost_execs();
+  out.recursion_misses = in.recursion_misses();
+  out.map_failures = in.map_failures();
+  out.starts = in.starts();
+  out.late_starts = in.late_starts();
+  out.outbox_dropped = in.outbox_dropped();
+  out.outbox_oldest_ns = std::clamp<std::int64_t>(in.outbox_oldest_ns(), 0, kMaxTime);
+  out.catalog_expires_ns = std::clamp<std::int64_t>(in.catalog_expires_ns(), 0, kMaxTime);
+  out.started_ns = std::clamp<std::int64_t>(in.started_ns(), 0, kMaxTime);
+  for (int i = 0; i < std::min(in.degraded_size(), kMaxDegradations); ++i)
+    out.degraded.push_back(
+        {clip(in.degraded(i).mode(), 32), clip(in.degraded(i).reason(), kMaxDegradationBytes)});
   return out;
 }
 
 AgentInfo from_wire(const v1::Hello& in) {
-  return {in.epoch(), clip(in.boot_id()), clip(in.version()), clip(in.kernel()),
-          in.catalog_sequence()};
+  return {in.epoch(),
+          clip(in.boot_id()),
+          clip(in.version()),
+          clip(in.kernel()),
+          in.catalog_sequence(),
+          in.instance(),
+          in.acknowledged(),
+          ""};
 }
 
 }  // namespace assay::collector

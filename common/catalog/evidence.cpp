@@ -53,6 +53,15 @@ Result<Rung> parse_rung(std::string_view text) {
   return value_of(kRungs, text, "rung");
 }
 
+About about_of(const Stack& stack) {
+  std::vector<LayerAbout> layers;
+  for (const StackLayer& layer : stack.layers) {
+    if (layer.is_injected || layer.about.empty()) continue;
+    if (auto about = decode_about(layer.about)) layers.push_back(std::move(*about));
+  }
+  return merge_about(layers);
+}
+
 StackDigest digest_of(const Stack& stack) {
   std::string fields;
   append_field(fields, std::string_view("assay-stack"));

@@ -245,12 +245,12 @@ std::vector<std::unique_ptr<Bundle>> make_bundles(int count, int layers) {
   return bundles;
 }
 
-RunningProbe::RunningProbe(agent::ProbeOptions options) {
+RunningProbe::RunningProbe(agent::ProbeOptions options, std::optional<BootTime> absent_since) {
   auto created = agent::BpfEventSource::create(std::move(options), clock);
   if (!created) FAIL(created.error().text());
   source = std::move(*created);
   sink.store_for(source.get());
-  auto started = source->start(sink);
+  auto started = source->start(sink, absent_since);
   if (!started) FAIL(started.error().text());
   REQUIRE(sink.wait_for([&] { return !sink.sweeps().empty(); }));
 }

@@ -139,7 +139,8 @@ std::size_t ends_of(const RecordingSink& sink, const Bundle& bundle);
 
 /// A source that runs, settled: its first sweep is over.
 struct RunningProbe {
-  explicit RunningProbe(agent::ProbeOptions options = {});
+  explicit RunningProbe(agent::ProbeOptions options = {},
+                        std::optional<BootTime> absent_since = std::nullopt);
   SystemClock clock;
   RecordingSink sink;
   std::unique_ptr<agent::BpfEventSource> source;

@@ -126,7 +126,7 @@ class OtherAgent {
     auto source = agent::BpfEventSource::create(options, clock);
     if (!source) ::_exit(1);
     if (storing == Storing::kAtOnce) sink.store_for(source->get());
-    if (!(*source)->start(sink)) ::_exit(1);
+    if (!(*source)->start(sink, std::nullopt)) ::_exit(1);
     sink.wait_for([&] { return !sink.sweeps().empty(); });
     // Seen by the probe, so that all that comes before it in the ring buffer was read.
     sink.wait_for([&] { return (*source)->health().state == agent::ProbeState::kSeen; });
@@ -370,13 +370,12 @@ TEST_CASE("what a killed agent left can be removed by hand", "[probe][bpf]") {
 TEST_CASE("an absence that nothing bridged is a gap that ends with the first sweep",
           "[probe][bpf]") {
   const SystemClock clock;
-  agent::ProbeOptions options;
-  options.absent_since = clock.boot_now() - std::chrono::seconds(100);
-  RunningProbe probe(options);
+  const BootTime absent_since = clock.boot_now() - std::chrono::seconds(100);
+  RunningProbe probe({}, absent_since);
   REQUIRE(probe.sink.wait_for([&] { return !probe.sink.gaps().empty(); }));
   const agent::ObservationGap gap = probe.sink.gaps().front();
   CHECK(gap.cause == GapCause::kAbsence);
-  CHECK(gap.from == *options.absent_since);
+  CHECK(gap.from == absent_since);
   CHECK(gap.until >= probe.sink.sweeps().front().completed);
 }
 

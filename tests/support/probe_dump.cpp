@@ -108,7 +108,7 @@ int main(int argc, char** argv) {
   }
   PrintingSink sink;
   sink.source = source->get();
-  if (auto started = (*source)->start(sink); !started) {
+  if (auto started = (*source)->start(sink, std::nullopt); !started) {
     std::fprintf(stderr, "%s\n", started.error().text().c_str());
     return 1;
   }

@@ -65,9 +65,11 @@ TEST_CASE("every kind of entry comes back as it was written", "[agent][unit]") {
     (*writer)->write(seconds(4), step);
   (*writer)->write(seconds(5), RecordedCommand{key, "/bin/\xff", {"a", ""}, true});
   (*writer)->write(seconds(6), RecordedNames{key, "\x0a\x02id"});
-  (*writer)->write(seconds(7), RecordedLayer{{1, 2, 3}, "\x0a\x00", true, true});
-  (*writer)->write(seconds(8), RecordedLayer{{1, 2, 3}, "", false, false});
+  (*writer)->write(seconds(7), RecordedLayer{{1, 2, 3}, "\x0a\x00", "{}", true, true});
+  (*writer)->write(seconds(8), RecordedLayer{{1, 2, 3}, "", "", false, false});
   (*writer)->write(seconds(9), RecordedCatalog{{{"one", "two"}, "head"}, "keys"});
+  const LowerLayer lower{"l/\xff", true, 6, 7, 8, 9, true, true};
+  (*writer)->write(seconds(9), RecordedStack{key, OtherStack::kFuseOverlay, {lower, {}}});
   (*writer)->write(seconds(10), gap);
   (*writer)->write(seconds(11), noise);
   REQUIRE((*writer)->close(seconds(12), "over"));
@@ -76,7 +78,7 @@ TEST_CASE("every kind of entry comes back as it was written", "[agent][unit]") {
   bool is_cut = true;
   const auto entries = read_back(path, &is_cut);
   CHECK_FALSE(is_cut);
-  REQUIRE(entries.size() == 14);
+  REQUIRE(entries.size() == 15);
   CHECK(entries[0].time == seconds(1));
   CHECK(std::get<RecordedBytes>(entries[0].body).bytes == "start");
   CHECK(std::get<RecordedBytes>(entries[1].body).channel == ProbeChannel::kExecs);
@@ -91,19 +93,33 @@ TEST_CASE("every kind of entry comes back as it was written", "[agent][unit]") {
   CHECK(std::get<RecordedNames>(entries[7].body).names == "\x0a\x02id");
   CHECK(std::get<RecordedLayer>(entries[8].body).is_news);
   CHECK(std::get<RecordedLayer>(entries[8].body).is_final);
+  CHECK(std::get<RecordedLayer>(entries[8].body).about == "{}");
   CHECK(std::get<RecordedLayer>(entries[9].body).layer.empty());
   CHECK(std::get<RecordedCatalog>(entries[10].body).log.statements.size() == 2);
   CHECK(std::get<RecordedCatalog>(entries[10].body).trust == "keys");
-  const auto& read_gap = std::get<ObservationGap>(entries[11].body);
+  const auto& stack = std::get<RecordedStack>(entries[11].body);
+  CHECK(stack.key == key);
+  CHECK(stack.other_stack == OtherStack::kFuseOverlay);
+  REQUIRE(stack.layers.size() == 2);
+  CHECK(stack.layers[0].name == lower.name);
+  CHECK(stack.layers[0].name_is_truncated);
+  CHECK(stack.layers[0].device == 6);
+  CHECK(stack.layers[0].inode == 7);
+  CHECK(stack.layers[0].generation == 8);
+  CHECK(stack.layers[0].magic == 9);
+  CHECK(stack.layers[0].is_id_mapped);
+  CHECK(stack.layers[0].is_data_only);
+  CHECK_FALSE(stack.layers[1].is_data_only);
+  const auto& read_gap = std::get<ObservationGap>(entries[12].body);
   CHECK(read_gap.from == seconds(-1));
   CHECK(read_gap.cause == GapCause::kUnstored);
   CHECK(read_gap.lost.ended_untold == 11);
   CHECK(read_gap.lost.lost_execs == 12);
-  const auto& read_noise = std::get<RunNoise>(entries[12].body);
+  const auto& read_noise = std::get<RunNoise>(entries[13].body);
   CHECK(read_noise.key == key);
   CHECK(read_noise.budget == Budget::kStarts);
   CHECK(read_noise.is_over);
-  CHECK(std::get<RecordingEnd>(entries[13].body).reason == "over");
+  CHECK(std::get<RecordingEnd>(entries[14].body).reason == "over");
 }
 
 TEST_CASE("a recording is for its owner alone and replaces nothing", "[agent][unit]") {
@@ -143,9 +159,9 @@ TEST_CASE("what is no recording is refused in words", "[agent][unit]") {
   };
   CHECK(error_of("").find("no recording") != std::string::npos);
   CHECK(error_of("ASSAYRECx").find("no recording") != std::string::npos);
-  CHECK(error_of(std::string("ASSAYREC\x02\0\0\0", 12)).find("version 2") != std::string::npos);
-  CHECK(error_of(std::string("ASSAYREC\x01\0\0\0", 12)).find("header") != std::string::npos);
-  CHECK(error_of(std::string("ASSAYREC\x01\0\0\0\xff\xff\xff\xff", 16)).find("too large") !=
+  CHECK(error_of(std::string("ASSAYREC\x03\0\0\0", 12)).find("version 3") != std::string::npos);
+  CHECK(error_of(std::string("ASSAYREC\x02\0\0\0", 12)).find("header") != std::string::npos);
+  CHECK(error_of(std::string("ASSAYREC\x02\0\0\0\xff\xff\xff\xff", 16)).find("too large") !=
         std::string::npos);
 }
 

@@ -86,6 +86,8 @@ TEST_CASE("the recorded sessions show what was done in them", "[agent][unit][gol
   CHECK(brief["verdict"]["status"] == "approved");
   CHECK(brief["verdict"]["rung"] == "content");
   CHECK(brief["layers"].size() == 1 + injected);
+  const std::string about = brief["layers"][0]["about"].dump();
+  CHECK(about.find(R"("name":"Golden Linux 1")") != std::string::npos);
   const json web = run_named(document, "web");
   CHECK(web["verdict"]["base"] == "golden:1");
   CHECK(web["verdict"]["application_layers"] == 3);
@@ -158,7 +160,7 @@ TEST_CASE("records of another ABI are refused, not guessed at", "[agent][unit]")
   RecordingHeader header;
   header.abi_version = 1;
   std::string frame = encode(header);
-  std::string bytes = std::string(kRecordingMagic) + std::string("\1\0\0\0", 4);
+  std::string bytes = std::string(kRecordingMagic) + std::string("\2\0\0\0", 4);
   bytes += std::string{static_cast<char>(frame.size()), 0, 0, 0} + frame;
   CHECK(play(bytes, false).find("ABI 1") != std::string::npos);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/store/sqlite/sqlite_store.h"
 
+#include "collector/store/sqlite/schema.h"
 #include "common/sqlite/database.h"
 #include "tests/unit/collector/store_contract.h"
 #include "tests/unit/collector/support.h"
@@ -31,6 +32,56 @@ TEST_CASE("a store that a newer version wrote is refused", "[collector][unit]") 
   const auto refused = SqliteStore::open({path, 1});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::kUnsupported);
+}
+
+/// The file as a collector of schema version `version` left it.
+void write_old_store(const std::string& path, std::size_t version, const std::string& rows) {
+  auto database = sqlite::Database::open(path, {});
+  REQUIRE(database);
+  const auto& all = migrations();
+  REQUIRE(database->migrate({all.begin(), all.begin() + static_cast<std::ptrdiff_t>(version)}));
+  REQUIRE(database->execute(rows));
+}
+
+TEST_CASE("a store from before layers spoke of themselves is brought up to date",
+          "[collector][unit]") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/store.db";
+  write_old_store(path, 2,
+                  "INSERT INTO nodes(node_id, cluster, node) VALUES(1, 'c', 'n');"
+                  "INSERT INTO stacks(stack_id, node_id, digest, is_described)"
+                  " VALUES(1, 1, x'00', 1)");
+  REQUIRE(SqliteStore::open({path, 1}));
+  auto database = sqlite::Database::open(path, {});
+  REQUIRE(database);
+  auto about = database->prepare("SELECT about FROM stacks WHERE stack_id=1");
+  REQUIRE(about);
+  REQUIRE(*(*about)->step());
+  CHECK((*about)->text(0).empty());
+}
+
+TEST_CASE("a store from before full states keeps its epochs and nodes", "[collector][unit]") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/store.db";
+  write_old_store(path, 3,
+                  "INSERT INTO nodes(node_id, cluster, node, probe_state)"
+                  " VALUES(1, 'c', 'n', 'seen');"
+                  "INSERT INTO epochs(node_id, epoch, acknowledged)"
+                  " VALUES(1, x'65656565656565656565656565656565', 42)");
+  const auto store = SqliteStore::open({path, 1});
+  REQUIRE(store);
+  const auto nodes = (*store)->load_nodes();
+  REQUIRE(nodes);
+  REQUIRE(nodes->size() == 1);
+  CHECK(nodes->front().heartbeat.probe_state == "seen");
+  CHECK(nodes->front().heartbeat.degraded.empty());
+  CHECK((*store)->write([](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const NodeId node, writer.node_id({"c", "n"}));
+    ASSAY_ASSIGN(const auto epoch, writer.find_epoch(node, Epoch(16, 'e')));
+    REQUIRE(epoch);
+    CHECK(epoch->acknowledged == 42);
+    return ok();
+  }));
 }
 
 TEST_CASE("a store is open in one collector only", "[collector][unit]") {
