@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/digest.h"
 #include "common/base/result.h"
+#include "common/catalog/container_names.h"
 #include "common/catalog/log.h"
 
 namespace assay::cli {
@@ -32,17 +32,7 @@ struct Process {
   std::string name;
 };
 
-struct ContainerNames {
-  std::string container_id;
-  std::string runtime;
-  std::string name;
-  std::string image;
-  std::string image_id;
-  std::string pod_name;
-  std::string pod_namespace;
-  std::string pod_uid;
-  std::map<std::string, std::string> labels;
-};
+using catalog::ContainerNames;
 
 struct BaseMatch {
   std::string base;    ///< NAME:VERSION

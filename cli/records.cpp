@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/records.h"
 
+#include <map>
+
 #include "common/catalog/judge.h"
 
 namespace assay::cli {

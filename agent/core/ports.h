@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -14,6 +13,7 @@
 
 #include "agent/core/events.h"
 #include "common/base/result.h"
+#include "common/catalog/container_names.h"
 #include "common/catalog/evidence.h"
 #include "common/catalog/judge.h"
 
@@ -93,19 +93,7 @@ class LayerCache {
   virtual Result<void> store(const LayerKey& key, const KnownLayer& layer) = 0;
 };
 
-/// What the node's records on disk say of a container. Claims.
-struct ContainerNames {
-  std::string container_id;
-  std::string runtime;
-  std::string name;
-  std::string image;
-  std::string image_id;
-  std::string pod_name;
-  std::string pod_namespace;
-  std::string pod_uid;
-  std::map<std::string, std::string> labels;
-  bool operator==(const ContainerNames&) const = default;
-};
+using catalog::ContainerNames;
 
 /// Reads names from OCI bundles and stores on disk, read-only. Thread-safe; reads a few small
 /// files.
