@@ -111,6 +111,8 @@ struct Layer {
   std::uint32_t generation = 0;
   std::optional<WallTime> born_at;
   std::optional<DiffId> claimed_diff_id;
+  std::optional<ChainId> claimed_chain_id;
+  bool is_claim_for_display = false;
   std::optional<DiffId> exact_diff_id;
   std::optional<ShapeDigest> shape;
   std::optional<ContentDigest> content;

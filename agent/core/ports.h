@@ -106,6 +106,55 @@ class RuntimeRecords {
 
 using RunId = std::string;  ///< 32 hex digits
 
+/// Which directory a task or a result is about, as the kernel names it.
+struct LayerRef {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint32_t generation = 0;
+  auto operator<=>(const LayerRef&) const = default;
+};
+inline LayerRef ref_of(const LowerLayer& layer) {
+  return {layer.device, layer.inode, layer.generation};
+}
+
+/// What the runtime's own store says of one layer directory. A claim.
+struct LayerClaim {
+  LayerRef ref;
+  std::optional<DiffId> diff_id;
+  std::optional<ChainId> chain_id;  ///< of this layer on all below it
+  bool is_for_display = false;      ///< someone but root may write that store
+  bool operator==(const LayerClaim&) const = default;
+};
+
+/// A run whose runtime is to be asked.
+struct ClaimTask {
+  RunId run_id;
+  ContainerStart start;
+  ContainerNames names;  ///< as they are known
+};
+
+/// What a runtime's records say of one run.
+struct RunClaims {
+  RunId run_id;
+  RunKey key;
+  ContainerNames names;            ///< of the task, completed
+  std::vector<LayerClaim> layers;  ///< tied to the kernel's layers by their directories
+  /// What the records and the kernel disagree on, or one record and another; "SUBJECT: REASON",
+  /// escaped.
+  std::vector<std::string> conflicts;
+};
+
+/// Asks runtimes' stores what they say of a run's image and layers. Thread-safe; never blocks.
+class ClaimReader {
+ public:
+  virtual ~ClaimReader() = default;
+  /// What was said of a directory before; from memory, no I/O.
+  virtual std::optional<LayerClaim> recall(const LayerRef& ref) = 0;
+  /// Calls `on_claims` once, on a thread of the reader's, with what was found, if only nothing. Not
+  /// called when the reader goes before.
+  virtual void look_up(ClaimTask task, std::function<void(RunClaims)> on_claims) = 0;
+};
+
 enum class RunKind { kContainer, kInner, kSandbox, kChroot, kHostRoot, kVmSandbox };
 std::string_view to_string(RunKind kind);
 std::string_view to_string(StartCause cause);
@@ -133,6 +182,7 @@ struct StackAdvanced {
 struct RunNamed {
   RunId run_id;
   ContainerNames names;
+  std::vector<std::string> claim_conflicts = {};  ///< all that were found so far, "SUBJECT: REASON"
 };
 struct ExecSeen {
   RunId run_id;
@@ -185,17 +235,6 @@ struct LayerTask {
       false;  ///< the root itself; then only device, inode and generation of `layer` are set
   bool is_top = false;  ///< of the image's stack: the only place for docker's -init layer
 };
-
-/// Which directory a task or a result is about, as the kernel names it.
-struct LayerRef {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  std::uint32_t generation = 0;
-  auto operator<=>(const LayerRef&) const = default;
-};
-inline LayerRef ref_of(const LowerLayer& layer) {
-  return {layer.device, layer.inode, layer.generation};
-}
 
 /// What identification found out so far about one layer.
 struct LayerResult {

@@ -81,6 +81,8 @@ struct StackAdvanced {
 struct RunNamed {
   RunId run_id;
   ContainerNames names;
+  /// What the runtime's records and the kernel disagree on so far, each as "SUBJECT: REASON".
+  std::vector<std::string> claim_conflicts;
 };
 
 struct Exec {

@@ -46,6 +46,7 @@ struct OpenRun {
   bool is_open = true;
   bool is_overdue = false;
   std::int64_t overdue_at_ns = 0;  ///< when a pending verdict becomes `unverified`, 0 = never
+  std::vector<std::string> claim_conflicts = {};  ///< as RunNamed tells them
 };
 
 struct NewRun {
@@ -139,6 +140,8 @@ class StoreWriter {
   virtual Result<std::vector<OpenRun>> open_runs_on(StackId stack, RunKey after, int limit) = 0;
   virtual Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) = 0;
   virtual Result<void> name_run(RunKey run, const ContainerNames& names) = 0;
+  virtual Result<void> set_claim_conflicts(RunKey run,
+                                           const std::vector<std::string>& conflicts) = 0;
   virtual Result<void> move_runs(StackId from, StackId to) = 0;
   /// One run that has not ended.
   virtual Result<void> move_run(const OpenRun& run, StackId to) = 0;

@@ -4,7 +4,10 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
+
+#include "common/base/digest.h"
 
 namespace assay::catalog {
 
@@ -14,8 +17,11 @@ struct ContainerNames {
   std::string container_id;
   std::string runtime;  ///< docker, containerd, podman, cri-o, lxc, systemd-nspawn, garden
   std::string name;
-  std::string image;
-  std::string image_id;
+  std::string image;     ///< by name; never a bare id or digest
+  std::string image_id;  ///< what the runtime calls the image's id, whichever digest that is
+  std::optional<ConfigDigest> config_digest;
+  std::optional<ManifestDigest> manifest_digest;  ///< known to be one platform's manifest
+  std::optional<RepoDigest> repo_digest;  ///< by which it was pulled: of a manifest or an index
   std::string pod_name;
   std::string pod_namespace;
   std::string pod_uid;

@@ -29,8 +29,9 @@ struct LayerInstance {
 };
 
 struct LayerEvidence {
-  std::optional<DiffId>
-      claimed;  ///< what the runtime's store says, display and rung `claimed` only
+  std::optional<DiffId> claimed;         ///< by the runtime's own store: rung `claimed` only
+  std::optional<ChainId> claimed_chain;  ///< by the same store: of this layer on all below it
+  bool is_claim_for_display = false;     ///< someone but root may write that store
   std::optional<ShapeDigest> shape;
   std::optional<ContentDigest> content;
   std::optional<DeletionsDigest> deletions;
@@ -59,6 +60,9 @@ struct Stack {
   std::vector<StackLayer> layers;
   std::string unsupported;  ///< why the root could not be read as layers at all, "" when it could
 };
+
+/// Takes over what a runtime's store says of the layer, and nothing else.
+void take_claim(LayerEvidence& to, const LayerEvidence& from);
 
 /// SHA-256 over length-prefixed fields (docs/formats/stack.md).
 StackDigest digest_of(const Stack& stack);

@@ -225,10 +225,20 @@ CREATE TABLE unsettled_stacks(
   after_run_key INTEGER NOT NULL) STRICT;
 )sql";
 
+// Image name, manifest digest, config digest, diff ID and chain ID are columns of their own.
+constexpr const char* kClaims = R"sql(
+ALTER TABLE runs ADD COLUMN config_digest BLOB;
+ALTER TABLE runs ADD COLUMN manifest_digest BLOB;
+ALTER TABLE runs ADD COLUMN repo_digest BLOB;
+ALTER TABLE runs ADD COLUMN claim_conflicts TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE layers ADD COLUMN claimed_chain_id BLOB;
+ALTER TABLE layers ADD COLUMN is_claim_for_display INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst, kUnsettledStacks};
+  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kClaims};
   return all;
 }
 

@@ -41,6 +41,7 @@ class SqliteWriter final : public StoreWriter {
   Result<std::vector<OpenRun>> open_runs_on(StackId stack, RunKey after, int limit) override;
   Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) override;
   Result<void> name_run(RunKey run, const ContainerNames& names) override;
+  Result<void> set_claim_conflicts(RunKey run, const std::vector<std::string>& conflicts) override;
   Result<void> move_runs(StackId from, StackId to) override;
   Result<void> move_run(const OpenRun& run, StackId to) override;
   Result<void> set_run_state(const OpenRun& run) override;

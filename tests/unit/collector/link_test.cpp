@@ -191,6 +191,23 @@ class Agent {
     send(message);
   }
 
+  /// Names of the run, and what its runtime's records disagree on.
+  void send_named(std::uint64_t sequence, int n, const std::string& conflict) {
+    v1::FromAgent message;
+    v1::Event& event = *message.mutable_batch()->add_events();
+    event.set_sequence(sequence);
+    event.mutable_run_named()->set_run_id(run_id(n));
+    v1::ContainerNames& names = *event.mutable_run_named()->mutable_names();
+    names.set_name("web-" + std::to_string(n));
+    names.set_image("registry.example/web:1");
+    names.set_image_id("deadbeef");
+    names.set_config_digest(std::string(32, 'c'));
+    names.set_manifest_digest(std::string(32, 'm'));
+    names.set_repo_digest("too short for a digest");
+    event.mutable_run_named()->add_claim_conflicts(conflict);
+    send(message);
+  }
+
   catalog::Stack on(std::uint8_t n) const { return stack(node_, {layer(n)}); }
 
   static void fill(std::uint8_t n, v1::Stack& out) {
@@ -236,6 +253,28 @@ TEST_CASE("a batch is acknowledged, read back, and its end resolves its findings
   agent.expect(v1::ToAgent::kAcknowledgement);
   CHECK(here.findings().findings_size() == 0);
   CHECK(here.findings(true).findings(0).state() == "resolved");
+}
+
+TEST_CASE("names of every kind and a mismatch reach who asks", "[collector][unit]") {
+  Deployment here;
+  Agent agent(here, "node-1", "node-1");
+  agent.expect(v1::ToAgent::kWelcome);
+  agent.send_start(1, 1, 9);
+  agent.expect(v1::ToAgent::kAcknowledgement);
+  agent.send_named(2, 1, "docker's record: it names 2 layers, the container stands on 1");
+  agent.expect(v1::ToAgent::kAcknowledgement);
+  const v1::ContainerNames names = here.runs().runs(0).names();
+  CHECK(names.image() == "registry.example/web:1");
+  CHECK(names.image_id() == "deadbeef");
+  CHECK(names.config_digest() == std::string(32, 'c'));
+  CHECK(names.manifest_digest() == std::string(32, 'm'));
+  CHECK(names.repo_digest().empty());
+  const auto findings = here.findings();
+  REQUIRE(findings.findings_size() == 2);
+  CHECK(findings.findings(0).kind() == "mismatch");
+  CHECK(findings.findings(0).reason() ==
+        "docker's record: it names 2 layers, the container stands on 1");
+  CHECK(findings.findings(0).names().config_digest() == std::string(32, 'c'));
 }
 
 TEST_CASE("duplicates are acknowledged again and change nothing", "[collector][unit]") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/store/sqlite/sqlite_store.h"
 
+#include "collector/store/sqlite/schema.h"
 #include "common/sqlite/database.h"
 #include "tests/unit/collector/store_contract.h"
 #include "tests/unit/collector/support.h"
@@ -31,6 +32,31 @@ TEST_CASE("a store that a newer version wrote is refused", "[collector][unit]") 
   const auto refused = SqliteStore::open({path, 1});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::kUnsupported);
+}
+
+TEST_CASE("a store from before claims were read keeps its runs", "[collector][unit]") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/store.db";
+  {
+    auto database = sqlite::Database::open(path, {});
+    REQUIRE(database);
+    const auto& all = migrations();
+    REQUIRE(database->migrate({all.begin(), all.begin() + 2}));
+    REQUIRE(database->execute(R"sql(
+      INSERT INTO nodes(node_id, cluster, node) VALUES(1, 'test', 'node-1');
+      INSERT INTO stacks(stack_id, node_id, digest) VALUES(1, 1, zeroblob(32));
+      INSERT INTO runs(run_id, node_id, stack_id, kind, cause, is_late, started_ns, container_name,
+        executable, arguments, arguments_truncated, pid, process_start_ns, process_name, ancestors,
+        namespace_pids, uid, gid, cgroup_path, cgroup_id, mount_namespace, pid_namespace,
+        user_namespace, root_type)
+      VALUES('00112233445566778899aabbccddeeff', 1, 1, 'container', 'exec', 0, 5, 'web', '/bin/sh',
+        '[]', 0, 1, 1, 'sh', '[]', '[]', 0, 0, '', 0, 0, 0, 0, 'overlay'))sql"));
+  }
+  const auto store = SqliteStore::open({path, 1});
+  REQUIRE(store);
+  const auto run = (*store)->trace("web");
+  REQUIRE(run);
+  CHECK_FALSE(run->run.names.config_digest);
 }
 
 TEST_CASE("a store is open in one collector only", "[collector][unit]") {
