@@ -60,6 +60,10 @@ void AuditorLoop::post_layer(LayerResult result) {
   push(std::move(result));
 }
 
+void AuditorLoop::post_claims(RunClaims claims) {
+  push(std::move(claims));
+}
+
 void AuditorLoop::post_catalog(CatalogPtr catalog) {
   push(std::move(catalog));
 }
@@ -102,6 +106,7 @@ void AuditorLoop::handle(Item item) {
                      layers_due_ = std::chrono::steady_clock::now() + kLayersTogether;
                    layers_.push_back(std::move(result));
                  },
+                 [this](const RunClaims& claims) { auditor_->on_claims(claims); },
                  [this](CatalogPtr& catalog) { auditor_->on_catalog(std::move(catalog)); },
              },
              item);

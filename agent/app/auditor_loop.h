@@ -33,6 +33,7 @@ class AuditorLoop final : public EventSink {
   void on_emptied(RunEmptied emptied) override;
   void on_sweep(SweepCompleted sweep) override;
   void post_layer(LayerResult result);
+  void post_claims(RunClaims claims);
   void post_catalog(std::shared_ptr<const catalog::Catalog> catalog);
 
   /// Of about a second ago: the loop takes it with each tick.
@@ -43,7 +44,7 @@ class AuditorLoop final : public EventSink {
   static constexpr std::size_t kCapacity = 65'536;
   using CatalogPtr = std::shared_ptr<const catalog::Catalog>;  // shared with the auditor
   using Item = std::variant<ContainerStart, ContainerExec, RunEmptied, SweepCompleted, LayerResult,
-                            CatalogPtr>;
+                            RunClaims, CatalogPtr>;
 
   void push(Item item);
   void run(const std::stop_token& stop);

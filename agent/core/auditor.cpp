@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/core/auditor.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
 #include "agent/core/run_identity.h"
 
 namespace assay::agent {
+namespace {
+
+// Longer than any reader takes; what comes later is of a run that nobody waits for.
+constexpr std::chrono::minutes kClaimsAwaited{2};
+constexpr std::size_t kMaxConflicts = 16;  // of one run
+
+}  // namespace
 
 Auditor::Auditor(Ports ports, AuditorConfig config)
     : ports_(std::move(ports)),
@@ -44,27 +52,28 @@ void Auditor::open_run(ContainerStart start) {
     return;
   }
   Run run;
-  run.names = ports_.records.look_up(start);
-  run.kind = kind_of(start, run.names, kind_context(start, run.names));
+  const ContainerNames& names = run.told.names = ports_.records.look_up(start);
+  run.kind = kind_of(start, names, kind_context(start, names));
   run.first_seen = start.time;
   run.mount_namespace = start.mount_namespace;
   run.first_process = start.process.key;
   run.stack = stand_on_layers(start);
-  if (run.names.name.empty() && !run.names.container_id.empty())
+  if (names.name.empty() && !names.container_id.empty())
     late_names_[start.key] = {start, config_.name_attempts};
 
-  const RunKey key = start.key;
   if (!continue_resumed(start, run)) {
-    run.id = make_run_id(config_.boot_id, key, run.first_process);
-    announce(run, std::move(start));
+    run.id = make_run_id(config_.boot_id, start.key, run.first_process);
+    announce(run, start);
   }
-  ports_.open_runs.put({run.id, key, run.first_process, run.stack});
-  runs_.emplace(key, std::move(run));
+  ask_for_claims(run, start);
+  ports_.open_runs.put({run.id, start.key, run.first_process, run.stack});
+  runs_.emplace(start.key, std::move(run));
 }
 
 void Auditor::complete_run(Run& run, const ContainerStart& start) {
   const bool is_bare = !stacks_.find(run.stack)->stack->unsupported.empty();
   if (!is_bare || lacks_layers(start)) return;
+  ask_for_claims(run, start);
   const StackDigest bare = std::exchange(run.stack, stand_on_layers(start));
   const StackDigest told = std::exchange(run.resumed_from, std::nullopt).value_or(bare);
   stacks_.remove_run(bare);
@@ -88,6 +97,8 @@ StackDigest Auditor::stand_on_layers(const ContainerStart& start) {
     const auto recalled = ports_.identifier.recall(task);
     stack.layers.push_back(recalled ? recalled->layer : bare_layer(task));
     if (recalled) stack.layers.back().name = bare_layer(task).name;
+    if (const auto claim = ports_.claims ? ports_.claims->recall(refs.back()) : std::nullopt)
+      take_claim(stack.layers.back(), *claim);
     is_final.push_back(recalled && recalled->is_final);
     if (!is_final.back()) to_identify.push_back(std::move(task));
   }
@@ -107,7 +118,7 @@ void Auditor::announce(const Run& run, ContainerStart start) {
   event.started = wall(start.time);
   event.start = std::move(start);
   event.stack = run.stack;
-  event.names = run.names;
+  event.names = run.told.names;
   event.verdict = judge(*stack);
   ++counters_.starts;
   if (event.is_late) ++counters_.late_starts;
@@ -183,19 +194,65 @@ void Auditor::end_unseen_resumed(const std::vector<RunKey>& untold) {
 void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
   const auto found = runs_.find(key);
   ASSAY_ASSERT(found != runs_.end());
-  const Run run = std::move(found->second);
+  Run run = std::move(found->second);
   runs_.erase(found);
   late_names_.erase(key);
-  stacks_.remove_run(run.stack);
+  if (run.awaits_claims)
+    ended_[run.id] = {std::move(run.told), run.stack, ports_.clock.boot_now() + kClaimsAwaited};
+  else
+    stacks_.remove_run(run.stack);
   ports_.open_runs.erase(run.id);
   ++counters_.ends;
   ports_.journal.record(RunEnded{run.id, wall(time), is_approximate}, nullptr);
 }
 
-std::vector<StackChange> Auditor::apply(const std::vector<LayerResult>& results) {
+void Auditor::ask_for_claims(Run& run, const ContainerStart& start) {
+  if (ports_.claims == nullptr || run.told.names.container_id.empty()) return;
+  if (start.is_host_root || lacks_layers(start)) return;
+  run.awaits_claims = true;
+  ports_.claims->look_up({run.id, start, run.told.names}, ports_.post_claims);
+}
+
+void Auditor::on_claims(const RunClaims& claims) {
+  follow(apply(claims.layers));
+  const auto found = runs_.find(claims.key);
+  if (found != runs_.end() && found->second.id == claims.run_id) {
+    found->second.awaits_claims = false;
+    return take_claims(claims.run_id, found->second.told, claims);
+  }
+  const auto ended = ended_.find(claims.run_id);
+  if (ended == ended_.end()) return;
+  take_claims(claims.run_id, ended->second.told, claims);
+  stacks_.remove_run(ended->second.stack);
+  ended_.erase(ended);
+}
+
+void Auditor::take_claims(const RunId& run_id, Told& told, const RunClaims& claims) {
+  bool is_news = complete_names(told.names, claims.names);
+  for (const std::string& conflict : claims.conflicts) {
+    const auto& known = told.conflicts;
+    if (known.size() >= kMaxConflicts) break;
+    if (std::find(known.begin(), known.end(), conflict) != known.end()) continue;
+    told.conflicts.push_back(conflict);
+    is_news = true;
+  }
+  if (is_news) ports_.journal.record(RunNamed{run_id, told.names, told.conflicts}, nullptr);
+}
+
+void Auditor::forget_overdue() {
+  const BootTime now = ports_.clock.boot_now();
+  for (auto run = ended_.begin(); run != ended_.end();) {
+    const bool is_overdue = run->second.until <= now;
+    if (is_overdue) stacks_.remove_run(run->second.stack);
+    run = is_overdue ? ended_.erase(run) : std::next(run);
+  }
+}
+
+template <typename Result>
+std::vector<StackChange> Auditor::apply(const std::vector<Result>& results) {
   std::vector<StackChange> merged;
   std::set<StackDigest> between;  // made here and never recorded: only the last step counts
-  for (const LayerResult& result : results) {
+  for (const Result& result : results) {
     for (StackChange& change : stacks_.apply(result)) {
       if (!change.joins_known) between.insert(change.to);
       if (!between.contains(change.from)) {
@@ -214,7 +271,13 @@ std::vector<StackChange> Auditor::apply(const std::vector<LayerResult>& results)
 }
 
 void Auditor::on_layers(const std::vector<LayerResult>& results) {
-  for (const StackChange& change : apply(results)) {
+  follow(apply(results));
+}
+
+void Auditor::follow(const std::vector<StackChange>& changes) {
+  for (const StackChange& change : changes) {
+    for (auto& [id, ended] : ended_)
+      if (ended.stack == change.from) ended.stack = change.to;
     for (auto& [key, run] : runs_) {
       if (run.stack != change.from) continue;
       run.stack = change.to;
@@ -231,6 +294,7 @@ void Auditor::on_catalog(std::shared_ptr<const catalog::Catalog> catalog) {
 
 void Auditor::on_tick() {
   look_up_late_names();
+  forget_overdue();
   report_losses();
   last_tick_ = ports_.clock.wall_now();
 }
@@ -240,9 +304,11 @@ void Auditor::look_up_late_names() {
     Run& run = runs_.at(late->first);
     ContainerNames names = ports_.records.look_up(late->second.start);
     const bool is_done = !names.name.empty() || --late->second.attempts_left == 0;
-    if (names != run.names) {
-      run.names = names;
-      ports_.journal.record(RunNamed{run.id, std::move(names)}, nullptr);
+    complete_names(names, run.told.names);
+    if (names != run.told.names) {
+      run.told.names = names;
+      ports_.journal.record(RunNamed{run.id, std::move(names), run.told.conflicts}, nullptr);
+      ask_for_claims(run, late->second.start);  // the record is there now
     }
     late = is_done ? late_names_.erase(late) : std::next(late);
   }

@@ -52,6 +52,9 @@ class Auditor {
     const Clock& clock;
     /// Brings a layer's result from the identifier's threads back to on_layer() on the auditor's.
     std::function<void(LayerResult)> post_layer;
+    ClaimReader* claims = nullptr;  ///< none: no store is asked
+    /// Brings what was claimed from the reader's threads back to on_claims() on the auditor's.
+    std::function<void(RunClaims)> post_claims = {};
   };
   Auditor(Ports ports, AuditorConfig config);
 
@@ -65,6 +68,9 @@ class Auditor {
   /// stack of 500 new layers does not become 1,000 stacks.
   void on_layers(const std::vector<LayerResult>& results);
   void on_layer(const LayerResult& result) { on_layers({result}); }
+  /// What a runtime's records say: names, conflicts and claims of layers, told as soon as they
+  /// come.
+  void on_claims(const RunClaims& claims);
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   /// About once a second: late names, losses.
   void on_tick();
@@ -72,6 +78,11 @@ class Auditor {
   AuditorSnapshot snapshot() const;
 
  private:
+  /// What was told of a run by name.
+  struct Told {
+    ContainerNames names;
+    std::vector<std::string> conflicts;
+  };
   struct Run {
     RunId id;
     RunKind kind = RunKind::kContainer;
@@ -79,10 +90,17 @@ class Auditor {
     std::uint64_t mount_namespace = 0;
     StackDigest stack;
     std::optional<BootTime> emptied;
-    ContainerNames names;
+    Told told;
+    bool awaits_claims = false;
     ProcessKey first_process;
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
+  };
+  /// A run that went before its runtime's records were read.
+  struct EndedRun {
+    Told told;
+    StackDigest stack;  ///< still held, so that the claims find it
+    BootTime until{};   ///< then nothing is expected any more
   };
   struct LateName {
     ContainerStart start;
@@ -97,7 +115,12 @@ class Auditor {
   void announce(const Run& run, ContainerStart start);
   bool continue_resumed(const ContainerStart& start, Run& run);
   void end_unseen_resumed(const std::vector<RunKey>& untold);
-  std::vector<StackChange> apply(const std::vector<LayerResult>& results);
+  template <typename Result>
+  std::vector<StackChange> apply(const std::vector<Result>& results);
+  void follow(const std::vector<StackChange>& changes);
+  void ask_for_claims(Run& run, const ContainerStart& start);
+  void take_claims(const RunId& run_id, Told& told, const RunClaims& claims);
+  void forget_overdue();
   void look_up_late_names();
   void report_losses();
   KindContext kind_context(const ContainerStart& start, const ContainerNames& names) const;
@@ -111,6 +134,7 @@ class Auditor {
   std::unordered_map<RunKey, Run> runs_;
   std::unordered_map<RunKey, OpenRun> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
+  std::unordered_map<RunId, EndedRun> ended_;
   LossCounters reported_loss_;
   WallTime last_tick_{};
   AuditorSnapshot counters_;

@@ -53,6 +53,18 @@ struct ManualRecords final : RuntimeRecords {
   int calls = 0;
 };
 
+struct ManualClaims final : ClaimReader {
+  std::optional<LayerClaim> recall(const LayerRef& ref) override {
+    const auto found = known.find(ref);
+    return found == known.end() ? std::nullopt : std::optional(found->second);
+  }
+  void look_up(ClaimTask task, std::function<void(RunClaims)>) override {
+    asked.push_back(std::move(task));
+  }
+  std::map<LayerRef, LayerClaim> known;
+  std::vector<ClaimTask> asked;
+};
+
 struct MemoryOpenRuns final : OpenRuns {
   void put(const OpenRun& run) override { rows[run.run_id] = run; }
   void erase(const RunId& run_id) override {
