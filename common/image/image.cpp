@@ -81,11 +81,6 @@ Result<std::string> verified_json(ImageFiles& files, const Descriptor& descripto
   return text;
 }
 
-ChainId chain_of(const std::optional<ChainId>& below, const DiffId& diff_id) {
-  if (!below) return ChainId{diff_id.bytes};
-  return ChainId{sha256(below->text() + " " + diff_id.text()).bytes};
-}
-
 class ImageReader {
  public:
   ImageReader(ImageFiles& files, const ImageOptions& options) : files_(files), options_(options) {}
@@ -180,7 +175,7 @@ class ImageReader {
     }));
     std::optional<ChainId> chain;
     for (const PlannedLayer& layer : plan) {
-      chain = chain_of(chain, layer.diff_id);
+      chain = chain_id_of(chain, layer.diff_id);
       image_.layers.push_back(
           {layer.diff_id, chain, layer.media_type, fingerprints.at(layer.file)});
     }
