@@ -68,6 +68,19 @@ class LayerOpener {
   virtual Result<std::unique_ptr<Layer>> open_root(const ContainerStart& start) = 0;
 };
 
+/// Whether an open directory (O_PATH is enough) is one that the kernel named. Asks no server and no
+/// FUSE daemon before device and inode agree. Thread-safe.
+class DirectoryCheck {
+ public:
+  virtual ~DirectoryCheck() = default;
+  /// By device, inode and generation; a generation that the file system does not tell proves
+  /// nothing.
+  virtual bool is_layer(int fd, const LowerLayer& layer) = 0;
+  /// Whether it is the upper directory of the overlay with this identity: by inode and generation,
+  /// as the kernel gives the overlay's own device.
+  virtual bool is_upper(int fd, const RootIdentity& root) = 0;
+};
+
 /// What is remembered of a layer directory.
 struct KnownLayer {
   catalog::LayerEvidence evidence;
