@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "agent/runtime/disk_claims.h"
 #include "agent/uplink/tls_files.h"
 #include "common/base/file.h"
 #include "common/image/fingerprint.h"
@@ -77,6 +78,13 @@ AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_
   auditor.boot_id = boot_id;
   auditor.record_execs = config.exec_level == "all";
   return auditor;
+}
+
+/// In the order in which they are asked.
+std::vector<std::unique_ptr<ClaimSource>> claim_sources(const RuntimeRoots& roots) {
+  std::vector<std::unique_ptr<ClaimSource>> sources;
+  sources.push_back(std::make_unique<DiskClaims>(roots));
+  return sources;
 }
 
 }  // namespace
@@ -162,12 +170,16 @@ Result<void> Agent::open_trust() {
 
 void Agent::open_pipeline() {
   opener_ = std::make_unique<VerifyingLayerOpener>(boot_id_);
-  records_ = std::make_unique<DiskRecords>(RuntimeRoots{
-      config_.docker_roots, config_.containerd_states, config_.containers_storage_roots});
+  const RuntimeRoots roots{config_.docker_roots, config_.containerd_states,
+                           config_.containers_storage_roots};
+  records_ = std::make_unique<DiskRecords>(roots);
+  claims_ = std::make_unique<ClaimDesk>(claim_sources(roots), directories_);
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifier_options(config_));
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *state_, *source_, clock_,
-                     [this](LayerResult result) { loop_.post_layer(std::move(result)); }},
+                     [this](LayerResult result) { loop_.post_layer(std::move(result)); },
+                     claims_.get(),
+                     [this](RunClaims claims) { loop_.post_claims(std::move(claims)); }},
       auditor_config(config_, boot_id_));
 }
 
@@ -202,6 +214,7 @@ void Agent::stop() {
   // First the threads that call into the parts, then the parts.
   if (uplink_) uplink_->stop();
   identifier_.reset();
+  claims_.reset();
   catalog_.reset();
   if (outbox_) outbox_->stop();
 }

@@ -15,7 +15,9 @@
 #include "agent/identify/layer_identifier.h"
 #include "agent/outbox/outbox.h"
 #include "agent/outbox/state_db.h"
+#include "agent/rootfs/kernel_directories.h"
 #include "agent/rootfs/layer_opener.h"
+#include "agent/runtime/claim_desk.h"
 #include "agent/runtime/disk_records.h"
 #include "agent/uplink/uplink.h"
 #include "common/base/clock.h"
@@ -71,6 +73,8 @@ class Agent {
   std::unique_ptr<OutboxJournal> journal_;
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
+  KernelDirectories directories_;
+  std::unique_ptr<ClaimDesk> claims_;
   AuditorLoop loop_;
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<Auditor> auditor_;

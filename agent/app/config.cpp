@@ -68,7 +68,7 @@ void add_identifying(Table& table) {
       .list("runtime.containerd_states", &AgentConfig::containerd_states,
             {.text = "containerd's state folders"})
       .list("runtime.containers_storage_roots", &AgentConfig::containers_storage_roots,
-            {.text = "Graph roots of podman and CRI-O"});
+            {.text = "Graph roots, additional image stores and run roots of podman and CRI-O"});
 }
 
 std::vector<std::string> check(const AgentConfig& config) {
