@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "agent/runtime/containerd/claims.h"
 #include "agent/runtime/disk_claims.h"
 #include "agent/uplink/tls_files.h"
 #include "common/base/file.h"
@@ -81,9 +82,12 @@ AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_
 }
 
 /// In the order in which they are asked.
-std::vector<std::unique_ptr<ClaimSource>> claim_sources(const RuntimeRoots& roots) {
+std::vector<std::unique_ptr<ClaimSource>> claim_sources(const RuntimeRoots& roots,
+                                                        const std::vector<std::string>& sockets) {
   std::vector<std::unique_ptr<ClaimSource>> sources;
   sources.push_back(std::make_unique<DiskClaims>(roots));
+  if (!sockets.empty())
+    sources.push_back(std::make_unique<ContainerdClaims>(ContainerdOptions{.sockets = sockets}));
   return sources;
 }
 
@@ -173,7 +177,8 @@ void Agent::open_pipeline() {
   const RuntimeRoots roots{config_.docker_roots, config_.containerd_states,
                            config_.containers_storage_roots};
   records_ = std::make_unique<DiskRecords>(roots);
-  claims_ = std::make_unique<ClaimDesk>(claim_sources(roots), directories_);
+  claims_ =
+      std::make_unique<ClaimDesk>(claim_sources(roots, config_.containerd_sockets), directories_);
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifier_options(config_));
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *state_, *source_, clock_,

@@ -133,15 +133,6 @@ class ContainersStorage::Reader {
     record_.layers = kernel_.is_stack() ? std::move(layers) : merged(layers);
   }
 
-  /// vfs: one copy of everything, which the chain ID of the top layer names.
-  static std::vector<RecordedLayer> merged(const std::vector<RecordedLayer>& layers) {
-    RecordedLayer root;
-    if (!layers.empty()) root.chain_id = layers.back().chain_id;
-    if (layers.size() == 1) root.diff_id = layers.front().diff_id;
-    root.place = 0;
-    return {root};
-  }
-
   /// The layer, from the store whose folder for it the kernel uses, else from the first that lists
   /// it.
   std::optional<Found> find_layer(const Sha256& id) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/runtime/disk_records.h"
 
+#include "agent/runtime/annotations.h"
 #include "agent/runtime/bounded_json.h"
 #include "agent/runtime/cgroup_path.h"
 #include "agent/runtime/containers_storage.h"
+#include "agent/runtime/docker_store.h"
 #include "agent/runtime/store_folder.h"
 #include "agent/runtime/store_record.h"
 
@@ -12,48 +14,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxLabels = 64;
-constexpr std::size_t kMaxLabelKey = 256;
-constexpr std::size_t kMaxLabelValue = 1024;
 constexpr std::size_t kMaxNamespaces = 64;
 constexpr std::size_t kMaxJsonBytes = 1U << 20;
 constexpr const char* kTasks = "io.containerd.runtime.v2.task";
 
 void fill(std::string& target, std::string value) {
   if (target.empty()) target = std::move(value);
-}
-
-void add_label(const std::string& key, const json& value, ContainerNames& names) {
-  const auto* text = value.get_ptr<const json::string_t*>();
-  if (text == nullptr || key.size() > kMaxLabelKey || text->size() > kMaxLabelValue) return;
-  if (names.labels.size() < kMaxLabels) names.labels.emplace(key, *text);
-}
-
-void add_labels(const json& object, ContainerNames& names) {
-  if (!object.is_object()) return;
-  for (const auto& [key, value] : object.items())
-    add_label(key, value, names);
-}
-
-/// kubelet's labels, which dockershim and CRI-O copy onto their containers.
-void read_kubernetes_labels(const json& labels, ContainerNames& names) {
-  fill(names.pod_name, text_at(labels, "io.kubernetes.pod.name"));
-  fill(names.pod_namespace, text_at(labels, "io.kubernetes.pod.namespace"));
-  fill(names.pod_uid, text_at(labels, "io.kubernetes.pod.uid"));
-}
-
-/// Source: containerd internal/cri/annotations/annotations.go; CRI-O pkg/annotations.
-void read_annotations(const json& annotations, ContainerNames& names) {
-  fill(names.name, text_at(annotations, "io.kubernetes.cri.container-name"));
-  fill(names.image, name_of_image(text_at(annotations, "io.kubernetes.cri.image-name"), ""));
-  fill(names.pod_name, text_at(annotations, "io.kubernetes.cri.sandbox-name"));
-  fill(names.pod_namespace, text_at(annotations, "io.kubernetes.cri.sandbox-namespace"));
-  fill(names.pod_uid, text_at(annotations, "io.kubernetes.cri.sandbox-uid"));
-  fill(names.name, text_at(annotations, "nerdctl/name"));
-  fill(names.name, text_at(annotations, "io.kubernetes.container.name"));
-  fill(names.image, name_of_image(text_at(annotations, "io.kubernetes.cri-o.ImageName"), ""));
-  read_kubernetes_labels(annotations, names);
-  add_labels(annotations, names);
 }
 
 void read_metadata(const std::string& text, ContainerNames& names) {
@@ -108,12 +74,8 @@ bool DiskRecords::read_docker(ContainerNames& names) const {
     std::string name = text_at(*config, "Name");
     if (name.starts_with('/')) name.erase(0, 1);
     fill(names.name, std::move(name));
-    fill(names.image_id, text_at(*config, "Image"));
-    const json& inner = member(*config, "Config");
-    fill(names.image, name_of_image(text_at(inner, "Image"), names.image_id));
-    const json& labels = member(inner, "Labels");
-    read_kubernetes_labels(labels, names);
-    add_labels(labels, names);
+    read_docker_image(*config, names);
+    read_labels(member(member(*config, "Config"), "Labels"), names);
     return true;
   }
   return false;
@@ -127,10 +89,8 @@ bool DiskRecords::read_containerd(ContainerNames& names, const std::string& name
         name_space.empty() ? root->folders_in(kTasks, kMaxNamespaces) : std::vector{name_space};
     for (const std::string& space : spaces) {
       const std::string bundle = std::string(kTasks) + "/" + space + "/" + names.container_id;
-      const auto text = root->read(bundle + "/config.json", kMaxJsonBytes);
-      const auto config = text ? parse_bounded_json(*text) : std::nullopt;
-      if (!config) continue;
-      read_annotations(member(*config, "annotations"), names);
+      const auto spec = root->read(bundle + "/config.json", kMaxJsonBytes);
+      if (!spec || !read_spec_annotations(*spec, names)) continue;
       return true;
     }
   }
@@ -149,10 +109,9 @@ bool DiskRecords::read_containers_storage(ContainerNames& names) const {
       fill(names.name, entry->name);
       fill(names.image_id, entry->image_id);
       read_metadata(entry->metadata, names);
-      const auto bundle = root->read(
+      const auto spec = root->read(
           driver + "-containers/" + names.container_id + "/userdata/config.json", kMaxJsonBytes);
-      const auto config = bundle ? parse_bounded_json(*bundle) : std::nullopt;
-      if (config) read_annotations(member(*config, "annotations"), names);
+      if (spec) read_spec_annotations(*spec, names);
       return true;
     }
   }

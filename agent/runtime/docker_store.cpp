@@ -86,15 +86,7 @@ bool DockerStore::read_container() {
   if (!config) return false;
   driver_ = text_at(*config, "Driver", 64);
   image_root_ = "image/" + driver_;
-  ContainerNames& names = record_.names;
-  names.image_id = text_at(*config, "Image");
-  names.image = name_of_image(text_at(member(*config, "Config"), "Image"), names.image_id);
-  // docker 28 and later with containerd's store: the one manifest that was unpacked.
-  const json& manifest = member(*config, "ImageManifest");
-  image::Descriptor descriptor;
-  descriptor.media_type = text_at(manifest, "mediaType");
-  if (descriptor.is_manifest())
-    names.manifest_digest = digest_of<ManifestDigest>(text_at(manifest, "digest"));
+  read_docker_image(*config, record_.names);
   return true;
 }
 
@@ -120,12 +112,7 @@ void DockerStore::read_layers(const Mount& mount) {
       record_.layers.push_back({{}, {}, place_of(folder_of(mount.init_id))});
     return;
   }
-  // vfs: one copy of everything, which the chain ID of the top layer names.
-  RecordedLayer root;
-  if (!record_.layers.empty()) root.chain_id = record_.layers.back().chain_id;
-  if (record_.layers.size() == 1) root.diff_id = record_.layers.front().diff_id;
-  root.place = 0;
-  record_.layers = {root};
+  record_.layers = merged(record_.layers);  // vfs: one copy of everything
 }
 
 /// Bottom first; nothing when the chain is broken.
@@ -236,6 +223,16 @@ std::string DockerStore::small_file(const std::string& path) {
 }
 
 }  // namespace
+
+void read_docker_image(const json& config, ContainerNames& names) {
+  names.image_id = text_at(config, "Image");
+  names.image = name_of_image(text_at(member(config, "Config"), "Image"), names.image_id);
+  const json& manifest = member(config, "ImageManifest");
+  image::Descriptor descriptor;
+  descriptor.media_type = text_at(manifest, "mediaType");
+  if (descriptor.is_manifest())
+    names.manifest_digest = digest_of<ManifestDigest>(text_at(manifest, "digest"));
+}
 
 std::optional<StoreRecord> read_docker_store(StoreFolder& root, const std::string& container_id,
                                              const KernelLayers& kernel) {

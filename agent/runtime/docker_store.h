@@ -3,6 +3,7 @@
 // Private to agent/runtime.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,10 @@
 #include "agent/runtime/store_record.h"
 
 namespace assay::agent {
+
+/// What a container's config.v2.json says of its image; of docker 28 and later with containerd's
+/// store also the one manifest that was unpacked.
+void read_docker_image(const nlohmann::json& config, ContainerNames& names);
 
 /// What docker's data root says of a container; nothing when the container is not there (any more).
 /// With docker's containerd store only the names that its own record holds.

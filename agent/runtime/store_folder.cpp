@@ -8,18 +8,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <memory>
 
 namespace assay::agent {
 namespace {
 
-UniqueFd open_beneath(int folder, const std::string& path, std::uint64_t flags) {
+UniqueFd open_how(int folder, const std::string& path, std::uint64_t flags, std::uint64_t resolve) {
   struct open_how how {};
   how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  how.resolve = resolve | RESOLVE_NO_MAGICLINKS;
   return UniqueFd(
       static_cast<int>(::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof(how))));
+}
+
+UniqueFd open_beneath(int folder, const std::string& path, std::uint64_t flags) {
+  return open_how(folder, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 std::int64_t to_ns(const timespec& time) {
@@ -89,7 +95,8 @@ StoreFolder::StoreFolder(std::string path, UniqueFd fd)
       is_others_(!is_only_roots_to_write(path_) || !is_only_roots_to_write(true_path(fd_.get()))) {}
 
 void StoreFolder::look_at(const std::string& path) {
-  all_prefixes(path, [this](const std::string& prefix) {
+  const std::size_t start = std::min(path.find_first_not_of('/'), path.size());
+  all_prefixes(path.substr(start), [this](const std::string& prefix) {
     const auto [known, is_new] = looked_at_.try_emplace(prefix, true);
     if (is_new) {
       struct stat status {};
@@ -134,6 +141,19 @@ UniqueFd StoreFolder::open_directory(const std::string& path) {
   UniqueFd fd = open_beneath(fd_.get(), path, O_PATH | O_DIRECTORY);
   if (fd) look_at(path);
   return fd;
+}
+
+Result<UniqueFd> StoreFolder::open_at_hand(const std::string& path) {
+  // A rename or a mount anywhere on the machine makes such a look-up give up once.
+  constexpr int kTries = 5;
+  for (int i = 0; i < kTries; ++i) {
+    UniqueFd fd = open_how(fd_.get(), path, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_CACHED);
+    if (fd) return fd;
+    if (errno != EAGAIN) break;
+  }
+  Error error = system_error("open a directory");
+  error.code = error.sys_errno == EAGAIN ? ErrorCode::kUnavailable : ErrorCode::kNotFound;
+  return error;
 }
 
 std::vector<std::string> StoreFolder::folders_in(const std::string& path, std::size_t max) {

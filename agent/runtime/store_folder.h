@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/result.h"
 #include "common/base/unique_fd.h"
 
 namespace assay::agent {
@@ -49,6 +50,12 @@ class StoreFolder {
   /// A directory beneath, O_PATH; empty when it is absent, another kind, or reached by a link.
   UniqueFd open_directory(const std::string& path);
 
+  /// The directory at `path`, as if the folder were "/" and links may be followed, O_PATH; opened
+  /// from what the kernel has at hand, without waiting for a disk or for a daemon behind a file
+  /// system. Errors: kNotFound; kUnavailable (not at hand: it may be there).
+  Result<UniqueFd> open_at_hand(const std::string& path);
+  /// Looks at who may write `path` and the folders on the way to it, as opening it does.
+  void look_at(const std::string& path);
   /// Names in a directory beneath, at most `max`; those that are safe to go on with.
   std::vector<std::string> folders_in(const std::string& path, std::size_t max);
 
@@ -59,7 +66,6 @@ class StoreFolder {
 
  private:
   StoreFolder(std::string path, UniqueFd fd);
-  void look_at(const std::string& path);
 
   std::string path_;
   UniqueFd fd_;

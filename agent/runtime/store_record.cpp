@@ -90,6 +90,14 @@ void derive_chain_ids(std::vector<RecordedLayer>& layers) {
   }
 }
 
+std::vector<RecordedLayer> merged(const std::vector<RecordedLayer>& layers) {
+  RecordedLayer root;
+  if (!layers.empty()) root.chain_id = layers.back().chain_id;
+  if (layers.size() == 1) root.diff_id = layers.front().diff_id;
+  root.place = 0;
+  return {root};
+}
+
 void compare_diff_ids(const std::vector<DiffId>& configured,
                       const std::vector<RecordedLayer>& layers, std::string_view subject,
                       StoreRecord& record) {

@@ -45,6 +45,10 @@ RunClaims compare(const ClaimTask& task, const StoreRecord& record, const Kernel
 /// Chain IDs of the layers from their diff IDs, bottom first, as far up as these are known.
 void derive_chain_ids(std::vector<RecordedLayer>& layers);
 
+/// Of a root that is one directory with all layers in it: the chain ID of the top layer names it,
+/// and a diff ID only when there is one layer.
+std::vector<RecordedLayer> merged(const std::vector<RecordedLayer>& layers);
+
 /// Notes a problem when the configuration of the image, whose digest was checked, lists other diff
 /// IDs than the store keeps for the layers. `layers`: the image's, bottom first.
 void compare_diff_ids(const std::vector<DiffId>& configured,
