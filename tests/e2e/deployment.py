@@ -104,9 +104,10 @@ class Deployment:
     def findings(self, *words):
         return self.query("findings", *words)["findings"]
 
-    def findings_of(self, run):
+    def findings_of(self, run, kind=None):
         """Open findings on one run."""
-        return [finding for finding in self.findings() if finding["run_id"] == run["run_id"]]
+        return [finding for finding in self.findings() if finding["run_id"] == run["run_id"]
+                and kind in (None, finding["kind"])]
 
     def wait(self, condition, what, deadline_s=DEADLINE_S):
         """The first true value of `condition()`; with the daemons' logs when the deadline passes."""
@@ -130,6 +131,11 @@ class Deployment:
                 layers in (None, found[0]["layers"]) and found[0]
         return self.wait(look, f"run of {container} {verdict}{' and ended' if ended else ''}"
                                f"{f' on {layers} layers' if layers else ''}")
+
+    def wait_for_run_of(self, container):
+        """The newest run of a container, whatever its verdict."""
+        return self.wait(lambda: (self.runs("--all", "--container", container) or [None])[0],
+                         f"run of {container}")
 
     def wait_for_finding(self, kind, run, state="open"):
         def look():
@@ -191,7 +197,9 @@ class Deployment:
         self.collector.wait_for(lambda: not is_ready(self.collector_http), "collector ready")
 
     def start_agent(self, runtime=None, trust=None):
-        config = self.agent_config(runtime, trust)
+        self.start_agent_with(self.agent_config(runtime, trust))
+
+    def start_agent_with(self, config):
         self.agent = Daemon([BIN / "assay-agent", "run", "--config", config],
                             self.folder / "agent.log")
         self.agent.wait_for(lambda: not is_ready(self.agent_http), "agent ready")
