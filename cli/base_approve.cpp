@@ -2,11 +2,11 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/about_view.h"
 #include "cli/base_change.h"
 #include "cli/commands.h"
 #include "cli/dates.h"
-#include "cli/output/table.h"
-#include "common/image/image.h"
+#include "cli/image_reading.h"
 
 namespace assay::cli {
 namespace {
@@ -19,17 +19,6 @@ struct Options {
   std::string platform;
   std::string expires;
 };
-
-Result<image::Image> read_source(const Options& options, Session& session) {
-  image::ImageOptions wanted;
-  wanted.platform = options.platform;
-  wanted.progress = [&](std::uint64_t bytes) {
-    session.terminal().progress("reading " + options.source + ": " + format_bytes(bytes));
-  };
-  auto image = image::read_image(options.source, wanted, {});
-  session.terminal().end_progress();
-  return image;
-}
 
 /// What names a version that nobody named: the top chain ID, or a directory's content.
 Result<std::string> version_of(const image::Image& image) {
@@ -53,9 +42,10 @@ Result<catalog::BaseStack> stack_of(const image::Image& image) {
 }
 
 /// Claims for people, as the source makes them.
-std::map<std::string, std::string> annotations_of(const image::Image& image) {
-  std::map<std::string, std::string> claims{
-      {"assay.source-kind", std::string(image::to_string(image.kind))}};
+std::map<std::string, std::string> annotations_of(const DescribedImage& described) {
+  const image::Image& image = described.image;
+  std::map<std::string, std::string> claims = cli::annotations_of(described.about);
+  claims["assay.source-kind"] = image::to_string(image.kind);
   const auto add = [&](const char* name, const std::string& text) {
     if (!text.empty()) claims[name] = text;
   };
@@ -77,23 +67,25 @@ Array layer_values(const catalog::BaseStack& stack) {
   return layers;
 }
 
-std::vector<Section> sections() {
-  return {{.columns = {{"Base", "base"},
-                       {"Platform", "platform"},
-                       {"Expires", "expires_at"},
-                       {"Reason", "reason"},
-                       {"Catalog sequence", "sequence"},
-                       {"Signed by", "key_id"},
-                       {"Agents connected", "agents_connected"},
-                       {"Dry run", "is_dry_run"}},
-           .is_record = true},
-          {.title = "Layers, bottom first",
-           .path = "layers",
-           .columns = {{"DIFF ID", "diff_id", Style::kDigest},
-                       {"SHAPE", "shape", Style::kDigest},
-                       {"CONTENT", "content", Style::kDigest},
-                       {"ENTRIES", "entries"},
-                       {"BYTES", "content_bytes"}}}};
+std::vector<Section> sections(const catalog::About& about) {
+  std::vector<Section> shown{{.columns = {{"Base", "base"},
+                                          {"Platform", "platform"},
+                                          {"Expires", "expires_at"},
+                                          {"Reason", "reason"},
+                                          {"Catalog sequence", "sequence"},
+                                          {"Signed by", "key_id"},
+                                          {"Agents connected", "agents_connected"},
+                                          {"Dry run", "is_dry_run"}},
+                              .is_record = true},
+                             {.title = "Layers, bottom first",
+                              .path = "layers",
+                              .columns = {{"DIFF ID", "diff_id", Style::kDigest},
+                                          {"SHAPE", "shape", Style::kDigest},
+                                          {"CONTENT", "content", Style::kDigest},
+                                          {"ENTRIES", "entries"},
+                                          {"BYTES", "content_bytes"}}}};
+  add_about_sections(shown, about);
+  return shown;
 }
 
 /// Approving what the catalog holds already changes a standing decision: that is asked for.
@@ -107,13 +99,13 @@ Result<bool> may_replace(const TrustedLog& trusted, const Options& options,
 }
 
 Result<catalog::Statement> statement_of(const TrustedLog& trusted, const Options& options,
-                                        const catalog::BaseId& id, const image::Image& image,
+                                        const catalog::BaseId& id, const DescribedImage& described,
                                         WallTime now) {
   catalog::Statement statement =
       new_statement(trusted, options.change, id, catalog::Action::kApprove, now);
-  ASSAY_ASSIGN(catalog::BaseStack stack, stack_of(image));
+  ASSAY_ASSIGN(catalog::BaseStack stack, stack_of(described.image));
   statement.stacks.push_back(std::move(stack));
-  statement.annotations = annotations_of(image);
+  statement.annotations = annotations_of(described);
   if (!options.expires.empty()) {
     ASSAY_ASSIGN(statement.expires_at, parse_date(options.expires, "--expires", now));
   }
@@ -126,20 +118,26 @@ Result<Outcome> approve(const Options& options, Session& session) {
   if (!options.expires.empty()) ASSAY_TRY(parse_date(options.expires, "--expires", now));
   ASSAY_TRY(signing_key(options.change, session));  // before a long read, not after it
   ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
-  ASSAY_ASSIGN(const image::Image image, read_source(options, session));
+  image::ImageOptions wanted;
+  wanted.platform = options.platform;
+  ASSAY_ASSIGN(const DescribedImage described, read_described(options.source, std::move(wanted),
+                                                              /*keeps_packages=*/false, session));
+  const image::Image& image = described.image;
   if (image.layers.empty())
     return Error{ErrorCode::kInvalidArgument, options.source + ": this image has no layers"};
   if (id.version.empty()) {
     ASSAY_ASSIGN(id.version, version_of(image));
   }
-  ASSAY_ASSIGN(const catalog::Statement statement, statement_of(trusted, options, id, image, now));
+  ASSAY_ASSIGN(const catalog::Statement statement,
+               statement_of(trusted, options, id, described, now));
   ASSAY_ASSIGN(const bool is_agreed, may_replace(trusted, options, id, session));
   if (!is_agreed) return Outcome{.exit_code = ExitCode::kNegative, .note = "Nothing was changed."};
   ASSAY_ASSIGN(Change change, apply_change(trusted, statement, options.change, session));
   change.value.emplace_back("platform", statement.stacks.front().platform);
   change.value.emplace_back("expires_at", statement.expires_at);
   change.value.emplace_back("layers", layer_values(statement.stacks.front()));
-  return Outcome{.document = {std::move(change.value), sections()},
+  add_about(change.value, described.about);
+  return Outcome{.document = {std::move(change.value), sections(described.about)},
                  .note = options.change.is_dry_run ? "Dry run: nothing was changed."
                                                    : id.text() + " is approved."};
 }

@@ -22,6 +22,7 @@ Result<Outcome> list(Session& session) {
                                             {"STATUS", "status", Style::kVerdict},
                                             {"LAYERS", "layers"},
                                             {"PLATFORM", "platforms"},
+                                            {"DISTRIBUTION (CLAIMED)", "claimed_distribution.name"},
                                             {"CHANGED", "changed_at", Style::kAge},
                                             {"EXPIRES", "expires_at"},
                                             {"REASON", "reason"},

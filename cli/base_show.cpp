@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/about_view.h"
 #include "cli/commands.h"
 #include "cli/records.h"
 #include "cli/trusted_log.h"
@@ -16,6 +17,15 @@ Value to_value(const catalog::Statement& statement) {
                 {"reason", statement.reason}};
 }
 
+/// Annotations that are shown nowhere else.
+Object notes_of(const catalog::Base& base, const catalog::About& about) {
+  const auto claims = annotations_of(about);
+  Object notes;
+  for (const auto& [name, text] : base.annotations)
+    if (!claims.contains(name)) notes.emplace_back(name, text);
+  return notes;
+}
+
 /// `value` is an object: the base as JSON shows it.
 Value with_history(const Value& value, const TrustedLog& trusted, const catalog::BaseId& id) {
   Array history;
@@ -26,7 +36,7 @@ Value with_history(const Value& value, const TrustedLog& trusted, const catalog:
   return object;
 }
 
-std::vector<Section> sections(std::size_t stacks) {
+std::vector<Section> sections(std::size_t stacks, const catalog::About& about) {
   std::vector<Section> shown{{.columns = {{"Base", "base"},
                                           {"Status", "status", Style::kVerdict},
                                           {"Reason", "reason"},
@@ -35,8 +45,9 @@ std::vector<Section> sections(std::size_t stacks) {
                                           {"Deprecated until", "deprecated_until"},
                                           {"Expires", "expires_at"},
                                           {"Successor", "successor"},
-                                          {"Notes", "annotations"}},
+                                          {"Notes", "notes"}},
                               .is_record = true}};
+  add_about_sections(shown, about);
   for (std::size_t i = 0; i < stacks; ++i)
     shown.push_back({.title = "Layers, bottom first",
                      .path = "stacks." + std::to_string(i) + ".layers",
@@ -59,8 +70,11 @@ Result<Outcome> show(const std::string& name, Session& session) {
   ASSAY_ASSIGN(const catalog::BaseId id, catalog::BaseId::parse(name));
   ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
   ASSAY_ASSIGN(const catalog::Base* base, find_base(trusted.verified.catalog, id));
+  const catalog::About about = about_from(base->annotations);
   Value value = with_history(cli::to_value(*base, session.now()), trusted, base->id);
-  return Outcome{{std::move(value), sections(base->stacks.size())}};
+  Object object = std::get<Object>(value.storage());
+  object.emplace_back("notes", notes_of(*base, about));
+  return Outcome{{std::move(object), sections(base->stacks.size(), about)}};
 }
 
 }  // namespace

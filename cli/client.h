@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/digest.h"
 #include "common/base/result.h"
+#include "common/catalog/about.h"
 #include "common/catalog/container_names.h"
 #include "common/catalog/log.h"
 
@@ -156,6 +157,7 @@ struct Trace {
   RunOrigin origin;
   std::vector<Layer> layers;  ///< bottom first
   std::string unsupported;    ///< why the root could not be read as layers
+  catalog::About about;       ///< what the layers say of themselves: a claim
   std::vector<Exec> execs;
   std::vector<Finding> findings;
   std::vector<std::string> other_runs;

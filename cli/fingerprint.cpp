@@ -2,9 +2,10 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/about_view.h"
 #include "cli/commands.h"
-#include "cli/output/table.h"
-#include "common/image/image.h"
+#include "cli/image_diff.h"
+#include "cli/image_reading.h"
 
 namespace assay::cli {
 namespace {
@@ -12,6 +13,8 @@ namespace {
 struct Options {
   std::string source;
   std::string platform;
+  std::string other;  // --diff
+  std::uint64_t max_paths = DiffOptions{}.max_paths;
 };
 
 Value to_value(const image::ImageLayer& layer, std::uint64_t number) {
@@ -29,11 +32,12 @@ Value to_value(const image::ImageLayer& layer, std::uint64_t number) {
                 {"is_runtime_injected", print.is_runtime_injected}};
 }
 
-Value to_value(const std::string& source, const image::Image& image) {
+Value to_value(const std::string& source, const DescribedImage& described) {
+  const image::Image& image = described.image;
   Array layers;
   for (const auto& layer : image.layers)
     layers.push_back(to_value(layer, layers.size() + 1));
-  return Object{{"source", source},
+  Object object{{"source", source},
                 {"source_kind", image::to_string(image.kind)},
                 {"reference", image.reference},
                 {"platform", image.platform},
@@ -42,40 +46,43 @@ Value to_value(const std::string& source, const image::Image& image) {
                 {"created", image.created},
                 {"fingerprint_version", image::kFingerprintVersion},
                 {"layers", std::move(layers)}};
+  add_about(object, described.about, /*with_lists=*/true);
+  return object;
 }
 
-std::vector<Section> sections() {
-  return {{.columns = {{"Source", "source"},
-                       {"Kind", "source_kind"},
-                       {"Reference", "reference"},
-                       {"Platform", "platform"},
-                       {"Manifest", "manifest_digest"},
-                       {"Config", "config_digest"},
-                       {"Created", "created", Style::kPlain, true}},
-           .is_record = true},
-          {.title = "Layers, bottom first",
-           .path = "layers",
-           .columns = {{"LAYER", "layer"},
-                       {"DIFF ID", "diff_id", Style::kDigest},
-                       {"CHAIN ID", "chain_id", Style::kDigest},
-                       {"SHAPE", "shape", Style::kDigest},
-                       {"CONTENT", "content", Style::kDigest},
-                       {"DELETIONS", "deletions", Style::kDigest},
-                       {"ENTRIES", "entries"},
-                       {"BYTES", "content_bytes"},
-                       {"MEDIA TYPE", "media_type", Style::kPlain, true}}}};
+std::vector<Section> sections(const catalog::About& about) {
+  std::vector<Section> shown{{.columns = {{"Source", "source"},
+                                          {"Kind", "source_kind"},
+                                          {"Reference", "reference"},
+                                          {"Platform", "platform"},
+                                          {"Manifest", "manifest_digest"},
+                                          {"Config", "config_digest"},
+                                          {"Created", "created", Style::kPlain, true}},
+                              .is_record = true},
+                             {.title = "Layers, bottom first",
+                              .path = "layers",
+                              .columns = {{"LAYER", "layer"},
+                                          {"DIFF ID", "diff_id", Style::kDigest},
+                                          {"CHAIN ID", "chain_id", Style::kDigest},
+                                          {"SHAPE", "shape", Style::kDigest},
+                                          {"CONTENT", "content", Style::kDigest},
+                                          {"DELETIONS", "deletions", Style::kDigest},
+                                          {"ENTRIES", "entries"},
+                                          {"BYTES", "content_bytes"},
+                                          {"MEDIA TYPE", "media_type", Style::kPlain, true}}}};
+  add_about_sections(shown, about);
+  return shown;
 }
 
 Result<Outcome> fingerprint(const Options& options, Session& session) {
   image::ImageOptions wanted;
   wanted.platform = options.platform;
-  wanted.progress = [&](std::uint64_t bytes) {
-    session.terminal().progress("reading " + options.source + ": " + format_bytes(bytes));
-  };
-  const auto image = image::read_image(options.source, wanted, {});
-  session.terminal().end_progress();
-  if (!image) return image.error();
-  return Outcome{{to_value(options.source, *image), sections()}};
+  if (!options.other.empty())
+    return diff_images({options.source, options.other, std::move(wanted), options.max_paths},
+                       session);
+  ASSAY_ASSIGN(const DescribedImage described,
+               read_described(options.source, std::move(wanted), /*keeps_packages=*/true, session));
+  return Outcome{{to_value(options.source, described), sections(described.about)}};
 }
 
 }  // namespace
@@ -94,6 +101,15 @@ void add_fingerprint(CLI::App& app, Invocation& invocation) {
       ->required();
   command.add_option("--platform", options->platform, "which image of an index to read")
       ->option_text("OS/ARCH[/VARIANT]");
+  CLI::Option* other =
+      command
+          .add_option("--diff", options->other, "print which paths make SOURCE and OTHER differ")
+          ->option_text("OTHER");
+  command
+      .add_option("--max-paths", options->max_paths,
+                  "with --diff: paths to show of one layer, 0 for all (default: 100)")
+      ->option_text("N")
+      ->needs(other);
 }
 
 }  // namespace assay::cli

@@ -95,6 +95,19 @@ Layer layer_from(const v1::StackLayer& wire) {
   return layer;
 }
 
+catalog::About about_from(const v1::About& wire) {
+  catalog::About about;
+  if (wire.has_distribution())
+    about.distribution =
+        catalog::Distribution{wire.distribution().id(), wire.distribution().version(),
+                              wire.distribution().name(), wire.distribution().variant()};
+  for (const auto& one : wire.databases())
+    about.databases.push_back(
+        {one.manager(), one.format(), one.path(), one.packages(), one.gap(), {}});
+  about.gap = wire.gap();
+  return about;
+}
+
 Exec exec_from(const v1::Exec& wire) {
   Exec exec;
   exec.time = time_from(wire.time_ns());
@@ -193,6 +206,7 @@ Trace from_wire(const v1::Trace& wire) {
   for (const auto& layer : wire.stack().layers())
     trace.layers.push_back(layer_from(layer));
   trace.unsupported = wire.stack().unsupported();
+  trace.about = about_from(wire.stack().about());
   for (const auto& exec : wire.execs())
     trace.execs.push_back(exec_from(exec));
   for (const auto& finding : wire.findings())

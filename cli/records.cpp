@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "cli/about_view.h"
 #include "common/catalog/judge.h"
 
 namespace assay::cli {
@@ -224,7 +225,7 @@ Value to_value(const catalog::Base& base, WallTime now) {
     platforms.emplace_back(stack.platform);
   }
   const std::uint64_t layers = base.stacks.empty() ? 0 : base.stacks.front().layers.size();
-  return Object{{"base", base.id.text()},
+  Object object{{"base", base.id.text()},
                 {"name", base.id.name},
                 {"version", base.id.version},
                 {"status", status_text(base, now)},
@@ -239,6 +240,8 @@ Value to_value(const catalog::Base& base, WallTime now) {
                 {"changed_in", base.changed_in},
                 {"annotations", to_object(base.annotations)},
                 {"stacks", std::move(stacks)}};
+  add_about(object, about_from(base.annotations));
+  return object;
 }
 
 }  // namespace assay::cli

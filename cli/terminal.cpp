@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/terminal.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -8,6 +9,7 @@
 #include <iostream>
 #include <string>
 
+#include "cli/output/table.h"
 #include "common/base/encoding.h"
 
 namespace assay::cli {
@@ -15,6 +17,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kProgressInterval{100};
 constexpr std::size_t kMaxLineBytes = 8192;
+constexpr std::size_t kDefaultColumns = 80;
 constexpr const char* kClearLine = "\r\x1b[K";
 
 bool is_set(const char* variable) {
@@ -27,12 +30,30 @@ bool is_dumb() {
   return term == nullptr || *term == '\0' || std::string_view(term) == "dumb";
 }
 
+/// Of the terminal on stderr, which may be another size each time.
+std::size_t columns() {
+  struct winsize size = {};
+  const bool is_known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return is_known ? size.ws_col : kDefaultColumns;
+}
+
+/// As much of `text` as `width` columns show: a line that wraps could not be taken away again.
+std::string cut(std::string text, std::size_t width) {
+  while (!text.empty() && display_width(text) > width) {
+    while (text.size() > 1 && (static_cast<unsigned char>(text.back()) & 0xC0U) == 0x80U)
+      text.pop_back();
+    text.pop_back();
+  }
+  return text;
+}
+
 }  // namespace
 
 Terminal::Terminal()
     : has_colour_(isatty(STDOUT_FILENO) == 1 && !is_set("NO_COLOR") && !is_dumb()),
       can_ask_(isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1),
-      can_progress_(isatty(STDERR_FILENO) == 1 && !is_dumb()) {}
+      can_progress_(isatty(STDERR_FILENO) == 1 && !is_dumb() && !is_set("NO_COLOR") &&
+                    !is_set("CI")) {}
 
 Terminal::~Terminal() {
   end_progress();
@@ -47,12 +68,18 @@ void Terminal::note(std::string_view text) {
   }
 }
 
-void Terminal::progress(std::string_view text) {
+void Terminal::progress(std::string_view text, std::uint64_t step) {
   const auto now = std::chrono::steady_clock::now();
-  if (!can_progress_ || now - last_progress_ < kProgressInterval) return;
+  const bool is_due = now - last_progress_ >= kProgressInterval || step != step_;
+  if (!can_progress_ || !is_due) return;
   last_progress_ = now;
+  step_ = step;
   is_progress_shown_ = true;
-  std::cerr << kClearLine << escape_untrusted(text, 120) << std::flush;
+  // The new line goes over the old one in one write, then what the old one had more is cleared: a
+  // line that is cleared first flickers.
+  std::string line = "\r" + cut(escape_untrusted(text, kMaxLineBytes), columns() - 1);
+  line += "\x1b[K";
+  std::cerr << line << std::flush;
 }
 
 void Terminal::end_progress() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string_view>
 
 #include "common/base/result.h"
@@ -24,8 +25,10 @@ class Terminal {
 
   /// Lines for the person, on stderr. Control characters but line feeds are escaped.
   void note(std::string_view text);
-  /// Replaces the progress line on stderr, at most ten times a second; nothing without a terminal.
-  void progress(std::string_view text);
+  /// Replaces the progress line on stderr, at most ten times a second, but at once when another
+  /// `step` of the work begins. Nothing when stderr is no terminal, when TERM is "dumb", and when
+  /// NO_COLOR or CI is set: a log is no place for it.
+  void progress(std::string_view text, std::uint64_t step = 0);
   /// Takes the progress line away.
   void end_progress();
   /// Asks `question` and waits for a line: true only for "y" or "yes".
@@ -38,6 +41,7 @@ class Terminal {
   bool can_progress_ = false;
   bool is_progress_shown_ = false;
   std::chrono::steady_clock::time_point last_progress_{};
+  std::uint64_t step_ = 0;  // that is shown
 };
 
 }  // namespace assay::cli

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/about_view.h"
 #include "cli/commands.h"
 #include "cli/records.h"
 #include "common/base/encoding.h"
@@ -10,11 +11,13 @@ namespace assay::cli {
 namespace {
 
 Value to_value(const Trace& trace) {
-  return Object{
+  Object object{
       {"run", cli::to_value(trace.run)},          {"origin", cli::to_value(trace.origin)},
       {"layers", to_array(trace.layers)},         {"unsupported", trace.unsupported},
       {"execs", to_array(trace.execs)},           {"findings", to_array(trace.findings)},
       {"other_runs", to_texts(trace.other_runs)}, {"runs_on_same_stack", trace.runs_on_same_stack}};
+  add_about(object, trace.about);
+  return object;
 }
 
 Section run_section() {
@@ -67,51 +70,53 @@ Section origin_section() {
           .is_record = true};
 }
 
-std::vector<Section> sections() {
-  return {run_section(),
-          {.title = "Bases, the one that names the run first",
-           .path = "run.verdict.matches",
-           .columns = {{"BASE", "base"},
-                       {"STATUS", "status", Style::kVerdict},
-                       {"RUNG", "rung"},
-                       {"LAYERS", "layers"},
-                       {"ABOVE", "first_layer"}}},
-          {.title = "Layers, bottom first",
-           .path = "layers",
-           .columns = {{"SHAPE", "shape", Style::kDigest},
-                       {"CONTENT", "content", Style::kDigest},
-                       {"CLAIMED DIFF ID", "claimed_diff_id", Style::kDigest},
-                       {"CLAIMED CHAIN ID", "claimed_chain_id", Style::kDigest},
-                       {"ENTRIES", "entries"},
-                       {"BYTES", "content_bytes"},
-                       {"INJECTED", "is_injected"},
-                       {"GAP", "gap"},
-                       {"NAME", "name", Style::kPlain, true},
-                       {"INODE", "instance.inode", Style::kPlain, true},
-                       {"GENERATION", "instance.generation", Style::kPlain, true},
-                       {"FILE SYSTEM", "instance.file_system", Style::kPlain, true},
-                       {"MUTABLE", "is_mutable", Style::kPlain, true},
-                       {"CLAIM FOR DISPLAY", "is_claim_for_display", Style::kPlain, true},
-                       {"CAPPED", "is_capped_at_shape", Style::kPlain, true}}},
-          origin_section(),
-          {.title = "Ancestors, nearest first",
-           .path = "origin.ancestors",
-           .columns = {{"PID", "pid"}, {"NAME", "name"}, {"STARTED", "started_at"}}},
-          {.title = "Executions",
-           .path = "execs",
-           .columns = {{"TIME", "time"},
-                       {"PID", "process.pid"},
-                       {"PARENT", "parent.name"},
-                       {"USER", "uid"},
-                       {"EXECUTABLE", "executable"},
-                       {"FROM UPPER", "is_from_upper"},
-                       {"ARGUMENTS", "arguments"}}},
-          {.title = "Findings",
-           .path = "findings",
-           .columns = {{"KIND", "kind"},
-                       {"STATE", "state"},
-                       {"AGE", "opened_at", Style::kAge},
-                       {"REASON", "reason"}}}};
+std::vector<Section> sections(const catalog::About& about) {
+  std::vector<Section> shown{run_section()};
+  add_about_sections(shown, about);
+  const std::vector<Section> others{
+      {.title = "Bases, the one that names the run first",
+       .path = "run.verdict.matches",
+       .columns = {{"BASE", "base"},
+                   {"STATUS", "status", Style::kVerdict},
+                   {"RUNG", "rung"},
+                   {"LAYERS", "layers"},
+                   {"ABOVE", "first_layer"}}},
+      {.title = "Layers, bottom first",
+       .path = "layers",
+       .columns = {{"SHAPE", "shape", Style::kDigest},
+                   {"CONTENT", "content", Style::kDigest},
+                   {"CLAIMED DIFF ID", "claimed_diff_id", Style::kDigest},
+                   {"ENTRIES", "entries"},
+                   {"BYTES", "content_bytes"},
+                   {"INJECTED", "is_injected"},
+                   {"GAP", "gap"},
+                   {"NAME", "name", Style::kPlain, true},
+                   {"INODE", "instance.inode", Style::kPlain, true},
+                   {"GENERATION", "instance.generation", Style::kPlain, true},
+                   {"FILE SYSTEM", "instance.file_system", Style::kPlain, true},
+                   {"MUTABLE", "is_mutable", Style::kPlain, true},
+                   {"CAPPED", "is_capped_at_shape", Style::kPlain, true}}},
+      origin_section(),
+      {.title = "Ancestors, nearest first",
+       .path = "origin.ancestors",
+       .columns = {{"PID", "pid"}, {"NAME", "name"}, {"STARTED", "started_at"}}},
+      {.title = "Executions",
+       .path = "execs",
+       .columns = {{"TIME", "time"},
+                   {"PID", "process.pid"},
+                   {"PARENT", "parent.name"},
+                   {"USER", "uid"},
+                   {"EXECUTABLE", "executable"},
+                   {"FROM UPPER", "is_from_upper"},
+                   {"ARGUMENTS", "arguments"}}},
+      {.title = "Findings",
+       .path = "findings",
+       .columns = {{"KIND", "kind"},
+                   {"STATE", "state"},
+                   {"AGE", "opened_at", Style::kAge},
+                   {"REASON", "reason"}}}};
+  shown.insert(shown.end(), others.begin(), others.end());
+  return shown;
 }
 
 Result<Outcome> trace_target(const std::string& target, Session& session) {
@@ -120,7 +125,7 @@ Result<Outcome> trace_target(const std::string& target, Session& session) {
   if (!trace && trace.error().code == ErrorCode::kNotFound)
     return std::move(trace.error()).with_context(escape_untrusted(target, 128));
   if (!trace) return std::move(trace.error());
-  return Outcome{{to_value(*trace), sections()}};
+  return Outcome{{to_value(*trace), sections(trace->about)}};
 }
 
 }  // namespace

@@ -50,6 +50,22 @@ bool limit_arguments(std::vector<std::string>& arguments, const RecordingLimits&
   return false;
 }
 
+std::string DescribedStacks::describe(const StackDigest& digest, const catalog::Stack& stack) {
+  {
+    const MutexLock lock(mutex_);
+    if (const auto known = descriptions_.find(digest); known != descriptions_.end())
+      return known->second;
+  }
+  std::string description = encode_stack(stack);
+  const MutexLock lock(mutex_);
+  if (descriptions_.emplace(digest, description).second) order_.push_back(digest);
+  if (order_.size() > max_stacks_) {
+    descriptions_.erase(order_.front());
+    order_.pop_front();
+  }
+  return description;
+}
+
 void OutboxJournal::record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) {
   if (auto* run = std::get_if<RunStarted>(&event))
     run->start.arguments_truncated |= limit_arguments(run->start.arguments, limits_);
@@ -58,18 +74,19 @@ void OutboxJournal::record(AgentEvent event, std::shared_ptr<const catalog::Stac
   outbox_.append(encode(event, stack.get()));
 }
 
-NewEvent OutboxJournal::make_gap(const DroppedEvents& dropped) const {
+NewEvent OutboxJournal::make_gap(const DroppedEvents& dropped) {
   return encode(EvidenceGap{dropped.from, dropped.until, dropped.reason, dropped.events}, nullptr);
 }
 
-NewEvent OutboxJournal::encode(const AgentEvent& event, const catalog::Stack* stack) const {
+NewEvent OutboxJournal::encode(const AgentEvent& event, const catalog::Stack* stack) {
   const EncodingTime now{clock_.wall_now(), clock_.boot_now()};
   NewEvent encoded;
   encoded.priority = priority_of(event);
   encoded.time = time_of(event, now.wall);
   encoded.payload = encode_event(event, now);
   encoded.stack = stack_of(event);
-  if (stack != nullptr && encoded.stack) encoded.stack_description = encode_stack(*stack);
+  if (stack != nullptr && encoded.stack)
+    encoded.stack_description = described_.describe(*encoded.stack, *stack);
   return encoded;
 }
 

@@ -2,9 +2,14 @@
 // The auditor's Journal: encoded events go into the outbox.
 #pragma once
 
+#include <deque>
+#include <map>
+#include <string>
+
 #include "agent/core/ports.h"
 #include "agent/outbox/outbox.h"
 #include "common/base/clock.h"
+#include "common/base/mutex.h"
 
 namespace assay::agent {
 
@@ -12,6 +17,21 @@ namespace assay::agent {
 struct RecordingLimits {
   bool arguments = true;
   std::size_t max_argument_bytes = 1024;  ///< all arguments of one exec together
+};
+
+/// The encoded descriptions of the stacks that were named last: starts name the same ones again and
+/// again, and merging what all layers say of themselves is too slow for each start. Thread-safe.
+class DescribedStacks {
+ public:
+  explicit DescribedStacks(std::size_t max_stacks) : max_stacks_(max_stacks) {}
+  /// encode_stack() of `stack`, which has the digest `digest`.
+  std::string describe(const StackDigest& digest, const catalog::Stack& stack);
+
+ private:
+  const std::size_t max_stacks_;
+  Mutex mutex_;
+  std::map<StackDigest, std::string> descriptions_ ASSAY_GUARDED_BY(mutex_);
+  std::deque<StackDigest> order_ ASSAY_GUARDED_BY(mutex_);  // oldest first
 };
 
 /// Thread-safe.
@@ -22,14 +42,15 @@ class OutboxJournal final : public Journal {
 
   void record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) override;
   /// The event that says what the outbox itself had to drop.
-  NewEvent make_gap(const DroppedEvents& dropped) const;
+  NewEvent make_gap(const DroppedEvents& dropped);
 
  private:
-  NewEvent encode(const AgentEvent& event, const catalog::Stack* stack) const;
+  NewEvent encode(const AgentEvent& event, const catalog::Stack* stack);
 
   Outbox& outbox_;
   const Clock& clock_;
   const RecordingLimits limits_;
+  DescribedStacks described_{256};
 };
 
 /// Which events a full outbox keeps longest.

@@ -87,6 +87,7 @@ struct KnownLayer {
   std::uint64_t entries = 0;
   std::uint64_t content_bytes = 0;
   bool is_injected = false;
+  std::string about;  ///< what it says of itself (catalog::encode_about)
 };
 
 /// The key of the layer cache: all that decides what a fingerprint of the directory would be.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/core/run_identity.h"
+#include "common/about/layer_about_reader.h"
 #include "common/base/encoding.h"
 #include "common/image/fingerprint.h"
 
@@ -16,6 +17,8 @@ constexpr std::uint64_t kMaxHeld = 64;  // directories kept open while they wait
 constexpr std::size_t kMaxGapBytes = 200;
 constexpr std::uint64_t kSmallLayerBytes = 64U << 10;
 constexpr std::uint64_t kManyEntries = 1000;
+// Texts are read into memory; a database is not, it is read page by page.
+constexpr about::ReaderLimits kAboutLimits{16ULL << 20, 256ULL << 20, 1024};
 
 // ovl_config.redirect_mode (fs/overlayfs/params.h): these two follow redirects in lower layers.
 constexpr std::uint32_t kRedirectFollow = 1;
@@ -96,6 +99,7 @@ LayerResult LayerIdentifier::result_for(const LayerTask& task, const Known& know
   result.layer.is_injected = known.layer.is_injected && task.is_top;
   result.layer.entries = known.layer.entries;
   result.layer.content_bytes = known.layer.content_bytes;
+  result.layer.about = known.layer.about;
   result.is_final = known.is_final;
   return result;
 }
@@ -216,15 +220,26 @@ Result<image::LayerFingerprint> LayerIdentifier::fingerprint(Job& job, image::Sc
   options.uid_map = job.id_map.uids;
   options.gid_map = job.id_map.gids;
   options.limits = options_.limits;
-  auto found = image::fingerprint_directory(job.layer->fd(), options, stop);
+  auto found = walk(job, options, stop);
   if (found || found.error().code != ErrorCode::kUnsupported || job.id_map.text.empty())
     return found;
   // Ids outside the container's map: the layer was not shifted for it. Then they are as they are.
   options.uid_map.clear();
   options.gid_map.clear();
-  auto raw = image::fingerprint_directory(job.layer->fd(), options, stop);
+  auto raw = walk(job, options, stop);
   if (raw) job.id_map = IdMap{};
   return raw;
+}
+
+Result<image::LayerFingerprint> LayerIdentifier::walk(Job& job, image::WalkOptions& options,
+                                                      const std::stop_token& stop) {
+  about::LayerAboutReader reader(/*lists=*/nullptr, kAboutLimits, stop);
+  if (options.scope == image::Scope::kContent) options.observer = &reader;
+  auto found = image::fingerprint_directory(job.layer->fd(), options, stop);
+  options.observer = nullptr;
+  if (found && options.scope == image::Scope::kContent)
+    job.about = catalog::encode_about(reader.take());
+  return found;
 }
 
 LayerKey LayerIdentifier::cache_key(const Job& job) const {
@@ -244,6 +259,7 @@ LayerIdentifier::Known LayerIdentifier::known_from(
   known.layer.entries = fingerprint.entries;
   known.layer.content_bytes = fingerprint.content_bytes;
   known.layer.is_injected = fingerprint.is_runtime_injected;
+  known.layer.about = job.about;
   return known;
 }
 

@@ -65,6 +65,7 @@ class LayerIdentifier final : public Identifier {
     IdMap id_map;                  // from here on: the thread that runs the job
     std::unique_ptr<Layer> layer;  // kept between the rungs unless it is a container's own root
     bool is_held = false;          // `layer` counts against kMaxHeld
+    std::string about;             // with the content: what the layer says of itself
     Mutex mutex;
     std::vector<Subscriber> subscribers ASSAY_GUARDED_BY(mutex);
     std::optional<Known> known ASSAY_GUARDED_BY(mutex);
@@ -84,6 +85,8 @@ class LayerIdentifier final : public Identifier {
   Result<void> prepare(Job& job);
   Result<image::LayerFingerprint> fingerprint(Job& job, image::Scope scope,
                                               const std::stop_token& stop);
+  Result<image::LayerFingerprint> walk(Job& job, image::WalkOptions& options,
+                                       const std::stop_token& stop);
   LayerKey cache_key(const Job& job) const;
   Known known_from(const Job& job, const image::LayerFingerprint& fingerprint) const;
   void reach(const JobPtr& job, Known known);

@@ -54,6 +54,11 @@ const std::vector<std::string> kMigrations = {R"sql(
     catalog_id TEXT NOT NULL,
     sequence INTEGER NOT NULL,
     last BLOB NOT NULL);
+)sql",
+                                              // A cache: what lacks the column is read again.
+                                              R"sql(
+  ALTER TABLE layers ADD COLUMN about TEXT NOT NULL DEFAULT '';
+  DELETE FROM layers;
 )sql"};
 
 sqlite::Statement::Blob blob(std::string_view bytes) {
@@ -90,6 +95,7 @@ Result<KnownLayer> read_layer(const sqlite::Statement& row) {
   layer.entries = unsigned_integer(row, 8);
   layer.content_bytes = unsigned_integer(row, 9);
   layer.is_injected = row.integer(10) != 0;
+  layer.about = row.text(11);
   return layer;
 }
 
@@ -97,15 +103,15 @@ Result<void> write_layer(sqlite::Database& database, const LayerKey& key, const 
   ASSAY_ASSIGN(sqlite::Statement * insert, database.prepare(R"sql(
     INSERT OR REPLACE INTO layers (file_system, inode, generation, birth_ns, id_map,
       overlay_options, fingerprint_version, claimed, shape, content, deletions, exact,
-      is_capped_at_shape, is_mutable, gap, entries, content_bytes, is_injected)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql"));
+      is_capped_at_shape, is_mutable, gap, entries, content_bytes, is_injected, about)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql"));
   const catalog::LayerInstance& instance = key.instance;
   const catalog::LayerEvidence& evidence = layer.evidence;
   insert->bind(instance.file_system, instance.inode, instance.generation, instance.birth_ns,
                key.id_map, key.overlay_options, key.fingerprint_version, blob(evidence.claimed),
                blob(evidence.shape), blob(evidence.content), blob(evidence.deletions),
                blob(evidence.exact), evidence.is_capped_at_shape, evidence.is_mutable, evidence.gap,
-               layer.entries, layer.content_bytes, layer.is_injected);
+               layer.entries, layer.content_bytes, layer.is_injected, layer.about);
   return insert->run();
 }
 
@@ -200,7 +206,7 @@ std::optional<KnownLayer> StateDb::find(const LayerKey& key) {
   const MutexLock lock(mutex_);
   auto query = database_.prepare(R"sql(
     SELECT claimed, shape, content, deletions, exact, is_capped_at_shape, is_mutable, gap, entries,
-      content_bytes, is_injected
+      content_bytes, is_injected, about
     FROM layers WHERE file_system = ? AND inode = ? AND generation = ? AND birth_ns = ?
       AND id_map = ? AND overlay_options = ? AND fingerprint_version = ?)sql");
   if (!query) return std::nullopt;

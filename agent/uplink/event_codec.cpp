@@ -181,6 +181,25 @@ void encode(const EvidenceGap& event, const EncodingTime&, wire::Event& out) {
   out.mutable_evidence_gap()->set_lost(event.lost);
 }
 
+void encode(const catalog::About& about, wire::About& out) {
+  if (about.distribution) {
+    wire::Distribution& distribution = *out.mutable_distribution();
+    distribution.set_id(to_utf8(about.distribution->id));
+    distribution.set_version(to_utf8(about.distribution->version));
+    distribution.set_name(to_utf8(about.distribution->name));
+    distribution.set_variant(to_utf8(about.distribution->variant));
+  }
+  for (const catalog::PackageDatabase& database : about.databases) {
+    wire::PackageDatabase& one = *out.add_databases();
+    one.set_manager(database.manager);
+    one.set_format(database.format);
+    one.set_path(to_utf8(database.path));
+    one.set_packages(database.packages);
+    one.set_gap(to_utf8(database.gap));
+  }
+  out.set_gap(to_utf8(about.gap));
+}
+
 template <typename DigestType>
 Result<std::optional<DigestType>> digest_from(const std::string& bytes) {
   if (bytes.empty()) return std::optional<DigestType>();
@@ -251,6 +270,8 @@ std::string encode_stack(const catalog::Stack& stack) {
     one.set_content_bytes(layer.content_bytes);
   }
   out.set_unsupported(to_utf8(stack.unsupported));
+  if (const catalog::About about = about_of(stack); about != catalog::About{})
+    encode(about, *out.mutable_about());
   return out.SerializeAsString();
 }
 

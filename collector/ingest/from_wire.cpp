@@ -18,6 +18,7 @@ constexpr int kMaxLabels = 256;
 constexpr int kMaxLayers = 1024;  // overlayfs allows 500
 constexpr int kMaxMatches = 256;
 constexpr std::size_t kMaxConflicts = 16;
+constexpr int kMaxDatabases = 16;
 constexpr std::size_t kRunIdDigits = 32;
 constexpr std::int64_t kMaxTime = std::numeric_limits<std::int64_t>::max() / 2;
 
@@ -252,13 +253,35 @@ catalog::StackLayer layer(const v1::StackLayer& in) {
   return out;
 }
 
+catalog::About about(const v1::About& in) {
+  catalog::About out;
+  if (in.has_distribution())
+    out.distribution =
+        catalog::Distribution{clip(in.distribution().id()), clip(in.distribution().version()),
+                              clip(in.distribution().name()), clip(in.distribution().variant())};
+  for (int i = 0; i < std::min(in.databases_size(), kMaxDatabases); ++i) {
+    const v1::PackageDatabase& one = in.databases(i);
+    out.databases.push_back({clip(one.manager()),
+                             clip(one.format()),
+                             clip(one.path(), kMaxPathBytes),
+                             one.packages(),
+                             clip(one.gap(), kMaxReasonBytes),
+                             {}});
+  }
+  out.gap = clip(in.gap(), kMaxReasonBytes);
+  return out;
+}
+
 template <typename Stacks>
 std::vector<catalog::Stack> stacks(const Stacks& in, const NodeKey& node) {
   std::vector<catalog::Stack> out;
   for (const auto& stack : in) {
     if (stack.layers_size() > kMaxLayers) continue;
-    catalog::Stack one_stack{
-        node.cluster, node.node, {}, clip(stack.unsupported(), kMaxReasonBytes)};
+    catalog::Stack one_stack{node.cluster,
+                             node.node,
+                             {},
+                             clip(stack.unsupported(), kMaxReasonBytes),
+                             about(stack.about())};
     for (const auto& one_layer : stack.layers())
       one_stack.layers.push_back(layer(one_layer));
     out.push_back(std::move(one_stack));

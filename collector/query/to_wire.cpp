@@ -88,6 +88,25 @@ void fill(const catalog::StackLayer& in, v1::StackLayer& out) {
   out.set_content_bytes(in.content_bytes);
 }
 
+void fill(const catalog::About& in, v1::About& out) {
+  if (in.distribution) {
+    v1::Distribution& distribution = *out.mutable_distribution();
+    distribution.set_id(in.distribution->id);
+    distribution.set_version(in.distribution->version);
+    distribution.set_name(in.distribution->name);
+    distribution.set_variant(in.distribution->variant);
+  }
+  for (const auto& database : in.databases) {
+    v1::PackageDatabase& one = *out.add_databases();
+    one.set_manager(database.manager);
+    one.set_format(database.format);
+    one.set_path(database.path);
+    one.set_packages(database.packages);
+    one.set_gap(database.gap);
+  }
+  out.set_gap(in.gap);
+}
+
 void fill(const RunOrigin& in, v1::RunOrigin& out) {
   out.set_cause(in.cause);
   for (const auto& ancestor : in.ancestors)
@@ -179,6 +198,8 @@ void to_wire(const TraceView& trace, v1::Trace& out) {
   for (const auto& layer : trace.stack.layers)
     fill(layer, *out.mutable_stack()->add_layers());
   out.mutable_stack()->set_unsupported(trace.stack.unsupported);
+  if (trace.stack.about != catalog::About{})
+    fill(trace.stack.about, *out.mutable_stack()->mutable_about());
   for (const auto& exec : trace.execs)
     fill(exec, *out.add_execs());
   for (const auto& finding : trace.findings)

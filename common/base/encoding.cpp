@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/encoding.h"
 
+#include <algorithm>
 #include <array>
 
 #include "common/base/digest.h"
@@ -161,6 +162,21 @@ std::string escape_untrusted(std::string_view text, std::size_t max_bytes) {
       out += text.substr(0, length);
       text.remove_prefix(length);
     }
+  }
+  return out;
+}
+
+std::string to_plain_text(std::string_view text, std::size_t max_bytes) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t length = std::max<std::size_t>(1, utf8_length(text));
+    const std::string_view sequence = text.substr(0, length);
+    const bool is_plain =
+        utf8_length(text) != 0 && (sequence == "\\" || !is_unsafe_sequence(sequence));
+    const std::string_view piece = is_plain ? sequence : std::string_view("?");
+    if (out.size() + piece.size() > max_bytes) break;
+    out += piece;
+    text.remove_prefix(length);
   }
   return out;
 }

@@ -31,4 +31,9 @@ void append_field(std::string& out, std::uint64_t number);
 /// Everything that a container or an image controls passes here before it is printed.
 std::string escape_untrusted(std::string_view text, std::size_t max_bytes = 512);
 
+/// At most `max_bytes` of `text` as plain UTF-8 to be kept: each control character, each mark that
+/// reorders or hides text and each byte that is not UTF-8 becomes "?". For foreign text that is
+/// only ever read by people; what prints it escapes it all the same.
+std::string to_plain_text(std::string_view text, std::size_t max_bytes);
+
 }  // namespace assay

@@ -61,6 +61,15 @@ void take_claim(LayerEvidence& to, const LayerEvidence& from) {
   to.is_claim_for_display = from.is_claim_for_display;
 }
 
+About about_of(const Stack& stack) {
+  std::vector<LayerAbout> layers;
+  for (const StackLayer& layer : stack.layers) {
+    if (layer.is_injected || layer.about.empty()) continue;
+    if (auto about = decode_about(layer.about)) layers.push_back(std::move(*about));
+  }
+  return merge_about(layers);
+}
+
 StackDigest digest_of(const Stack& stack) {
   std::string fields;
   append_field(fields, std::string_view("assay-stack"));

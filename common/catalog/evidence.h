@@ -10,6 +10,7 @@
 
 #include "common/base/digest.h"
 #include "common/base/result.h"
+#include "common/catalog/about.h"
 
 namespace assay::catalog {
 
@@ -50,6 +51,7 @@ struct StackLayer {
       false;  ///< made by the runtime (docker's -init layer): not compared with bases
   std::uint64_t entries = 0;  ///< for people, not part of the digest
   std::uint64_t content_bytes = 0;
+  std::string about;  ///< encode_about() of the layer; likewise, and only on its own node
 };
 
 /// A run's layers on one node, bottom first, without the writable upper. More evidence makes
@@ -59,10 +61,14 @@ struct Stack {
   std::string node;
   std::vector<StackLayer> layers;
   std::string unsupported;  ///< why the root could not be read as layers at all, "" when it could
+  About about{};  ///< as a description brought it; about_of() on the node itself. Not in the digest
 };
 
 /// Takes over what a runtime's store says of the layer, and nothing else.
 void take_claim(LayerEvidence& to, const LayerEvidence& from);
+
+/// What the layers that no runtime injected say of themselves together, by their own `about`.
+About about_of(const Stack& stack);
 
 /// SHA-256 over length-prefixed fields (docs/formats/stack.md).
 StackDigest digest_of(const Stack& stack);

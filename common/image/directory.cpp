@@ -18,6 +18,8 @@ namespace assay::image {
 namespace {
 
 constexpr int kReadAttempts = 4;
+constexpr std::uint64_t kProgressFiles = 256;
+constexpr std::uint64_t kProgressBytes = 8ULL << 20;
 constexpr std::string_view kWhiteoutPrefix = ".wh.";
 
 EntryType type_of(std::uint16_t mode) {
@@ -53,6 +55,29 @@ Result<std::uint64_t> map_id(const std::vector<IdRange>& ranges, std::uint64_t i
   return Error{ErrorCode::kUnsupported,
                "id " + std::to_string(id) + " is not in the user namespace's map"};
 }
+
+// An open file for observers. Lives as long as the descriptor.
+class FileBytes final : public ReadAt {
+ public:
+  FileBytes(int fd, std::uint64_t size) : fd_(fd), size_(size) {}
+  std::uint64_t size() const override { return size_; }
+  Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) const override {
+    std::size_t filled = 0;
+    while (filled < out.size()) {
+      const ssize_t got = ::pread(fd_, out.data() + filled, out.size() - filled,
+                                  static_cast<off_t>(offset + filled));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return system_error("read");
+      if (got == 0) break;
+      filled += static_cast<std::size_t>(got);
+    }
+    return filled;
+  }
+
+ private:
+  int fd_;
+  std::uint64_t size_;
+};
 
 // A regular file held open with O_PATH, and what stat said about exactly that file.
 struct HeldFile {
@@ -92,6 +117,8 @@ class Walker {
                                              const struct statx& before);
   Result<std::size_t> hash_file(int fd, std::uint64_t size);
   Result<std::vector<Xattr>> read_xattrs(int fd, const char* name);
+  void show(int fd, const std::string& path, std::uint64_t size, std::size_t slot);
+  void report(std::uint64_t files, std::uint64_t bytes);
   Result<void> check_stop() const {
     if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
     return ok();
@@ -107,6 +134,11 @@ class Walker {
   DirectoryReader reader_;
   std::uint64_t content_bytes_ = 0;
   std::uint64_t entries_ = 0;
+  // Since the start, and when progress was reported last.
+  std::uint64_t files_read_ = 0;
+  std::uint64_t bytes_read_ = 0;
+  std::uint64_t files_reported_ = 0;
+  std::uint64_t bytes_reported_ = 0;
   // Hard links are read once: (device, inode) → digest slot of the first path.
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> seen_;
 };
@@ -117,7 +149,7 @@ Result<LayerFingerprint> Walker::walk(int root_fd) {
   ASSAY_ASSIGN(const UniqueFd root, open_beneath(root_fd, ".", O_RDONLY | O_DIRECTORY));
   ASSAY_TRY(walk_directory(root.get(), "", 0));
   const auto digests = batch_ ? batch_->finish() : std::vector<FileDigest>();
-  return std::move(builder_).finish(options_.scope, digests);
+  return std::move(builder_).finish(options_.scope, digests, options_.observer);
 }
 
 Result<void> Walker::walk_directory(int fd, const std::string& path, std::uint32_t depth) {
@@ -256,11 +288,32 @@ Result<void> Walker::add_file(int dir_fd, const std::string& name, Entry entry, 
     ASSAY_ASSIGN(entry.xattrs, read_xattrs(file.get(), ""));
     auto slot = slot_of(file.get(), entry, held.status);
     if (!slot) return std::move(slot.error()).with_context(escape_untrusted(entry.path));
-    if (*slot) return builder_.add(std::move(entry), **slot);
+    if (*slot) {
+      show(file.get(), entry.path, entry.size, **slot);
+      report(1, 0);
+      return builder_.add(std::move(entry), **slot);
+    }
     held.fd.reset();
   }
   return Error{ErrorCode::kCorrupt,
                "\"" + escape_untrusted(entry.path) + "\" changes while it is read"};
+}
+
+void Walker::show(int fd, const std::string& path, std::uint64_t size, std::size_t slot) {
+  if (options_.observer == nullptr) return;
+  const std::uint64_t wanted = options_.observer->wanted_bytes(path, slot);
+  if (wanted > 0 && size <= wanted) options_.observer->on_file(path, slot, FileBytes(fd, size));
+}
+
+void Walker::report(std::uint64_t files, std::uint64_t bytes) {
+  files_read_ += files;
+  bytes_read_ += bytes;
+  if (!options_.progress || (files_read_ - files_reported_ < kProgressFiles &&
+                             bytes_read_ - bytes_reported_ < kProgressBytes))
+    return;
+  files_reported_ = files_read_;
+  bytes_reported_ = bytes_read_;
+  options_.progress(files_read_, bytes_read_);
 }
 
 // The digest slot of an open file; nothing when it changed while it was read.
@@ -296,6 +349,7 @@ Result<std::size_t> Walker::hash_file(int fd, std::uint64_t size) {
     if (got < 0) return system_error("read");
     if (got == 0) break;
     batch_->commit(static_cast<std::size_t>(got));
+    report(0, static_cast<std::uint64_t>(got));
     left -= static_cast<std::size_t>(got);
   }
   batch_->end_file();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <stop_token>
 #include <vector>
 
@@ -33,6 +34,9 @@ struct WalkOptions {
   std::vector<IdRange> uid_map;  ///< empty: ids are as they are
   std::vector<IdRange> gid_map;
   FingerprintLimits limits;
+  LayerObserver* observer = nullptr;  ///< may be null; must outlive the walk
+  /// Called now and then with what was read so far; may be empty.
+  std::function<void(std::uint64_t files, std::uint64_t bytes)> progress;
 };
 
 /// Walks the tree below `root_fd` (a directory, opened O_PATH or for reading; not consumed) and

@@ -236,7 +236,8 @@ Deletions FingerprintBuilder::State::deletions() const {
 }
 
 Result<LayerFingerprint> FingerprintBuilder::finish(Scope scope,
-                                                    std::span<const FileDigest> digests) && {
+                                                    std::span<const FileDigest> digests,
+                                                    LayerObserver* observer) && {
   State& state = *state_;
   ASSAY_TRY(state.resolve_links());
   LayerFingerprint result;
@@ -251,6 +252,7 @@ Result<LayerFingerprint> FingerprintBuilder::finish(Scope scope,
     if (scope == Scope::kContent && inode.entry.type == EntryType::kFile && digest == nullptr)
       return Error{ErrorCode::kInternal, "no digest for \"" + escape_untrusted(path) + "\""};
     streams.add(path, inode.entry, digest);
+    if (observer != nullptr) observer->on_record(path, inode.entry, digest, inode.digest_slot);
     if (inode.entry.type == EntryType::kFile) result.content_bytes += inode.entry.size;
     if (result.content_bytes > state.limits.max_content_bytes)
       return Error{
@@ -263,6 +265,8 @@ Result<LayerFingerprint> FingerprintBuilder::finish(Scope scope,
   result.entries = state.records.size();
   const Deletions deletions = state.deletions();
   if (state.are_deletions_visible) result.deletions = deletions_digest(deletions);
+  if (observer != nullptr)
+    observer->on_deletions(state.are_deletions_visible ? &deletions : nullptr);
   result.has_redirects = state.has_redirects;
   result.is_runtime_injected = is_injected && has_docker_mark && !state.has_redirects &&
                                deletions.whiteouts.empty() && deletions.opaques.empty();

@@ -12,6 +12,7 @@
 
 #include "common/base/digest.h"
 #include "common/image/entry.h"
+#include "common/image/layer_observer.h"
 
 namespace assay::image {
 
@@ -77,8 +78,10 @@ class FingerprintBuilder {
   void deletions_not_visible();
   void saw_redirect();
 
-  /// Sorts, resolves hard links, computes. Errors: kCorrupt (hard link to nothing, or in a circle).
-  Result<LayerFingerprint> finish(Scope scope, std::span<const FileDigest> digests = {}) &&;
+  /// Sorts, resolves hard links, computes, and shows every record to `observer` where there is one.
+  /// Errors: kCorrupt (hard link to nothing, or in a circle).
+  Result<LayerFingerprint> finish(Scope scope, std::span<const FileDigest> digests = {},
+                                  LayerObserver* observer = nullptr) &&;
 
  private:
   struct State;

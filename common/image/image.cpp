@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <map>
 #include <set>
 
 #include "common/base/encoding.h"
 #include "common/base/sha256.h"
 #include "common/image/directory.h"
+#include "common/image/fetch_advice.h"
 #include "common/image/image_files.h"
 #include "common/image/manifest_choice.h"
 #include "common/image/oci_json.h"
@@ -32,30 +32,8 @@ struct PlannedLayer {
   std::string media_type;
   DiffId diff_id;
   std::optional<Descriptor> blob;  // OCI only: digest and size of the compressed bytes
+  std::size_t place = 0;           // in the stack, from 0, bottom first
 };
-
-Error registry_error(const std::string& source) {
-  const std::string name = source.starts_with("docker://")
-                               ? source.substr(std::string_view("docker://").size())
-                               : source;
-  std::string file = name.substr(name.rfind('/') + 1);
-  std::ranges::replace(file, ':', '-');
-  std::ranges::replace(file, '@', '-');
-  return {ErrorCode::kInvalidArgument,
-          "\"" + escape_untrusted(source) +
-              "\" names an image in a registry, which Assay does not pull; fetch it first: skopeo "
-              "copy docker://" +
-              escape_untrusted(name) + " oci-archive:" + escape_untrusted(file) + ".tar"};
-}
-
-bool looks_like_registry_name(const std::string& source) {
-  const bool is_path = source.starts_with('/') || source.starts_with('.') ||
-                       source.ends_with(".tar") || source.ends_with(".gz") ||
-                       source.ends_with(".tgz") || source.ends_with('/');
-  const std::string allowed =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@";
-  return !is_path && !source.empty() && source.find_first_not_of(allowed) == std::string::npos;
-}
 
 Result<Source> parse_source(const std::string& source) {
   constexpr std::pair<std::string_view, SourceKind> kPrefixes[] = {
@@ -65,7 +43,7 @@ Result<Source> parse_source(const std::string& source) {
       {"docker-archive:", SourceKind::kDockerArchive}};
   for (const auto& [prefix, kind] : kPrefixes)
     if (source.starts_with(prefix)) return Source{source.substr(prefix.size()), kind};
-  if (source.starts_with("docker://")) return registry_error(source);
+  if (auto advice = advice_on_transport(source)) return *std::move(advice);
   return Source{source, std::nullopt};
 }
 
@@ -83,7 +61,8 @@ Result<std::string> verified_json(ImageFiles& files, const Descriptor& descripto
 
 class ImageReader {
  public:
-  ImageReader(ImageFiles& files, const ImageOptions& options) : files_(files), options_(options) {}
+  ImageReader(ImageFiles& files, const ImageOptions& options, ReadProgress& progress)
+      : files_(files), options_(options), progress_(progress) {}
 
   Result<Image> read_oci() {
     ASSAY_ASSIGN(const std::string index, files_.small("index.json"));
@@ -154,41 +133,66 @@ class ImageReader {
 
   Result<Image> read_layers(std::vector<PlannedLayer> plan) {
     std::map<std::string, const PlannedLayer*> by_file;
-    std::set<std::string> names;
     for (PlannedLayer& layer : plan) {
+      layer.place = static_cast<std::size_t>(&layer - plan.data());
       ASSAY_ASSIGN(layer.file, files_.resolve(layer.file));
-      names.insert(layer.file);
+      if (options_.only_layer.value_or(layer.place) != layer.place) continue;
       const auto [known, is_new] = by_file.emplace(layer.file, &layer);
       if (!is_new && known->second->diff_id != layer.diff_id)
         return Error{ErrorCode::kCorrupt,
                      "two diff IDs for \"" + escape_untrusted(layer.file) + "\""};
     }
     std::map<std::string, LayerFingerprint> fingerprints;
+    ASSAY_TRY(read_files(by_file, options_.scope, fingerprints));
+    // Hard links can make a file interesting after it has passed; it takes no second hashing.
+    std::erase_if(by_file, [&](const auto& one) {
+      const LayerObserver* observer = observer_of(*one.second);
+      return observer == nullptr || !observer->wants_again();
+    });
+    if (!by_file.empty()) {
+      std::map<std::string, LayerFingerprint> again;
+      ASSAY_TRY(read_files(by_file, Scope::kShape, again));
+    }
+    std::optional<ChainId> chain;
+    for (const PlannedLayer& layer : plan) {
+      chain = chain_id_of(chain, layer.diff_id);
+      image_.layers.push_back({layer.diff_id, chain, layer.media_type, fingerprints[layer.file]});
+    }
+    return std::move(image_);
+  }
+
+  using LayersByFile = std::map<std::string, const PlannedLayer*>;
+
+  Result<void> read_files(const LayersByFile& by_file, Scope scope,
+                          std::map<std::string, LayerFingerprint>& fingerprints) {
+    std::set<std::string> names;
+    for (const auto& [name, layer] : by_file)
+      names.insert(name);
     bytes_left_ = options_.max_image_bytes;
-    ASSAY_TRY(files_.visit(names, [&](const std::string& name, ByteSource& bytes) -> Result<void> {
-      auto fingerprint = read_layer(*by_file.at(name), bytes);
+    progress_ = {0, files_.total_bytes(names), 0, 0, names.size()};
+    return files_.visit(names, [&](const std::string& name, ByteSource& bytes) -> Result<void> {
+      ++progress_.layer;
+      if (options_.progress) options_.progress(progress_);
+      auto fingerprint = read_layer(*by_file.at(name), scope, bytes);
       if (!fingerprint)
         return std::move(fingerprint.error())
             .with_context("layer \"" + escape_untrusted(name) + "\"");
       fingerprints.emplace(name, *fingerprint);
       return ok();
-    }));
-    std::optional<ChainId> chain;
-    for (const PlannedLayer& layer : plan) {
-      chain = chain_id_of(chain, layer.diff_id);
-      image_.layers.push_back(
-          {layer.diff_id, chain, layer.media_type, fingerprints.at(layer.file)});
-    }
-    return std::move(image_);
+    });
+  }
+
+  LayerObserver* observer_of(const PlannedLayer& layer) const {
+    return options_.observer_of ? options_.observer_of(layer.place) : nullptr;
   }
 
   // The digests are compared although the tar was parsed first: nothing of it is used otherwise.
-  Result<LayerFingerprint> read_layer(const PlannedLayer& layer, ByteSource& bytes) {
+  Result<LayerFingerprint> read_layer(const PlannedLayer& layer, Scope scope, ByteSource& bytes) {
     HashingSource blob(bytes);
     ASSAY_ASSIGN(const std::unique_ptr<ByteSource> plain, decompress(blob));
     LimitedSource limited(*plain, bytes_left_);
     HashingSource tar(limited);
-    auto result = fingerprint_tar(tar, options_.scope, options_.limits);
+    auto result = fingerprint_tar(tar, scope, options_.limits, observer_of(layer));
     if (!result) return result;
     ASSAY_TRY(drain(blob));
     if (layer.blob && blob.bytes() != layer.blob->size)
@@ -205,6 +209,7 @@ class ImageReader {
 
   ImageFiles& files_;
   const ImageOptions& options_;
+  ReadProgress& progress_;
   Image image_;
   std::uint64_t bytes_left_ = 0;
 };
@@ -214,6 +219,11 @@ Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_toke
   walk.dialect = Dialect::kPlain;
   walk.scope = options.scope;
   walk.limits = options.limits;
+  if (options.observer_of) walk.observer = options.observer_of(0);
+  if (options.progress)
+    walk.progress = [&](std::uint64_t files, std::uint64_t bytes) {
+      options.progress({bytes, 0, files, 1, 1});
+    };
   ASSAY_ASSIGN(const LayerFingerprint fingerprint,
                fingerprint_directory(fd, walk, std::move(stop)));
   Image image;
@@ -223,10 +233,10 @@ Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_toke
 }
 
 Result<Image> read_files(ImageFiles& files, const Source& source, const ImageOptions& options,
-                         SourceKind oci_kind) {
+                         SourceKind oci_kind, ReadProgress& progress) {
   const bool may_be_oci = source.kind != SourceKind::kDockerArchive;
   const bool may_be_docker = !source.kind || source.kind == SourceKind::kDockerArchive;
-  ImageReader reader(files, options);
+  ImageReader reader(files, options, progress);
   if (may_be_oci && files.has("oci-layout") && files.has("index.json")) {
     ASSAY_ASSIGN(Image image, reader.read_oci());
     image.kind = oci_kind;
@@ -248,14 +258,20 @@ Result<Image> read_opened(const Source& source, UniqueFd held, const ImageOption
                           std::stop_token stop) {
   struct stat status = {};
   if (::fstat(held.get(), &status) != 0) return system_error("stat");
-  ReadSettings settings{options.max_image_bytes, options.progress, stop};
+  ReadProgress progress{0, static_cast<std::uint64_t>(status.st_size), 0, 0, 0};
+  ReadSettings settings{options.max_image_bytes, nullptr, stop};
+  if (options.progress)
+    settings.progress = [&](std::uint64_t bytes) {
+      progress.bytes = bytes;
+      options.progress(progress);
+    };
   if (S_ISDIR(status.st_mode)) {
     struct stat mark = {};
     const bool has_mark = ::fstatat(held.get(), "oci-layout", &mark, AT_SYMLINK_NOFOLLOW) == 0;
     if (source.kind == SourceKind::kDirectory || (!source.kind && !has_mark))
       return read_directory(held.get(), options, std::move(stop));
     const auto files = open_layout_folder(std::move(held), std::move(settings));
-    return read_files(*files, source, options, SourceKind::kOciLayout);
+    return read_files(*files, source, options, SourceKind::kOciLayout, progress);
   }
   if (!S_ISREG(status.st_mode))
     return Error{ErrorCode::kInvalidArgument, "neither a folder nor a file"};
@@ -263,7 +279,7 @@ Result<Image> read_opened(const Source& source, UniqueFd held, const ImageOption
     return Error{ErrorCode::kInvalidArgument, "not a folder"};
   ASSAY_ASSIGN(const std::unique_ptr<ImageFiles> files,
                open_archive(source.path, std::move(settings)));
-  return read_files(*files, source, options, SourceKind::kOciArchive);
+  return read_files(*files, source, options, SourceKind::kOciArchive, progress);
 }
 
 }  // namespace
@@ -288,8 +304,8 @@ Result<Image> read_image(const std::string& source, const ImageOptions& options,
   UniqueFd held(::open(parsed.path.c_str(), O_PATH | O_CLOEXEC));
   if (!held) {
     const int code = errno;
-    if (code == ENOENT && !parsed.kind && looks_like_registry_name(source))
-      return registry_error(source);
+    if ((code == ENOENT || code == ENOTDIR) && !parsed.kind)
+      if (auto advice = advice_on_name(source)) return *std::move(advice);
     return system_error("open \"" + escape_untrusted(parsed.path) + "\"", code);
   }
   auto image = read_opened(parsed, std::move(held), options, std::move(stop));

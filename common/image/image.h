@@ -38,14 +38,28 @@ struct Image {
   std::vector<ImageLayer> layers;  ///< bottom first
 };
 
+/// How far reading an image has come.
+struct ReadProgress {
+  std::uint64_t bytes = 0;        ///< of the file or files as they lie; of a directory's files
+  std::uint64_t total_bytes = 0;  ///< 0 when it is not known: directories
+  std::uint64_t files = 0;        ///< directories only
+  std::size_t layer = 0;          ///< which one is read, from 1; 0 while an archive is listed
+  std::size_t layers = 0;
+};
+
 struct ImageOptions {
   std::string platform;  ///< "os/arch[/variant]" to pick from an index; empty: the only one, else
                          ///< this machine's
   Scope scope = Scope::kContent;
   FingerprintLimits limits;
   std::uint64_t max_image_bytes = 256ULL << 30;  ///< decompressed, all layers
-  /// Called now and then with the bytes read so far; may be empty.
-  std::function<void(std::uint64_t bytes)> progress;
+  /// Called now and then; may be empty.
+  std::function<void(const ReadProgress&)> progress;
+  /// Who looks on while the layer of this place (from 0, bottom first) is read, null for nobody;
+  /// may be empty. Of equal layers only the first is read. An observer must outlive the call.
+  std::function<LayerObserver*(std::size_t layer)> observer_of;
+  /// Reads this layer alone; the others keep an empty fingerprint.
+  std::optional<std::size_t> only_layer;
 };
 
 /// Opens `source`, tells its kind from its content, verifies every blob against its digest and
@@ -53,9 +67,9 @@ struct ImageOptions {
 ///
 /// `source`: a path; `dir:PATH`, `oci:PATH`, `oci-archive:PATH`, `docker-archive:PATH` force a
 /// kind. Thread-safe. Blocks; checks `stop`. Errors: kNotFound, kInvalidArgument (not an image; a
-/// registry name: says how to fetch it), kCorrupt (truncated, digest mismatch, lying names),
-/// kLimitExceeded, kUnsupported (compression). Source: OCI image-spec v1.1 image-layout.md,
-/// manifest.md, config.md, layer.md; docker save format.
+/// name in a registry, daemon or store: says how to fetch it), kCorrupt (truncated, digest
+/// mismatch, lying names), kLimitExceeded, kUnsupported (compression). Source: OCI image-spec v1.1
+/// image-layout.md, manifest.md, config.md, layer.md; docker save format.
 Result<Image> read_image(const std::string& source, const ImageOptions& options,
                          std::stop_token stop);
 

@@ -44,16 +44,34 @@ class LayoutFolder final : public ImageFiles {
 
   Result<std::string> resolve(const std::string& name) override { return name; }
 
+  std::uint64_t total_bytes(const std::set<std::string>& names) const override {
+    std::uint64_t total = 0;
+    for (const std::string& name : names)
+      total += size_of(name);
+    return total;
+  }
+
   Result<void> visit(const std::set<std::string>& names, const Visitor& visitor) override {
+    std::uint64_t before = 0;
     for (const std::string& name : names) {
       ASSAY_ASSIGN(UniqueFd fd, open(name));
-      FdSource source(std::move(fd), settings_.stop, settings_.progress);
+      const auto progress = [&](std::uint64_t bytes) {
+        if (settings_.progress) settings_.progress(before + bytes);
+      };
+      FdSource source(std::move(fd), settings_.stop, progress);
       ASSAY_TRY(visitor(name, source));
+      before += size_of(name);
     }
     return ok();
   }
 
  private:
+  std::uint64_t size_of(const std::string& name) const {
+    const auto held = open_beneath(fd_.get(), name.c_str(), O_PATH | O_NOFOLLOW);
+    struct statx status = {};
+    return held && stat_at(held->get(), "", status) ? status.stx_size : 0;
+  }
+
   Result<UniqueFd> open(const std::string& name) const {
     auto held = open_beneath(fd_.get(), name.c_str(), O_PATH | O_NOFOLLOW);
     if (!held && held.error().code == ErrorCode::kNotFound) return not_there(name);
@@ -103,7 +121,7 @@ class Archive final : public ImageFiles {
       : path_(std::move(path)), settings_(std::move(settings)) {}
 
   Result<void> index() {
-    return each_member(nullptr, [this](const TarMember& member, TarReader& tar) -> Result<bool> {
+    const auto take = [this](const TarMember& member, TarReader& tar) -> Result<bool> {
       const Entry& entry = member.entry;
       if (files_.size() + links_.size() > kMaxMembers)
         return Error{ErrorCode::kLimitExceeded, "the archive has too many members"};
@@ -117,7 +135,13 @@ class Archive final : public ImageFiles {
         ASSAY_ASSIGN(files_[entry.path], read_json(entry, tar));
       }
       return true;
-    });
+    };
+    return each_member(settings_.progress, take);
+  }
+
+  std::uint64_t total_bytes(const std::set<std::string>&) const override {
+    struct stat status = {};
+    return ::stat(path_.c_str(), &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
   }
 
   bool has(const std::string& name) const override {

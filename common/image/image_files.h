@@ -30,6 +30,8 @@ class ImageFiles {
   virtual Result<std::string> small(const std::string& name) = 0;
   /// The name of the file that `name` stands for: archives hold links. Errors: kNotFound, kCorrupt.
   virtual Result<std::string> resolve(const std::string& name) = 0;
+  /// What visit() of `names` counts its progress up to, in bytes.
+  virtual std::uint64_t total_bytes(const std::set<std::string>& names) const = 0;
   /// Calls `visitor` once for each of `names` (resolved ones), in the order in which they lie.
   /// Errors: kNotFound, the visitor's.
   virtual Result<void> visit(const std::set<std::string>& names, const Visitor& visitor) = 0;

@@ -14,8 +14,9 @@ constexpr std::string_view kAufsPrivate = ".wh..wh.";
 
 class TarLayer {
  public:
-  TarLayer(ByteSource& source, Scope scope, const FingerprintLimits& limits)
-      : tar_(source), scope_(scope), builder_(limits) {
+  TarLayer(ByteSource& source, Scope scope, const FingerprintLimits& limits,
+           LayerObserver* observer)
+      : tar_(source), scope_(scope), builder_(limits), observer_(observer) {
     if (scope == Scope::kContent) {
       hasher_ = make_block_hasher();
       batch_ = std::make_unique<VerityBatch>(*hasher_);
@@ -33,7 +34,7 @@ class TarLayer {
         return std::move(taken.error()).with_context("entry \"" + path + "\"");
     }
     const auto digests = batch_ ? batch_->finish() : std::vector<FileDigest>();
-    return std::move(builder_).finish(scope_, digests);
+    return std::move(builder_).finish(scope_, digests, observer_);
   }
 
  private:
@@ -52,22 +53,43 @@ class TarLayer {
       return builder_.add_hard_link(entry.path, member.hard_link_target, &entry);
     if (entry.type == EntryType::kCharDevice && entry.device_major == 0 && entry.device_minor == 0)
       return builder_.add_whiteout(entry.path);
-    if (entry.type == EntryType::kFile && scope_ == Scope::kContent) return take_file(entry);
+    if (entry.type == EntryType::kFile && (batch_ || observer_ != nullptr)) return take_file(entry);
     return builder_.add(std::move(entry));
   }
 
   // The entry goes in first, so that limits are checked before its bytes are read.
   Result<void> take_file(Entry& entry) {
-    const std::size_t slot = batch_->begin_file();
-    ASSAY_TRY(builder_.add(std::move(entry), slot));
+    const std::size_t number = batch_ ? batch_->begin_file() : files_++;
+    const std::string path = entry.path;
+    const std::uint64_t size = entry.size;
+    ASSAY_TRY(builder_.add(std::move(entry), number));
+    const std::uint64_t wanted = observer_ != nullptr ? observer_->wanted_bytes(path, number) : 0;
+    const bool is_wanted = wanted > 0 && size <= wanted;
+    std::string kept;
+    if (is_wanted) kept.reserve(static_cast<std::size_t>(size));
+    if (batch_) ASSAY_TRY(hash_file(is_wanted ? &kept : nullptr));
+    if (!batch_ && is_wanted) ASSAY_TRY(keep_file(kept, size));
+    if (is_wanted) observer_->on_file(path, number, MemoryBytes(kept));
+    return ok();
+  }
+
+  Result<void> hash_file(std::string* kept) {
     for (;;) {
       const auto room = batch_->writable();
-      ASSAY_ASSIGN(const std::size_t got,
-                   tar_.read({reinterpret_cast<char*>(room.data()), room.size()}));
+      char* const bytes = reinterpret_cast<char*>(room.data());
+      ASSAY_ASSIGN(const std::size_t got, tar_.read({bytes, room.size()}));
       if (got == 0) break;
+      if (kept != nullptr) kept->append(bytes, got);
       batch_->commit(got);
     }
     batch_->end_file();
+    return ok();
+  }
+
+  Result<void> keep_file(std::string& kept, std::uint64_t size) {
+    kept.resize(static_cast<std::size_t>(size));
+    ASSAY_ASSIGN(const std::size_t got, read_fully(tar_, kept));
+    kept.resize(got);
     return ok();
   }
 
@@ -75,14 +97,16 @@ class TarLayer {
   Scope scope_;
   FingerprintBuilder builder_;
   std::unique_ptr<BlockHasher> hasher_;
-  std::unique_ptr<VerityBatch> batch_;
+  std::unique_ptr<VerityBatch> batch_;  // with Scope::kContent
+  LayerObserver* observer_;
+  std::size_t files_ = 0;  // counted here where batch_ does not
 };
 
 }  // namespace
 
 Result<LayerFingerprint> fingerprint_tar(ByteSource& source, Scope scope,
-                                         const FingerprintLimits& limits) {
-  ASSAY_ASSIGN(LayerFingerprint result, TarLayer(source, scope, limits).read());
+                                         const FingerprintLimits& limits, LayerObserver* observer) {
+  ASSAY_ASSIGN(LayerFingerprint result, TarLayer(source, scope, limits, observer).read());
   ASSAY_TRY(drain(source));
   return result;
 }

@@ -9,9 +9,10 @@ namespace assay::image {
 
 /// Fingerprints the uncompressed layer tar in `source` and reads the source to its very end.
 /// Whiteouts: ".wh.NAME" and ".wh..wh..opq" (OCI image-spec, layer.md), and character device 0:0,
-/// which overlay would take for one.
+/// which overlay would take for one. `observer` may be null.
 /// Errors: kCorrupt, kUnsupported, kLimitExceeded, and the source's.
 Result<LayerFingerprint> fingerprint_tar(ByteSource& source, Scope scope,
-                                         const FingerprintLimits& limits);
+                                         const FingerprintLimits& limits,
+                                         LayerObserver* observer = nullptr);
 
 }  // namespace assay::image

@@ -19,7 +19,7 @@ ASSAY_QUICKSTART_PACKAGES=(busybox-static ca-certificates curl debootstrap iprou
 ASSAY_TEST_PACKAGES=(
   buildah busybox-static ca-certificates catch2 ccache clang-format clang-tidy containerd curl
   debootstrap docker.io fsverity iproute2 libclang-rt-14-dev libfsverity-dev llvm-14 openssl podman
-  procps python3 runc shellcheck skopeo sqlite3 umoci xz-utils zstd
+  procps python3 rpm runc shellcheck skopeo sqlite3 umoci xz-utils zstd
 )
 
 # What the tests labelled kernel need on top of those.

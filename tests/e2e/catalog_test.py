@@ -125,6 +125,14 @@ class CatalogTest(unittest.TestCase):
         self.assertNotIn("\x1b", self.on_terminal("", "base", "list", NO_COLOR="1")[1])
         self.assertNotIn("\x1b", self.on_terminal("", "base", "list", TERM="dumb")[1])
 
+    def test_approval_shows_progress_on_a_terminal_only(self):
+        words = ("base", "approve", "good:1", "--from", str(self.image))
+        code, shown = self.on_terminal("", *words, CI="", NO_COLOR="")
+        self.assertEqual(code, 0, shown)
+        self.assertRegex(shown, r"\rreading [^\r]*good\.tar: [0-9.]+ k?B of [0-9.]+ MB \([0-9]+ %\)")
+        self.assertIn("\r\x1b[K", shown)
+        self.assertNotIn("reading", self.on_terminal("y\n", *words, CI="true")[1])
+
     def test_openssl_agrees_with_the_signatures_of_the_log(self):
         self.approve("good:1")
         with sqlite3.connect(self.here.store) as store:

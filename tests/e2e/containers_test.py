@@ -71,6 +71,24 @@ class Cases:
         self.assertEqual(run["base"], "golden:12")
         self.assertEqual(run["verdict"]["application_layers"], 1)
 
+    def test_a_trace_shows_what_the_layers_say_of_themselves(self):
+        self.run_container("about", BUILT, "/opt/app.sh")
+        run = self.here.wait_for_run("about", "approved", layers=2)
+        approved = self.here.query("base", "show", "golden:12")
+        for said in (self.here.query("trace", run["run_id"]), approved):
+            distribution = said["claimed_distribution"]
+            self.assertEqual((distribution["id"], distribution["version"]), ("debian", "12"))
+            self.assertEqual(distribution["name"], "Debian GNU/Linux 12 (bookworm)")
+            (packages,) = said["claimed_packages"]
+            self.assertEqual((packages["manager"], packages["gap"]), ("dpkg", ""))
+            self.assertEqual(packages["packages"], approved["claimed_packages"][0]["packages"])
+            self.assertGreater(packages["packages"], 50)
+        self.assertIn("a claim, part of no verdict", self.here.assay("trace", run["run_id"]))
+        self.run_container("silent", FOREIGN, "/bin/sleep", "600")
+        silent = self.here.wait_for_run("silent", "unknown")
+        trace = self.here.query("trace", silent["run_id"])
+        self.assertEqual((trace["claimed_distribution"], trace["claimed_packages"]), (None, []))
+
     def test_a_foreign_image_is_an_unknown_base(self):
         self.run_container("foreign", FOREIGN, "/bin/sleep", "600")
         run = self.here.wait_for_run("foreign", "unknown")

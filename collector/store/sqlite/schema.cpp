@@ -225,6 +225,11 @@ CREATE TABLE unsettled_stacks(
   after_run_key INTEGER NOT NULL) STRICT;
 )sql";
 
+// What the layers say of themselves, for people.
+constexpr const char* kStackAbout = R"sql(
+ALTER TABLE stacks ADD COLUMN about TEXT NOT NULL DEFAULT '';
+)sql";
+
 // Image name, manifest digest, config digest, diff ID and chain ID are columns of their own.
 constexpr const char* kClaims = R"sql(
 ALTER TABLE runs ADD COLUMN config_digest BLOB;
@@ -238,7 +243,7 @@ ALTER TABLE layers ADD COLUMN is_claim_for_display INTEGER NOT NULL DEFAULT 0;
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kClaims};
+  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kStackAbout, kClaims};
   return all;
 }
 

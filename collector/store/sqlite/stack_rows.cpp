@@ -166,20 +166,25 @@ Result<void> save_description(Database& database, StackId id, NodeId node,
     if (!layer.is_injected) ++own_layers;
   }
   ASSAY_ASSIGN(Statement * update,
-               database.prepare("UPDATE stacks SET is_described=1, unsupported=?, layers=?"
-                                " WHERE stack_id=?"));
-  return update->bind(stack.unsupported, own_layers, static_cast<std::int64_t>(id)).run();
+               database.prepare("UPDATE stacks SET is_described=1, unsupported=?, layers=?,"
+                                " about=? WHERE stack_id=?"));
+  return update
+      ->bind(stack.unsupported, own_layers, catalog::encode_about(stack.about),
+             static_cast<std::int64_t>(id))
+      .run();
 }
 
 Result<catalog::Stack> load_description(Database& database, StackId id) {
   const auto key = static_cast<std::int64_t>(id);
   ASSAY_ASSIGN(Statement * head,
-               database.prepare("SELECT n.cluster, n.node, s.unsupported FROM stacks s"
+               database.prepare("SELECT n.cluster, n.node, s.unsupported, s.about FROM stacks s"
                                 " JOIN nodes n USING(node_id) WHERE s.stack_id=?"));
   ASSAY_ASSIGN(const bool is_there, head->bind(key).step());
   if (!is_there) return Error{ErrorCode::kNotFound, "there is no such stack"};
-  catalog::Stack stack{head->text(0), head->text(1), {}, head->text(2)};
+  catalog::Stack stack{head->text(0), head->text(1), {}, head->text(2), {}};
+  const std::string about = head->text(3);
   head->reset();
+  ASSAY_ASSIGN(stack.about, catalog::decode_merged_about(about));
   ASSAY_ASSIGN(
       Statement * query,
       database.prepare("SELECT l.file_system, l.inode, l.generation, l.birth_ns,"

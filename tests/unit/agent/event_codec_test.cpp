@@ -145,6 +145,31 @@ TEST_CASE("a stack's description gives back the stack and so its digest", "[agen
   CHECK(decoded->layers[0].entries == 5);
 }
 
+TEST_CASE("what the layers say of themselves travels with the stack", "[agent][unit]") {
+  catalog::LayerAbout layer;
+  layer.nodes["etc/os-release"].kind = catalog::AboutNode::Kind::kFile;
+  layer.nodes["etc/os-release"].distribution = {"debian", "12", "Debian \xff", "slim"};
+  layer.nodes["var/lib/dpkg/status"].kind = catalog::AboutNode::Kind::kFile;
+  layer.nodes["var/lib/dpkg/status"].database = {"dpkg", "status", "", 88, "a gap", {}};
+  catalog::Stack stack;
+  stack.layers.resize(2);
+  stack.layers[0].about = catalog::encode_about(layer);
+  stack.layers[1].about = "no JSON";
+  v1::Stack wire;
+  REQUIRE(wire.ParseFromString(encode_stack(stack)));
+  CHECK(wire.about().distribution().id() == "debian");
+  CHECK(wire.about().distribution().version() == "12");
+  CHECK(wire.about().distribution().variant() == "slim");
+  REQUIRE(wire.about().databases_size() == 1);
+  CHECK(wire.about().databases(0).manager() == "dpkg");
+  CHECK(wire.about().databases(0).packages() == 88);
+  CHECK(wire.about().databases(0).path() == "var/lib/dpkg/status");
+  CHECK(wire.about().databases(0).gap() == "a gap");
+  stack.layers.clear();
+  REQUIRE(wire.ParseFromString(encode_stack(stack)));
+  CHECK_FALSE(wire.has_about());
+}
+
 TEST_CASE("a description with a digest of another length is corrupt", "[agent][unit]") {
   v1::Stack stack;
   stack.add_layers()->set_shape("short");

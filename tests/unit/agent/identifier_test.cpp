@@ -254,6 +254,43 @@ TEST_CASE("after a restart the cache answers and nothing is walked", "[agent][un
   CHECK(all[0].layer.evidence == first);
 }
 
+TEST_CASE("what a layer says of itself comes with its content and is remembered", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", kLarge);
+  scratch.write("layer/etc/os-release", "ID=debian\nVERSION_ID=12\n");
+  scratch.write("layer/var/lib/dpkg/status", "Package: a\n\nPackage: b\n\n");
+  NamedOpener opener;
+  MapCache cache;
+  const LayerTask task = task_for(scratch.path("layer"));
+  std::string first;
+  {
+    Results results;
+    LayerIdentifier identifier(opener, cache, quick());
+    identifier.identify(task, results.callback());
+    const auto all = results.wait_for_final();
+    REQUIRE(all.size() == 2);
+    CHECK(all[0].layer.about.empty());  // no file is opened for a shape
+    first = all[1].layer.about;
+    catalog::Stack stack;
+    stack.layers = {all[1].layer};
+    const catalog::About about = catalog::about_of(stack);
+    REQUIRE(about.distribution);
+    CHECK(about.distribution->id == "debian");
+    REQUIRE(about.databases.size() == 1);
+    CHECK(about.databases[0].packages == 2);
+    CHECK(identifier.recall(task)->layer.about == first);
+    stack.layers[0].is_injected = true;
+    CHECK(catalog::about_of(stack) == catalog::About{});
+    const StackDigest digest = catalog::digest_of(stack);
+    stack.layers[0].about.clear();
+    CHECK(catalog::digest_of(stack) == digest);
+  }
+  Results results;
+  LayerIdentifier identifier(opener, cache, quick());
+  identifier.identify(task, results.callback());
+  CHECK(results.wait_for_final().back().layer.about == first);
+}
+
 TEST_CASE("a layer that is gone is told with its reason, and asked again the next time",
           "[agent][unit]") {
   const Scratch scratch;

@@ -31,6 +31,7 @@ KnownLayer make_layer() {
   layer.evidence.is_capped_at_shape = true;
   layer.entries = 7;
   layer.content_bytes = 99;
+  layer.about = R"({"nodes":{}})";
   return layer;
 }
 
@@ -47,6 +48,22 @@ TEST_CASE("a known layer is found again after a restart", "[agent][unit]") {
   CHECK(found->evidence == make_layer().evidence);
   CHECK(found->entries == 7);
   CHECK(found->content_bytes == 99);
+  CHECK(found->about == make_layer().about);
+}
+
+TEST_CASE("a cache from before layers spoke of themselves is filled anew", "[agent][unit]") {
+  const Scratch scratch;
+  REQUIRE(open(scratch)->store(make_key(), make_layer()));
+  {
+    auto database = sqlite::Database::open(scratch.path("state.db"), {});
+    REQUIRE(database);
+    REQUIRE(database->execute("ALTER TABLE layers DROP COLUMN about; PRAGMA user_version=2"));
+  }
+  const auto state = open(scratch);
+  CHECK_FALSE(state->find(make_key()));
+  REQUIRE(state->store(make_key(), make_layer()));
+  REQUIRE(state->flush(kDeadline));
+  CHECK(state->find(make_key())->about == make_layer().about);
 }
 
 TEST_CASE("each part of the layer's key counts", "[agent][unit]") {

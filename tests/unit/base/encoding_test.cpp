@@ -58,3 +58,14 @@ TEST_CASE("foreign text is printable after escaping", "[base][unit]") {
   CHECK(escape_untrusted("a\\x1b") == "a\\x5cx1b");
   CHECK(escape_untrusted(std::string(600, 'x'), 10) == std::string(10, 'x') + "…");
 }
+
+TEST_CASE("foreign text that is kept holds nothing but plain UTF-8", "[base][unit]") {
+  CHECK(to_plain_text("Debian GNU/Linux 12 (bookworm)", 64) == "Debian GNU/Linux 12 (bookworm)");
+  CHECK(to_plain_text("a\\b", 64) == "a\\b");
+  CHECK(to_plain_text("a\x1b[31mb\n\xff", 64) == "a?[31mb??");
+  CHECK(to_plain_text("\xe2\x80\xae"
+                      "evil",
+                      64) == "?evil");
+  CHECK(to_plain_text("gr\xc3\xbc\xc3\x9f", 4) == "gr\xc3\xbc");
+  CHECK(to_plain_text("\xc3", 64) == "?");
+}

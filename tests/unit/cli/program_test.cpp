@@ -133,12 +133,17 @@ TEST_CASE("an image that does not exist ends with 7", "[cli][unit]") {
   CHECK_THAT(finished.error, Contains("no-such.tar"));
 }
 
-TEST_CASE("a registry reference is refused with the way to fetch it", "[cli][unit]") {
+TEST_CASE("an image elsewhere is refused with the command that fetches it", "[cli][unit]") {
   const Home home;
-  const Finished finished = home.assay({"fingerprint", "docker://debian:12"});
-  CHECK(finished.exit_code == 2);
-  check_one_line(finished);
-  CHECK_THAT(finished.error, Contains("skopeo copy"));
+  for (const char* source : {"docker://debian:12", "debian:12", "docker-daemon:debian:12",
+                             "containers-storage:debian:12"}) {
+    INFO(source);
+    const Finished finished = home.assay({"fingerprint", source});
+    CHECK(finished.exit_code == 2);
+    check_one_line(finished);
+    CHECK_THAT(finished.error,
+               Contains("skopeo copy ") && Contains(" oci-archive:debian-12.tar:12 "));
+  }
 }
 
 TEST_CASE("a truncated archive ends with 6", "[cli][unit]") {

@@ -4,7 +4,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "cli/about_view.h"
 #include "cli/output/json.h"
+#include "cli/output/table.h"
 
 using namespace assay;
 using namespace assay::cli;
@@ -127,4 +129,75 @@ TEST_CASE("a base past its date shows as expired, a revoked one stays revoked", 
   CHECK(status() == "expired");
   base.status = catalog::BaseStatus::kRevoked;
   CHECK(status() == "revoked");
+}
+
+TEST_CASE("what layers say of themselves is called a claim in JSON and in a table", "[cli][unit]") {
+  catalog::About about;
+  about.distribution = {"rhel", "9.4", "Red Hat \x1b[31m", ""};
+  about.databases = {{"rpm", "sqlite", "var/lib/rpm/rpmdb.sqlite", 1, "", {{"bash", "5", "x"}}},
+                     {"rpm", "bdb", "var/lib/rpm/Packages", 0, "not read here", {}}};
+  Object object;
+  add_about(object, about, /*with_lists=*/true);
+  Document document{object, {}};
+  CHECK(to_json(document) == R"({
+  "claimed_distribution": {
+    "id": "rhel",
+    "version": "9.4",
+    "name": "Red Hat \u001b[31m",
+    "variant": ""
+  },
+  "claimed_distribution_gap": "",
+  "claimed_packages": [
+    {
+      "manager": "rpm",
+      "packages": 1,
+      "format": "sqlite",
+      "path": "var/lib/rpm/rpmdb.sqlite",
+      "gap": "",
+      "list": [
+        {
+          "name": "bash",
+          "version": "5",
+          "architecture": "x"
+        }
+      ]
+    },
+    {
+      "manager": "rpm",
+      "packages": null,
+      "format": "bdb",
+      "path": "var/lib/rpm/Packages",
+      "gap": "not read here",
+      "list": []
+    }
+  ]
+}
+)");
+  add_about_sections(document.sections, about);
+  const std::string table = to_table(document, {});
+  CHECK_THAT(table, Catch::Matchers::Contains("(a claim, part of no verdict)"));
+  CHECK_THAT(table, Catch::Matchers::Contains("Red Hat \\x1b[31m"));
+  CHECK_THAT(table, Catch::Matchers::Contains("not read here"));
+  std::vector<Section> none;
+  add_about_sections(none, {});
+  CHECK(none.empty());
+}
+
+TEST_CASE("a base keeps as annotations what its layers say, and gives it back", "[cli][unit]") {
+  catalog::About about;
+  about.distribution = {"debian", "12", "Debian GNU/Linux 12 (bookworm)", "slim"};
+  about.databases = {{"dpkg", "status", "var/lib/dpkg/status", 80, "", {}},
+                     {"dpkg", "status.d", "var/lib/dpkg/status.d", 8, "", {}},
+                     {"rpm", "ndb", "usr/lib/sysimage/rpm/Packages.db", 0, "it is ndb", {}}};
+  const auto annotations = annotations_of(about);
+  CHECK(annotations.at("assay.claimed-distribution") == "Debian GNU/Linux 12 (bookworm)");
+  CHECK(annotations.at("assay.claimed-packages.dpkg") == "88");
+  CHECK(annotations.at("assay.claimed-packages.rpm") == "not read: it is ndb");
+  const catalog::About back = about_from(annotations);
+  CHECK(back.distribution == about.distribution);
+  REQUIRE(back.databases.size() == 2);
+  CHECK(back.databases[0].packages == 88);
+  CHECK(back.databases[1].gap == "it is ndb");
+  CHECK(annotations_of({}).empty());
+  CHECK(about_from({{"assay.reference", "x"}}) == catalog::About{});
 }

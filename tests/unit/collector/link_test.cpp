@@ -122,6 +122,17 @@ struct Deployment {
     return response;
   }
 
+  v1::Trace trace(const std::string& target) {
+    grpc::ClientContext context;
+    v1::GetTraceRequest request;
+    request.set_target(target);
+    v1::Trace response;
+    const auto status = v1::Query::NewStub(connect("ann"))->GetTrace(&context, request, &response);
+    INFO(status.error_message());
+    REQUIRE(status.ok());
+    return response;
+  }
+
   v1::ListRunsResponse runs() {
     grpc::ClientContext context;
     v1::ListRunsRequest request;
@@ -220,6 +231,11 @@ class Agent {
     wire.set_shape(std::string(one.evidence.shape->raw()));
     wire.set_content(std::string(one.evidence.content->raw()));
     wire.set_name(one.name);
+    out.mutable_about()->mutable_distribution()->set_id("debian");
+    v1::PackageDatabase& database = *out.mutable_about()->add_databases();
+    database.set_manager("dpkg");
+    database.set_packages(88);
+    database.set_gap(std::string(5000, 'x'));
   }
 
   grpc::Status end() {
@@ -275,6 +291,19 @@ TEST_CASE("names of every kind and a mismatch reach who asks", "[collector][unit
   CHECK(findings.findings(0).reason() ==
         "docker's record: it names 2 layers, the container stands on 1");
   CHECK(findings.findings(0).names().config_digest() == std::string(32, 'c'));
+}
+
+TEST_CASE("what a stack says of itself is kept for the trace, within limits", "[collector][unit]") {
+  Deployment here;
+  Agent agent(here, "node-1", "node-1");
+  agent.expect(v1::ToAgent::kWelcome);
+  agent.send_start(1, 1, 9);
+  agent.expect(v1::ToAgent::kAcknowledgement);
+  const v1::About about = here.trace("web-1").stack().about();
+  CHECK(about.distribution().id() == "debian");
+  REQUIRE(about.databases_size() == 1);
+  CHECK(about.databases(0).packages() == 88);
+  CHECK(about.databases(0).gap().size() == 1024);
 }
 
 TEST_CASE("duplicates are acknowledged again and change nothing", "[collector][unit]") {

@@ -59,6 +59,27 @@ TEST_CASE("a store from before claims were read keeps its runs", "[collector][un
   CHECK_FALSE(run->run.names.config_digest);
 }
 
+TEST_CASE("a store from before layers spoke of themselves is brought up to date",
+          "[collector][unit]") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/store.db";
+  {
+    auto database = sqlite::Database::open(path, {});
+    REQUIRE(database);
+    REQUIRE(database->migrate({migrations().begin(), migrations().begin() + 2}));
+    REQUIRE(database->execute(
+        "INSERT INTO nodes(node_id, cluster, node) VALUES(1, 'c', 'n');"
+        "INSERT INTO stacks(stack_id, node_id, digest, is_described) VALUES(1, 1, x'00', 1)"));
+  }
+  REQUIRE(SqliteStore::open({path, 1}));
+  auto database = sqlite::Database::open(path, {});
+  REQUIRE(database);
+  auto about = database->prepare("SELECT about FROM stacks WHERE stack_id=1");
+  REQUIRE(about);
+  REQUIRE(*(*about)->step());
+  CHECK((*about)->text(0).empty());
+}
+
 TEST_CASE("a store is open in one collector only", "[collector][unit]") {
   const TempDir dir;
   const auto first = SqliteStore::open({dir.path() + "/store.db", 1});

@@ -113,6 +113,9 @@ void check_stacks(const OpenStore& open) {
   description.layers[0].evidence.claimed = digest_with<DiffId>(9);
   description.layers[0].evidence.claimed_chain = digest_with<ChainId>(8);
   description.layers[0].evidence.is_claim_for_display = true;
+  description.about.distribution = {"debian", "12", "Debian \"12\"", ""};
+  description.about.databases = {{"dpkg", "status", "var/lib/dpkg/status", 88, "", {}},
+                                 {"rpm", "bdb", "var/lib/rpm/Packages", 0, "not read", {}}};
   const StackDigest digest = catalog::digest_of(description);
   write(*store, [&](StoreWriter& writer) -> Result<void> {
     ASSAY_ASSIGN(const NodeId node, writer.node_id(kNode));
@@ -130,6 +133,7 @@ void check_stacks(const OpenStore& open) {
       CHECK(back.layers[i].evidence == description.layers[i].evidence);
     CHECK(back.layers[1].name == "/layers/2");
     CHECK(back.layers[2].is_injected);
+    CHECK(back.about == description.about);
     ASSAY_ASSIGN(const auto first, writer.stacks_to_judge(2, 10));
     CHECK(first.size() == 1);
     ASSAY_TRY(writer.confirm_verdict(id, 4, 2));

@@ -260,16 +260,6 @@ TEST_CASE("the only image is refused when another platform was asked for", "[ima
   CHECK(error_of(path, "linux/arm64").code == ErrorCode::kNotFound);
 }
 
-TEST_CASE("a name in a registry is refused with the command that fetches it", "[image][unit]") {
-  for (const char* name : {"docker://example.org/app:1", "debian:bookworm", "library/debian"}) {
-    const Error error = error_of(name);
-    CHECK(error.code == ErrorCode::kInvalidArgument);
-    CHECK(names(error, "skopeo copy docker://"));
-  }
-  CHECK(error_of("./nothing").code == ErrorCode::kNotFound);
-  CHECK(error_of("/no/such/image.tar").code == ErrorCode::kNotFound);
-}
-
 TEST_CASE("what is no image is refused and says so", "[image][unit]") {
   Files files;
   write_bytes(files.folder / "text", std::string(2000, 'x'));
