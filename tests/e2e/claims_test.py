@@ -29,10 +29,9 @@ def true_ids(archive, layers):
     return {"manifest": manifest, "config": config, "diff_ids": diff_ids, "chain_ids": chains}
 
 
-class Cases:
-    """Every case of one runtime; a subclass names it."""
+class Deployed:
+    """A runtime with the images, a collector and an agent; a subclass names the runtime."""
     runtime_class = None
-    has_manifests = True  # the store keeps them
 
     @classmethod
     def setUpClass(cls):
@@ -94,6 +93,11 @@ class Cases:
             layers = self.layers_of(run)
             return layers and layers[0]["claimed_chain_id"] and layers
         return self.here.wait(look, f"claims of {run['container']}")
+
+
+class Cases(Deployed):
+    """Every case of one runtime."""
+    has_manifests = True  # the store keeps them
 
     def check_true_claims(self, layers):
         self.assertEqual([layer["claimed_diff_id"] for layer in layers], self.true["diff_ids"])
@@ -313,6 +317,26 @@ class AdditionalStoreTest(Cases, unittest.TestCase):
 
     def check_runtimes_own_words(self, names):
         self.assertEqual("sha256:" + names["image_id"], self.true["config"])
+
+
+class PodmanVfs(Podman):
+    """Every container's root is one directory."""
+
+    def client(self, *arguments, **options):
+        return super().client("--storage-driver", "vfs", *arguments, **options)
+
+
+class PodmanVfsTest(Deployed, unittest.TestCase):
+    runtime_class = PodmanVfs
+
+    def test_one_directory_has_the_chain_id_of_all_layers(self):
+        self.run_container("vfs", THREE)
+        run = self.here.wait_for_run_of("vfs")
+        layers = self.wait_for_claims(run)
+        self.assertEqual([(layer["name"], layer["claimed_chain_id"]) for layer in layers],
+                         [("/", self.true["chain_ids"][-1])])
+        self.assertIsNone(layers[0]["claimed_diff_id"])  # three layers are in it
+        self.assertEqual(self.here.findings_of(run, "mismatch"), [])
 
 
 class ContainerdTest(Cases, unittest.TestCase):

@@ -144,18 +144,12 @@ class Reader {
         return false;
       }
       RecordedLayer layer;
-      // docker's own layer on top of the image's has no chain ID, and needs none.
-      if (!is_dockers_init(key)) layer.chain_id = chain_of(key);
-      has_init_ |= is_dockers_init(key);
+      layer.chain_id = chain_of(key);  // none: a snapshot that the runtime made
       layers.push_back(layer);
       parent = client_.snapshot_parent(name_space_, snapshotter_, key, limit_);
     }
     std::reverse(layers.begin(), layers.end());
     return parent.has_value();
-  }
-
-  bool is_dockers_init(const std::string& key) const {
-    return name_space_ == kDockersNamespace && key == task_.names.container_id + "-init";
   }
 
   /// Which directories the snapshots are: containerd lists them in the mount, in their order. False
@@ -179,8 +173,12 @@ class Reader {
   }
 
   void read_image(std::vector<RecordedLayer>& layers) {
-    const std::size_t count = layers.size() - (has_init_ ? 1 : 0);
-    if (count == 0 || !layers[count - 1].chain_id) return;
+    // What lies above the image's layers is the runtime's own: docker's -init layer, or a copy with
+    // other owners for a user namespace.
+    std::size_t count = layers.size();
+    while (count > 0 && !layers[count - 1].chain_id)
+      --count;
+    if (count == 0) return;
     const auto found = find_image(client_, name_space_, snapshotter_, *layers[count - 1].chain_id,
                                   reference_, limit_);
     if (!found) return;
@@ -212,7 +210,6 @@ class Reader {
   std::string snapshotter_;
   std::string key_;
   ImageReference reference_;
-  bool has_init_ = false;
   bool is_late_ = false;
 };
 

@@ -175,11 +175,22 @@ TEST_CASE("docker's containers are found by their id in docker's namespace", "[a
   CHECK(claims_of(claims, here.start) == expected);
   CHECK(claims.names.config_digest->text() == here.config);
   CHECK(claims.names.manifest_digest->text() == here.manifest);
-  // The name alone does not make a layer docker's own.
-  here.names.runtime = "containerd";
-  here.start.cgroup_path = "/default/web";
-  here.containerd.containers = {{"default/web", bare}};
-  CHECK_FALSE(here.look_up()->names.config_digest);
+}
+
+TEST_CASE("a layer that containerd made for a user namespace claims nothing", "[agent][unit]") {
+  Here here;
+  const std::string copy = here.scratch.path("snapshots/8/fs");
+  std::filesystem::create_directories(copy);
+  here.start.layers.push_back(layer_at(copy));
+  const std::string key = here.chains[2] + "-200000-200000";
+  here.containerd.parents["web"] = key;
+  here.containerd.parents[key] = here.chains[2];
+  auto& mount = here.containerd.mounts["web"];
+  mount.set_options(3, "lowerdir=" + copy + ":" + mount.options(3).substr(9));
+  Texts expected = here.expected();
+  expected.emplace_back("- -");
+  CHECK(claims_of(*here.look_up(), here.start) == expected);
+  CHECK(here.look_up()->names.config_digest->text() == here.config);
 }
 
 TEST_CASE("a Kubernetes container is found by its id, named by its annotations", "[agent][unit]") {
