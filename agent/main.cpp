@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/app/config.h"
+#include "agent/app/probe_source.h"
 #include "agent/app/run.h"
 #include "common/base/encoding.h"
 #include "common/base/exit_code.h"
@@ -34,6 +35,15 @@ assay::Result<Loaded> load(const CommandLine& given) {
 ExitCode with_config(const CommandLine& given, ExitCode (*command)(const AgentConfig&)) {
   const auto loaded = load(given);
   if (loaded) return command(loaded->config);
+  std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
+  return ExitCode::kUsage;
+}
+
+ExitCode run_agent(const CommandLine& given) {
+  const auto loaded = load(given);
+  if (loaded)
+    return assay::agent::run_agent(
+        *loaded, {[given] { return load(given); }, assay::agent::make_probe_source});
   std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
   return ExitCode::kUsage;
 }
@@ -85,7 +95,7 @@ int main(int argc, char** argv) {
     return static_cast<int>(ExitCode::kUsage);
   }
   ExitCode code = ExitCode::kOk;
-  if (run) code = with_config(given, assay::agent::run_agent);
+  if (run) code = run_agent(given);
   if (check) code = with_config(given, assay::agent::check_machine);
   if (config_check) code = print_config(given);
   if (config_reference) std::fputs(config_table().reference_markdown().c_str(), stdout);

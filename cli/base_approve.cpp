@@ -37,7 +37,12 @@ Result<catalog::BaseStack> stack_of(const image::Image& image) {
     if (!print.content) return Error{ErrorCode::kInternal, "the image was read without content"};
     stack.layers.push_back({layer.diff_id, print.shape, *print.content, print.deletions,
                             print.entries, print.content_bytes});
+    if (layer.deviceless && layer.deviceless->content)
+      stack.layers.back().deviceless = {layer.deviceless->shape, *layer.deviceless->content};
   }
+  if (image.root && image.root->content)
+    stack.root = {image.root->shape, *image.root->content, image.root->entries,
+                  image.root->content_bytes};
   return stack;
 }
 
@@ -120,6 +125,7 @@ Result<Outcome> approve(const Options& options, Session& session) {
   ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
   image::ImageOptions wanted;
   wanted.platform = options.platform;
+  wanted.wants_other_forms = true;
   ASSAY_ASSIGN(const DescribedImage described, read_described(options.source, std::move(wanted),
                                                               /*keeps_packages=*/false, session));
   const image::Image& image = described.image;

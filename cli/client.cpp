@@ -184,9 +184,10 @@ Result<std::vector<Node>> Client::list_nodes() {
                        [](const v1::Node& node) { return from_wire(node); });
 }
 
-Result<Trace> Client::get_trace(std::string_view target) {
+Result<Trace> Client::get_trace(std::string_view target, std::string_view node) {
   v1::GetTraceRequest request;
   request.set_target(std::string(target));
+  request.set_node(std::string(node));
   ASSAY_ASSIGN(const v1::Trace trace,
                state_->call(*state_->query, &v1::Query::Stub::GetTrace, request));
   return from_wire(trace);

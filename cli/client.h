@@ -87,23 +87,52 @@ struct Finding {
   std::string base;
 };
 
+/// A way in which an agent is not whole, and why.
+struct Degradation {
+  std::string mode;
+  std::string reason;
+};
+
 struct Node {
   std::string cluster;
   std::string node;
+  std::string state;  ///< connected, away, silent
   bool is_connected = false;
   std::optional<WallTime> last_seen_at;
+  std::optional<WallTime> heartbeat_at;
+  std::string address;
   std::string version;
   std::string kernel;
+  std::string boot_id;
+  std::optional<WallTime> started_at;  ///< of the agent
   std::string probe_state;
   std::string probe_detail;
-  std::uint64_t probe_lost = 0;
+  bool probe_is_attached = false;
+  bool probe_has_seen = false;
+  std::uint64_t probe_sent = 0;
+  std::uint64_t probe_lost = 0;  ///< records and events, all that was lost
+  std::uint64_t lost_starts = 0;
+  std::uint64_t lost_execs = 0;
+  std::uint64_t recursion_misses = 0;
+  std::uint64_t map_failures = 0;
+  std::uint64_t queue_dropped = 0;
+  std::uint64_t starts = 0;
+  std::uint64_t late_starts = 0;
   std::uint64_t running = 0;
   std::uint64_t catalog_sequence = 0;
   bool catalog_is_stale = false;
+  std::optional<WallTime> catalog_expires_at;
   std::uint64_t layers_pending = 0;
   std::uint64_t outbox_events = 0;
+  std::uint64_t outbox_bytes = 0;
+  std::uint64_t outbox_dropped = 0;
+  std::optional<WallTime> outbox_oldest_at;
   std::uint64_t rss_bytes = 0;
+  std::uint64_t cpu_ns = 0;
   std::uint64_t acknowledged = 0;
+  std::optional<std::int64_t> clock_offset_ns;  ///< node's clock minus collector's
+  bool is_state_wanted = false;
+  std::vector<Degradation> degraded;
 };
 
 struct Layer {
@@ -223,8 +252,9 @@ class Client {
   Result<std::vector<Run>> list_runs(const RunFilter& filter);
   Result<std::vector<Finding>> list_findings(const FindingFilter& filter);
   Result<std::vector<Node>> list_nodes();
-  /// `target`: run id, container id (12 digits are enough) or container name.
-  Result<Trace> get_trace(std::string_view target);
+  /// `target`: run id, container id (12 digits are enough) or container name. `node`: NAME or
+  /// CLUSTER/NAME, "" for any.
+  Result<Trace> get_trace(std::string_view target, std::string_view node);
   /// The whole log as the collector has it: not verified.
   Result<catalog::SignedLog> get_log();
   Result<Submitted> submit(const catalog::SignedChange& change);

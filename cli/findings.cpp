@@ -14,9 +14,12 @@ struct Options {
   bool has_exit_code = false;
 };
 
-std::vector<Column> columns(bool has_resolved) {
-  std::vector<Column> shown{
-      {"KIND", "kind"}, {"BASE", "base"}, {"CONTAINER", "container"}, {"NODE", "node"}};
+std::vector<Column> columns(bool has_resolved, bool has_clusters) {
+  std::vector<Column> shown{{"KIND", "kind"},
+                            {"BASE", "base"},
+                            {"CONTAINER", "container"},
+                            {"CLUSTER", "cluster", Style::kPlain, !has_clusters},
+                            {"NODE", "node"}};
   if (has_resolved) shown.push_back({"STATE", "state"});
   const std::vector<Column> rest{{"AGE", "opened_at", Style::kAge},
                                  {"REASON", "reason"},
@@ -24,7 +27,6 @@ std::vector<Column> columns(bool has_resolved) {
                                  {"IMAGE", "names.image", Style::kPlain, true},
                                  {"NAMESPACE", "names.pod_namespace", Style::kPlain, true},
                                  {"POD", "names.pod_name", Style::kPlain, true},
-                                 {"CLUSTER", "cluster", Style::kPlain, true},
                                  {"RUN", "run_id", Style::kPlain, true},
                                  {"FINDING", "finding_id", Style::kPlain, true},
                                  {"RESOLVED", "resolved_reason", Style::kPlain, true}};
@@ -39,7 +41,8 @@ Result<Outcome> list(const Options& options, Session& session) {
   ASSAY_ASSIGN(const std::vector<Finding> findings, client->list_findings(filter));
   const bool is_negative = options.has_exit_code && !findings.empty();
   return Outcome{{Object{{"findings", to_array(findings)}},
-                  {{.path = "findings", .columns = columns(filter.include_resolved)}}},
+                  {{.path = "findings",
+                    .columns = columns(filter.include_resolved, has_several_clusters(findings))}}},
                  is_negative ? ExitCode::kNegative : ExitCode::kOk,
                  findings.empty() ? "No findings." : ""};
 }
@@ -57,7 +60,7 @@ void add_findings(CLI::App& app, Invocation& invocation) {
   command.add_option("--kind", filter.kind, "only of this kind, e.g. unknown-base")
       ->option_text("KIND");
   command.add_option("--base", filter.base, "only on this base")->option_text("NAME[:VERSION]");
-  command.add_option("--node", filter.node, "only on this node")->option_text("NODE");
+  command.add_option("--node", filter.node, "only on this node")->option_text("[CLUSTER/]NODE");
   command.add_option("--limit", filter.limit, "at most so many, newest first (default: all)")
       ->option_text("N");
   command.add_flag("--exit-code", options->has_exit_code,

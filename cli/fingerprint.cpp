@@ -4,6 +4,7 @@
 
 #include "cli/about_view.h"
 #include "cli/commands.h"
+#include "cli/directory_flags.h"
 #include "cli/image_diff.h"
 #include "cli/image_reading.h"
 
@@ -13,12 +14,16 @@ namespace {
 struct Options {
   std::string source;
   std::string platform;
+  DirectoryFlags directory;
   std::string other;  // --diff
   std::uint64_t max_paths = DiffOptions{}.max_paths;
 };
 
 Value to_value(const image::ImageLayer& layer, std::uint64_t number) {
   const image::LayerFingerprint& print = layer.fingerprint;
+  Value deviceless;
+  if (layer.deviceless)
+    deviceless = Object{{"shape", layer.deviceless->shape}, {"content", layer.deviceless->content}};
   return Object{{"layer", number},
                 {"diff_id", layer.diff_id},
                 {"chain_id", layer.chain_id},
@@ -28,8 +33,16 @@ Value to_value(const image::ImageLayer& layer, std::uint64_t number) {
                 {"deletions", print.deletions},
                 {"entries", print.entries},
                 {"content_bytes", print.content_bytes},
+                {"deviceless", std::move(deviceless)},
                 {"has_redirects", print.has_redirects},
                 {"is_runtime_injected", print.is_runtime_injected}};
+}
+
+Value to_value(const image::RootFingerprint& root) {
+  return Object{{"shape", root.shape},
+                {"content", root.content},
+                {"entries", root.entries},
+                {"content_bytes", root.content_bytes}};
 }
 
 Value to_value(const std::string& source, const DescribedImage& described) {
@@ -45,7 +58,8 @@ Value to_value(const std::string& source, const DescribedImage& described) {
                 {"config_digest", image.config_digest},
                 {"created", image.created},
                 {"fingerprint_version", image::kFingerprintVersion},
-                {"layers", std::move(layers)}};
+                {"layers", std::move(layers)},
+                {"root", image.root ? to_value(*image.root) : Value()}};
   add_about(object, described.about, /*with_lists=*/true);
   return object;
 }
@@ -77,9 +91,11 @@ std::vector<Section> sections(const catalog::About& about) {
 Result<Outcome> fingerprint(const Options& options, Session& session) {
   image::ImageOptions wanted;
   wanted.platform = options.platform;
+  ASSAY_TRY(apply(options.directory, wanted));
   if (!options.other.empty())
     return diff_images({options.source, options.other, std::move(wanted), options.max_paths},
                        session);
+  wanted.wants_other_forms = true;
   ASSAY_ASSIGN(const DescribedImage described,
                read_described(options.source, std::move(wanted), /*keeps_packages=*/true, session));
   return Outcome{{to_value(options.source, described), sections(described.about)}};
@@ -101,6 +117,7 @@ void add_fingerprint(CLI::App& app, Invocation& invocation) {
       ->required();
   command.add_option("--platform", options->platform, "which image of an index to read")
       ->option_text("OS/ARCH[/VARIANT]");
+  add_directory_flags(command, options->directory);
   CLI::Option* other =
       command
           .add_option("--diff", options->other, "print which paths make SOURCE and OTHER differ")

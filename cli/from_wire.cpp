@@ -182,20 +182,44 @@ Node from_wire(const v1::Node& wire) {
   Node node;
   node.cluster = wire.cluster();
   node.node = wire.node();
+  node.state = wire.state();
   node.is_connected = wire.is_connected();
   node.last_seen_at = time_from(wire.last_seen_ns());
+  node.heartbeat_at = time_from(wire.heartbeat_ns());
+  node.address = wire.address();
   node.version = wire.version();
   node.kernel = wire.kernel();
+  node.boot_id = wire.boot_id();
+  node.started_at = time_from(wire.started_ns());
   node.probe_state = wire.probe_state();
   node.probe_detail = wire.probe_detail();
+  node.probe_is_attached = wire.probe_is_attached();
+  node.probe_has_seen = wire.probe_has_seen();
+  node.probe_sent = wire.probe_sent();
   node.probe_lost = wire.probe_lost();
+  node.lost_starts = wire.lost_starts();
+  node.lost_execs = wire.lost_execs();
+  node.recursion_misses = wire.recursion_misses();
+  node.map_failures = wire.map_failures();
+  node.queue_dropped = wire.queue_dropped();
+  node.starts = wire.starts();
+  node.late_starts = wire.late_starts();
   node.running = wire.running();
   node.catalog_sequence = wire.catalog_sequence();
   node.catalog_is_stale = wire.catalog_is_stale();
+  node.catalog_expires_at = time_from(wire.catalog_expires_ns());
   node.layers_pending = wire.layers_pending();
   node.outbox_events = wire.outbox_events();
+  node.outbox_bytes = wire.outbox_bytes();
+  node.outbox_dropped = wire.outbox_dropped();
+  node.outbox_oldest_at = time_from(wire.outbox_oldest_ns());
   node.rss_bytes = wire.rss_bytes();
+  node.cpu_ns = wire.cpu_ns();
   node.acknowledged = wire.acknowledged();
+  if (wire.clock_offset_is_known()) node.clock_offset_ns = wire.clock_offset_ns();
+  node.is_state_wanted = wire.is_state_wanted();
+  for (const auto& one : wire.degraded())
+    node.degraded.push_back({one.mode(), one.reason()});
   return node;
 }
 

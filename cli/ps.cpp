@@ -9,9 +9,10 @@
 namespace assay::cli {
 namespace {
 
-std::vector<Column> columns(bool has_ended) {
+std::vector<Column> columns(bool has_ended, bool has_clusters) {
   std::vector<Column> shown{{"CONTAINER", "container"},
                             {"IMAGE", "names.image"},
+                            {"CLUSTER", "cluster", Style::kPlain, !has_clusters},
                             {"NODE", "node"},
                             {"BASE", "base"},
                             {"VERDICT", "verdict.status", Style::kVerdict},
@@ -20,7 +21,6 @@ std::vector<Column> columns(bool has_ended) {
   const std::vector<Column> rest{{"AGE", "started_at", Style::kAge},
                                  {"RUN", "run_id", Style::kPlain, true},
                                  {"KIND", "kind", Style::kPlain, true},
-                                 {"CLUSTER", "cluster", Style::kPlain, true},
                                  {"RUNTIME", "names.runtime", Style::kPlain, true},
                                  {"MANIFEST", "names.manifest_digest", Style::kDigest, true},
                                  {"CONFIG", "names.config_digest", Style::kDigest, true},
@@ -40,9 +40,11 @@ Result<Outcome> list(const RunFilter& filter, Session& session) {
   if (!filter.verdict.empty()) ASSAY_TRY(catalog::parse_verdict_status(filter.verdict));
   ASSAY_ASSIGN(Client * client, session.client());
   ASSAY_ASSIGN(const std::vector<Run> runs, client->list_runs(filter));
-  return Outcome{.document = {Object{{"runs", to_array(runs)}},
-                              {{.path = "runs", .columns = columns(filter.include_ended)}}},
-                 .note = runs.empty() ? "No runs found." : ""};
+  return Outcome{
+      .document = {Object{{"runs", to_array(runs)}},
+                   {{.path = "runs",
+                     .columns = columns(filter.include_ended, has_several_clusters(runs))}}},
+      .note = runs.empty() ? "No runs found." : ""};
 }
 
 }  // namespace
@@ -55,7 +57,7 @@ void add_ps(CLI::App& app, Invocation& invocation) {
                   [filter](Session& session) { return list(*filter, session); });
   command.group("Containers and nodes");
   command.add_flag("-a,--all", filter->include_ended, "those that have ended, too");
-  command.add_option("--node", filter->node, "only on this node")->option_text("NODE");
+  command.add_option("--node", filter->node, "only on this node")->option_text("[CLUSTER/]NODE");
   command.add_option("--base", filter->base, "only on this base")->option_text("NAME[:VERSION]");
   command
       .add_option(

@@ -27,18 +27,29 @@ Value to_value(const BaseMatch& match) {
 }
 
 Value to_value(const catalog::BaseLayer& layer) {
-  return Object{{"diff_id", layer.diff_id}, {"shape", layer.shape},
-                {"content", layer.content}, {"deletions", layer.deletions},
-                {"entries", layer.entries}, {"content_bytes", layer.content_bytes}};
+  Value deviceless;
+  if (layer.deviceless)
+    deviceless = Object{{"shape", layer.deviceless->shape}, {"content", layer.deviceless->content}};
+  return Object{{"diff_id", layer.diff_id},           {"shape", layer.shape},
+                {"content", layer.content},           {"deletions", layer.deletions},
+                {"entries", layer.entries},           {"content_bytes", layer.content_bytes},
+                {"deviceless", std::move(deviceless)}};
 }
 
 Value to_value(const catalog::BaseStack& stack) {
   Array layers;
   for (const auto& layer : stack.layers)
     layers.push_back(to_value(layer));
+  Value root;
+  if (stack.root)
+    root = Object{{"shape", stack.root->shape},
+                  {"content", stack.root->content},
+                  {"entries", stack.root->entries},
+                  {"content_bytes", stack.root->content_bytes}};
   return Object{{"platform", stack.platform},
                 {"manifest_digest", stack.manifest_digest},
-                {"layers", std::move(layers)}};
+                {"layers", std::move(layers)},
+                {"root", std::move(root)}};
 }
 
 /// A draft is no verdict, so it keeps its own word.
@@ -138,24 +149,54 @@ Value to_value(const Finding& finding) {
                 {"names", to_value(finding.names)}};
 }
 
+Value to_value(const Degradation& degradation) {
+  return Object{{"mode", degradation.mode}, {"reason", degradation.reason}};
+}
+
 Value to_value(const Node& node) {
+  Array modes;
+  for (const Degradation& one : node.degraded)
+    modes.emplace_back(one.mode);
   return Object{{"cluster", node.cluster},
                 {"node", node.node},
-                {"state", node.is_connected ? "connected" : "away"},
+                {"state", node.state},
                 {"is_connected", node.is_connected},
                 {"last_seen_at", node.last_seen_at},
+                {"heartbeat_at", node.heartbeat_at},
+                {"address", node.address},
                 {"version", node.version},
                 {"kernel", node.kernel},
+                {"boot_id", node.boot_id},
+                {"started_at", node.started_at},
+                {"degraded_modes", std::move(modes)},
+                {"degraded", to_array(node.degraded)},
                 {"probe_state", node.probe_state},
                 {"probe_detail", node.probe_detail},
+                {"probe_is_attached", node.probe_is_attached},
+                {"probe_has_seen", node.probe_has_seen},
+                {"probe_sent", node.probe_sent},
                 {"probe_lost", node.probe_lost},
+                {"lost_starts", node.lost_starts},
+                {"lost_execs", node.lost_execs},
+                {"recursion_misses", node.recursion_misses},
+                {"map_failures", node.map_failures},
+                {"queue_dropped", node.queue_dropped},
+                {"starts", node.starts},
+                {"late_starts", node.late_starts},
                 {"running", node.running},
                 {"catalog_sequence", node.catalog_sequence},
                 {"catalog_is_stale", node.catalog_is_stale},
+                {"catalog_expires_at", node.catalog_expires_at},
                 {"layers_pending", node.layers_pending},
                 {"outbox_events", node.outbox_events},
+                {"outbox_bytes", node.outbox_bytes},
+                {"outbox_dropped", node.outbox_dropped},
+                {"outbox_oldest_at", node.outbox_oldest_at},
+                {"acknowledged", node.acknowledged},
+                {"clock_offset_ns", node.clock_offset_ns},
+                {"is_state_wanted", node.is_state_wanted},
                 {"rss_bytes", node.rss_bytes},
-                {"acknowledged", node.acknowledged}};
+                {"cpu_ns", node.cpu_ns}};
 }
 
 Value to_value(const Layer& layer) {

@@ -2,6 +2,8 @@
 // The collector's records as value trees: the field names of docs/cli.md are made here.
 #pragma once
 
+#include <algorithm>
+
 #include "cli/client.h"
 #include "cli/output/document.h"
 #include "common/catalog/base_image.h"
@@ -13,6 +15,7 @@ Value to_value(const ContainerNames& names);
 Value to_value(const Verdict& verdict);
 Value to_value(const Run& run);
 Value to_value(const Finding& finding);
+Value to_value(const Degradation& degradation);
 Value to_value(const Node& node);
 Value to_value(const Layer& layer);
 Value to_value(const Exec& exec);
@@ -35,5 +38,12 @@ Array to_array(const Items& items) {
   return array;
 }
 Array to_texts(const std::vector<std::string>& texts);
+
+/// Rows of more than one cluster: then tables name it.
+template <typename Rows>
+bool has_several_clusters(const Rows& rows) {
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const auto& row) { return row.cluster != rows.front().cluster; });
+}
 
 }  // namespace assay::cli

@@ -121,11 +121,16 @@ std::vector<Section> sections(const catalog::About& about) {
   return shown;
 }
 
-Result<Outcome> trace_target(const std::string& target, Session& session) {
+struct Question {
+  std::string target;
+  std::string node;
+};
+
+Result<Outcome> trace_target(const Question& question, Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
-  auto trace = client->get_trace(target);
+  auto trace = client->get_trace(question.target, question.node);
   if (!trace && trace.error().code == ErrorCode::kNotFound)
-    return std::move(trace.error()).with_context(escape_untrusted(target, 128));
+    return std::move(trace.error()).with_context(escape_untrusted(question.target, 128));
   if (!trace) return std::move(trace.error());
   return Outcome{{to_value(*trace), sections(trace->about)}};
 }
@@ -134,15 +139,16 @@ Result<Outcome> trace_target(const std::string& target, Session& session) {
 
 void add_trace(CLI::App& app, Invocation& invocation) {
   // Shared by the parser, which fills it, and the command, which runs after.
-  const auto target = std::make_shared<std::string>();
+  const auto question = std::make_shared<Question>();
   CLI::App& command =
       add_command(app, "trace", "Print everything known of one container", invocation,
-                  [target](Session& session) { return trace_target(*target, session); });
+                  [question](Session& session) { return trace_target(*question, session); });
   command.group("Containers and nodes");
   command
-      .add_option("CONTAINER", *target,
+      .add_option("CONTAINER", question->target,
                   "container name, container id (12 digits are enough), or run id")
       ->required();
+  command.add_option("--node", question->node, "only on this node")->option_text("[CLUSTER/]NODE");
 }
 
 }  // namespace assay::cli

@@ -45,7 +45,7 @@ ExitCode fail_config(const assay::Error& error) {
 ExitCode run(const CommandLine& given) {
   const auto loaded = load(given, true);
   if (!loaded) return fail_config(loaded.error());
-  return assay::collector::run_collector(loaded->config);
+  return assay::collector::run_collector(*loaded, [given] { return load(given, true); });
 }
 
 ExitCode print_config(const CommandLine& given) {

@@ -7,8 +7,8 @@
 #
 # Labels: format (clang-format, include directions), lint (format and clang-tidy), unit, bpf,
 # runtime, e2e, asan (unit tests with AddressSanitizer and UBSan), tsan, fuzz (each target for ten
-# seconds), kernel (other kernels in QEMU), bench (prints the rows of docs/performance.md),
-# golden --update (rewrites golden files). docs/testing.md says more.
+# seconds), kernel (other kernels in QEMU), slow (long ones of all kinds), bench (prints the rows of
+# docs/performance.md), golden --update (rewrites golden files). docs/testing.md says more.
 #
 # The last line is "N passed, N failed, N skipped"; the exit code is 0 only when nothing failed.
 # With CI=true a skipped test of unit, bpf, runtime or e2e counts as failed.
@@ -19,13 +19,13 @@ cd "$root" || exit 70
 # shellcheck source=deploy/lib/packages.sh
 . deploy/lib/packages.sh
 
-readonly all_labels="lint unit bpf runtime e2e asan tsan fuzz kernel"
+readonly all_labels="lint unit bpf runtime e2e asan tsan fuzz kernel slow"
 readonly default_labels="format unit bpf runtime e2e"
 passed=0 failed=0 skipped=0
 labels=() update=no
 
 usage() {
-  sed -n '3,15p' "$0" | sed 's/^# \{0,1\}//'
+  sed -n '3,14p' "$0" | sed 's/^# \{0,1\}//'
 }
 
 parse_arguments() {
@@ -35,7 +35,7 @@ parse_arguments() {
       --all) read -ra labels <<<"$all_labels" ;;
       --update) update=yes ;;
       -h | --help) usage && exit 0 ;;
-      format | lint | unit | bpf | runtime | e2e | asan | tsan | fuzz | kernel | bench | golden)
+      format | lint | unit | bpf | runtime | e2e | asan | tsan | fuzz | kernel | slow | bench | golden)
         labels+=("$argument") ;;
       *) echo "tests/run.sh: unknown argument \"$argument\"; see tests/run.sh --help" >&2 && exit 2 ;;
     esac
@@ -64,7 +64,7 @@ count() {
 
 install_needs() {
   local -a needs=("${ASSAY_BUILD_PACKAGES[@]}" "${ASSAY_TEST_PACKAGES[@]}")
-  wants kernel && needs+=("${ASSAY_KERNEL_TEST_PACKAGES[@]}")
+  wants kernel slow && needs+=("${ASSAY_KERNEL_TEST_PACKAGES[@]}")
   say "packages"
   install_packages "${needs[@]}" || { count 1 packages && finish; }
 }
@@ -170,12 +170,12 @@ main() {
     exit $?
   fi
   wants format lint && run_format
-  if wants unit bpf runtime e2e lint kernel; then
+  if wants unit bpf runtime e2e lint kernel slow; then
     build dev || finish
   fi
   wants lint && run_tidy
   local label
-  for label in unit bpf runtime e2e kernel; do
+  for label in unit bpf runtime e2e kernel slow; do
     wants "$label" && run_ctest dev "$label"
   done
   wants asan && run_sanitizer asan

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -20,7 +21,9 @@ namespace assay::agent {
 namespace {
 
 constexpr std::size_t kMaxTrustFileBytes = 1U << 20;
-constexpr std::chrono::milliseconds kFlushAtStop{5000};
+constexpr std::chrono::milliseconds kFlushAtStop{2000};
+constexpr std::chrono::minutes kFloorWriteInterval{1};
+constexpr std::chrono::minutes kClockSetBack{1};  // NTP's usual corrections are smaller
 
 Result<std::string> read_boot_id() {
   ASSAY_ASSIGN(std::string text, read_file("/proc/sys/kernel/random/boot_id", 128));
@@ -29,11 +32,26 @@ Result<std::string> read_boot_id() {
   return text;
 }
 
+/// Whoever may write there could make the agent forget what it knows, or believe what it never saw.
+Result<void> check_folder(const std::string& folder) {
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0) return system_error("state_dir " + folder);
+  if (status.st_uid != ::geteuid())
+    return Error{ErrorCode::kUntrusted,
+                 "state_dir " + folder + " belongs to user " + std::to_string(status.st_uid) +
+                     ": chown it to the user that runs the agent, or give another state_dir"};
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return Error{ErrorCode::kUntrusted,
+                 "state_dir " + folder + ": others may write to it: chmod 700 " + folder};
+  return ok();
+}
+
 Result<UniqueFd> lock_folder(const std::string& folder) {
   std::error_code error;
   const bool is_new = std::filesystem::create_directories(folder, error);
   if (error) return system_error("create state_dir " + folder, error.value());
   if (is_new && ::chmod(folder.c_str(), 0700) != 0) return system_error("chmod " + folder);
+  ASSAY_TRY(check_folder(folder));
   const std::string path = folder + "/lock";
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return system_error("open " + path);
@@ -49,10 +67,14 @@ std::string kernel_release() {
   return ::uname(&name) == 0 ? std::string(name.release) : std::string();
 }
 
+TlsFiles tls_files(const AgentConfig& config) {
+  return {config.tls_ca, config.tls_certificate, config.tls_key};
+}
+
 UplinkOptions uplink_options(const AgentConfig& config, const std::string& boot_id) {
   UplinkOptions options;
   options.address = config.collector_address;
-  options.tls = {config.tls_ca, config.tls_certificate, config.tls_key};
+  options.tls = tls_files(config);
   options.cluster = config.cluster;
   options.node = config.node;
   options.boot_id = boot_id;
@@ -62,13 +84,23 @@ UplinkOptions uplink_options(const AgentConfig& config, const std::string& boot_
   return options;
 }
 
+image::FingerprintLimits fingerprint_limits(const AgentConfig& config) {
+  image::FingerprintLimits limits;
+  limits.max_entries = config.max_entries;
+  limits.max_content_bytes = config.max_content_bytes;
+  return limits;
+}
+
+RecordingLimits recording_limits(const AgentConfig& config) {
+  return {config.arguments, config.max_argument_bytes};
+}
+
 IdentifierOptions identifier_options(const AgentConfig& config) {
   IdentifierOptions options;
   options.shape_threads = config.shape_threads;
   options.content_threads = config.content_threads;
   options.content_is_idle = config.content_idle;
-  options.limits.max_entries = config.max_entries;
-  options.limits.max_content_bytes = config.max_content_bytes;
+  options.limits = fingerprint_limits(config);
   return options;
 }
 
@@ -112,7 +144,12 @@ Result<std::unique_ptr<Agent>> Agent::create(const AgentConfig& config,
 
 Agent::Agent(AgentConfig config, std::unique_ptr<EventSource> source, const Clock& clock,
              service::Log& log)
-    : config_(std::move(config)), clock_(clock), log_(log), source_(std::move(source)) {}
+    : config_(std::move(config)),
+      clock_(clock),
+      log_(log),
+      started_(clock.wall_now()),
+      source_(std::move(source)),
+      health_metrics_(metrics_, ASSAY_VERSION, kernel_release()) {}
 
 Agent::~Agent() {
   stop();
@@ -121,48 +158,60 @@ Agent::~Agent() {
 Result<void> Agent::open_state() {
   ASSAY_ASSIGN(boot_id_, read_boot_id());
   ASSAY_ASSIGN(state_lock_, lock_folder(config_.state_dir));
-  ASSAY_ASSIGN(state_, StateDb::open(config_.state_dir + "/state.db", boot_id_));
+  ASSAY_ASSIGN(state_, StateDb::open(config_.state_dir + "/state.db"));
   OutboxOptions options;
+  options.boot_id = boot_id_;
+  options.opened = {clock_.wall_now(), clock_.boot_now()};
   options.limits.max_bytes = config_.outbox_max_bytes;
   ASSAY_ASSIGN(outbox_, Outbox::open(config_.state_dir + "/outbox.db", options));
-  journal_ = std::make_unique<OutboxJournal>(
-      *outbox_, clock_, RecordingLimits{config_.arguments, config_.max_argument_bytes});
+  journal_ = std::make_unique<OutboxJournal>(*outbox_, clock_, recording_limits(config_));
+  continuity_ =
+      std::make_unique<Continuity>(Continuity::Ports{*outbox_, *state_, *journal_, clock_, log_});
   return ok();
 }
 
 Result<void> Agent::open_uplink() {
-  if (config_.collector_address.empty()) return ok();
   UplinkOptions options = uplink_options(config_, boot_id_);
-  if (auto tls = load_tls_files(options.tls); !tls) return std::move(tls.error());
+  if (!options.address.empty())
+    if (auto tls = load_tls_files(options.tls); !tls) return std::move(tls.error());
   UplinkCallbacks callbacks;
   callbacks.health = [this] { return health(); };
   callbacks.on_catalog = [this](catalog::SignedLog log) { catalog_->offer(std::move(log)); };
+  callbacks.on_state_request = [this](std::uint64_t request, const std::string& reason) {
+    log_.info("the collector asks for the full state of this node", {{"reason", reason}});
+    loop_.post_state_request(request);
+  };
   callbacks.on_status = [this] { log_uplink(); };
   uplink_ = std::make_unique<Uplink>(std::move(options), *outbox_, std::move(callbacks));
   return ok();
 }
 
+Result<Agent::TrustFile> Agent::load_trust(const AgentConfig& config) {
+  if (config.trust_file.empty()) return TrustFile{};
+  auto text = read_file(config.trust_file, kMaxTrustFileBytes);
+  if (!text) return std::move(text.error()).with_context("trust_file");
+  auto parsed = catalog::TrustRoot::parse(*text);
+  if (!parsed) return std::move(parsed.error()).with_context("trust_file " + config.trust_file);
+  return TrustFile{std::move(*text), std::move(*parsed)};
+}
+
 Result<void> Agent::open_trust() {
-  std::optional<catalog::TrustRoot> trust;
-  if (!config_.trust_file.empty()) {
-    auto text = read_file(config_.trust_file, kMaxTrustFileBytes);
-    if (!text) return std::move(text.error()).with_context("trust_file");
-    auto parsed = catalog::TrustRoot::parse(*text);
-    if (!parsed) return std::move(parsed.error()).with_context("trust_file " + config_.trust_file);
-    trust = std::move(*parsed);
-  }
+  ASSAY_ASSIGN(TrustFile trust, load_trust(config_));
+  trust_text_ = std::move(trust.text);
+  time_floor_ = std::make_unique<TimeFloor>(clock_, state_->time_floor());
   CatalogKeeper::Callbacks callbacks;
   callbacks.on_trusted = [this](std::shared_ptr<const catalog::Catalog> trusted) {
     log_catalog(*trusted);
     loop_.post_catalog(std::move(trusted));
-    if (uplink_) uplink_->heartbeat();  // the collector waits for who holds which catalog
+    uplink_->heartbeat();  // the collector waits for who holds which catalog
   };
   callbacks.on_refused = [this](std::uint64_t sequence, const std::string& reason) {
     on_refused_catalog(sequence, reason);
   };
-  const bool has_trust = trust.has_value();
-  catalog_ =
-      std::make_unique<CatalogKeeper>(std::move(trust), *state_, clock_, std::move(callbacks));
+  callbacks.on_time = [this](WallTime time) { time_floor_->raise(time); };
+  const bool has_trust = trust.root.has_value();
+  catalog_ = std::make_unique<CatalogKeeper>(std::move(trust.root), *state_, *time_floor_,
+                                             std::move(callbacks));
   if (!has_trust) {
     log_.warn("no trust_file is given: no catalog is trusted and every base is unknown");
     return ok();
@@ -181,31 +230,88 @@ void Agent::open_pipeline() {
       std::make_unique<ClaimDesk>(claim_sources(roots, config_.containerd_sockets), directories_);
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifier_options(config_));
   auditor_ = std::make_unique<Auditor>(
-      Auditor::Ports{*journal_, *identifier_, *records_, *state_, *source_, clock_,
+      Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
                      [this](LayerResult result) { loop_.post_layer(std::move(result)); },
-                     claims_.get(),
+                     [this] { return time_floor_->wall_now(); }, claims_.get(),
                      [this](RunClaims claims) { loop_.post_claims(std::move(claims)); }},
       auditor_config(config_, boot_id_));
 }
 
 Result<void> Agent::start() {
   ASSAY_TRY(start_http());
-  Outbox::Callbacks callbacks;
-  callbacks.on_committed = [this] {
-    if (uplink_) uplink_->notify();
-  };
-  callbacks.make_gap = [this](const DroppedEvents& dropped) { return journal_->make_gap(dropped); };
-  outbox_->start(std::move(callbacks));
   auditor_->resume();
-  loop_.start(*auditor_);
+  continuity_->tell_lost_files();
+  start_outbox();
+  loop_.start(*auditor_, user_stacks_, *source_, [this] { on_tick(); });
   ASSAY_TRY(source_->start(loop_));
-  if (uplink_) uplink_->start();
-  log_.info("assay-agent is running",
-            {{"version", ASSAY_VERSION},
-             {"cluster", config_.cluster},
-             {"node", config_.node},
-             {"collector", uplink_ ? config_.collector_address : "none"}});
+  continuity_->tell_absence();
+  uplink_->start();
+  log_.info(
+      "assay-agent is running",
+      {{"version", ASSAY_VERSION},
+       {"cluster", config_.cluster},
+       {"node", config_.node},
+       {"collector", config_.collector_address.empty() ? "none" : config_.collector_address}});
   return ok();
+}
+
+void Agent::start_outbox() {
+  Outbox::Callbacks callbacks;
+  callbacks.on_committed = [this] { uplink_->notify(); };
+  callbacks.make_gap = [this](const DroppedEvents& dropped) { return journal_->make_gap(dropped); };
+  callbacks.on_trouble = [this](const std::string& error) { log_outbox(error); };
+  callbacks.on_lost = [this] { loop_.post_state_request(0); };  // what runs now is told once more
+  callbacks.settled_until = [this] {
+    const BootTime settled = loop_.settled_until();
+    return Moment{clock_.wall_now() - (clock_.boot_now() - settled), settled};
+  };
+  outbox_->start(std::move(callbacks));
+}
+
+void Agent::on_tick() {
+  continuity_->on_tick();
+  const WallTime floor = time_floor_->observe();
+  const BootTime now = clock_.boot_now();
+  if (now - floor_written_ < kFloorWriteInterval) return;
+  floor_written_ = now;
+  state_->put_time_floor(floor);
+  if (floor > clock_.wall_now() + kClockSetBack)
+    log_.warn("the clock was set back: dates in the catalog are compared with the latest time seen",
+              {{"clock", to_rfc3339(clock_.wall_now())}, {"latest", to_rfc3339(floor)}});
+}
+
+Result<void> Agent::reload(const AgentConfig& next) {
+  std::optional<TlsMaterial> material;
+  if (!next.collector_address.empty()) {
+    ASSAY_ASSIGN(material, load_tls_files(tls_files(next)));
+  }
+  ASSAY_ASSIGN(TrustFile trust, load_trust(next));
+  ASSAY_TRY(log_.set_options({next.log_level, next.log_format}));
+  // Nothing below fails.
+  uplink_->reload(next.collector_address, tls_files(next), material.value_or(TlsMaterial{}));
+  if (trust.text != trust_text_) catalog_->set_trust(std::move(trust.root));
+  trust_text_ = std::move(trust.text);
+  outbox_->set_max_bytes(next.outbox_max_bytes);
+  journal_->set_limits(recording_limits(next));
+  identifier_->set_limits(fingerprint_limits(next));
+  source_->set_sweep_interval(next.sweep_interval);
+  loop_.post(
+      [record = next.exec_level == "all"](Auditor& auditor) { auditor.set_record_execs(record); });
+  return ok();
+}
+
+void Agent::count_reload(bool is_ok) {
+  is_last_reload_ok_ = is_ok;
+  ++reloads_;
+}
+
+void Agent::log_outbox(const std::string& error) {
+  if (error.empty())
+    log_.info("the outbox takes writes again");
+  else
+    log_.error(
+        "the outbox takes no writes: events wait in memory, and are dropped when that is full",
+        {{"reason", error}, {"folder", config_.state_dir}});
 }
 
 void Agent::stop() {
@@ -241,24 +347,33 @@ AgentHealth Agent::health() const {
   if (uplink_) health.uplink = uplink_->status();
   if (catalog_) health.catalog = catalog_->status();
   health.queue_dropped = loop_.dropped();
-  health.running = loop_.snapshot().running;
+  const AuditorSnapshot auditor = loop_.snapshot();
+  health.running = auditor.running;
+  health.starts = auditor.starts;
+  health.late_starts = auditor.late_starts;
+  health.refused_runs = auditor.refused_runs;
   if (identifier_) health.layers_pending = identifier_->pending();
   if (const auto stats = service::read_process_stats()) {
     health.rss_bytes = stats->rss_bytes;
     health.cpu = stats->cpu_time;
   }
+  health.started = started_;
+  if (state_) health.state_error = state_->error();
+  health.config_reloads = reloads_;
+  health.is_config_ok = is_last_reload_ok_;
+  health.degraded = degraded_modes(health);
   return health;
 }
 
 std::string Agent::metrics_text() {
-  health_metrics_.update(health(), loop_.snapshot());
+  health_metrics_.update(health(), loop_.snapshot(), clock_.wall_now());
   return metrics_.to_text();
 }
 
 void Agent::log_uplink() {
   const UplinkStatus status = uplink_->status();
   if (status.state == UplinkState::kConnected)
-    log_.info("connected to the collector", {{"collector", config_.collector_address}});
+    log_.info("connected to the collector", {{"collector", status.address}});
   else if (!status.error.empty())
     log_.warn("no stream to the collector; events stay in the outbox", {{"reason", status.error}});
 }

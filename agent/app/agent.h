@@ -3,20 +3,25 @@
 // order.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "agent/app/auditor_loop.h"
 #include "agent/app/catalog_keeper.h"
 #include "agent/app/config.h"
+#include "agent/app/continuity.h"
 #include "agent/app/journal.h"
 #include "agent/core/outgoing.h"
+#include "agent/core/time_floor.h"
 #include "agent/health/health.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/outbox/outbox.h"
 #include "agent/outbox/state_db.h"
 #include "agent/rootfs/kernel_directories.h"
 #include "agent/rootfs/layer_opener.h"
+#include "agent/rootfs/user_stacks.h"
 #include "agent/runtime/claim_desk.h"
 #include "agent/runtime/disk_records.h"
 #include "agent/uplink/uplink.h"
@@ -41,6 +46,12 @@ class Agent {
 
   /// Errors: those of EventSource::start; kUnavailable (the HTTP port is in use).
   Result<void> start();
+  /// Takes over what changed: `next` differs from the configuration in use only in live keys. Files
+  /// that it names (certificates, keys that sign the catalog) are read again. All or nothing.
+  /// Errors: kInvalidArgument, kNotFound, kPermissionDenied, kUntrusted; then all stays as it was.
+  Result<void> reload(const AgentConfig& next);
+  /// Counts a reload for the metrics.
+  void count_reload(bool is_ok);
   /// Stops the source, works off what is queued, commits it and ends all threads. Idempotent.
   void stop();
 
@@ -56,14 +67,23 @@ class Agent {
   Result<void> open_uplink();
   void open_pipeline();
   Result<void> start_http();
+  struct TrustFile {
+    std::string text;
+    std::optional<catalog::TrustRoot> root;  ///< nothing: no file is configured
+  };
+  static Result<TrustFile> load_trust(const AgentConfig& config);
+  void start_outbox();
+  void on_tick();
+  void log_outbox(const std::string& error);
   void log_uplink();
   void log_catalog(const catalog::Catalog& catalog);
   void on_refused_catalog(std::uint64_t sequence, const std::string& reason);
   std::string metrics_text();
 
-  const AgentConfig config_;
+  const AgentConfig config_;  // as at the start
   const Clock& clock_;
   service::Log& log_;
+  const WallTime started_;
   std::string boot_id_;
   UniqueFd state_lock_;
 
@@ -71,18 +91,25 @@ class Agent {
   std::unique_ptr<StateDb> state_;
   std::unique_ptr<Outbox> outbox_;
   std::unique_ptr<OutboxJournal> journal_;
+  std::unique_ptr<Continuity> continuity_;
+  std::unique_ptr<TimeFloor> time_floor_;
+  BootTime floor_written_{};  // the auditor's thread
+  std::string trust_text_;    // main's thread: the trust file in use
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
   KernelDirectories directories_;
   std::unique_ptr<ClaimDesk> claims_;
+  UserStacks user_stacks_;
   AuditorLoop loop_;
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<Auditor> auditor_;
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<CatalogKeeper> catalog_;
   service::Metrics metrics_;
-  HealthMetrics health_metrics_{metrics_};
+  HealthMetrics health_metrics_;
   std::unique_ptr<service::HttpEndpoint> http_;
+  std::atomic<std::uint64_t> reloads_{0};
+  std::atomic<bool> is_last_reload_ok_{true};
   bool is_stopped_ = false;
 };
 

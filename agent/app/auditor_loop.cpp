@@ -24,8 +24,12 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
-void AuditorLoop::start(Auditor& auditor) {
+void AuditorLoop::start(Auditor& auditor, StackFinder& stacks, const EventSource& source,
+                        std::function<void()> on_tick) {
   auditor_ = &auditor;
+  stacks_ = &stacks;
+  source_ = &source;
+  on_tick_ = std::move(on_tick);
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   ::pthread_setname_np(thread_.native_handle(), "assay-auditor");
 }
@@ -37,7 +41,7 @@ void AuditorLoop::stop() {
 }
 
 void AuditorLoop::on_start(ContainerStart start) {
-  push(std::move(start));
+  push_or_wait(std::move(start));
 }
 
 void AuditorLoop::on_exec(ContainerExec exec) {
@@ -49,11 +53,11 @@ void AuditorLoop::on_exec(ContainerExec exec) {
 }
 
 void AuditorLoop::on_emptied(RunEmptied emptied) {
-  push(emptied);
+  push_or_wait(emptied);
 }
 
 void AuditorLoop::on_sweep(SweepCompleted sweep) {
-  push(std::move(sweep));
+  push_or_wait(std::move(sweep));
 }
 
 void AuditorLoop::post_layer(LayerResult result) {
@@ -68,6 +72,19 @@ void AuditorLoop::post_catalog(CatalogPtr catalog) {
   push(std::move(catalog));
 }
 
+void AuditorLoop::post(std::function<void(Auditor&)> work) {
+  push(std::move(work));
+}
+
+void AuditorLoop::post_state_request(std::uint64_t request) {
+  push(StateRequest{request});
+}
+
+void AuditorLoop::push_or_wait(Item item) {
+  // The loop works until its source has stopped: there will be room.
+  if (!queue_.push(std::move(item), std::stop_token())) dropped_.fetch_add(1);
+}
+
 void AuditorLoop::push(Item item) {
   if (!queue_.try_push(std::move(item))) dropped_.fetch_add(1);
 }
@@ -77,27 +94,39 @@ void AuditorLoop::run(const std::stop_token& stop) {
   for (;;) {
     const auto now = std::chrono::steady_clock::now();
     if (now >= next_tick) {
-      auditor_->on_tick();
-      AuditorSnapshot snapshot = auditor_->snapshot();
-      const MutexLock lock(snapshot_mutex_);
-      snapshot_ = std::move(snapshot);
+      tick();
       next_tick = now + kTick;
     }
     if (!layers_.empty() && (now >= layers_due_ || layers_.size() >= kMaxLayersTogether))
       flush_layers();
     const auto until = layers_.empty() ? next_tick : std::min(next_tick, layers_due_);
+    // Asked before the queue is looked at: what is delivered afterwards does not count.
+    const BootTime delivered = source_->delivered_until();
     auto item = queue_.pop(stop, until - now);
-    if (item) {
-      handle(std::move(*item));
-    } else if (stop.stop_requested() && queue_.size() == 0) {
+    const bool is_last = queue_.size() == 0;
+    if (item) handle(std::move(*item));
+    if (is_last) settled_ns_ = delivered.count();
+    if (item) continue;
+    if (stop.stop_requested() && queue_.size() == 0) {
       return flush_layers();
     }
   }
 }
 
+void AuditorLoop::tick() {
+  auditor_->on_tick();
+  on_tick_();
+  AuditorSnapshot snapshot = auditor_->snapshot();
+  const MutexLock lock(snapshot_mutex_);
+  snapshot_ = std::move(snapshot);
+}
+
 void AuditorLoop::handle(Item item) {
   std::visit(Overloaded{
-                 [this](ContainerStart& start) { auditor_->on_start(std::move(start)); },
+                 [this](ContainerStart& start) {
+                   stacks_->complete(start);
+                   auditor_->on_start(std::move(start));
+                 },
                  [this](const ContainerExec& exec) { auditor_->on_exec(exec); },
                  [this](const RunEmptied& emptied) { auditor_->on_emptied(emptied); },
                  [this](const SweepCompleted& sweep) { auditor_->on_sweep(sweep); },
@@ -108,6 +137,8 @@ void AuditorLoop::handle(Item item) {
                  },
                  [this](const RunClaims& claims) { auditor_->on_claims(claims); },
                  [this](CatalogPtr& catalog) { auditor_->on_catalog(std::move(catalog)); },
+                 [this](const std::function<void(Auditor&)>& work) { work(*auditor_); },
+                 [this](const StateRequest& asked) { auditor_->on_state_request(asked.request); },
              },
              item);
 }

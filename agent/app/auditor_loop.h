@@ -15,16 +15,18 @@
 
 namespace assay::agent {
 
-/// Takes events from every thread and hands them to the auditor on one. Starts, ends and sweeps
-/// have a queue that is never shared with execs' flood: when it is half full, execs are dropped.
-/// Thread-safe.
+/// Takes events from every thread and hands them to the auditor on one. When its queue is half full
+/// execs are dropped; when it is full, starts, ends and sweeps make their source wait, whose own
+/// buffer then says what it lost. Thread-safe.
 class AuditorLoop final : public EventSink {
  public:
   AuditorLoop() : queue_(kCapacity) {}
   ~AuditorLoop() override { stop(); }
 
-  /// Builds the auditor's thread. `auditor` is touched by it alone from now on and outlives stop().
-  void start(Auditor& auditor);
+  /// Builds the auditor's thread. `auditor` is touched by it alone from now on and outlives stop(),
+  /// as `stacks` and `source` do. `on_tick` is called about once a second on that thread.
+  void start(Auditor& auditor, StackFinder& stacks, const EventSource& source,
+             std::function<void()> on_tick);
   /// Works off what is queued and joins. Idempotent.
   void stop();
 
@@ -35,26 +37,40 @@ class AuditorLoop final : public EventSink {
   void post_layer(LayerResult result);
   void post_claims(RunClaims claims);
   void post_catalog(std::shared_ptr<const catalog::Catalog> catalog);
+  /// Runs `work` on the auditor's thread.
+  void post(std::function<void(Auditor&)> work);
+  void post_state_request(std::uint64_t request);
 
   /// Of about a second ago: the loop takes it with each tick.
   AuditorSnapshot snapshot() const;
   std::uint64_t dropped() const { return dropped_.load(); }
+  /// What happened before this time was handled by the auditor.
+  BootTime settled_until() const { return BootTime(settled_ns_.load()); }
 
  private:
   static constexpr std::size_t kCapacity = 65'536;
   using CatalogPtr = std::shared_ptr<const catalog::Catalog>;  // shared with the auditor
+  struct StateRequest {
+    std::uint64_t request = 0;
+  };
   using Item = std::variant<ContainerStart, ContainerExec, RunEmptied, SweepCompleted, LayerResult,
-                            RunClaims, CatalogPtr>;
+                            RunClaims, CatalogPtr, StateRequest, std::function<void(Auditor&)>>;
 
   void push(Item item);
+  void push_or_wait(Item item);
   void run(const std::stop_token& stop);
   void handle(Item item);
   void flush_layers();
+  void tick();
 
   BoundedQueue<Item> queue_;
   std::atomic<std::uint64_t> dropped_{0};
-  Auditor* auditor_ = nullptr;       // set before the thread starts
-  std::vector<LayerResult> layers_;  // the thread's: results that wait for their neighbours
+  std::atomic<std::int64_t> settled_ns_{0};
+  Auditor* auditor_ = nullptr;           // set before the thread starts
+  StackFinder* stacks_ = nullptr;        // likewise
+  const EventSource* source_ = nullptr;  // likewise
+  std::function<void()> on_tick_;        // likewise
+  std::vector<LayerResult> layers_;      // the thread's: results that wait for their neighbours
   std::chrono::steady_clock::time_point layers_due_{};
   mutable Mutex snapshot_mutex_;
   AuditorSnapshot snapshot_ ASSAY_GUARDED_BY(snapshot_mutex_);

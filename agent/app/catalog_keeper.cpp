@@ -6,7 +6,7 @@
 namespace assay::agent {
 namespace {
 
-constexpr std::chrono::seconds kIdleWait{60};
+constexpr std::chrono::seconds kStoreAgainAfter{10};
 
 /// The sequence that a log's head claims, for the message that refuses it.
 std::uint64_t claimed_sequence(const catalog::SignedLog& log) {
@@ -52,14 +52,42 @@ void CatalogKeeper::offer(catalog::SignedLog log) {
   (void)offers_.try_push(std::move(log));  // a full queue: the collector offers again on reconnect
 }
 
+void CatalogKeeper::set_trust(std::optional<catalog::TrustRoot> trust) {
+  {
+    const MutexLock lock(mutex_);
+    new_trust_ = std::move(trust);
+  }
+  (void)offers_.try_push(std::nullopt);  // wakes the thread; a full queue does so, too
+}
+
 void CatalogKeeper::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    auto log = offers_.pop(stop, kIdleWait);
-    if (!log) continue;
+    auto offer = offers_.pop(stop, kStoreAgainAfter);
+    if (stop.stop_requested()) return;
+    std::optional<catalog::SignedLog> newest = offer ? std::move(*offer) : unstored_;
     while (auto newer = offers_.pop(stop, std::chrono::nanoseconds(0)))
-      log = std::move(newer);
-    consider(*log);
+      if (*newer) newest = std::move(*newer);
+    take_new_trust();  // after all wakes were taken: the next one comes for newer keys
+    if (newest) consider(*newest);
   }
+}
+
+void CatalogKeeper::take_new_trust() {
+  {
+    const MutexLock lock(mutex_);
+    if (!new_trust_) return;
+    trust_ = std::move(*std::exchange(new_trust_, std::nullopt));
+    held_.reset();
+    held_head_.clear();
+  }
+  auto loaded = load();
+  {
+    const MutexLock lock(mutex_);
+    if (loaded && held_) return;
+    if (!loaded) refused_ = loaded.error().text();
+  }
+  callbacks_.on_trusted(std::make_shared<const catalog::Catalog>());
+  if (!loaded) callbacks_.on_refused(0, loaded.error().text());
 }
 
 void CatalogKeeper::consider(const catalog::SignedLog& log) {
@@ -72,8 +100,18 @@ void CatalogKeeper::consider(const catalog::SignedLog& log) {
     if (held_ && log.head == held_head_) return;  // the same bytes were verified before
   }
   auto accepted = accept(log, false);
-  if (accepted) return;
-  const std::string reason = accepted.error().text();
+  const bool is_unstored = !accepted && accepted.error().code == ErrorCode::kUnavailable;
+  if (!is_unstored) {
+    unstored_.reset();
+    if (!accepted) refuse(log, accepted.error().text());
+    return;
+  }
+  const bool is_news = !unstored_ || unstored_->head != log.head;
+  unstored_ = log;
+  if (is_news) refuse(log, "it could not be stored: " + accepted.error().text());
+}
+
+void CatalogKeeper::refuse(const catalog::SignedLog& log, const std::string& reason) {
   {
     const MutexLock lock(mutex_);
     refused_ = reason;
@@ -101,6 +139,7 @@ Result<void> CatalogKeeper::accept(const catalog::SignedLog& log, bool is_stored
   ASSAY_ASSIGN(const bool is_higher, check_not_lower(log, verified.head));
   if (!is_stored || is_higher)
     ASSAY_TRY(state_.save_catalog({log.statements, log.head, floor_of(verified.head)}));
+  callbacks_.on_time(verified.head.issued_at);
   hold(std::move(verified), log.head);
   return ok();
 }
@@ -124,6 +163,7 @@ CatalogStatus CatalogKeeper::status() const {
   status.id = held_->catalog_id;
   status.sequence = held_->sequence;
   status.head = held_->last;
+  status.expires = held_->expires_at;
   status.is_stale = catalog::is_stale(*held_, clock_.wall_now());
   return status;
 }

@@ -18,13 +18,16 @@
 
 namespace assay::agent {
 
-/// Verifies offered logs on a thread of its own, the newest first. Thread-safe.
+/// Verifies offered logs on a thread of its own, the newest first. A log that cannot be stored is
+/// not used; storing it is tried again every ten seconds. Thread-safe.
 class CatalogKeeper {
  public:
   struct Callbacks {
     std::function<void(std::shared_ptr<const catalog::Catalog>)> on_trusted;
     /// `sequence`: of the refused head, 0 when even that cannot be read.
     std::function<void(std::uint64_t sequence, const std::string& reason)> on_refused;
+    /// A head issued at this time was verified.
+    std::function<void(WallTime issued_at)> on_time = [](WallTime) {};
   };
 
   /// Without `trust` every catalog is refused. `state` and `clock` outlive the keeper.
@@ -37,17 +40,23 @@ class CatalogKeeper {
   Result<void> load();
   /// Queues an offer; returns at once. Call after load().
   void offer(catalog::SignedLog log);
+  /// Replaces the keys. What is held is verified again; when it fails, nothing is held any more
+  /// (on_trusted gets an empty catalog). Returns at once. Call after load().
+  void set_trust(std::optional<catalog::TrustRoot> trust);
   CatalogStatus status() const;
 
  private:
   void run(const std::stop_token& stop);
+  void take_new_trust();
+  void refuse(const catalog::SignedLog& log, const std::string& reason);
   void consider(const catalog::SignedLog& log);
   Result<void> accept(const catalog::SignedLog& log, bool is_stored);
   /// Refuses a log below or beside what was ever trusted; says whether `head` is above it.
   Result<bool> check_not_lower(const catalog::SignedLog& log, const catalog::Head& head);
   void hold(catalog::VerifiedLog verified, const std::string& head);
 
-  const std::optional<catalog::TrustRoot> trust_;
+  std::optional<catalog::TrustRoot> trust_;     // the thread's, once loaded
+  std::optional<catalog::SignedLog> unstored_;  // the thread's: verified, but the disk refused it
   StateDb& state_;
   const Clock& clock_;
   const Callbacks callbacks_;
@@ -55,8 +64,9 @@ class CatalogKeeper {
   std::optional<catalog::Head> held_ ASSAY_GUARDED_BY(mutex_);
   std::optional<CatalogFloor> floor_ ASSAY_GUARDED_BY(mutex_);
   std::string held_head_ ASSAY_GUARDED_BY(mutex_);  // its envelope's bytes
+  std::optional<std::optional<catalog::TrustRoot>> new_trust_ ASSAY_GUARDED_BY(mutex_);
   std::string refused_ ASSAY_GUARDED_BY(mutex_);
-  BoundedQueue<catalog::SignedLog> offers_{4};
+  BoundedQueue<std::optional<catalog::SignedLog>> offers_{4};  // nothing: look at new_trust_
   std::jthread thread_;
 };
 

@@ -14,13 +14,18 @@ void add_identity(Table& table) {
       .text("node", &AgentConfig::node,
             {.text = "Name of this node, as in its certificate; empty for the host's name"})
       .text("collector.address", &AgentConfig::collector_address,
-            {.text = "HOST:PORT of the collector; empty to keep events in the outbox only"})
+            {.text = "HOST:PORT of the collector; empty to keep events in the outbox only",
+             .is_live = true})
       .path("tls.ca", &AgentConfig::tls_ca,
-            {.text = "Certificates of the authorities that may have issued the collector's"})
-      .path("tls.cert", &AgentConfig::tls_certificate, {.text = "This agent's certificate"})
-      .path("tls.key", &AgentConfig::tls_key, {.text = "The certificate's private key"})
-      .path("trust_file", &AgentConfig::trust_file,
-            {.text = "Public keys that may sign the catalog; empty to trust none"});
+            {.text = "Certificates of the authorities that may have issued the collector's",
+             .is_live = true})
+      .path("tls.cert", &AgentConfig::tls_certificate,
+            {.text = "This agent's certificate", .is_live = true})
+      .path("tls.key", &AgentConfig::tls_key,
+            {.text = "The certificate's private key", .is_live = true})
+      .path(
+          "trust_file", &AgentConfig::trust_file,
+          {.text = "Public keys that may sign the catalog; empty to trust none", .is_live = true});
 }
 
 void add_state(Table& table) {
@@ -28,29 +33,39 @@ void add_state(Table& table) {
       .path("state_dir", &AgentConfig::state_dir,
             {.text = "Folder for outbox.db and state.db, mode 0700"})
       .size("outbox.max_bytes", &AgentConfig::outbox_max_bytes,
-            {.text = "Events kept while the collector is away", .min = "1MiB"})
+            {.text = "Events kept while the collector is away", .min = "1MiB", .is_live = true})
       .text("http.address", &AgentConfig::http_address,
             {.text = "HOST:PORT of /healthz, /readyz and /metrics; empty for none"})
       .text("log.level", &AgentConfig::log_level,
-            {.text = "Least level that is written", .values = {"debug", "info", "warn", "error"}})
+            {.text = "Least level that is written",
+             .values = {"debug", "info", "warn", "error"},
+             .is_live = true})
       .text("log.format", &AgentConfig::log_format,
-            {.text = "Form of a line", .values = {"text", "json"}});
+            {.text = "Form of a line", .values = {"text", "json"}, .is_live = true});
 }
 
 void add_watching(Table& table) {
   table
       .text("exec.level", &AgentConfig::exec_level,
-            {.text = "Execs in containers that are recorded", .values = {"off", "all"}})
+            {.text = "Execs in containers that are recorded",
+             .values = {"off", "all"},
+             .is_live = true})
       .boolean("exec.arguments", &AgentConfig::arguments,
-               {.text = "Record the arguments of programs"})
+               {.text = "Record the arguments of programs", .is_live = true})
       .integer("exec.max_argument_bytes", &AgentConfig::max_argument_bytes,
-               {.text = "Arguments beyond this are cut", .unit = "bytes", .max = "4096"})
+               {.text = "Arguments beyond this are cut",
+                .unit = "bytes",
+                .max = "4096",
+                .is_live = true})
       .size("probe.start_ring_bytes", &AgentConfig::probe_start_ring_bytes,
             {.text = "Ring buffer for starts", .min = "64KiB", .max = "256MiB"})
       .size("probe.exec_ring_bytes", &AgentConfig::probe_exec_ring_bytes,
             {.text = "Ring buffer for execs", .min = "64KiB", .max = "256MiB"})
       .duration("probe.sweep_interval", &AgentConfig::sweep_interval,
-                {.text = "Time between two sweeps over all tasks", .min = "1s", .max = "1h"});
+                {.text = "Time between two sweeps over all tasks",
+                 .min = "1s",
+                 .max = "1h",
+                 .is_live = true});
 }
 
 void add_identifying(Table& table) {
@@ -61,10 +76,11 @@ void add_identifying(Table& table) {
                {.text = "Threads that hash new layers", .min = "1", .max = "64"})
       .boolean("identify.content_idle", &AgentConfig::content_idle,
                {.text = "Hash only when nothing else wants the CPU and the disk"})
-      .integer("identify.max_entries", &AgentConfig::max_entries,
-               {.text = "Layers with more paths are not identified", .min = "1000"})
+      .integer(
+          "identify.max_entries", &AgentConfig::max_entries,
+          {.text = "Layers with more paths are not identified", .min = "1000", .is_live = true})
       .size("identify.max_content_bytes", &AgentConfig::max_content_bytes,
-            {.text = "Layers with more content are not identified", .min = "1MiB"})
+            {.text = "Layers with more content are not identified", .min = "1MiB", .is_live = true})
       .list("runtime.docker_roots", &AgentConfig::docker_roots, {.text = "docker's data roots"})
       .list("runtime.containerd_states", &AgentConfig::containerd_states,
             {.text = "containerd's state folders"})

@@ -21,7 +21,7 @@ struct AgentConfig {
   std::string tls_key = "/etc/assay/agent/key.pem";
 
   std::string state_dir = "/var/lib/assay-agent";
-  std::uint64_t outbox_max_bytes = 256ULL << 20;
+  std::uint64_t outbox_max_bytes = 1ULL << 30;
   std::string trust_file;  ///< "" : no catalog is trusted, every base is unknown
 
   std::string exec_level = "off";

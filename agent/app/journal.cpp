@@ -6,6 +6,8 @@
 namespace assay::agent {
 namespace {
 
+constexpr std::size_t kMaxTold = 10'000;
+
 bool is_bad_news(const catalog::Verdict& verdict) {
   switch (verdict.status) {
     case catalog::VerdictStatus::kRevoked:
@@ -20,7 +22,14 @@ bool is_bad_news(const catalog::Verdict& verdict) {
 std::optional<StackDigest> stack_of(const AgentEvent& event) {
   if (const auto* run = std::get_if<RunStarted>(&event)) return run->stack;
   if (const auto* stack = std::get_if<StackAdvanced>(&event)) return stack->to;
+  if (const auto* present = std::get_if<RunPresent>(&event)) return present->run.stack;
   return std::nullopt;
+}
+
+std::optional<DroppedEvents> gap_in(const AgentEvent& event) {
+  const auto* gap = std::get_if<EvidenceGap>(&event);
+  if (gap == nullptr) return std::nullopt;
+  return DroppedEvents{gap->lost, gap->from, gap->until, gap->reason};
 }
 
 }  // namespace
@@ -66,16 +75,71 @@ std::string DescribedStacks::describe(const StackDigest& digest, const catalog::
   return description;
 }
 
+void OutboxJournal::set_limits(RecordingLimits limits) {
+  const MutexLock lock(mutex_);
+  limits_ = limits;
+}
+
 void OutboxJournal::record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) {
+  RecordingLimits limits;
+  {
+    const MutexLock lock(mutex_);
+    limits = limits_;
+  }
   if (auto* run = std::get_if<RunStarted>(&event))
-    run->start.arguments_truncated |= limit_arguments(run->start.arguments, limits_);
+    run->start.arguments_truncated |= limit_arguments(run->start.arguments, limits);
+  if (auto* present = std::get_if<RunPresent>(&event))
+    present->run.start.arguments_truncated |= limit_arguments(present->run.start.arguments, limits);
   if (auto* exec = std::get_if<ExecSeen>(&event))
-    exec->exec.arguments_truncated |= limit_arguments(exec->exec.arguments, limits_);
-  outbox_.append(encode(event, stack.get()));
+    exec->exec.arguments_truncated |= limit_arguments(exec->exec.arguments, limits);
+  NewEvent encoded = encode(event, stack.get());
+  encoded.priority = merged_priority(event);
+  outbox_.append(std::move(encoded));
+}
+
+EventPriority OutboxJournal::merged_priority(const AgentEvent& event) {
+  const EventPriority priority = priority_of(event);
+  const auto stack = stack_of(event);
+  if (priority != EventPriority::kFinding || !stack) return priority;
+  const auto* run = std::get_if<RunStarted>(&event);
+  const catalog::Verdict& verdict = run ? run->verdict : std::get<StackAdvanced>(event).verdict;
+  const MutexLock lock(mutex_);
+  if (told_.size() >= kMaxTold) told_.clear();
+  return told_.emplace(*stack, verdict.status).second ? priority : EventPriority::kRun;
 }
 
 NewEvent OutboxJournal::make_gap(const DroppedEvents& dropped) {
+  {
+    const MutexLock lock(mutex_);
+    told_.clear();
+  }
   return encode(EvidenceGap{dropped.from, dropped.until, dropped.reason, dropped.events}, nullptr);
+}
+
+std::vector<OpenRun> OutboxJournal::load() {
+  auto runs = outbox_.open_runs(OfBoot::kThis);
+  return runs ? std::move(*runs) : std::vector<OpenRun>();
+}
+
+std::vector<OpenRun> OutboxJournal::load_of_other_boots() {
+  auto runs = outbox_.open_runs(OfBoot::kOther);
+  return runs ? std::move(*runs) : std::vector<OpenRun>();
+}
+
+bool OutboxJournal::is_complete() {
+  const auto complete = outbox_.is_complete();
+  return complete && *complete;
+}
+
+void OutboxJournal::set_complete() {
+  outbox_.set_complete();
+}
+
+std::optional<catalog::Stack> OutboxJournal::describe(const StackDigest& digest) {
+  const auto description = outbox_.describe(digest);
+  if (!description) return std::nullopt;
+  auto stack = decode_stack(*description);
+  return stack ? std::optional(std::move(*stack)) : std::nullopt;
 }
 
 NewEvent OutboxJournal::encode(const AgentEvent& event, const catalog::Stack* stack) {
@@ -85,6 +149,8 @@ NewEvent OutboxJournal::encode(const AgentEvent& event, const catalog::Stack* st
   encoded.time = time_of(event, now.wall);
   encoded.payload = encode_event(event, now);
   encoded.stack = stack_of(event);
+  encoded.change = change_of(event);
+  encoded.gap = gap_in(event);
   if (stack != nullptr && encoded.stack)
     encoded.stack_description = described_.describe(*encoded.stack, *stack);
   return encoded;

@@ -4,7 +4,9 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "agent/core/ports.h"
 #include "agent/outbox/outbox.h"
@@ -34,26 +36,43 @@ class DescribedStacks {
   std::deque<StackDigest> order_ ASSAY_GUARDED_BY(mutex_);  // oldest first
 };
 
-/// Thread-safe.
-class OutboxJournal final : public Journal {
+/// A thousand runs on one bad stack are one finding: of them only the first event is kept as long
+/// as findings are, the others as long as runs. Thread-safe; but what is read of the open runs is
+/// read before the outbox starts.
+class OutboxJournal final : public Journal, public OpenRuns {
  public:
   OutboxJournal(Outbox& outbox, const Clock& clock, RecordingLimits limits)
       : outbox_(outbox), clock_(clock), limits_(limits) {}
+  /// Of events that are recorded from now on.
+  void set_limits(RecordingLimits limits);
 
   void record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) override;
-  /// The event that says what the outbox itself had to drop.
+  /// The event that says what the outbox itself had to drop. From now on a finding counts as not
+  /// told yet: the event that told of it may have gone.
   NewEvent make_gap(const DroppedEvents& dropped);
+
+  /// What cannot be read counts as unknown: its containers are found again by the first sweep.
+  std::vector<OpenRun> load() override;
+  std::vector<OpenRun> load_of_other_boots() override;
+  bool is_complete() override;
+  void set_complete() override;
+  std::optional<catalog::Stack> describe(const StackDigest& digest) override;
 
  private:
   NewEvent encode(const AgentEvent& event, const catalog::Stack* stack);
+  EventPriority merged_priority(const AgentEvent& event);
+
+  using Finding = std::pair<StackDigest, catalog::VerdictStatus>;
 
   Outbox& outbox_;
   const Clock& clock_;
-  const RecordingLimits limits_;
   DescribedStacks described_{256};
+  mutable Mutex mutex_;
+  RecordingLimits limits_ ASSAY_GUARDED_BY(mutex_);
+  std::set<Finding> told_ ASSAY_GUARDED_BY(mutex_);  // findings that some event in there tells of
 };
 
-/// Which events a full outbox keeps longest.
+/// Which events a full outbox keeps longest, each on its own.
 EventPriority priority_of(const AgentEvent& event);
 
 /// Cuts `arguments` to the limits; true when something was cut.

@@ -6,15 +6,12 @@
 #include <cstdio>
 
 #include "agent/app/agent.h"
-#include "agent/app/probe_source.h"
 #include "common/base/encoding.h"
+#include "common/service/heap.h"
 #include "common/service/signals.h"
 
 namespace assay::agent {
 namespace {
-
-constexpr std::chrono::milliseconds kForEver{-1};
-constexpr int kLargeBlockBytes = 128 << 10;
 
 ExitCode fail(const Error& error) {
   std::fprintf(stderr, "assay-agent: %s\n", escape_untrusted(error.text(), 2048).c_str());
@@ -29,27 +26,48 @@ ExitCode fail_to_probe(const Error& error) {
   return is_missing_need ? ExitCode::kMissingNeed : code;
 }
 
+using Loaded = config::Loaded<AgentConfig>;
+
+/// Takes over what can be taken over while the agent runs; the rest waits for a restart.
+Result<void> reload(Agent& agent, const RunOptions& options, Loaded& current, service::Log& log) {
+  auto next = options.load();
+  if (!next) return std::move(next.error());
+  auto merged = config_table().merge(current, std::move(*next));
+  ASSAY_TRY(agent.reload(merged.loaded.config));
+  current = std::move(merged.loaded);
+  for (const std::string& key : merged.restart)
+    log.warn("a changed key is not in effect: restart to apply", {{"key", key}});
+  log.info("configuration and certificates reloaded", {{"changed", config::join(merged.taken)}});
+  return ok();
+}
+
+void on_hangup(Agent& agent, const RunOptions& options, Loaded& current, service::Log& log) {
+  const auto reloaded = reload(agent, options, current, log);
+  agent.count_reload(reloaded.has_value());
+  if (!reloaded)
+    log.error("the new configuration is refused; the old one stays in effect",
+              {{"reason", config::in_one_line(reloaded.error())}});
+}
+
 }  // namespace
 
-ExitCode run_agent(const AgentConfig& config) {
-  // glibc gives each thread a heap of its own, and they never shrink: two are enough for us.
-  ::mallopt(M_ARENA_MAX, 2);
-  // Fixed, or glibc raises both with the first large block and keeps what is freed then.
-  ::mallopt(M_MMAP_THRESHOLD, kLargeBlockBytes);
-  ::mallopt(M_TRIM_THRESHOLD, kLargeBlockBytes);
+ExitCode run_agent(const Loaded& loaded, const RunOptions& options) {
+  service::keep_heap_small(2);
+  Loaded current = loaded;
+  const AgentConfig& config = current.config;
   auto log = service::Log::create({config.log_level, config.log_format});
   if (!log) return fail(log.error());
-  auto signals = service::StopSignals::create();  // before any thread: they inherit the mask
+  auto signals = service::Signals::create();  // before any thread: they inherit the mask
   if (!signals) return fail(signals.error());
   const SystemClock clock;
-  auto source = make_probe_source(config, clock);
+  auto source = options.make_source(config, clock);
   if (!source) return fail_to_probe(source.error());
   auto agent = Agent::create(config, std::move(*source), clock, **log);
   if (!agent) return fail(agent.error());
   if (auto started = (*agent)->start(); !started) return fail_to_probe(started.error());
   ::malloc_trim(0);  // loading the probe took megabytes that are never needed again
-  const auto signal = signals->wait(kForEver);
-  (*log)->info("stopping", {{"signal", std::to_string(signal.value_or(0))}});
+  const int signal = signals->wait_for_stop([&] { on_hangup(**agent, options, current, **log); });
+  (*log)->info("stopping", {{"signal", std::to_string(signal)}});
   (*agent)->stop();
   return ExitCode::kOk;
 }

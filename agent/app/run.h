@@ -2,13 +2,27 @@
 // The subcommands of assay-agent.
 #pragma once
 
+#include <functional>
+#include <memory>
+
 #include "agent/app/config.h"
+#include "agent/core/ports.h"
+#include "common/base/clock.h"
 #include "common/base/exit_code.h"
 
 namespace assay::agent {
 
-/// `run`: until SIGTERM or SIGINT. Prints one line on stderr when it cannot.
-ExitCode run_agent(const AgentConfig& config);
+/// What `run` needs besides the configuration.
+struct RunOptions {
+  /// Loads the configuration again, from the same places; for SIGHUP.
+  std::function<Result<config::Loaded<AgentConfig>>()> load;
+  /// Makes the source of events. Errors as make_probe_source().
+  std::function<Result<std::unique_ptr<EventSource>>(const AgentConfig&, const Clock&)> make_source;
+};
+
+/// `run`: until SIGTERM or SIGINT; takes a changed configuration over at SIGHUP. Prints one line on
+/// stderr when it cannot.
+ExitCode run_agent(const config::Loaded<AgentConfig>& loaded, const RunOptions& options);
 
 /// `check`: one line on stdout for each thing the agent needs of this machine.
 /// kMissingNeed when something is missing without which it does not work.

@@ -20,17 +20,19 @@ Auditor::Auditor(Ports ports, AuditorConfig config)
     : ports_(std::move(ports)),
       config_(std::move(config)),
       catalog_(std::make_shared<const catalog::Catalog>()),
-      stacks_(config_.max_waiting_stacks) {
-  last_tick_ = ports_.clock.wall_now();
+      stacks_(config_.max_waiting_stacks),
+      state_(config_.state_interval) {
+  last_tick_ = ports_.clock.boot_now();
 }
 
 void Auditor::resume() {
-  for (const RunId& run_id : ports_.open_runs.load_of_other_boots()) {
-    ports_.journal.record(RunEnded{run_id, ports_.clock.wall_now(), true}, nullptr);
-    ports_.open_runs.erase(run_id);
+  for (const OpenRun& run : ports_.open_runs.load_of_other_boots()) {
+    const WallTime ended = std::max(ports_.clock.wall_now(), run.started);
+    ports_.journal.record(RunEnded{run.run_id, ended, true}, nullptr);
   }
   for (OpenRun& run : ports_.open_runs.load())
     resumed_.emplace(run.key, std::move(run));
+  if (!ports_.open_runs.is_complete()) (void)state_.ask(0, BootTime{});  // any sweep will do
 }
 
 void Auditor::on_start(ContainerStart start) {
@@ -51,23 +53,30 @@ void Auditor::open_run(ContainerStart start) {
                           nullptr);
     return;
   }
+  const std::optional<OpenRun> before = take_resumed(start);
   Run run;
   const ContainerNames& names = run.told.names = ports_.records.look_up(start);
   run.kind = kind_of(start, names, kind_context(start, names));
   run.first_seen = start.time;
   run.mount_namespace = start.mount_namespace;
-  run.first_process = start.process.key;
-  run.stack = stand_on_layers(start);
   if (names.name.empty() && !names.container_id.empty())
     late_names_[start.key] = {start, config_.name_attempts};
 
-  if (!continue_resumed(start, run)) {
-    run.id = make_run_id(config_.boot_id, start.key, run.first_process);
-    announce(run, start);
+  const RunKey key = start.key;
+  keep_facts(run, start);
+  if (before) {
+    continue_resumed(*before, start, run);
+    ask_for_claims(run, start);
+  } else {
+    run.first_process = start.process.key;
+    run.started = wall(start.time);
+    run.started_boot = start.time;
+    run.stack = stand_on_layers(start);
+    run.id = make_run_id(config_.boot_id, key, run.first_process);
+    ask_for_claims(run, start);
+    announce(run, std::move(start));
   }
-  ask_for_claims(run, start);
-  ports_.open_runs.put({run.id, start.key, run.first_process, run.stack});
-  runs_.emplace(start.key, std::move(run));
+  runs_.emplace(key, std::move(run));
 }
 
 void Auditor::complete_run(Run& run, const ContainerStart& start) {
@@ -77,7 +86,6 @@ void Auditor::complete_run(Run& run, const ContainerStart& start) {
   const StackDigest bare = std::exchange(run.stack, stand_on_layers(start));
   const StackDigest told = std::exchange(run.resumed_from, std::nullopt).value_or(bare);
   stacks_.remove_run(bare);
-  ports_.open_runs.put({run.id, start.key, run.first_process, run.stack});
   if (told == run.stack) return;
   const auto& stack = stacks_.find(run.stack)->stack;
   ports_.journal.record(StackAdvanced{told, run.stack, judge(*stack)}, stack);
@@ -89,18 +97,28 @@ StackDigest Auditor::stand_on_layers(const ContainerStart& start) {
   stack.cluster = config_.cluster;
   stack.node = config_.node;
   stack.unsupported = std::move(plan.unsupported);
+  for (const LayerTask& task : plan.tasks)
+    stack.layers.push_back(bare_layer(task));
+  return track(std::move(stack), std::move(plan.tasks));
+}
+
+StackDigest Auditor::track(catalog::Stack stack, std::vector<LayerTask> tasks) {
   std::vector<LayerRef> refs;
   std::vector<bool> is_final;
   std::vector<LayerTask> to_identify;
-  for (LayerTask& task : plan.tasks) {
-    refs.push_back(ref_of(task.layer));
-    const auto recalled = ports_.identifier.recall(task);
-    stack.layers.push_back(recalled ? recalled->layer : bare_layer(task));
-    if (recalled) stack.layers.back().name = bare_layer(task).name;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    refs.push_back(ref_of(tasks[i].layer));
+    catalog::StackLayer& layer = stack.layers[i];
+    const auto recalled = ports_.identifier.recall(tasks[i]);
+    if (recalled) {
+      const catalog::StackLayer before = std::exchange(layer, recalled->layer);
+      layer.name = before.name;
+      catalog::take_claim(layer.evidence, before.evidence);
+    }
     if (const auto claim = ports_.claims ? ports_.claims->recall(refs.back()) : std::nullopt)
-      take_claim(stack.layers.back(), *claim);
-    is_final.push_back(recalled && recalled->is_final);
-    if (!is_final.back()) to_identify.push_back(std::move(task));
+      take_claim(layer, *claim);
+    is_final.push_back((recalled && recalled->is_final) || layer.evidence.content);
+    if (!is_final.back()) to_identify.push_back(std::move(tasks[i]));
   }
   const StackDigest digest =
       stacks_.add_run(std::move(stack), std::move(refs), std::move(is_final));
@@ -109,48 +127,83 @@ StackDigest Auditor::stand_on_layers(const ContainerStart& start) {
   return digest;
 }
 
+std::optional<StackDigest> Auditor::stand_again(const OpenRun& before,
+                                                const ContainerStart& start) {
+  if (lacks_layers(start)) return std::nullopt;
+  std::optional<catalog::Stack> stack = ports_.open_runs.describe(before.stack);
+  LayerPlan plan = plan_layers(start);
+  if (!stack || !stack->unsupported.empty() || !plan.unsupported.empty() ||
+      stack->layers.size() != plan.tasks.size())
+    return std::nullopt;
+  // The same superblock with the same upper: its layers cannot have been exchanged. Compared all
+  // the same, since evidence belongs to one directory.
+  for (std::size_t i = 0; i < plan.tasks.size(); ++i) {
+    const catalog::LayerInstance& told = stack->layers[i].instance;
+    const LowerLayer& seen = plan.tasks[i].layer;
+    if (told.inode != seen.inode || told.generation != seen.generation) return std::nullopt;
+  }
+  stack->cluster = config_.cluster;
+  stack->node = config_.node;
+  return track(std::move(*stack), std::move(plan.tasks));
+}
+
 void Auditor::announce(const Run& run, ContainerStart start) {
-  const auto& stack = stacks_.find(run.stack)->stack;
+  RunStarted event = describe(run, std::move(start));
+  ++counters_.starts;
+  if (event.is_late) ++counters_.late_starts;
+  ports_.journal.record(std::move(event), stacks_.find(run.stack)->stack);
+}
+
+RunStarted Auditor::describe(const Run& run, ContainerStart start) const {
   RunStarted event;
   event.run_id = run.id;
   event.kind = run.kind;
   event.is_late = start.cause == StartCause::kSweep;
-  event.started = wall(start.time);
+  event.started = run.started;
   event.start = std::move(start);
-  event.stack = run.stack;
+  event.stack = run.resumed_from.value_or(run.stack);
   event.names = run.told.names;
-  event.verdict = judge(*stack);
-  ++counters_.starts;
-  if (event.is_late) ++counters_.late_starts;
-  ports_.journal.record(std::move(event), stack);
+  event.verdict = judge(*stacks_.find(run.stack)->stack);
+  return event;
 }
 
-bool Auditor::continue_resumed(const ContainerStart& start, Run& run) {
-  const auto found = resumed_.find(start.key);
-  if (found == resumed_.end()) return false;
-  const OpenRun before = found->second;
-  resumed_.erase(found);
-  if (start.cause != StartCause::kSweep) {  // the earlier life ended while the agent was away
-    ports_.open_runs.erase(before.run_id);
-    ports_.journal.record(RunEnded{before.run_id, wall(start.time), true}, nullptr);
-    return false;
-  }
+std::optional<OpenRun> Auditor::take_resumed(const ContainerStart& start) {
+  auto found = resumed_.extract(start.key);
+  if (found.empty()) return std::nullopt;
+  OpenRun before = std::move(found.mapped());
+  if (start.cause == StartCause::kSweep) return before;
+  // The earlier life ended while the agent was away.
+  const WallTime ended = in_run(before.started, before.started_boot, start.time);
+  ports_.journal.record(RunEnded{before.run_id, ended, true}, nullptr);
+  return std::nullopt;
+}
+
+void Auditor::continue_resumed(const OpenRun& before, const ContainerStart& start, Run& run) {
   run.id = before.run_id;
   run.first_process = before.first_process;
-  if (lacks_layers(start)) {  // lost this time: what was told before is better
-    run.resumed_from = before.stack;
-  } else if (before.stack != run.stack) {
-    const auto& stack = stacks_.find(run.stack)->stack;
-    ports_.journal.record(StackAdvanced{before.stack, run.stack, judge(*stack)}, stack);
+  run.started = before.started;
+  run.started_boot = before.started_boot;
+  if (const auto stack = stand_again(before, start)) {
+    run.stack = *stack;
+  } else {
+    run.stack = stand_on_layers(start);
+    if (lacks_layers(start)) {  // lost this time: what was told before is better
+      run.resumed_from = before.stack;
+      return;
+    }
   }
-  return true;
+  if (before.stack == run.stack) return;
+  const auto& stack = stacks_.find(run.stack)->stack;
+  ports_.journal.record(StackAdvanced{before.stack, run.stack, judge(*stack)}, stack);
 }
 
 void Auditor::on_exec(const ContainerExec& exec) {
   if (!config_.record_execs) return;
   const auto run = runs_.find(exec.key);
   if (run == runs_.end()) return;
-  ports_.journal.record(ExecSeen{run->second.id, wall(exec.time), exec}, nullptr);
+  const Run& on = run->second;
+  ports_.journal.record(ExecSeen{on.id, in_run(on.started, on.started_boot, exec.time), exec},
+                        nullptr);
 }
 
 void Auditor::on_emptied(const RunEmptied& emptied) {
@@ -178,16 +231,17 @@ void Auditor::on_sweep(const SweepCompleted& sweep) {
     close_run(key, is_approximate ? sweep.completed : time, is_approximate);
   }
   if (!resumed_.empty()) end_unseen_resumed(sweep.untold);
+  if (state_.may_begin(sweep.began, ports_.clock.boot_now())) begin_state();
 }
 
 void Auditor::end_unseen_resumed(const std::vector<RunKey>& untold) {
   std::unordered_map<RunKey, OpenRun> waiting;  // they live: a later sweep tells of them
   for (const RunKey& key : untold)
     if (auto run = resumed_.extract(key)) waiting.insert(std::move(run));
-  for (const auto& [key, run] : resumed_) {
-    ports_.open_runs.erase(run.run_id);
-    ports_.journal.record(RunEnded{run.run_id, ports_.clock.wall_now(), true}, nullptr);
-  }
+  const BootTime now = ports_.clock.boot_now();
+  for (const auto& [key, run] : resumed_)
+    ports_.journal.record(RunEnded{run.run_id, in_run(run.started, run.started_boot, now), true},
+                          nullptr);
   resumed_ = std::move(waiting);
 }
 
@@ -196,14 +250,15 @@ void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
   ASSAY_ASSERT(found != runs_.end());
   Run run = std::move(found->second);
   runs_.erase(found);
+  if (run.facts) fact_bytes_ -= memory_of(*run.facts);
   late_names_.erase(key);
   if (run.awaits_claims)
     ended_[run.id] = {std::move(run.told), run.stack, ports_.clock.boot_now() + kClaimsAwaited};
   else
     stacks_.remove_run(run.stack);
-  ports_.open_runs.erase(run.id);
   ++counters_.ends;
-  ports_.journal.record(RunEnded{run.id, wall(time), is_approximate}, nullptr);
+  ports_.journal.record(
+      RunEnded{run.id, in_run(run.started, run.started_boot, time), is_approximate}, nullptr);
 }
 
 void Auditor::ask_for_claims(Run& run, const ContainerStart& start) {
@@ -279,9 +334,7 @@ void Auditor::follow(const std::vector<StackChange>& changes) {
     for (auto& [id, ended] : ended_)
       if (ended.stack == change.from) ended.stack = change.to;
     for (auto& [key, run] : runs_) {
-      if (run.stack != change.from) continue;
-      run.stack = change.to;
-      ports_.open_runs.put({run.id, key, run.first_process, run.stack});
+      if (run.stack == change.from) run.stack = change.to;
     }
     ports_.journal.record(StackAdvanced{change.from, change.to, judge(*change.stack)},
                           change.stack);
@@ -295,8 +348,12 @@ void Auditor::on_catalog(std::shared_ptr<const catalog::Catalog> catalog) {
 void Auditor::on_tick() {
   look_up_late_names();
   forget_overdue();
+  if (state_.is_telling())
+    tell_state();
+  else if (state_.needs_sweep(ports_.clock.boot_now()))
+    ports_.source.request_sweep();
   report_losses();
-  last_tick_ = ports_.clock.wall_now();
+  last_tick_ = ports_.clock.boot_now();
 }
 
 void Auditor::look_up_late_names() {
@@ -320,7 +377,7 @@ void Auditor::report_losses() {
                              (now.recursion_misses - reported_loss_.recursion_misses);
   if (lost > 0) {
     ports_.journal.record(
-        EvidenceGap{last_tick_, ports_.clock.wall_now(),
+        EvidenceGap{wall(last_tick_), ports_.clock.wall_now(),
                     "the probe lost records of starts; a sweep looks again", lost},
         nullptr);
     ports_.source.request_sweep();
@@ -340,11 +397,16 @@ KindContext Auditor::kind_context(const ContainerStart& start, const ContainerNa
 }
 
 catalog::Verdict Auditor::judge(const catalog::Stack& stack) const {
-  return catalog::judge(stack, *catalog_, ports_.clock.wall_now());
+  const WallTime now = ports_.judging_time ? ports_.judging_time() : ports_.clock.wall_now();
+  return catalog::judge(stack, *catalog_, now);
 }
 
 WallTime Auditor::wall(BootTime time) const {
   return ports_.clock.wall_now() - (ports_.clock.boot_now() - time);
+}
+
+WallTime Auditor::in_run(WallTime started, BootTime started_boot, BootTime time) {
+  return started + std::max(time - started_boot, BootTime(0));
 }
 
 AuditorSnapshot Auditor::snapshot() const {

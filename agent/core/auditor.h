@@ -14,6 +14,7 @@
 #include "agent/core/ports.h"
 #include "agent/core/run_identity.h"
 #include "agent/core/stack_tracker.h"
+#include "agent/core/state_telling.h"
 #include "common/base/clock.h"
 #include "common/catalog/catalog.h"
 
@@ -27,6 +28,9 @@ struct AuditorConfig {
   std::size_t max_waiting_stacks = 10'000;
   std::size_t max_open_runs = 100'000;
   std::uint32_t name_attempts = 5;  ///< once a second, for runtimes that write their records late
+  BootTime state_interval = std::chrono::seconds(10);  ///< at least, between two full states
+  std::size_t runs_per_turn = 1000;                    ///< of a full state, told a second
+  std::size_t max_fact_bytes = 16U << 20;              ///< facts of open runs kept for a full state
 };
 
 /// What health and metrics show of the auditor.
@@ -52,6 +56,9 @@ class Auditor {
     const Clock& clock;
     /// Brings a layer's result from the identifier's threads back to on_layer() on the auditor's.
     std::function<void(LayerResult)> post_layer;
+    /// The time that dates in the catalog are compared with; empty: the clock's. It may run ahead
+    /// of a clock that was set back.
+    std::function<WallTime()> judging_time = {};
     ClaimReader* claims = nullptr;  ///< none: no store is asked
     /// Brings what was claimed from the reader's threads back to on_claims() on the auditor's.
     std::function<void(RunClaims)> post_claims = {};
@@ -72,6 +79,9 @@ class Auditor {
   /// come.
   void on_claims(const RunClaims& claims);
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
+  void set_record_execs(bool record_execs) { config_.record_execs = record_execs; }
+  /// The collector wants to hear of every open run again; told after the next sweep.
+  void on_state_request(std::uint64_t request);
   /// About once a second: late names, losses.
   void on_tick();
 
@@ -89,12 +99,15 @@ class Auditor {
     BootTime first_seen{};
     std::uint64_t mount_namespace = 0;
     StackDigest stack;
+    WallTime started{};  // as it was told; its end is told on the same clock
+    BootTime started_boot{};
     std::optional<BootTime> emptied;
     Told told;
     bool awaits_claims = false;
     ProcessKey first_process;
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
+    std::unique_ptr<const ContainerStart> facts;  ///< without layers; null over max_fact_bytes
   };
   /// A run that went before its runtime's records were read.
   struct EndedRun {
@@ -112,8 +125,20 @@ class Auditor {
   void complete_run(Run& run, const ContainerStart& start);
   void close_run(const RunKey& key, BootTime time, bool is_approximate);
   StackDigest stand_on_layers(const ContainerStart& start);
+  /// Tracks the stack, with what is recalled of its layers, and asks for what is not.
+  StackDigest track(catalog::Stack stack, std::vector<LayerTask> tasks);
   void announce(const Run& run, ContainerStart start);
-  bool continue_resumed(const ContainerStart& start, Run& run);
+  /// The run of before a restart that `start` shows again; one that it replaces is ended.
+  std::optional<OpenRun> take_resumed(const ContainerStart& start);
+  void continue_resumed(const OpenRun& before, const ContainerStart& start, Run& run);
+  /// The stack of before a restart, with the evidence that it had; nothing when `start` shows
+  /// other layers or it is not remembered.
+  std::optional<StackDigest> stand_again(const OpenRun& before, const ContainerStart& start);
+  RunStarted describe(const Run& run, ContainerStart start) const;
+  void keep_facts(Run& run, const ContainerStart& start);
+  void begin_state();
+  void tell_state();
+  bool tell_run(const RunKey& key);
   void end_unseen_resumed(const std::vector<RunKey>& untold);
   template <typename Result>
   std::vector<StackChange> apply(const std::vector<Result>& results);
@@ -126,17 +151,22 @@ class Auditor {
   KindContext kind_context(const ContainerStart& start, const ContainerNames& names) const;
   catalog::Verdict judge(const catalog::Stack& stack) const;
   WallTime wall(BootTime time) const;
+  /// `time` on the clock by which the start of the run was told: no clock that was set in between
+  /// makes a run end before it started, or last an hour longer.
+  static WallTime in_run(WallTime started, BootTime started_boot, BootTime time);
 
   Ports ports_;
-  const AuditorConfig config_;
+  AuditorConfig config_;
   std::shared_ptr<const catalog::Catalog> catalog_;  // shared with the uplink that verified it
   StackTracker stacks_;
   std::unordered_map<RunKey, Run> runs_;
   std::unordered_map<RunKey, OpenRun> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
   std::unordered_map<RunId, EndedRun> ended_;
+  StateTelling state_;
+  std::size_t fact_bytes_ = 0;
   LossCounters reported_loss_;
-  WallTime last_tick_{};
+  BootTime last_tick_{};
   AuditorSnapshot counters_;
 };
 

@@ -62,6 +62,14 @@ struct OverlayOptions {
   std::uint32_t data_only_layers = 0;
 };
 
+/// Who puts a root's layers together where it is not the kernel's overlayfs; decides, like
+/// overlay's own options, how marks in the layers are read.
+enum class OtherStack {
+  kNone,         ///< overlayfs, or a root without layers
+  kFuseOverlay,  ///< fuse-overlayfs, a program: what it shows may differ from its layers
+  kAufs,
+};
+
 enum class StartCause {
   kExec,    ///< first exec on a root not known before
   kNoExec,  ///< a fork or exit showed a root on which nothing was ever executed
@@ -91,8 +99,9 @@ struct ContainerStart {
   bool arguments_truncated = false;
   bool is_overlay = false;
   OverlayOptions overlay;
-  std::vector<LowerLayer> layers;  ///< bottom first; without the upper
-  bool layers_truncated = false;   ///< the kernel side could not deliver all of them
+  OtherStack other_stack = OtherStack::kNone;  ///< then `layers` are not from the kernel
+  std::vector<LowerLayer> layers;              ///< bottom first; without the upper
+  bool layers_truncated = false;               ///< the kernel side could not deliver all of them
 };
 
 /// Whether the layers of an overlay are missing, all or some: its stack cannot be told yet.

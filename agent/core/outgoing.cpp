@@ -29,4 +29,8 @@ std::string_view to_string(ProbeState state) {
   return "unknown";
 }
 
+bool is_attached(ProbeState state) {
+  return state == ProbeState::kAttached || state == ProbeState::kSeen;
+}
+
 }  // namespace assay::agent

@@ -34,12 +34,19 @@ class OutgoingEvents {
  public:
   virtual ~OutgoingEvents() = default;
   virtual Epoch epoch() const = 0;
+  /// Highest sequence of this epoch that a collector has acknowledged, ever.
+  virtual std::uint64_t acknowledged() const = 0;
   /// Committed events after `sequence`, oldest first: at least one when there is any, and no more
   /// than `max_bytes` of payload together otherwise. Errors: kUnavailable, kCorrupt.
   virtual Result<std::vector<OutgoingEvent>> read_after(std::uint64_t sequence,
                                                         std::uint64_t max_bytes) = 0;
   /// The encoded description of a stack, while it is remembered.
   virtual std::optional<std::string> describe(const StackDigest& digest) = 0;
+  /// The collector says what it has committed of this epoch, before anything is sent: that may be
+  /// forgotten. False when it has more than was ever handed out here: these events are an older
+  /// copy of what it knows, and numbers would be given twice. A new epoch begins soon then, with
+  /// all events that are kept; connect again.
+  virtual bool resume(std::uint64_t acknowledged) = 0;
   /// Everything up to `sequence` is committed by the receiver and may be forgotten.
   virtual void acknowledge(std::uint64_t sequence) = 0;
 };
@@ -49,6 +56,7 @@ struct OutboxStatus {
   std::uint64_t events = 0;         ///< on disk, not acknowledged
   std::uint64_t bytes = 0;          ///< their payloads
   std::uint64_t last_sequence = 0;  ///< highest committed
+  std::optional<WallTime> oldest;   ///< time of the oldest of them
   std::uint64_t queued = 0;         ///< appended, not committed yet
   std::uint64_t dropped = 0;        ///< lost to the byte cap or a full queue, since the start
   std::string error;                ///< why the last commit failed, "" when it did not
@@ -57,10 +65,13 @@ struct OutboxStatus {
 enum class UplinkState { kDisabled, kConnecting, kConnected };
 std::string_view to_string(UplinkState state);
 std::string_view to_string(ProbeState state);
+/// The programs are loaded and attached, whether they saw something or not.
+bool is_attached(ProbeState state);
 
 struct UplinkStatus {
   UplinkState state = UplinkState::kDisabled;
-  std::string error;  ///< why the last stream ended
+  std::string address;  ///< of the collector, as it is in use
+  std::string error;    ///< why the last stream ended
   std::uint64_t acknowledged = 0;
   std::uint64_t connects = 0;  ///< streams that were welcomed, since the start
 };
@@ -68,9 +79,16 @@ struct UplinkStatus {
 struct CatalogStatus {
   std::string id;
   std::uint64_t sequence = 0;
-  std::optional<Sha256> head;  ///< SHA-256 of the last envelope held
+  std::optional<Sha256> head;       ///< SHA-256 of the last envelope held
+  std::optional<WallTime> expires;  ///< of the head held: from then on it is stale
   bool is_stale = false;
   std::string refused;  ///< why the last catalog that was offered is not used, "" when it is
+};
+
+/// Something that the agent cannot do here, or does in a weaker way.
+struct Degradation {
+  std::string mode;    ///< one of the words in docs/metrics.md
+  std::string reason;  ///< one line
 };
 
 /// All that heartbeat, /readyz and /metrics are made of.
@@ -81,9 +99,17 @@ struct AgentHealth {
   CatalogStatus catalog;
   std::uint64_t queue_dropped = 0;  ///< between the probe and the auditor
   std::uint64_t running = 0;        ///< open runs
+  std::uint64_t starts = 0;         ///< since the agent started
+  std::uint64_t late_starts = 0;    ///< of them, those that a sweep found
+  std::uint64_t refused_runs = 0;   ///< beyond the limit of open runs
   std::uint64_t layers_pending = 0;
   std::uint64_t rss_bytes = 0;
   std::chrono::nanoseconds cpu{};  ///< user and system, since the start
+  WallTime started{};              ///< of this process
+  std::vector<Degradation> degraded;
+  std::string state_error;           ///< why state.db took the last write not, "" when it did
+  std::uint64_t config_reloads = 0;  ///< times that SIGHUP asked for a new configuration
+  bool is_config_ok = true;          ///< the last new configuration was taken over
 };
 
 }  // namespace assay::agent

@@ -41,6 +41,10 @@ class EventSource {
   /// Asks for a sweep over all tasks soon; requests made meanwhile are merged.
   virtual void request_sweep() = 0;
   virtual ProbeHealth health() const = 0;
+  /// Time between two sweeps by the clock, from now on.
+  virtual void set_sweep_interval(std::chrono::milliseconds /*interval*/) {}
+  /// What happened before this time was given to the sink, or is counted as lost. Cheap.
+  virtual BootTime delivered_until() const { return BootTime::max(); }
   virtual void stop() = 0;
 };
 
@@ -79,6 +83,15 @@ class DirectoryCheck {
   /// Whether it is the upper directory of the overlay with this identity: by inode and generation,
   /// as the kernel gives the overlay's own device.
   virtual bool is_upper(int fd, const RootIdentity& root) = 0;
+};
+
+/// Roots whose layers the kernel does not hold as overlayfs does: fuse-overlayfs and aufs.
+class StackFinder {
+ public:
+  virtual ~StackFinder() = default;
+  /// Fills `layers` and `other_stack` of such a start; leaves any other, and one whose layers it
+  /// cannot tell, as it is. Reads small files of /proc and /sys; never a container's.
+  virtual void complete(ContainerStart& start) = 0;
 };
 
 /// What is remembered of a layer directory.
@@ -209,8 +222,21 @@ struct EvidenceGap {
   std::string reason;
   std::uint64_t lost = 0;
 };
-using AgentEvent =
-    std::variant<RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap>;
+/// From here to StateCompleted every open run is told once more.
+struct StateBegun {
+  std::uint64_t request = 0;  ///< of the collector that it answers; 0: told by ourselves
+};
+struct RunPresent {
+  RunStarted run;                                 ///< with the stack and the names of now
+  std::vector<std::string> claim_conflicts = {};  ///< as in RunNamed
+};
+struct StateCompleted {
+  std::uint64_t runs = 0;  ///< told since StateBegun
+  LossCounters loss;
+  std::uint64_t catalog_sequence = 0;
+};
+using AgentEvent = std::variant<RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen,
+                                EvidenceGap, StateBegun, RunPresent, StateCompleted>;
 
 /// Where the agent's events go: encoded, put into the outbox, sent. Thread-safe; does not block on
 /// disk or network.
@@ -221,24 +247,45 @@ class Journal {
   virtual void record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) = 0;
 };
 
-/// A run that was open when the agent stopped, to be recognised after a restart.
+/// A run that was told of and has not ended, to be recognised after a restart.
 struct OpenRun {
   RunId run_id;
   RunKey key;
   ProcessKey first_process;
   StackDigest stack;
+  WallTime started{};       ///< as it was told
+  BootTime started_boot{};  ///< the same moment on the clock that never jumps
 };
 
-/// state.db's table of open runs. Called by the auditor's thread only.
+/// A run that was told of is over.
+struct RunClosed {
+  RunId run_id;
+};
+
+/// All open runs on one stack stand on another now.
+struct RunsMoved {
+  StackDigest from;
+  StackDigest to;
+};
+
+/// What an event means for the open runs; an OpenRun adds it, or replaces the one of the same id.
+using RunChange = std::variant<std::monostate, OpenRun, RunClosed, RunsMoved>;
+RunChange change_of(const AgentEvent& event);
+
+/// What the journal's events left open. The journal keeps it by itself, together with the events.
 class OpenRuns {
  public:
   virtual ~OpenRuns() = default;
-  virtual void put(const OpenRun& run) = 0;
-  virtual void erase(const RunId& run_id) = 0;
-  /// All rows of this boot.
+  /// Runs of this boot.
   virtual std::vector<OpenRun> load() = 0;
   /// Runs of other boots: the host went down under them, and nobody has told of their end yet.
-  virtual std::vector<RunId> load_of_other_boots() = 0;
+  virtual std::vector<OpenRun> load_of_other_boots() = 0;
+  /// The stack with this digest as it was told, while it is remembered.
+  virtual std::optional<catalog::Stack> describe(const StackDigest& digest) = 0;
+  /// Whether every run that was ever told of and did not end is in the table. Not so in a table
+  /// that is new beside an outbox that is not: then the whole state has to be told once.
+  virtual bool is_complete() = 0;
+  virtual void set_complete() = 0;
 };
 
 /// One layer to identify.

@@ -93,7 +93,9 @@ LayerPlan plan_layers(const ContainerStart& start) {
     plan.unsupported = "it runs on the host's own root file system";
     return plan;
   }
-  if (!start.is_overlay && start.key.root.magic != kOverlayMagic) {
+  const bool is_stack = start.is_overlay || start.other_stack != OtherStack::kNone ||
+                        start.key.root.magic == kOverlayMagic;
+  if (!is_stack) {
     plan.tasks.push_back(root_task(start));
     return plan;
   }
@@ -170,6 +172,17 @@ std::string file_system_name(std::uint32_t magic) {
   char text[16];
   std::snprintf(text, sizeof(text), "0x%x", magic);
   return text;
+}
+
+RunChange change_of(const AgentEvent& event) {
+  if (const auto* ended = std::get_if<RunEnded>(&event)) return RunClosed{ended->run_id};
+  if (const auto* moved = std::get_if<StackAdvanced>(&event))
+    return RunsMoved{moved->from, moved->to};
+  const auto* run = std::get_if<RunStarted>(&event);
+  if (const auto* present = std::get_if<RunPresent>(&event)) run = &present->run;
+  if (run == nullptr || !run->stack) return {};
+  return OpenRun{run->run_id, run->start.key, run->start.process.key,
+                 *run->stack, run->started,   run->start.time};
 }
 
 }  // namespace assay::agent

@@ -1,11 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/health/health.h"
 
+#include <algorithm>
+
 namespace assay::agent {
 namespace {
 
+/// In the order in which they are told. Every mode has a row in docs/metrics.md.
+constexpr const char* kModes[] = {"probe-failed", "probe-blind",   "probe-limited",
+                                  "runs-refused", "outbox-failed", "state-failed",
+                                  "catalog-none", "catalog-stale", "catalog-refused"};
+
+std::string or_else(const std::string& text, const char* otherwise) {
+  return text.empty() ? otherwise : text;
+}
+
+void add_probe_modes(const ProbeHealth& probe, std::vector<Degradation>& modes) {
+  switch (probe.state) {
+    case ProbeState::kClosed:
+    case ProbeState::kFailed:
+      modes.push_back({"probe-failed", or_else(probe.detail,
+                                               "no program is attached: no start is "
+                                               "seen")});
+      break;
+    case ProbeState::kAttached:
+      modes.push_back({"probe-blind", or_else(probe.detail,
+                                              "the probe has not seen its own canary "
+                                              "yet")});
+      break;
+    case ProbeState::kSeen:
+      if (!probe.detail.empty()) modes.push_back({"probe-limited", probe.detail});
+      break;
+  }
+}
+
+void add_catalog_modes(const CatalogStatus& catalog, std::vector<Degradation>& modes) {
+  if (!catalog.head)
+    modes.push_back({"catalog-none",
+                     "no catalog is trusted yet: every base is "
+                     "unknown"});
+  if (catalog.is_stale)
+    modes.push_back(
+        {"catalog-stale",
+         "the catalog's head has expired" +
+             (catalog.expires ? " at " + to_rfc3339(*catalog.expires, 0) : std::string())});
+  if (!catalog.refused.empty()) modes.push_back({"catalog-refused", catalog.refused});
+}
+
 double number(std::uint64_t value) {
   return static_cast<double>(value);
+}
+
+double seconds(WallTime time) {
+  return static_cast<double>(to_unix_ns(time)) / 1e9;
 }
 
 }  // namespace
@@ -21,47 +68,114 @@ std::vector<std::string> not_ready_reasons(const AgentHealth& health) {
   return reasons;
 }
 
-void HealthMetrics::set(const std::string& name, const std::string& help, double value,
-                        const service::MetricLabels& labels) {
+std::vector<Degradation> degraded_modes(const AgentHealth& health) {
+  std::vector<Degradation> modes;
+  add_probe_modes(health.probe, modes);
+  if (health.refused_runs > 0)
+    modes.push_back({"runs-refused", "more runs than the agent's limit were open: " +
+                                         std::to_string(health.refused_runs) +
+                                         " starts were not recorded"});
+  if (!health.outbox.error.empty()) modes.push_back({"outbox-failed", health.outbox.error});
+  if (!health.state_error.empty()) modes.push_back({"state-failed", health.state_error});
+  add_catalog_modes(health.catalog, modes);
+  return modes;
+}
+
+void HealthMetrics::gauge(const std::string& name, const std::string& help, double value,
+                          const service::MetricLabels& labels) {
   metrics_.gauge(name, help, labels).set(value);
 }
 
-void HealthMetrics::update(const AgentHealth& health, const AuditorSnapshot& auditor) {
-  set("assay_agent_probe_state", "0 closed, 1 attached, 2 seen, 3 failed",
-      static_cast<double>(health.probe.state));
-  set("assay_agent_probe_sent", "Records that the probe sent", number(health.probe.loss.sent));
-  const LossCounters& loss = health.probe.loss;
-  const std::string lost = "Records that the probe lost";
-  set("assay_agent_probe_lost", lost, number(loss.lost_starts), {{"kind", "start"}});
-  set("assay_agent_probe_lost", lost, number(loss.lost_execs), {{"kind", "exec"}});
-  set("assay_agent_probe_lost", lost, number(loss.recursion_misses), {{"kind", "recursion"}});
-  set("assay_agent_probe_lost", lost, number(loss.map_failures), {{"kind", "map"}});
-  set("assay_agent_queue_dropped", "Events dropped before the auditor",
-      number(health.queue_dropped));
+void HealthMetrics::counter(const std::string& name, const std::string& help, std::uint64_t total,
+                            const service::MetricLabels& labels) {
+  metrics_.counter(name, help, labels).raise_to(number(total));
+}
 
-  set("assay_agent_runs", "Runs that are open", number(auditor.running));
-  for (const auto& [status, count] : auditor.running_by_verdict)
-    set("assay_agent_runs_by_verdict", "Runs that are open, by the agent's verdict", number(count),
-        {{"verdict", std::string(catalog::to_string(status))}});
-  set("assay_agent_starts", "Starts since the agent started", number(auditor.starts));
-  set("assay_agent_starts_late", "Starts that a sweep found", number(auditor.late_starts));
-  set("assay_agent_ends", "Ends since the agent started", number(auditor.ends));
-  set("assay_agent_layers_pending", "Layers being identified", number(health.layers_pending));
+void HealthMetrics::update(const AgentHealth& health, const AuditorSnapshot& auditor,
+                           WallTime now) {
+  gauge("assay_agent_info", "Always 1; version of the agent and release of the kernel as labels", 1,
+        {{"version", version_}, {"kernel", kernel_}});
+  update_probe(health.probe);
+  update_runs(health, auditor);
+  update_delivery(health, now);
+  update_catalog(health.catalog);
+  update_degraded(health.degraded);
+  gauge("process_resident_memory_bytes", "Resident memory size in bytes", number(health.rss_bytes));
+  metrics_.counter("process_cpu_seconds_total", "User and system CPU time in seconds")
+      .raise_to(std::chrono::duration<double>(health.cpu).count());
+  gauge("process_start_time_seconds", "Start of the process, Unix time", seconds(health.started));
+}
 
-  set("assay_agent_outbox_events", "Events not acknowledged", number(health.outbox.events));
-  set("assay_agent_outbox_bytes", "Their bytes on disk", number(health.outbox.bytes));
-  set("assay_agent_outbox_dropped", "Events lost to the outbox's limit",
-      number(health.outbox.dropped));
-  set("assay_agent_collector_connected", "1 while the stream to the collector is up",
-      health.uplink.state == UplinkState::kConnected ? 1 : 0);
-  set("assay_agent_collector_connects", "Streams since the agent started",
-      number(health.uplink.connects));
-  set("assay_agent_catalog_sequence", "Of the catalog in use", number(health.catalog.sequence));
-  set("assay_agent_catalog_stale", "1 when the catalog's head has expired",
-      health.catalog.is_stale ? 1 : 0);
-  set("assay_agent_resident_bytes", "Memory of the process", number(health.rss_bytes));
-  set("assay_agent_cpu_seconds", "CPU time of the process",
-      std::chrono::duration<double>(health.cpu).count());
+void HealthMetrics::update_probe(const ProbeHealth& probe) {
+  gauge("assay_agent_probe_attached", "1 while the probe's programs are attached",
+        is_attached(probe.state) ? 1 : 0);
+  gauge("assay_agent_probe_seen", "1 once the probe has seen the agent's own canary",
+        probe.state == ProbeState::kSeen ? 1 : 0);
+  const LossCounters& loss = probe.loss;
+  counter("assay_agent_probe_sent_total", "Records that the probe sent", loss.sent);
+  const std::string lost = "Records that did not reach the agent";
+  counter("assay_agent_probe_lost_total", lost, loss.lost_starts, {{"kind", "start"}});
+  counter("assay_agent_probe_lost_total", lost, loss.lost_execs, {{"kind", "exec"}});
+  counter("assay_agent_probe_lost_total", lost, loss.recursion_misses, {{"kind", "recursion"}});
+  counter("assay_agent_probe_lost_total", lost, loss.map_failures, {{"kind", "map"}});
+}
+
+void HealthMetrics::update_runs(const AgentHealth& health, const AuditorSnapshot& auditor) {
+  gauge("assay_agent_runs", "Runs that are open", number(auditor.running));
+  using enum catalog::VerdictStatus;
+  for (const auto status : {kApproved, kDeprecated, kRevoked, kExpired, kUnknown, kPending}) {
+    const auto found = auditor.running_by_verdict.find(status);
+    gauge("assay_agent_runs_by_verdict", "Runs that are open, by the agent's own verdict",
+          found == auditor.running_by_verdict.end() ? 0 : number(found->second),
+          {{"verdict", std::string(catalog::to_string(status))}});
+  }
+  counter("assay_agent_starts_total", "Starts of containers", auditor.starts);
+  counter("assay_agent_late_starts_total", "Starts that only a sweep found", auditor.late_starts);
+  counter("assay_agent_ends_total", "Ends of containers", auditor.ends);
+  counter("assay_agent_refused_runs_total", "Starts beyond the limit of open runs",
+          auditor.refused_runs);
+  gauge("assay_agent_layers_pending", "Layers that wait for a digest",
+        number(health.layers_pending));
+  counter("assay_agent_queue_dropped_total", "Records dropped between the probe and the auditor",
+          health.queue_dropped);
+}
+
+void HealthMetrics::update_delivery(const AgentHealth& health, WallTime now) {
+  const OutboxStatus& outbox = health.outbox;
+  gauge("assay_agent_outbox_events", "Events on disk that are not acknowledged",
+        number(outbox.events));
+  gauge("assay_agent_outbox_bytes", "Their bytes, with the descriptions of stacks",
+        number(outbox.bytes));
+  gauge("assay_agent_outbox_oldest_age_seconds", "Age of the oldest of them, 0 without any",
+        outbox.oldest ? std::max(0.0, seconds(now) - seconds(*outbox.oldest)) : 0);
+  counter("assay_agent_outbox_dropped_total", "Events lost to the outbox's limit or a failing disk",
+          outbox.dropped);
+  gauge("assay_agent_collector_connected", "1 while the stream to the collector is up",
+        health.uplink.state == UplinkState::kConnected ? 1 : 0);
+  counter("assay_agent_config_reloads_total", "Times that SIGHUP asked for a new configuration",
+          health.config_reloads);
+  gauge("assay_agent_config_reload_ok", "0 when the last new configuration was refused",
+        health.is_config_ok ? 1 : 0);
+  counter("assay_agent_collector_connects_total", "Streams that the collector welcomed",
+          health.uplink.connects);
+}
+
+void HealthMetrics::update_catalog(const CatalogStatus& catalog) {
+  gauge("assay_agent_catalog_sequence", "Sequence of the catalog in use, 0 without one",
+        number(catalog.sequence));
+  gauge("assay_agent_catalog_stale", "1 when the catalog's head has expired",
+        catalog.is_stale ? 1 : 0);
+  gauge("assay_agent_catalog_expires_seconds", "When it expires, Unix time, 0 without one",
+        catalog.expires ? seconds(*catalog.expires) : 0);
+}
+
+void HealthMetrics::update_degraded(const std::vector<Degradation>& degraded) {
+  for (const std::string mode : kModes) {
+    const bool is_on = std::any_of(degraded.begin(), degraded.end(),
+                                   [&](const Degradation& one) { return one.mode == mode; });
+    gauge("assay_agent_degraded", "1 while the agent works in this degraded mode", is_on ? 1 : 0,
+          {{"mode", mode}});
+  }
 }
 
 }  // namespace assay::agent

@@ -2,6 +2,7 @@
 #include "agent/identify/id_map.h"
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
 
 #include "common/base/file.h"
@@ -12,12 +13,12 @@ namespace {
 constexpr std::size_t kMaxMapBytes = 64U << 10;  // 340 lines (Linux 4.15)
 constexpr std::uint64_t kAllIds = 0xFFFFFFFF;
 
-Result<std::vector<image::IdRange>> read_map(std::uint32_t pid, const char* file) {
-  auto text = read_file("/proc/" + std::to_string(pid) + "/" + file, kMaxMapBytes);
-  if (!text) return Error{ErrorCode::kNotFound, "the process ended before its id map was read"};
-  ASSAY_ASSIGN(auto ranges, parse_id_map(*text));
-  if (ranges.empty()) return Error{ErrorCode::kNotFound, "the user namespace has no id map yet"};
-  return ranges;
+std::optional<std::vector<image::IdRange>> read_map(std::uint32_t pid, const char* file) {
+  const auto text = read_file("/proc/" + std::to_string(pid) + "/" + file, kMaxMapBytes);
+  if (!text) return std::nullopt;
+  auto ranges = parse_id_map(*text);
+  if (!ranges || ranges->empty()) return std::nullopt;  // empty: not written yet
+  return std::move(*ranges);
 }
 
 bool is_identity(const std::vector<image::IdRange>& ranges) {
@@ -33,6 +34,15 @@ std::string canonical(const std::vector<image::IdRange>& ranges) {
             std::to_string(range.count);
   }
   return text;
+}
+
+std::optional<IdMap> map_of_process(std::uint32_t pid) {
+  auto uids = read_map(pid, "uid_map");
+  auto gids = read_map(pid, "gid_map");
+  if (!uids || !gids) return std::nullopt;
+  if (is_identity(*uids) && is_identity(*gids)) return IdMap{};
+  std::string text = "u:" + canonical(*uids) + ";g:" + canonical(*gids);
+  return IdMap{std::move(*uids), std::move(*gids), std::move(text)};
 }
 
 }  // namespace
@@ -52,14 +62,29 @@ Result<std::vector<image::IdRange>> parse_id_map(std::string_view text) {
   return ranges;
 }
 
-Result<IdMap> id_map_of(const LayerTask& task) {
-  if (task.start.in_host_user_namespace || task.layer.is_id_mapped) return IdMap{};
-  IdMap map;
-  ASSAY_ASSIGN(map.uids, read_map(task.start.process.key.tgid, "uid_map"));
-  ASSAY_ASSIGN(map.gids, read_map(task.start.process.key.tgid, "gid_map"));
-  if (is_identity(map.uids) && is_identity(map.gids)) return IdMap{};
-  map.text = "u:" + canonical(map.uids) + ";g:" + canonical(map.gids);
-  return map;
+IdMaps id_maps_of(const LayerTask& task) {
+  if (task.start.in_host_user_namespace || task.layer.is_id_mapped) return {{IdMap{}}, true};
+  std::vector<std::uint32_t> pids = {task.start.process.key.tgid};  // from the inside out
+  for (const ProcessInfo& ancestor : task.start.ancestors)
+    pids.push_back(ancestor.key.tgid);
+  IdMaps found;
+  for (const std::uint32_t pid : pids) {
+    auto map = pid == 0 ? std::nullopt : map_of_process(pid);
+    if (!map) continue;
+    found.has_own = found.has_own || pid == pids.front();
+    if (map->text.empty()) break;  // the host's, as are all above it
+    if (std::ranges::find(found.maps, map->text, &IdMap::text) == found.maps.end())
+      found.maps.push_back(std::move(*map));
+  }
+  found.maps.emplace_back();
+  return found;
+}
+
+Result<IdMap> choose_id_map(IdMaps found, std::uint32_t owner) {
+  for (IdMap& map : found.maps)
+    if (image::id_in_image(map.uids, owner) == 0U) return std::move(map);
+  if (found.has_own) return std::move(found.maps.front());
+  return Error{ErrorCode::kNotFound, "the process ended before its id map was read"};
 }
 
 }  // namespace assay::agent

@@ -2,6 +2,7 @@
 #include "agent/identify/layer_identifier.h"
 
 #include <malloc.h>
+#include <sys/stat.h>
 
 #include <utility>
 
@@ -20,19 +21,25 @@ constexpr std::uint64_t kManyEntries = 1000;
 // Texts are read into memory; a database is not, it is read page by page.
 constexpr about::ReaderLimits kAboutLimits{16ULL << 20, 256ULL << 20, 1024};
 
+constexpr const char* kServedByProgram =
+    "fuse-overlayfs serves this root, a program that may show other bytes than the layer's";
+
 // ovl_config.redirect_mode (fs/overlayfs/params.h): these two follow redirects in lower layers.
 constexpr std::uint32_t kRedirectFollow = 1;
 constexpr std::uint32_t kRedirectOn = 3;
 
 image::Dialect dialect_of(const LayerTask& task) {
   if (task.is_root_directory) return image::Dialect::kPlain;
+  if (task.start.other_stack == OtherStack::kFuseOverlay) return image::Dialect::kFuseOverlay;
+  if (task.start.other_stack == OtherStack::kAufs) return image::Dialect::kAufs;
   return task.start.overlay.userxattr ? image::Dialect::kOverlayUser : image::Dialect::kOverlay;
 }
 
 /// Canonical text of all mount options that decide a fingerprint or its cap.
 std::string options_of(const LayerTask& task) {
   const OverlayOptions& overlay = task.start.overlay;
-  if (task.is_root_directory) return "plain";
+  if (task.is_root_directory || task.start.other_stack != OtherStack::kNone)
+    return std::string(image::to_string(dialect_of(task)));
   std::string text = overlay.userxattr ? "user" : "trusted";
   text += ";redirect=" + std::to_string(overlay.redirect_mode);
   text += overlay.metacopy ? ";metacopy=1" : ";metacopy=0";
@@ -44,7 +51,8 @@ std::string options_of(const LayerTask& task) {
 
 /// Whether the merged view may show other bytes than the directory holds.
 bool is_capped(const LayerTask& task, const image::LayerFingerprint& fingerprint) {
-  if (task.is_root_directory) return false;
+  if (task.is_root_directory || task.start.other_stack == OtherStack::kAufs) return false;
+  if (task.start.other_stack == OtherStack::kFuseOverlay) return true;
   const OverlayOptions& overlay = task.start.overlay;
   if (fingerprint.has_redirects || task.layer.is_data_only || overlay.data_only_layers > 0)
     return true;
@@ -71,6 +79,7 @@ LayerIdentifier::LayerIdentifier(LayerOpener& opener, LayerCache& cache, Identif
     : opener_(opener),
       cache_(cache),
       options_(options),
+      limits_(options.limits),
       content_(std::make_unique<WorkerPool>(
           "assay-content", options.content_threads,
           options.content_is_idle ? WorkerPriority::kIdle : WorkerPriority::kNormal,
@@ -143,6 +152,11 @@ void LayerIdentifier::identify(LayerTask task, Callback on_result) {
   }
 }
 
+void LayerIdentifier::set_limits(const image::FingerprintLimits& limits) {
+  const MutexLock lock(mutex_);
+  limits_ = limits;
+}
+
 std::uint64_t LayerIdentifier::pending() const {
   return pending_.load();
 }
@@ -156,11 +170,17 @@ Result<void> LayerIdentifier::prepare(Job& job) {
   return ok();
 }
 
+// The id map under which the layer was unpacked.
+Result<void> LayerIdentifier::choose_map(Job& job) {
+  struct stat root = {};
+  if (::fstat(job.layer->fd(), &root) != 0) return system_error("fstat");
+  ASSAY_ASSIGN(job.id_map, choose_id_map(id_maps_of(job.task), root.st_uid));
+  return ok();
+}
+
 void LayerIdentifier::run_shape(const JobPtr& job, const std::stop_token& stop) {
   if (auto prepared = prepare(*job); !prepared) return give_up(job, prepared.error());
-  auto id_map = id_map_of(job->task);
-  if (!id_map) return give_up(job, id_map.error());
-  job->id_map = std::move(*id_map);
+  if (auto chosen = choose_map(*job); !chosen) return give_up(job, chosen.error());
   if (job->layer->is_cacheable() && !job->task.is_root_directory) {
     if (const auto cached = cache_.find(cache_key(*job)); cached && cached->evidence.shape) {
       const bool is_final = cached->evidence.content.has_value();
@@ -219,7 +239,11 @@ Result<image::LayerFingerprint> LayerIdentifier::fingerprint(Job& job, image::Sc
   options.scope = scope;
   options.uid_map = job.id_map.uids;
   options.gid_map = job.id_map.gids;
-  options.limits = options_.limits;
+  options.wants_root_form = job.task.is_root_directory;
+  {
+    const MutexLock lock(mutex_);
+    options.limits = limits_;
+  }
   auto found = walk(job, options, stop);
   if (found || found.error().code != ErrorCode::kUnsupported || job.id_map.text.empty())
     return found;
@@ -255,10 +279,17 @@ LayerIdentifier::Known LayerIdentifier::known_from(
   evidence.content = fingerprint.content;
   evidence.deletions = fingerprint.deletions;
   evidence.is_capped_at_shape = is_capped(job.task, fingerprint);
+  if (job.task.start.other_stack == OtherStack::kFuseOverlay) evidence.gap = kServedByProgram;
   evidence.is_mutable = job.task.is_root_directory;  // its container writes to it
   known.layer.entries = fingerprint.entries;
   known.layer.content_bytes = fingerprint.content_bytes;
   known.layer.is_injected = fingerprint.is_runtime_injected;
+  if (fingerprint.root) {  // a root without layers is compared with what layers make together
+    evidence.shape = fingerprint.root->shape;
+    evidence.content = fingerprint.root->content;
+    known.layer.entries = fingerprint.root->entries;
+    known.layer.content_bytes = fingerprint.root->content_bytes;
+  }
   known.layer.about = job.about;
   return known;
 }

@@ -40,6 +40,8 @@ class LayerIdentifier final : public Identifier {
   std::optional<LayerResult> recall(const LayerTask& task) override;
   void identify(LayerTask task, Callback on_result) override;
   std::uint64_t pending() const override;
+  /// Of layers whose reading begins from now on.
+  void set_limits(const image::FingerprintLimits& limits);
 
  private:
   /// What decides a fingerprint and is known without any I/O.
@@ -83,6 +85,7 @@ class LayerIdentifier final : public Identifier {
   void run_shape(const JobPtr& job, const std::stop_token& stop);
   void run_content(const JobPtr& job, const std::stop_token& stop);
   Result<void> prepare(Job& job);
+  static Result<void> choose_map(Job& job);
   Result<image::LayerFingerprint> fingerprint(Job& job, image::Scope scope,
                                               const std::stop_token& stop);
   Result<image::LayerFingerprint> walk(Job& job, image::WalkOptions& options,
@@ -102,7 +105,8 @@ class LayerIdentifier final : public Identifier {
   std::atomic<std::uint64_t> pending_{0};
   std::atomic<std::uint64_t> held_{0};  // directories kept open between shape and content
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
+  image::FingerprintLimits limits_ ASSAY_GUARDED_BY(mutex_);
   std::map<MemoKey, JobPtr> running_ ASSAY_GUARDED_BY(mutex_);
   std::map<MemoKey, Remembered> memory_ ASSAY_GUARDED_BY(mutex_);
   std::list<MemoKey> by_use_ ASSAY_GUARDED_BY(mutex_);  // least recently used first

@@ -59,6 +59,17 @@ const std::vector<std::string> kMigrations = {R"sql(
                                               R"sql(
   ALTER TABLE layers ADD COLUMN about TEXT NOT NULL DEFAULT '';
   DELETE FROM layers;
+)sql",
+                                              // Open runs are in outbox.db, with their events.
+                                              R"sql(
+  DROP TABLE open_runs;
+  CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch BLOB NOT NULL,
+    until_ns INTEGER NOT NULL);
+  CREATE TABLE time_floor (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    time_ns INTEGER NOT NULL);
 )sql"};
 
 sqlite::Statement::Blob blob(std::string_view bytes) {
@@ -115,32 +126,6 @@ Result<void> write_layer(sqlite::Database& database, const LayerKey& key, const 
   return insert->run();
 }
 
-Result<void> write_run(sqlite::Database& database, const std::string& boot_id, const OpenRun& run) {
-  ASSAY_ASSIGN(sqlite::Statement * insert, database.prepare(R"sql(
-    INSERT OR REPLACE INTO open_runs (run_id, boot_id, root_device, root_inode, root_generation,
-      root_magic, cgroup_id, first_tgid, first_start_boot_ns, stack)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql"));
-  const RootIdentity& root = run.key.root;
-  insert->bind(run.run_id, boot_id, root.device, root.inode, root.generation, root.magic,
-               run.key.cgroup_id, run.first_process.tgid,
-               static_cast<std::int64_t>(run.first_process.start.count()), blob(run.stack.raw()));
-  return insert->run();
-}
-
-Result<OpenRun> read_run(const sqlite::Statement& row) {
-  OpenRun run;
-  run.run_id = row.text(0);
-  run.key.root.device = unsigned_integer(row, 1);
-  run.key.root.inode = unsigned_integer(row, 2);
-  run.key.root.generation = static_cast<std::uint32_t>(row.integer(3));
-  run.key.root.magic = static_cast<std::uint32_t>(row.integer(4));
-  run.key.cgroup_id = unsigned_integer(row, 5);
-  run.first_process.tgid = static_cast<std::uint32_t>(row.integer(6));
-  run.first_process.start = BootTime(row.integer(7));
-  ASSAY_ASSIGN(run.stack, StackDigest::from_raw(row.text(8)));
-  return run;
-}
-
 Result<std::optional<CatalogFloor>> read_floor(sqlite::Database& database) {
   ASSAY_ASSIGN(sqlite::Statement * row,
                database.prepare("SELECT catalog_id, sequence, last FROM catalog_floor"));
@@ -161,6 +146,15 @@ Result<void> write_floor(sqlite::Database& database, const CatalogFloor& floor) 
   return insert->bind(floor.catalog_id, floor.sequence, blob(floor.last.raw())).run();
 }
 
+Result<sqlite::Database> open_database(const std::string& path) {
+  ASSAY_ASSIGN(sqlite::Database database,
+               sqlite::Database::open(path, {.durability = sqlite::Durability::kNormal}));
+  ASSAY_TRY(database.check_integrity());
+  if (auto migrated = database.migrate(kMigrations); !migrated)
+    return std::move(migrated.error()).with_context(path);
+  return database;
+}
+
 Result<void> run_all(sqlite::Database& database, const std::vector<std::string>& statements) {
   for (const std::string& statement : statements)
     ASSAY_TRY(database.execute(statement));
@@ -169,11 +163,12 @@ Result<void> run_all(sqlite::Database& database, const std::vector<std::string>&
 
 }  // namespace
 
-Result<std::unique_ptr<StateDb>> StateDb::open(const std::string& path, std::string boot_id) {
+Result<std::unique_ptr<StateDb>> StateDb::open(const std::string& path) {
+  std::optional<SetAside> damaged;
   ASSAY_ASSIGN(sqlite::Database database,
-               sqlite::Database::open(path, {.durability = sqlite::Durability::kNormal}));
-  ASSAY_TRY(database.migrate(kMigrations));
-  auto state = std::unique_ptr<StateDb>(new StateDb(std::move(database), std::move(boot_id)));
+               open_or_set_aside(path, damaged, [&] { return open_database(path); }));
+  auto state = std::unique_ptr<StateDb>(new StateDb(std::move(database)));
+  state->set_aside_ = std::move(damaged);
   ASSAY_TRY(state->bound_layers());
   state->writer_ =
       std::jthread([raw = state.get()](const std::stop_token& stop) { raw->run(stop); });
@@ -181,8 +176,8 @@ Result<std::unique_ptr<StateDb>> StateDb::open(const std::string& path, std::str
   return state;
 }
 
-StateDb::StateDb(sqlite::Database database, std::string boot_id)
-    : boot_id_(std::move(boot_id)), database_(std::move(database)), changes_(kMaxQueued) {}
+StateDb::StateDb(sqlite::Database database)
+    : database_(std::move(database)), changes_(kMaxQueued) {}
 
 StateDb::~StateDb() {
   writer_.request_stop();
@@ -228,49 +223,51 @@ Result<void> StateDb::store(const LayerKey& key, const KnownLayer& layer) {
       [key, layer](sqlite::Database& database) { return write_layer(database, key, layer); });
 }
 
-void StateDb::put(const OpenRun& run) {
-  (void)queue(
-      [this, run](sqlite::Database& database) { return write_run(database, boot_id_, run); });
-}
-
-void StateDb::erase(const RunId& run_id) {
-  (void)queue([run_id](sqlite::Database& database) -> Result<void> {
-    ASSAY_ASSIGN(sqlite::Statement * remove,
-                 database.prepare("DELETE FROM open_runs WHERE run_id = ?"));
-    return remove->bind(run_id).run();
+void StateDb::put_delivery(const Delivery& delivery) {
+  (void)queue([delivery](sqlite::Database& database) -> Result<void> {
+    ASSAY_ASSIGN(
+        sqlite::Statement * insert,
+        database.prepare("INSERT OR REPLACE INTO delivery (id, epoch, until_ns) VALUES (1, ?, ?)"));
+    const std::string_view epoch(reinterpret_cast<const char*>(delivery.epoch.data()),
+                                 delivery.epoch.size());
+    return insert->bind(blob(epoch), to_unix_ns(delivery.until)).run();
   });
 }
 
-std::vector<OpenRun> StateDb::load() {
+std::optional<Delivery> StateDb::delivery() {
   const MutexLock lock(mutex_);
-  std::vector<OpenRun> runs;
-  auto query = database_.prepare(R"sql(
-    SELECT run_id, root_device, root_inode, root_generation, root_magic, cgroup_id, first_tgid,
-      first_start_boot_ns, stack FROM open_runs WHERE boot_id = ? ORDER BY run_id)sql");
-  if (!query) return runs;
-  (*query)->bind(boot_id_);
-  for (;;) {
-    auto has_row = (*query)->step();
-    if (!has_row || !*has_row) break;
-    if (auto run = read_run(**query)) runs.push_back(std::move(*run));
+  auto query = database_.prepare("SELECT epoch, until_ns FROM delivery");
+  if (!query) return std::nullopt;
+  auto found = (*query)->step();
+  std::optional<Delivery> delivery;
+  if (found && *found) {
+    const std::string epoch = (*query)->text(0);
+    delivery.emplace();
+    epoch.copy(reinterpret_cast<char*>(delivery->epoch.data()), delivery->epoch.size());
+    delivery->until = from_unix_ns((*query)->integer(1));
   }
   (*query)->reset();
-  return runs;
+  return delivery;
 }
 
-std::vector<RunId> StateDb::load_of_other_boots() {
+void StateDb::put_time_floor(WallTime floor) {
+  (void)queue([floor](sqlite::Database& database) -> Result<void> {
+    ASSAY_ASSIGN(sqlite::Statement * insert,
+                 database.prepare("INSERT INTO time_floor (id, time_ns) VALUES (1, ?) ON CONFLICT "
+                                  "DO UPDATE SET time_ns = max(time_ns, excluded.time_ns)"));
+    return insert->bind(to_unix_ns(floor)).run();
+  });
+}
+
+std::optional<WallTime> StateDb::time_floor() {
   const MutexLock lock(mutex_);
-  std::vector<RunId> runs;
-  auto query = database_.prepare("SELECT run_id FROM open_runs WHERE boot_id <> ? ORDER BY run_id");
-  if (!query) return runs;
-  (*query)->bind(boot_id_);
-  for (;;) {
-    auto has_row = (*query)->step();
-    if (!has_row || !*has_row) break;
-    runs.push_back((*query)->text(0));
-  }
+  auto query = database_.prepare("SELECT time_ns FROM time_floor");
+  if (!query) return std::nullopt;
+  auto found = (*query)->step();
+  std::optional<WallTime> floor;
+  if (found && *found) floor = from_unix_ns((*query)->integer(0));
   (*query)->reset();
-  return runs;
+  return floor;
 }
 
 Result<StoredCatalog> StateDb::load_catalog() {
@@ -346,6 +343,7 @@ void StateDb::write(std::vector<Change> changes) {
       return ok();
     });
     if (!done) failed_.fetch_add(changes.size());
+    error_ = done ? std::string() : done.error().text();
   }
   {
     const MutexLock lock(flush_mutex_);
@@ -358,6 +356,11 @@ bool StateDb::flush(std::chrono::milliseconds timeout) {
   const std::uint64_t until = queued_.load();
   std::unique_lock lock(flush_mutex_);
   return flushed_.wait_for(lock, timeout, [&] { return written_.load() >= until; });
+}
+
+std::string StateDb::error() const {
+  const MutexLock lock(mutex_);
+  return error_;
 }
 
 std::uint64_t StateDb::dropped() const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // state.db: what the agent may forget without losing evidence, but is slow or unsafe without: known
-// layers, open runs, the trusted catalog (docs/formats/outbox.md).
+// layers, the trusted catalog, how far the outbox was delivered (docs/formats/outbox.md).
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,9 @@
 #include <thread>
 #include <vector>
 
+#include "agent/core/outgoing.h"
 #include "agent/core/ports.h"
+#include "agent/outbox/set_aside.h"
 #include "common/base/bounded_queue.h"
 #include "common/base/digest.h"
 #include "common/base/mutex.h"
@@ -35,24 +37,37 @@ struct StoredCatalog {
   bool operator==(const StoredCatalog&) const = default;
 };
 
-/// One connection behind a mutex. Changes of layers and runs are queued and written in groups by a
-/// thread of its own, so that no caller waits for a disk; the catalog is written at once and
-/// survives power loss. Thread-safe.
-class StateDb final : public LayerCache, public OpenRuns {
+/// How far an outbox was delivered: what a lost one could have held is younger.
+struct Delivery {
+  Epoch epoch{};
+  WallTime until{};  ///< everything that happened before was acknowledged
+  bool operator==(const Delivery&) const = default;
+};
+
+/// One connection behind a mutex. Changes are queued and written in groups by a thread of its own,
+/// so that no caller waits for a disk; the catalog is written at once and survives power loss.
+/// Thread-safe.
+class StateDb final : public LayerCache {
  public:
-  /// `boot_id`: of this boot; open runs of other boots are not loaded, they ended.
-  /// Errors: kUnavailable, kCorrupt, kPermissionDenied, kUnsupported (written by a newer version).
-  static Result<std::unique_ptr<StateDb>> open(const std::string& path, std::string boot_id);
+  /// Opens or makes the file. A damaged one is set aside and replaced by an empty one.
+  /// Errors: kUnavailable, kPermissionDenied, kUnsupported (written by a newer version).
+  static Result<std::unique_ptr<StateDb>> open(const std::string& path);
   ~StateDb() override;
+  /// The damaged file that this one replaced.
+  const std::optional<SetAside>& set_aside() const { return set_aside_; }
 
   std::optional<KnownLayer> find(const LayerKey& key) override;
   /// Queued. Errors: kUnavailable (the queue is full: the disk does not take writes).
   Result<void> store(const LayerKey& key, const KnownLayer& layer) override;
 
-  void put(const OpenRun& run) override;
-  void erase(const RunId& run_id) override;
-  std::vector<OpenRun> load() override;
-  std::vector<RunId> load_of_other_boots() override;
+  /// Queued.
+  void put_delivery(const Delivery& delivery);
+  /// Nothing: none was ever put.
+  std::optional<Delivery> delivery();
+
+  /// The latest time that the agent was sure of, so that dates in the catalog never come back.
+  void put_time_floor(WallTime floor);
+  std::optional<WallTime> time_floor();
 
   /// Nothing stored: an empty StoredCatalog. Errors: kUnavailable, kCorrupt.
   Result<StoredCatalog> load_catalog();
@@ -61,25 +76,28 @@ class StateDb final : public LayerCache, public OpenRuns {
 
   /// Writes all that is queued; false when `timeout` passed first.
   bool flush(std::chrono::milliseconds timeout);
+  /// Why the last write failed, "" when it did not.
+  std::string error() const;
   /// Changes that were lost to a full queue or a disk that refused, since the start.
   std::uint64_t dropped() const;
 
  private:
   using Change = std::function<Result<void>(sqlite::Database&)>;
 
-  StateDb(sqlite::Database database, std::string boot_id);
+  explicit StateDb(sqlite::Database database);
   Result<void> bound_layers();
   Result<void> queue(Change change);
   void run(const std::stop_token& stop);
   void write(std::vector<Change> changes);
 
-  const std::string boot_id_;
+  std::optional<SetAside> set_aside_;
   mutable Mutex mutex_;
   sqlite::Database database_ ASSAY_GUARDED_BY(mutex_);
   BoundedQueue<Change> changes_;
   std::atomic<std::uint64_t> queued_{0};
   std::atomic<std::uint64_t> written_{0};
   std::atomic<std::uint64_t> failed_{0};
+  std::string error_ ASSAY_GUARDED_BY(mutex_);
   Mutex flush_mutex_;
   std::condition_variable_any flushed_;
   std::jthread writer_;

@@ -20,6 +20,8 @@ using std::chrono::seconds;
 
 // How often losses are looked at: the programs cannot wake user space when a buffer is full.
 constexpr seconds kWatchInterval{1};
+// Between the time that a program writes into a record and the record's arrival in the buffer.
+constexpr milliseconds kRecordDelay{100};
 
 Result<void> add_to_poll(int poll, int fd) {
   epoll_event event{};
@@ -51,7 +53,8 @@ BpfEventSource::BpfEventSource(ProbeOptions options, const Clock& clock,
       clock_(clock),
       programs_(std::move(programs)),
       wake_(std::move(wake)),
-      poll_(std::move(poll)) {
+      poll_(std::move(poll)),
+      sweep_interval_ms_(options_.sweep_interval.count()) {
   programs_->set_sinks([this](std::string_view bytes) { on_start_record(bytes); },
                        [this](std::string_view bytes) { on_exec_record(bytes); });
 }
@@ -127,9 +130,11 @@ void BpfEventSource::wait(BootTime until) {
 }
 
 void BpfEventSource::consume() {
+  const BootTime began = clock_.boot_now();
   // Starts first: an exec is told after the start of its run.
   for (auto consumed : {programs_->consume_starts(), programs_->consume_execs()})
     if (!consumed) note_problem(consumed.error().text());
+  delivered_until_ns_ = (began - kRecordDelay).count();
 }
 
 void BpfEventSource::on_start_record(std::string_view bytes) {
@@ -183,7 +188,7 @@ void BpfEventSource::on_exec_record(std::string_view bytes) {
 
 void BpfEventSource::sweep_if_due() {
   const BootTime now = clock_.boot_now();
-  const bool is_clock_due = now - last_sweep_ >= options_.sweep_interval;
+  const bool is_clock_due = now - last_sweep_ >= milliseconds(sweep_interval_ms_);
   if (!is_clock_due && !(is_sweep_requested_ && now - last_sweep_ >= options_.min_sweep_gap))
     return;
   if (is_clock_due && !programs_->has_overlay_offsets()) programs_->look_for_overlay_offsets();

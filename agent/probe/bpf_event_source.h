@@ -31,6 +31,10 @@ class BpfEventSource final : public EventSource {
   Result<void> start(EventSink& sink) override;
   void request_sweep() override;
   ProbeHealth health() const override;
+  void set_sweep_interval(std::chrono::milliseconds interval) override {
+    sweep_interval_ms_ = interval.count();
+  }
+  BootTime delivered_until() const override { return BootTime(delivered_until_ns_.load()); }
   void stop() override;
 
  private:
@@ -67,6 +71,8 @@ class BpfEventSource final : public EventSource {
   LossCounters watched_loss_;
 
   std::atomic<bool> is_sweep_requested_{true};
+  std::atomic<std::int64_t> delivered_until_ns_{0};
+  std::atomic<std::int64_t> sweep_interval_ms_;
   mutable Mutex mutex_;
   ProbeHealth health_ ASSAY_GUARDED_BY(mutex_);
   std::string problem_ ASSAY_GUARDED_BY(mutex_);

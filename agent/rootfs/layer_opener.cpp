@@ -2,7 +2,6 @@
 #include "agent/rootfs/layer_opener.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -12,6 +11,7 @@
 #include "agent/core/run_identity.h"
 #include "agent/rootfs/file_handle.h"
 #include "agent/rootfs/file_system.h"
+#include "agent/rootfs/layer_directory.h"
 #include "agent/rootfs/layer_name.h"
 
 namespace assay::agent {
@@ -43,15 +43,6 @@ Error not_the_one(const char* what) {
 
 std::string pid_dir_of(std::uint32_t pid) {
   return "/proc/" + std::to_string(pid);
-}
-
-/// Looks `name` up as if `root` were "/": links of the store may be absolute or point upward.
-UniqueFd open_in_root(const UniqueFd& root, const std::string& name) {
-  struct open_how how {};
-  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(
-      static_cast<int>(::syscall(SYS_openat2, root.get(), name.c_str(), &how, sizeof(how))));
 }
 
 std::vector<std::string> names_to_try(const LowerLayer& layer) {

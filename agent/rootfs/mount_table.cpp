@@ -37,19 +37,6 @@ std::optional<std::uint64_t> parse_device(std::string_view text) {
   return makedev(major_number, minor_number);
 }
 
-std::string undo_octal(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    unsigned int code = 0;
-    const bool is_escape = text[i] == '\\' && text.size() - i >= 4 &&
-                           std::from_chars(text.data() + i + 1, text.data() + i + 4, code, 8).ptr ==
-                               text.data() + i + 4;
-    if (is_escape) i += 3;
-    plain += is_escape ? static_cast<char>(code) : text[i];
-  }
-  return plain;
-}
-
 std::optional<MountEntry> parse_line(std::string_view line) {
   MountEntry entry;
   if (!parse_number(take_field(line), entry.mount_id)) return std::nullopt;
@@ -60,6 +47,7 @@ std::optional<MountEntry> parse_line(std::string_view line) {
   entry.device = *device;
   entry.mount_point = undo_octal(take_field(line));
   if (entry.mount_point.empty() || entry.mount_point.front() != '/') return std::nullopt;
+  entry.options = line.substr(line.rfind(' ') + 1);  // the last field; 0 when there is one only
   return entry;
 }
 
@@ -78,6 +66,19 @@ Result<std::uint64_t> mount_id_of(int fd) {
 }
 
 }  // namespace
+
+std::string undo_octal(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned int code = 0;
+    const bool is_escape = text[i] == '\\' && text.size() - i >= 4 &&
+                           std::from_chars(text.data() + i + 1, text.data() + i + 4, code, 8).ptr ==
+                               text.data() + i + 4;
+    if (is_escape) i += 3;
+    plain += is_escape ? static_cast<char>(code) : text[i];
+  }
+  return plain;
+}
 
 std::vector<MountEntry> parse_mountinfo(std::string_view text) {
   std::vector<MountEntry> entries;

@@ -21,11 +21,15 @@ struct MountEntry {
   std::uint64_t mount_id = 0;
   std::uint64_t device = 0;  ///< dev_t of the superblock
   std::string mount_point;   ///< octal escapes undone
+  std::string options;       ///< of the superblock, as they are
 };
 
 /// The entries of a mountinfo file; lines that are none are skipped.
 /// Source: proc(5) "/proc/pid/mountinfo".
 std::vector<MountEntry> parse_mountinfo(std::string_view text);
+
+/// `text` without octal escapes ("\\040" is a space).
+std::string undo_octal(std::string_view text);
 
 /// The superblock's device of an open file, by its mount: on btrfs stat() gives a device of the
 /// subvolume instead. `pid_dir`: the /proc folder of a process in the mount's namespace, e.g.

@@ -2,49 +2,13 @@
 #include "agent/uplink/event_codec.h"
 
 #include "agent/core/run_identity.h"
+#include "agent/uplink/utf8.h"
 #include "assay/v1/agent.pb.h"
 
 namespace assay::agent {
 namespace {
 
 namespace wire = assay::v1;
-
-bool is_continuation(unsigned char byte) {
-  return (byte & 0xC0U) == 0x80U;
-}
-
-/// Length of the UTF-8 sequence at the start of `text`, 0 when it is none (RFC 3629).
-std::size_t utf8_length(std::string_view text) {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = at(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if (!is_continuation(at(i))) return 0;
-  const bool is_overlong = (lead == 0xE0 && at(1) < 0xA0) || (lead == 0xF0 && at(1) < 0x90);
-  const bool is_surrogate = lead == 0xED && at(1) >= 0xA0;
-  const bool is_too_high = lead == 0xF4 && at(1) >= 0x90;
-  return is_overlong || is_surrogate || is_too_high ? 0 : length;
-}
-
-/// `bytes` as UTF-8, nothing lost: bytes that are not UTF-8 become \xNN.
-std::string to_utf8(std::string_view bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(bytes.size());
-  while (!bytes.empty()) {
-    if (const std::size_t length = utf8_length(bytes); length > 0) {
-      text.append(bytes.substr(0, length));
-      bytes.remove_prefix(length);
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(bytes.front());
-    text += {'\\', 'x', kDigits[byte >> 4U], kDigits[byte & 15U]};
-    bytes.remove_prefix(1);
-  }
-  return text;
-}
 
 template <typename Digest>
 std::string raw(const std::optional<Digest>& digest) {
@@ -130,8 +94,7 @@ void encode_facts(const ContainerStart& start, const EncodingTime& time, wire::R
   out.set_root_type(start.is_overlay ? "overlay" : file_system_name(start.key.root.magic));
 }
 
-void encode(const RunStarted& event, const EncodingTime& time, wire::Event& out) {
-  wire::RunStarted& run = *out.mutable_run_started();
+void encode(const RunStarted& event, const EncodingTime& time, wire::RunStarted& run) {
   run.set_run_id(event.run_id);
   run.set_kind(std::string(to_string(event.kind)));
   run.set_is_late(event.is_late);
@@ -140,6 +103,29 @@ void encode(const RunStarted& event, const EncodingTime& time, wire::Event& out)
   encode_facts(event.start, time, run);
   encode(event.names, *run.mutable_names());
   encode(event.verdict, *run.mutable_verdict());
+}
+
+void encode(const RunStarted& event, const EncodingTime& time, wire::Event& out) {
+  encode(event, time, *out.mutable_run_started());
+}
+
+void encode(const StateBegun& event, const EncodingTime&, wire::Event& out) {
+  out.mutable_state_begun()->set_request(event.request);
+}
+
+void encode(const RunPresent& event, const EncodingTime& time, wire::Event& out) {
+  encode(event.run, time, *out.mutable_run_present()->mutable_run());
+  for (const std::string& conflict : event.claim_conflicts)
+    out.mutable_run_present()->add_claim_conflicts(to_utf8(conflict));
+}
+
+void encode(const StateCompleted& event, const EncodingTime&, wire::Event& out) {
+  wire::StateCompleted& state = *out.mutable_state_completed();
+  state.set_runs(event.runs);
+  state.set_lost_starts(event.loss.lost_starts);
+  state.set_lost_execs(event.loss.lost_execs);
+  state.set_recursion_misses(event.loss.recursion_misses);
+  state.set_catalog_sequence(event.catalog_sequence);
 }
 
 void encode(const RunEnded& event, const EncodingTime&, wire::Event& out) {

@@ -4,13 +4,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/uplink/heartbeat.h"
+
 namespace assay::agent {
 namespace {
 
 constexpr std::size_t kMaxControl = 64;  // waiting answers and heartbeats
 constexpr std::size_t kMaxDescribed =
     20'000;  // then stacks are described again, which harms nothing
-constexpr int kMaxRequestedStacks = 1000;
+constexpr std::size_t kMaxRequestedStacks = 1000;
+constexpr std::uint64_t kLargeMessage = 32 << 10;  // bytes; its memory is given back
 constexpr std::uint32_t kMaxHeartbeatSeconds = 3600;
 
 std::string bytes_of(const Epoch& epoch) {
@@ -20,8 +23,8 @@ std::string bytes_of(const Epoch& epoch) {
 }  // namespace
 
 Stream::Stream(const UplinkOptions& options, OutgoingEvents& events,
-               const UplinkCallbacks& callbacks)
-    : options_(options), events_(events), callbacks_(callbacks) {}
+               const UplinkCallbacks& callbacks, StreamIdentity& identity)
+    : options_(options), events_(events), callbacks_(callbacks), identity_(identity) {}
 
 void Stream::begin(v1::AgentLink::Stub& stub) {
   v1::FromAgent first = hello();
@@ -47,29 +50,15 @@ v1::FromAgent Stream::hello() const {
   hello.set_kernel(options_.kernel);
   hello.set_catalog_sequence(callbacks_.health().catalog.sequence);
   hello.set_fingerprint_version(options_.fingerprint_version);
+  hello.set_instance(identity_.instance);
+  hello.set_acknowledged(events_.acknowledged());
   return message;
 }
 
 v1::FromAgent Stream::make_heartbeat() const {
-  const AgentHealth health = callbacks_.health();
   v1::FromAgent message;
-  v1::Heartbeat& beat = *message.mutable_heartbeat();
-  beat.set_time_ns(to_unix_ns(std::chrono::system_clock::now()));
-  beat.set_catalog_sequence(health.catalog.sequence);
-  if (health.catalog.head) beat.set_catalog_head(std::string(health.catalog.head->raw()));
-  beat.set_catalog_is_stale(health.catalog.is_stale);
-  beat.set_probe_state(std::string(to_string(health.probe.state)));
-  beat.set_probe_detail(health.probe.detail);
-  beat.set_probe_sent(health.probe.loss.sent);
-  beat.set_probe_lost(health.probe.loss.lost_starts + health.probe.loss.lost_execs +
-                      health.probe.loss.recursion_misses + health.probe.loss.map_failures);
-  beat.set_queue_dropped(health.queue_dropped + health.outbox.dropped);
-  beat.set_outbox_events(health.outbox.events);
-  beat.set_outbox_bytes(health.outbox.bytes);
-  beat.set_running(health.running);
-  beat.set_layers_pending(health.layers_pending);
-  beat.set_rss_bytes(health.rss_bytes);
-  beat.set_cpu_ns(static_cast<std::uint64_t>(health.cpu.count()));
+  fill_heartbeat(callbacks_.health(), *message.mutable_heartbeat());
+  message.mutable_heartbeat()->set_time_ns(to_unix_ns(std::chrono::system_clock::now()));
   return message;
 }
 
@@ -78,7 +67,15 @@ void Stream::notify() {
 }
 
 void Stream::queue_heartbeat() {
-  queue_control(make_heartbeat());
+  v1::FromAgent message = make_heartbeat();
+  {
+    const MutexLock lock(mutex_);
+    v1::Heartbeat& beat = *message.mutable_heartbeat();
+    beat.set_number(++identity_.heartbeats);
+    beat.set_sent_sequence(sent_);
+    beat.set_acknowledged(acknowledged_);
+  }
+  queue_control(std::move(message));
 }
 
 void Stream::queue_refusal(std::uint64_t sequence, const std::string& reason) {
@@ -100,7 +97,11 @@ void Stream::queue_control(v1::FromAgent message) {
 void Stream::pump() {
   const MutexLock lock(mutex_);
   if (is_writing_ || is_broken_) return;
-  outgoing_.Clear();
+  // Clear() keeps the memory of all that a message ever held.
+  if (std::exchange(is_outgoing_large_, false))
+    v1::FromAgent().Swap(&outgoing_);
+  else
+    outgoing_.Clear();
   if (!next_message(outgoing_)) return;
   is_writing_ = true;
   // Under the mutex: after is_broken_ was set and the hold released, no write may begin. gRPC never
@@ -114,7 +115,10 @@ bool Stream::next_message(v1::FromAgent& message) {
     control_.pop_front();
     return true;
   }
-  if (!is_welcome_ || in_flight_bytes_ >= options_.max_in_flight_bytes) return false;
+  if (!is_welcome_) return false;
+  if (!requested_.empty() && next_descriptions(*message.mutable_stacks())) return true;
+  message.Clear();
+  if (in_flight_bytes_ >= options_.max_in_flight_bytes) return false;
   if (next_batch(*message.mutable_batch())) return true;
   message.Clear();
   return false;
@@ -135,6 +139,7 @@ bool Stream::next_batch(v1::EventBatch& batch) {
     if (bytes >= options_.max_batch_bytes)
       break;  // descriptions count: a stack can have 500 layers
   }
+  is_outgoing_large_ = bytes >= kLargeMessage;
   in_flight_.emplace_back(sent_, bytes);
   in_flight_bytes_ += bytes;
   return true;
@@ -180,6 +185,11 @@ void Stream::OnReadDone(bool is_ok) {
       break;
     case v1::ToAgent::kCatalog:
       on_catalog(incoming_.catalog());
+      v1::ToAgent().Swap(&incoming_);  // a whole log: not to be kept for the next message
+      break;
+    case v1::ToAgent::kStateRequest:
+      callbacks_.on_state_request(incoming_.state_request().request(),
+                                  incoming_.state_request().reason());
       break;
     case v1::ToAgent::MESSAGE_NOT_SET:
       break;  // from a newer collector
@@ -189,12 +199,14 @@ void Stream::OnReadDone(bool is_ok) {
 }
 
 void Stream::on_welcome(const v1::Welcome& welcome) {
-  events_.acknowledge(welcome.acknowledged());
+  if (!events_.resume(welcome.acknowledged()))
+    return end_locally("it has more of this outbox than the outbox ever gave out: " +
+                       std::to_string(welcome.acknowledged()) +
+                       " events; the outbox is an older copy and begins a new epoch");
   {
     const MutexLock lock(mutex_);
     is_welcome_ = true;
-    sent_ = welcome.acknowledged();
-    acknowledged_ = welcome.acknowledged();
+    sent_ = acknowledged_ = welcomed_at_ = welcome.acknowledged();
     if (welcome.heartbeat_interval_s() > 0)
       heartbeat_interval_ =
           std::chrono::seconds(std::min(welcome.heartbeat_interval_s(), kMaxHeartbeatSeconds));
@@ -217,21 +229,24 @@ void Stream::on_acknowledged(std::uint64_t sequence) {
 }
 
 void Stream::on_stack_request(const v1::StackRequest& request) {
-  v1::FromAgent message;
+  const MutexLock lock(mutex_);
+  for (const std::string& raw : request.digests()) {
+    if (requested_.size() >= kMaxRequestedStacks) return;  // asked for again on the next stream
+    if (const auto digest = StackDigest::from_raw(raw)) requested_.push_back(*digest);
+  }
+}
+
+bool Stream::next_descriptions(v1::StackDescriptions& answer) {
   std::uint64_t bytes = 0;
-  for (int i = 0; i < std::min(request.digests_size(), kMaxRequestedStacks); ++i) {
-    const auto digest = StackDigest::from_raw(request.digests(i));
-    if (!digest) continue;
-    const auto description = events_.describe(*digest);
-    v1::StackDescriptions& answer = *message.mutable_stacks();
-    if (!description) continue;
+  while (!requested_.empty() && bytes < options_.max_batch_bytes) {
+    const auto description = events_.describe(requested_.front());
+    requested_.pop_front();
+    if (!description) continue;  // forgotten
     if (!answer.add_stacks()->ParseFromString(*description)) answer.mutable_stacks()->RemoveLast();
     bytes += description->size();
-    if (bytes < options_.max_batch_bytes) continue;
-    queue_control(std::exchange(message, {}));
-    bytes = 0;
   }
-  queue_control(std::move(message));
+  is_outgoing_large_ = bytes >= kLargeMessage;
+  return answer.stacks_size() > 0;
 }
 
 void Stream::on_catalog(const v1::CatalogLog& log) {
@@ -241,10 +256,19 @@ void Stream::on_catalog(const v1::CatalogLog& log) {
   callbacks_.on_catalog(std::move(signed_log));
 }
 
+void Stream::end_locally(const std::string& reason) {
+  {
+    const MutexLock lock(mutex_);
+    own_reason_ = reason;
+  }
+  context_.TryCancel();
+}
+
 void Stream::OnDone(const grpc::Status& status) {
   const MutexLock lock(mutex_);
   is_broken_ = true;
-  status_ = status;
+  status_ = own_reason_.empty() ? status
+                                : grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, own_reason_);
   ended_.notify_all();
 }
 
@@ -257,6 +281,11 @@ std::optional<grpc::Status> Stream::wait_for_end(std::chrono::milliseconds timeo
 bool Stream::is_welcome() const {
   const MutexLock lock(mutex_);
   return is_welcome_;
+}
+
+bool Stream::has_progress() const {
+  const MutexLock lock(mutex_);
+  return acknowledged_ > welcomed_at_;
 }
 
 std::uint64_t Stream::acknowledged() const {

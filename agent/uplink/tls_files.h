@@ -18,6 +18,7 @@ struct TlsMaterial {
   std::string ca;
   std::string certificate;
   std::string key;
+  bool operator==(const TlsMaterial&) const = default;
 };
 
 /// Reads the three files and checks what a peer would only refuse with a riddle: that they are PEM,

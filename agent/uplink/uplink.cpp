@@ -2,10 +2,13 @@
 #include "agent/uplink/uplink.h"
 
 #include <pthread.h>
+#include <sys/random.h>
 
+#include <optional>
 #include <thread>
 
 #include "agent/uplink/backoff.h"
+#include "agent/uplink/retry_delay.h"
 #include "agent/uplink/stream.h"
 #include "common/base/mutex.h"
 
@@ -17,6 +20,7 @@ constexpr int kKeepaliveMs = 20'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr std::chrono::seconds kWelcomeDeadline{20};
 constexpr std::chrono::seconds kEndDeadline{5};
+constexpr std::chrono::seconds kIdleWait{60};
 
 // A channel of its own for each attempt: no hidden back-off of gRPC's and no cached credentials.
 std::shared_ptr<grpc::Channel> make_channel(const UplinkOptions& options,
@@ -35,6 +39,18 @@ std::shared_ptr<grpc::Channel> make_channel(const UplinkOptions& options,
   return grpc::CreateCustomChannel(options.address, grpc::SslCredentials(tls), arguments);
 }
 
+std::string random_instance() {
+  std::string bytes(16, '\0');
+  ASSAY_ASSERT(::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+  return bytes;
+}
+
+/// Why a stream is over, and how long the collector wants to be left alone.
+struct Ended {
+  std::string reason;
+  std::chrono::milliseconds retry_after{};
+};
+
 std::string describe(const grpc::Status& status, const std::string& address) {
   if (status.ok()) return "the collector at " + address + " closed the stream";
   return "collector " + address + ": " + status.error_message();
@@ -44,16 +60,23 @@ std::string describe(const grpc::Status& status, const std::string& address) {
 
 struct Uplink::State {
   State(UplinkOptions uplink_options, OutgoingEvents& outgoing, UplinkCallbacks uplink_callbacks)
-      : options(std::move(uplink_options)),
-        events(outgoing),
-        callbacks(std::move(uplink_callbacks)) {
+      : events(outgoing),
+        callbacks(std::move(uplink_callbacks)),
+        options_(std::move(uplink_options)) {
     user_status = std::move(callbacks.on_status);
     callbacks.on_status = [this] { on_welcome(); };
+    if (!callbacks.on_state_request)
+      callbacks.on_state_request = [](std::uint64_t, const std::string&) {};
+    identity.instance = random_instance();
   }
 
-  void run(std::stop_token stop);
-  std::string connect_once(const std::stop_token& stop, Backoff& backoff);
-  std::string serve(Stream& stream, const std::stop_token& stop, Backoff& backoff);
+  void run(const std::stop_token& stop);
+  Ended connect_once(const UplinkOptions& options, const std::stop_token& stop, Backoff& backoff);
+  Ended serve(const UplinkOptions& options, Stream& stream, const std::stop_token& stop,
+              Backoff& backoff);
+  UplinkOptions present_options();
+  bool has_reloaded();
+  void reload(const std::string& address, const TlsFiles& tls, const TlsMaterial& material);
   void set_status(UplinkState state, const std::string& error);
   void on_welcome() { set_status(UplinkState::kConnected, ""); }
   template <typename Call>
@@ -62,10 +85,15 @@ struct Uplink::State {
     if (current != nullptr) call(*current);
   }
 
-  const UplinkOptions options;
   OutgoingEvents& events;
   UplinkCallbacks callbacks;
   std::function<void()> user_status;
+  StreamIdentity identity;
+
+  Mutex options_mutex;  // after status_mutex
+  UplinkOptions options_ ASSAY_GUARDED_BY(options_mutex);
+  TlsMaterial in_use ASSAY_GUARDED_BY(options_mutex);  // of the present or last connection
+  bool is_reloaded ASSAY_GUARDED_BY(options_mutex) = false;
 
   Mutex stream_mutex;
   Stream* current ASSAY_GUARDED_BY(stream_mutex) = nullptr;
@@ -85,7 +113,8 @@ Uplink::~Uplink() {
 }
 
 void Uplink::start() {
-  state_->thread = std::jthread([state = state_.get()](std::stop_token stop) { state->run(stop); });
+  state_->thread =
+      std::jthread([state = state_.get()](const std::stop_token& stop) { state->run(stop); });
   ::pthread_setname_np(state_->thread.native_handle(), "assay-uplink");
 }
 
@@ -123,30 +152,85 @@ void Uplink::State::set_status(UplinkState state, const std::string& error) {
   user_status();
 }
 
-void Uplink::State::run(std::stop_token stop) {
-  Backoff backoff(options.backoff_least, options.backoff_most, std::random_device{}());
-  set_status(UplinkState::kConnecting, "");
-  while (!stop.stop_requested()) {
-    const std::string error = connect_once(stop, backoff);
+void Uplink::reload(const std::string& address, const TlsFiles& tls, const TlsMaterial& material) {
+  state_->reload(address, tls, material);
+}
+
+void Uplink::State::reload(const std::string& address, const TlsFiles& tls,
+                           const TlsMaterial& material) {
+  {
+    const MutexLock lock(options_mutex);
+    const bool is_same = options_.address == address && in_use == material;
+    options_.address = address;
+    options_.tls = tls;
+    if (is_same) return;
+    is_reloaded = true;
+  }
+  with_stream([](Stream& stream) { stream.cancel(); });
+  {
+    const MutexLock lock(status_mutex);  // run() looks under it before it waits
+  }
+  wake.notify_all();
+}
+
+UplinkOptions Uplink::State::present_options() {
+  const MutexLock lock(options_mutex);
+  is_reloaded = false;
+  return options_;
+}
+
+bool Uplink::State::has_reloaded() {
+  const MutexLock lock(options_mutex);
+  return is_reloaded;
+}
+
+void Uplink::State::run(const std::stop_token& stop) {
+  std::optional<Backoff> backoff;
+  for (bool was_idle = true; !stop.stop_requested();) {
+    const UplinkOptions options = present_options();
+    const bool is_idle = options.address.empty();
+    {
+      const MutexLock lock(status_mutex);
+      status.address = options.address;
+    }
+    if (!backoff)
+      backoff.emplace(options.backoff_least, options.backoff_most, std::random_device{}());
+    if (is_idle)
+      set_status(UplinkState::kDisabled, "");
+    else if (was_idle)
+      set_status(UplinkState::kConnecting, "");
+    was_idle = is_idle;
+    const Ended ended = is_idle ? Ended{} : connect_once(options, stop, *backoff);
     if (stop.stop_requested()) return;
-    set_status(UplinkState::kConnecting, error);
+    if (has_reloaded()) {
+      set_status(UplinkState::kConnecting, "");
+      backoff->reset();
+      continue;
+    }
+    if (!is_idle) set_status(UplinkState::kConnecting, ended.reason);
     std::unique_lock lock(status_mutex);
-    wake.wait_for(lock, stop, backoff.next(), [] { return false; });
+    wake.wait_for(lock, stop, is_idle ? kIdleWait : backoff->next(ended.retry_after),
+                  [this] { return has_reloaded(); });
   }
 }
 
-std::string Uplink::State::connect_once(const std::stop_token& stop, Backoff& backoff) {
+Ended Uplink::State::connect_once(const UplinkOptions& options, const std::stop_token& stop,
+                                  Backoff& backoff) {
   const auto material = load_tls_files(options.tls);
-  if (!material) return material.error().text();
+  if (!material) return {material.error().text()};
+  {
+    const MutexLock lock(options_mutex);
+    in_use = *material;
+  }
   const auto channel = make_channel(options, *material);
   const auto stub = v1::AgentLink::NewStub(channel);
-  Stream stream(options, events, callbacks);
+  Stream stream(options, events, callbacks, identity);
   stream.begin(*stub);
   {
     const MutexLock lock(stream_mutex);
     current = &stream;
   }
-  std::string error = serve(stream, stop, backoff);
+  Ended ended = serve(options, stream, stop, backoff);
   {
     const MutexLock lock(stream_mutex);
     current = nullptr;
@@ -154,22 +238,27 @@ std::string Uplink::State::connect_once(const std::stop_token& stop, Backoff& ba
   stream.cancel();
   while (!stream.wait_for_end(kEndDeadline))
     stream.cancel();  // gRPC always ends a cancelled call
-  return error;
+  return ended;
 }
 
-std::string Uplink::State::serve(Stream& stream, const std::stop_token& stop, Backoff& backoff) {
+Ended Uplink::State::serve(const UplinkOptions& options, Stream& stream,
+                           const std::stop_token& stop, Backoff& backoff) {
   const std::stop_callback on_stop(stop, [&stream] { stream.cancel(); });
   const auto began = std::chrono::steady_clock::now();
   auto last_beat = began;
   while (!stop.stop_requested()) {
-    if (const auto ended = stream.wait_for_end(std::chrono::milliseconds(500)))
-      return describe(*ended, options.address);
+    if (const auto ended = stream.wait_for_end(std::chrono::milliseconds(500))) {
+      if (stream.has_progress()) backoff.reset();
+      return {describe(*ended, options.address), retry_delay_of(ended->error_details())};
+    }
+    if (has_reloaded()) return {};
     const auto now = std::chrono::steady_clock::now();
     if (!stream.is_welcome()) {
       if (now - began < kWelcomeDeadline) continue;
-      return "collector " + options.address + ": no answer to Hello";
+      return {"collector " + options.address + ": no answer to Hello"};
     }
-    backoff.reset();
+    // Being welcomed is not enough: a collector at its budget welcomes and then refuses.
+    if (stream.has_progress() || now - began >= options.stable_after) backoff.reset();
     {
       const MutexLock lock(status_mutex);
       status.acknowledged = stream.acknowledged();
@@ -178,7 +267,7 @@ std::string Uplink::State::serve(Stream& stream, const std::stop_token& stop, Ba
     last_beat = now;
     stream.queue_heartbeat();
   }
-  return "";
+  return {};
 }
 
 }  // namespace assay::agent

@@ -24,8 +24,9 @@ struct UplinkOptions {
   std::string version;
   std::string kernel;  ///< uname -r
   std::uint32_t fingerprint_version = 0;
-  std::chrono::milliseconds backoff_least{200};
-  std::chrono::milliseconds backoff_most{30'000};
+  std::chrono::milliseconds backoff_least{500};
+  std::chrono::milliseconds backoff_most{60'000};
+  std::chrono::milliseconds stable_after{30'000};  ///< a stream that lives so long was a success
   std::uint64_t max_batch_bytes = 256ULL << 10;    ///< payloads in one message
   std::uint64_t max_in_flight_bytes = 4ULL << 20;  ///< sent and not acknowledged
 };
@@ -35,11 +36,13 @@ struct UplinkOptions {
 struct UplinkCallbacks {
   std::function<AgentHealth()> health;
   std::function<void(catalog::SignedLog)> on_catalog;
+  /// The collector wants the node's full state, and why.
+  std::function<void(std::uint64_t request, const std::string& reason)> on_state_request;
   std::function<void()> on_status;  ///< the state or its reason changed
 };
 
 /// One thread keeps the connection; gRPC's threads run the stream. Certificates are read again for
-/// every attempt, so they may be replaced under a running agent. Thread-safe.
+/// every attempt and by reload(), so they may be replaced under a running agent. Thread-safe.
 class Uplink {
  public:
   Uplink(UplinkOptions options, OutgoingEvents& events, UplinkCallbacks callbacks);
@@ -57,6 +60,9 @@ class Uplink {
   void refuse_catalog(std::uint64_t sequence, std::string reason);
   /// Sends a heartbeat now instead of at the next interval.
   void heartbeat();
+  /// Connects anew, at once, when the address or what `material` holds is another than the
+  /// present connection's; later attempts read the files of `tls`. An empty address: no connection.
+  void reload(const std::string& address, const TlsFiles& tls, const TlsMaterial& material);
   UplinkStatus status() const;
 
  private:

@@ -60,10 +60,11 @@ class Value {
 /// How a table shows a value; JSON does not know of it.
 enum class Style {
   kPlain,
-  kAge,      ///< a time as "3m12s" ago
-  kVerdict,  ///< coloured by its word
-  kDigest,   ///< 12 hex digits, all of them with `-o wide`
-  kBytes,    ///< "206.1 MB"
+  kAge,       ///< a time as "3m12s" ago
+  kVerdict,   ///< coloured by its word
+  kDigest,    ///< 12 hex digits, all of them with `-o wide`
+  kBytes,     ///< "206.1 MB"
+  kDuration,  ///< signed nanoseconds as "12ms", "-1h0m"
 };
 
 struct Column {

@@ -42,7 +42,10 @@ class Printer {
   }
   std::string text(std::monostate, Style) const { return "-"; }
   std::string text(bool value, Style) const { return value ? "yes" : "no"; }
-  std::string text(std::int64_t value, Style) const { return std::to_string(value); }
+  std::string text(std::int64_t value, Style style) const {
+    return style == Style::kDuration ? format_duration(std::chrono::nanoseconds(value))
+                                     : std::to_string(value);
+  }
   std::string text(std::uint64_t value, Style style) const {
     return style == Style::kBytes ? format_bytes(value) : std::to_string(value);
   }
@@ -178,6 +181,16 @@ std::string format_age(std::chrono::nanoseconds age) {
   if (hours > 0) return pair(hours, 'h', minutes, 'm');
   if (minutes > 0) return pair(minutes, 'm', seconds, 's');
   return std::to_string(seconds) + "s";
+}
+
+std::string format_duration(std::chrono::nanoseconds length) {
+  using std::chrono::milliseconds;
+  constexpr std::chrono::seconds kShort{10};
+  const std::string sign = length.count() < 0 ? "-" : "";
+  const auto size = length.count() < 0 ? -length : length;
+  if (size >= kShort) return sign + format_age(size);
+  const auto ms = std::chrono::duration_cast<milliseconds>(size).count();
+  return (ms == 0 ? "" : sign) + std::to_string(ms) + "ms";
 }
 
 std::string format_bytes(std::uint64_t bytes) {

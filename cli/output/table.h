@@ -24,6 +24,8 @@ std::string to_table(const Document& document, const TableOptions& options);
 
 /// "45s", "3m12s", "5h3m", "2d4h", "120d"; "0s" for what lies in the future.
 std::string format_age(std::chrono::nanoseconds age);
+/// The same with a sign and, below ten seconds, in milliseconds: "0ms", "-340ms", "1h0m".
+std::string format_duration(std::chrono::nanoseconds length);
 /// "512 B", "206.1 MB": decimal units.
 std::string format_bytes(std::uint64_t bytes);
 /// Columns that `text` (UTF-8, escaped) takes on a terminal.

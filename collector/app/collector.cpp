@@ -24,6 +24,15 @@ Result<catalog::TrustRoot> load_trust(const std::string& path) {
   return trust;
 }
 
+Result<ServerCertificates> load_certificates(const CollectorConfig& config, WallTime now) {
+  const ServerFiles files{config.in_data_dir(config.tls_cert, "server.pem"),
+                          config.in_data_dir(config.tls_key, "server-key.pem"),
+                          config.in_data_dir(config.tls_ca, "ca.pem")};
+  ASSAY_ASSIGN(ServerMaterial material, load_server_files(files, now));
+  return ServerCertificates{std::move(material.pair.certificate), std::move(material.pair.key),
+                            std::move(material.authority)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& config, Clock& clock,
@@ -46,11 +55,12 @@ Result<void> Collector::open_store() {
   SqliteStoreOptions options;
   options.path = config_.in_data_dir(config_.store_path, "collector.db");
   options.readers = static_cast<int>(config_.query_threads) + 1;
+  options.cache_bytes = config_.store_cache();
   auto store = SqliteStore::open(options);
   if (!store) return std::move(store.error());
   store_ = std::move(*store);
   ASSAY_ASSIGN(auto nodes, store_->load_nodes());
-  nodes_ = std::make_unique<NodeRegistry>(std::move(nodes));
+  nodes_ = std::make_unique<NodeRegistry>(std::move(nodes), clock_, config_.heartbeat_interval);
   return ok();
 }
 
@@ -59,23 +69,24 @@ Result<void> Collector::open_catalog() {
   ASSAY_ASSIGN(catalog::SignedLog log, store_->load_catalog());
   ASSAY_ASSIGN(KeptLog kept, verify_stored(std::move(log), trust));
   CommitOptions options;
-  options.max_queued_bytes = config_.max_queued_bytes;
+  options.budget = {config_.queued_bytes(), [this] { return memory_.is_short(); }};
+  options.max_remembered_stacks = config_.remembered_stacks();
   ASSAY_ASSIGN(loop_,
                CommitLoop::start(*store_, *nodes_, clock_, kept.catalog, options,
-                                 [this](const std::string& problem) {
-                                   std::uint64_t held_back = 0;
-                                   if (!problem_limit_.allow(held_back)) return;
-                                   log_.error(problem, {{"held_back", std::to_string(held_back)}});
-                                 }));
+                                 [this](const std::string& problem) { log_problem(problem); }));
   keeper_ = std::make_unique<SignedLogKeeper>(std::move(kept), std::move(trust), *loop_, clock_);
   return ok();
 }
 
+void Collector::log_problem(const std::string& problem) {
+  if (problem.empty()) return log_.info("the store takes writes again");
+  std::uint64_t held_back = 0;
+  if (problem_limit_.allow(held_back))
+    log_.error(problem, {{"held_back", std::to_string(held_back)}});
+}
+
 Result<void> Collector::open_server() {
-  const ServerFiles files{config_.in_data_dir(config_.tls_cert, "server.pem"),
-                          config_.in_data_dir(config_.tls_key, "server-key.pem"),
-                          config_.in_data_dir(config_.tls_ca, "ca.pem")};
-  ASSAY_ASSIGN(ServerMaterial material, load_server_files(files, clock_.wall_now()));
+  ASSAY_ASSIGN(ServerCertificates certificates, load_certificates(config_, clock_.wall_now()));
   AgentLinkOptions link;
   link.version = ASSAY_VERSION;
   link.heartbeat_interval = config_.heartbeat_interval;
@@ -89,10 +100,8 @@ Result<void> Collector::open_server() {
   });
   GrpcServerOptions options;
   options.address = config_.listen;
-  options.certificate = std::move(material.pair.certificate);
-  options.key = std::move(material.pair.key);
-  options.authority = std::move(material.authority);
-  options.max_memory_bytes = config_.max_grpc_memory;
+  options.certificates = std::move(certificates);
+  options.max_memory_bytes = config_.grpc_memory();
   options.max_concurrent_streams = config_.max_concurrent_streams;
   auto services = queries_->services();
   services.push_back(&link_->service());
@@ -106,11 +115,15 @@ Result<void> Collector::open_http() {
   service::HttpEndpointOptions options;
   options.address = config_.http_address;
   options.not_ready = [this] { return not_ready(); };
-  options.metrics = [this] { return metrics_.text(*loop_, *nodes_, *keeper_); };
+  options.metrics = [this] { return metrics_text(); };
   auto http = service::HttpEndpoint::start(std::move(options));
   if (!http) return std::move(http.error()).with_context("http.address");
   http_ = std::move(*http);
   return ok();
+}
+
+std::string Collector::metrics_text() {
+  return metrics_.text(*loop_, *nodes_, *keeper_, {clock_.wall_now(), config_.max_memory});
 }
 
 std::vector<std::string> Collector::not_ready() const {
@@ -118,6 +131,19 @@ std::vector<std::string> Collector::not_ready() const {
   if (!is_listening_) reasons.emplace_back("not listening for agents");
   if (loop_->is_failing()) reasons.emplace_back("the store does not take writes");
   return reasons;
+}
+
+Result<void> Collector::reload(const CollectorConfig& next) {
+  ASSAY_ASSIGN(ServerCertificates certificates, load_certificates(next, clock_.wall_now()));
+  ASSAY_ASSIGN(catalog::TrustRoot trust, load_trust(next.trust_file));
+  ASSAY_TRY(keeper_->set_trust(std::move(trust)));
+  ASSAY_TRY(log_.set_options({next.log_level, next.log_format}));
+  // Nothing below fails.
+  server_->set_certificates(std::move(certificates));
+  server_->set_max_memory(next.grpc_memory());
+  loop_->set_max_queued_bytes(next.queued_bytes());
+  link_->set_limits(next.heartbeat_interval, next.max_agent_bytes);
+  return ok();
 }
 
 void Collector::stop() {

@@ -10,6 +10,7 @@
 
 #include "collector/app/config.h"
 #include "collector/app/grpc_server.h"
+#include "collector/app/memory_watch.h"
 #include "collector/app/metrics_export.h"
 #include "collector/catalog/keeper.h"
 #include "collector/core/commit_loop.h"
@@ -34,6 +35,13 @@ class Collector {
   Collector(const Collector&) = delete;
   Collector& operator=(const Collector&) = delete;
 
+  /// Takes over what changed: `next` differs from the configuration in use only in live keys. Files
+  /// that it names are read again; streams go on. All or nothing.
+  /// Errors: kInvalidArgument, kUntrusted; then all stays as it was.
+  Result<void> reload(const CollectorConfig& next);
+  /// Counts a reload for the metrics.
+  void count_reload(bool is_ok) { metrics_.count_reload(is_ok); }
+
   /// Ends all streams, commits what waits, closes the store. Idempotent.
   void stop();
 
@@ -43,12 +51,17 @@ class Collector {
 
  private:
   Collector(CollectorConfig config, Clock& clock, service::Log& log)
-      : config_(std::move(config)), clock_(clock), log_(log) {}
+      : config_(std::move(config)),
+        clock_(clock),
+        log_(log),
+        memory_(config_.max_memory, resident_bytes) {}
   Result<void> open_http();
   Result<void> open_store();
   Result<void> open_catalog();
   Result<void> open_server();
+  void log_problem(const std::string& problem);
   std::vector<std::string> not_ready() const;
+  std::string metrics_text();
 
   const CollectorConfig config_;
   Clock& clock_;
@@ -56,6 +69,7 @@ class Collector {
   service::LogRateLimit problem_limit_{5, std::chrono::seconds(10)};
   std::atomic<bool> is_listening_{false};
   MetricsExport metrics_;  // of the HTTP thread
+  MemoryWatch memory_;
 
   // In the order of construction; stop() goes the other way.
   std::unique_ptr<Store> store_;

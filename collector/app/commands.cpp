@@ -5,12 +5,34 @@
 
 #include "collector/app/collector.h"
 #include "common/base/encoding.h"
+#include "common/service/heap.h"
 #include "common/service/signals.h"
 
 namespace assay::collector {
 namespace {
 
-constexpr std::chrono::milliseconds kForEver{-1};
+using Loaded = config::Loaded<CollectorConfig>;
+
+Result<void> reload(Collector& collector, const LoadConfig& load, Loaded& current,
+                    service::Log& log) {
+  auto next = load();
+  if (!next) return std::move(next.error());
+  auto merged = config_table().merge(current, std::move(*next));
+  ASSAY_TRY(collector.reload(merged.loaded.config));
+  current = std::move(merged.loaded);
+  for (const std::string& key : merged.restart)
+    log.warn("a changed key is not in effect: restart to apply", {{"key", key}});
+  log.info("configuration and certificates reloaded", {{"changed", config::join(merged.taken)}});
+  return ok();
+}
+
+void on_hangup(Collector& collector, const LoadConfig& load, Loaded& current, service::Log& log) {
+  const auto reloaded = reload(collector, load, current, log);
+  collector.count_reload(reloaded.has_value());
+  if (!reloaded)
+    log.error("the new configuration is refused; the old one stays in effect",
+              {{"reason", config::in_one_line(reloaded.error())}});
+}
 
 }  // namespace
 
@@ -19,10 +41,13 @@ ExitCode fail(const Error& error) {
   return exit_code_for(error);
 }
 
-ExitCode run_collector(const CollectorConfig& config) {
+ExitCode run_collector(const Loaded& loaded, const LoadConfig& load) {
+  service::keep_heap_small(4);
+  Loaded current = loaded;
+  const CollectorConfig& config = current.config;
   auto log = service::Log::create({config.log_level, config.log_format});
   if (!log) return fail(log.error());
-  auto signals = service::StopSignals::create();  // before any thread: they inherit the mask
+  auto signals = service::Signals::create();  // before any thread: they inherit the mask
   if (!signals) return fail(signals.error());
   if (config.log_level == "debug")
     redirect_grpc_log([raw = log->get()](const std::string& text) {
@@ -33,8 +58,8 @@ ExitCode run_collector(const CollectorConfig& config) {
   SystemClock clock;
   auto collector = Collector::start(config, clock, **log);
   if (!collector) return fail(collector.error());
-  const auto signal = signals->wait(kForEver);
-  (*log)->info("stopping", {{"signal", std::to_string(signal.value_or(0))}});
+  const int signal = signals->wait_for_stop([&] { on_hangup(**collector, load, current, **log); });
+  (*log)->info("stopping", {{"signal", std::to_string(signal)}});
   (*collector)->stop();
   redirect_grpc_log({});
   return ExitCode::kOk;

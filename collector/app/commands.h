@@ -2,14 +2,19 @@
 // The subcommands of assay-collector.
 #pragma once
 
+#include <functional>
+
 #include "collector/app/config.h"
 #include "collector/identity/authority_dir.h"
 #include "common/base/exit_code.h"
 
 namespace assay::collector {
 
-/// Runs until SIGTERM or SIGINT.
-ExitCode run_collector(const CollectorConfig& config);
+using LoadConfig = std::function<Result<config::Loaded<CollectorConfig>>()>;
+
+/// Runs until SIGTERM or SIGINT. At SIGHUP `load` gives the configuration from the same places, and
+/// what of it can change in a running program is taken over.
+ExitCode run_collector(const config::Loaded<CollectorConfig>& loaded, const LoadConfig& load);
 ExitCode run_init(const InitRequest& request);
 ExitCode run_issue(const IssueRequest& request);
 

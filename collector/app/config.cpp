@@ -18,6 +18,23 @@ std::vector<std::string> check_addresses(const CollectorConfig& config) {
   return problems;
 }
 
+std::vector<std::string> check_limits(const CollectorConfig& config) {
+  constexpr std::uint64_t kLeastQueued = 1ULL << 20;
+  constexpr std::uint64_t kLeastGrpc = 16ULL << 20;
+  std::vector<std::string> problems;
+  if (config.queued_bytes() < kLeastQueued)
+    problems.emplace_back("limits.queued_bytes: must be 0 or at least 1MiB");
+  if (config.grpc_memory() < kLeastGrpc)
+    problems.emplace_back("limits.grpc_memory: must be 0 or at least 16MiB");
+  const std::uint64_t parts = config.queued_bytes() + config.grpc_memory() + config.store_cache();
+  if (parts > config.max_memory)
+    problems.push_back("limits.memory: " + std::to_string(config.max_memory) +
+                       " bytes are less than limits.queued_bytes, limits.grpc_memory and the "
+                       "store's cache together (" +
+                       std::to_string(parts) + ")");
+  return problems;
+}
+
 void add_places(Table<CollectorConfig>& table) {
   table
       .path("data_dir", &CollectorConfig::data_dir,
@@ -25,33 +42,48 @@ void add_places(Table<CollectorConfig>& table) {
       .text("listen", &CollectorConfig::listen,
             {.text = "Where agents and clients connect, HOST:PORT"})
       .path("tls.cert", &CollectorConfig::tls_cert,
-            {.text = "Server certificate, PEM; empty for server.pem in data_dir"})
+            {.text = "Server certificate, PEM; empty for server.pem in data_dir", .is_live = true})
       .path("tls.key", &CollectorConfig::tls_key,
-            {.text = "Its key, PEM; empty for server-key.pem in data_dir"})
+            {.text = "Its key, PEM; empty for server-key.pem in data_dir", .is_live = true})
       .path("tls.ca", &CollectorConfig::tls_ca,
-            {.text = "Authorities of client certificates, PEM; empty for ca.pem in data_dir"})
+            {.text = "Authorities of client certificates, PEM; empty for ca.pem in data_dir",
+             .is_live = true})
       .path("store.path", &CollectorConfig::store_path,
             {.text = "SQLite file; empty for collector.db in data_dir"})
       .path("trust_file", &CollectorConfig::trust_file,
-            {.text = "Public keys that may sign the catalog", .is_required = true})
+            {.text = "Public keys that may sign the catalog", .is_required = true, .is_live = true})
       .text("http.address", &CollectorConfig::http_address,
             {.text = "Health and metrics, HOST:PORT; empty for none"});
 }
 
 void add_limits(Table<CollectorConfig>& table) {
   table
+      .size("limits.memory", &CollectorConfig::max_memory,
+            {.text = "Resident memory that the collector stays below; near it, agents are asked to "
+                     "come back later",
+             .min = "128MiB"})
       .size("limits.queued_bytes", &CollectorConfig::max_queued_bytes,
-            {.text = "Events that may wait for their commit, of all agents", .min = "1MiB"})
+            {.text = "Memory of events that wait for their commit, of all agents; 0 for a 16th of "
+                     "limits.memory",
+             .is_live = true})
       .size("limits.agent_bytes", &CollectorConfig::max_agent_bytes,
-            {.text = "Events that may wait for their commit, of one agent", .min = "64KiB"})
+            {.text = "Memory of events that wait for their commit, of one agent; beyond it no more "
+                     "is read from it",
+             .min = "64KiB",
+             .is_live = true})
       .size("limits.grpc_memory", &CollectorConfig::max_grpc_memory,
-            {.text = "Memory that gRPC may use for connections and messages", .min = "16MiB"})
+            {.text = "Memory that gRPC may use for connections and messages; 0 for half of "
+                     "limits.memory",
+             .is_live = true})
       .integer("limits.streams", &CollectorConfig::max_concurrent_streams,
                {.text = "Concurrent calls on one connection", .min = "1", .max = "10000"})
       .integer("limits.query_threads", &CollectorConfig::query_threads,
                {.text = "Queries that run at a time", .min = "1", .max = "64"})
       .duration("heartbeat_interval", &CollectorConfig::heartbeat_interval,
-                {.text = "How often agents say that they live", .min = "1s", .max = "1h"});
+                {.text = "How often agents say that they live",
+                 .min = "1s",
+                 .max = "1h",
+                 .is_live = true});
 }
 
 Table<CollectorConfig> make_table() {
@@ -60,10 +92,13 @@ Table<CollectorConfig> make_table() {
   add_limits(table);
   table
       .text("log.level", &CollectorConfig::log_level,
-            {.text = "Least level that is written", .values = {"debug", "info", "warn", "error"}})
+            {.text = "Least level that is written",
+             .values = {"debug", "info", "warn", "error"},
+             .is_live = true})
       .text("log.format", &CollectorConfig::log_format,
-            {.text = "Format of log lines on stderr", .values = {"text", "json"}})
-      .rule(check_addresses);
+            {.text = "Format of log lines on stderr", .values = {"text", "json"}, .is_live = true})
+      .rule(check_addresses)
+      .rule(check_limits);
   return table;
 }
 

@@ -2,6 +2,7 @@
 // All settings of assay-collector, with their defaults.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -20,9 +21,10 @@ struct CollectorConfig {
   std::string trust_file;
   std::string http_address = "127.0.0.1:7480";  ///< "": none
 
-  std::uint64_t max_queued_bytes = 64ULL << 20;
+  std::uint64_t max_memory = 1ULL << 30;
+  std::uint64_t max_queued_bytes = 0;  ///< 0: a share of max_memory, see queued_bytes()
   std::uint64_t max_agent_bytes = 4ULL << 20;
-  std::uint64_t max_grpc_memory = 512ULL << 20;
+  std::uint64_t max_grpc_memory = 0;  ///< 0: a share of max_memory, see grpc_memory()
   std::uint32_t max_concurrent_streams = 64;
   std::uint32_t query_threads = 2;
   std::chrono::seconds heartbeat_interval{10};
@@ -30,6 +32,16 @@ struct CollectorConfig {
   std::string log_level = "info";
   std::string log_format = "text";
 
+  std::uint64_t queued_bytes() const {
+    return max_queued_bytes ? max_queued_bytes : max_memory / 16;
+  }
+  std::uint64_t grpc_memory() const { return max_grpc_memory ? max_grpc_memory : max_memory / 2; }
+  std::uint64_t store_cache() const {
+    return std::min<std::uint64_t>(max_memory / 8, 128ULL << 20);
+  }
+  std::size_t remembered_stacks() const {
+    return std::clamp<std::size_t>(max_memory >> 16, 1024, 16'384);  // some 5 KiB each
+  }
   std::string in_data_dir(const std::string& given, const char* name) const {
     return given.empty() ? data_dir + "/" + name : given;
   }

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 
+#include "collector/app/server_credentials.h"
 #include "common/base/unique_fd.h"
 #include "common/service/http_endpoint.h"
 
@@ -18,48 +19,56 @@ namespace {
 constexpr int kMaxReceiveBytes = 4 << 20;  // agents batch below 1 MiB; a statement is some KiB
 constexpr int kMaxSendBytes = 64 << 20;    // a whole catalog log
 constexpr int kMaxMetadataBytes = 16 << 10;
+constexpr int kLookaheadBytes = 64 << 10;     // of one stream, before a message is asked for
+constexpr int kMaxReadChunkBytes = 64 << 10;  // of one connection
 constexpr int kKeepaliveMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr int kMinPingIntervalMs = 10'000;
 
 class Server final : public GrpcServer {
  public:
-  Server(std::unique_ptr<grpc::Server> server, int port)
-      : server_(std::move(server)), port_(static_cast<std::uint16_t>(port)) {}
+  Server(std::unique_ptr<ReloadableCredentials> credentials,
+         std::unique_ptr<grpc::ResourceQuota> quota, std::unique_ptr<grpc::Server> server, int port)
+      : credentials_(std::move(credentials)),
+        quota_(std::move(quota)),
+        server_(std::move(server)),
+        port_(static_cast<std::uint16_t>(port)) {}
   ~Server() override { shut_down(std::chrono::milliseconds(0)); }
 
   std::uint16_t port() const override { return port_; }
+  void set_certificates(ServerCertificates certificates) override {
+    credentials_->set(std::move(certificates));
+  }
+  void set_max_memory(std::uint64_t bytes) override { quota_->Resize(bytes); }
   void shut_down(std::chrono::milliseconds grace) override {
     server_->Shutdown(std::chrono::system_clock::now() + grace);
     server_->Wait();
   }
 
  private:
+  const std::unique_ptr<ReloadableCredentials> credentials_;  // used by server_
+  const std::unique_ptr<grpc::ResourceQuota> quota_;
   const std::unique_ptr<grpc::Server> server_;
   const std::uint16_t port_;
 };
 
-std::shared_ptr<grpc::ServerCredentials> credentials(const GrpcServerOptions& options) {
-  // TLS 1.2 is the least that gRPC speaks.
-  grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  tls.pem_root_certs = options.authority;
-  tls.pem_key_cert_pairs.push_back({options.key, options.certificate});
-  return grpc::SslServerCredentials(tls);
-}
-
-void set_limits(grpc::ServerBuilder& builder, const GrpcServerOptions& options) {
+void set_limits(grpc::ServerBuilder& builder, const GrpcServerOptions& options,
+                grpc::ResourceQuota& quota) {
   builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   builder.SetMaxSendMessageSize(kMaxSendBytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              static_cast<int>(options.max_concurrent_streams));
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  // Windows that grow with the bandwidth hold up to 4 MiB for each of thousands of streams.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLookaheadBytes);
+  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kMaxReadChunkBytes);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
-  grpc::ResourceQuota quota("assay-collector");
   quota.Resize(options.max_memory_bytes);
   builder.SetResourceQuota(quota);
 }
@@ -113,15 +122,18 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& o
   ASSAY_TRY(check_listenable(options.address));
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(options.address, credentials(options), &port);
-  set_limits(builder, options);
+  auto credentials = ReloadableCredentials::create(options.certificates);
+  auto quota = std::make_unique<grpc::ResourceQuota>("assay-collector");
+  builder.AddListeningPort(options.address, credentials->credentials(), &port);
+  set_limits(builder, options, *quota);
   for (grpc::Service* service : services)
     builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server || port == 0)
     return listen_error(options.address,
                         "gRPC refused the address or the certificates; log.level debug says more");
-  return std::unique_ptr<GrpcServer>(new Server(std::move(server), port));
+  return std::unique_ptr<GrpcServer>(
+      new Server(std::move(credentials), std::move(quota), std::move(server), port));
 }
 
 }  // namespace assay::collector

@@ -17,11 +17,16 @@ class Service;
 
 namespace assay::collector {
 
-struct GrpcServerOptions {
-  std::string address;      ///< HOST:PORT; port 0 takes a free one
-  std::string certificate;  ///< PEM
+struct ServerCertificates {
+  std::string certificate;  ///< PEM, the leaf first
   std::string key;          ///< PEM
-  std::string authority;    ///< PEM; client certificates must come from it
+  std::string authority;    ///< PEM, one or more; client certificates must come from one of them
+  bool operator==(const ServerCertificates&) const = default;
+};
+
+struct GrpcServerOptions {
+  std::string address;  ///< HOST:PORT; port 0 takes a free one
+  ServerCertificates certificates;
   std::uint64_t max_memory_bytes = 512ULL << 20;
   std::uint32_t max_concurrent_streams = 64;
 };
@@ -35,6 +40,10 @@ class GrpcServer {
                                                    const std::vector<grpc::Service*>& services);
   virtual ~GrpcServer() = default;
   virtual std::uint16_t port() const = 0;
+  /// For connections that are made from now on; those that are there stay. Thread-safe.
+  virtual void set_certificates(ServerCertificates certificates) = 0;
+  /// Thread-safe.
+  virtual void set_max_memory(std::uint64_t bytes) = 0;
   /// Refuses new calls, cancels those that run after `grace`, waits for all. Idempotent.
   virtual void shut_down(std::chrono::milliseconds grace) = 0;
 };

@@ -30,6 +30,16 @@ SignedLogKeeper::SignedLogKeeper(KeptLog kept, catalog::TrustRoot trust, Ledger&
                                  Clock& clock)
     : trust_(std::move(trust)), ledger_(ledger), clock_(clock), kept_(std::move(kept)) {}
 
+Result<void> SignedLogKeeper::set_trust(catalog::TrustRoot trust) {
+  const MutexLock submitting(submitting_);
+  auto verified = catalog::verify_log(*held().log, trust);
+  if (!verified)
+    return std::move(verified.error())
+        .with_context("the catalog in the store does not verify against the new trust file");
+  trust_ = std::move(trust);
+  return ok();
+}
+
 KeptLog SignedLogKeeper::held() const {
   const MutexLock lock(mutex_);
   return kept_;

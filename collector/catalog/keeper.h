@@ -32,6 +32,10 @@ class SignedLogKeeper final : public CatalogKeeper {
   /// Before the first submit.
   void set_on_change(std::function<void()> on_change) { on_change_ = std::move(on_change); }
 
+  /// Replaces the pinned keys. Errors: kUntrusted (what is kept does not verify against them); then
+  /// the old ones stay.
+  Result<void> set_trust(catalog::TrustRoot trust);
+
   std::shared_ptr<const catalog::SignedLog> log() const override;
   std::uint64_t sequence() const override;
   Result<std::uint64_t> submit(const std::string& actor, std::string statement,
@@ -42,7 +46,7 @@ class SignedLogKeeper final : public CatalogKeeper {
                               const std::string& head) const;
   KeptLog held() const;
 
-  const catalog::TrustRoot trust_;
+  catalog::TrustRoot trust_;  // guarded by submitting_
   Ledger& ledger_;
   Clock& clock_;
   std::function<void()> on_change_;

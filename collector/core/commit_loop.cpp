@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <future>
+#include <utility>
 
 namespace assay::collector {
 namespace {
@@ -11,23 +12,29 @@ namespace {
 /// What a task weighs besides what it carries, so that empty messages cannot fill memory either.
 constexpr std::size_t kTaskBytes = 512;
 constexpr std::chrono::milliseconds kPauseAfterFailure{200};
+constexpr std::chrono::seconds kJump{10};  // a clock that goes this far by itself was set
+constexpr std::chrono::minutes kRoundAhead{
+    1};  // a round that began later than now, by a wrong clock
 
 }  // namespace
 
 CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
                        std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-                       CommitOptions options, std::function<void(const std::string&)> on_problem)
+                       const CommitOptions& options,
+                       std::function<void(const std::string&)> on_problem)
     : store_(store),
       nodes_(nodes),
       clock_(clock),
       options_(options),
       on_problem_(std::move(on_problem)),
-      judging_(std::move(catalog), round, options.max_runs_per_commit),
-      recorder_(judging_) {}
+      budget_(options.budget),
+      judging_(std::move(catalog), round,
+               {options.max_runs_per_commit, options.max_remembered_stacks}),
+      recorder_(judging_, options.max_runs_per_commit) {}
 
 Result<std::unique_ptr<CommitLoop>> CommitLoop::start(
     Store& store, NodeRegistry& nodes, Clock& clock,
-    std::shared_ptr<const catalog::Catalog> catalog, CommitOptions options,
+    std::shared_ptr<const catalog::Catalog> catalog, const CommitOptions& options,
     std::function<void(const std::string&)> on_problem) {
   ASSAY_ASSIGN(JudgingRound round, store.load_round());
   std::unique_ptr<CommitLoop> loop(new CommitLoop(store, nodes, clock, std::move(catalog), round,
@@ -50,62 +57,82 @@ CommitLoop::~CommitLoop() {
 
 Result<void> CommitLoop::push(Task task) {
   task.bytes += kTaskBytes;
+  if (task.node) {
+    if (auto admitted = budget_.admit(*task.node, task.bytes); !admitted) {
+      ++counts_.refused;
+      return admitted;
+    }
+  }
   {
     const std::lock_guard lock(mutex_);
-    if (is_stopping_) return Error{ErrorCode::kUnavailable, "the collector is stopping"};
-    if (queued_bytes_ + task.bytes > options_.max_queued_bytes) {
-      ++counts_.refused;
-      return Error{ErrorCode::kLimitExceeded, "the collector is behind: try again later"};
+    const bool is_full = !task.node && own_bytes_ + task.bytes > options_.max_own_bytes;
+    if (!is_stopping_ && !is_full) {
+      if (!task.node) own_bytes_ += task.bytes;
+      queue_.push_back(std::move(task));
+      ready_.notify_one();
+      return ok();
     }
-    queued_bytes_ += task.bytes;
-    counts_.queued_bytes = queued_bytes_;
-    queue_.push_back(std::move(task));
   }
-  ready_.notify_one();
-  return ok();
+  if (task.node) budget_.release(*task.node, task.bytes, std::chrono::steady_clock::now(), false);
+  return Error{ErrorCode::kUnavailable, "the collector is stopping, or too busy"};
 }
 
 Result<void> CommitLoop::open_epoch(const NodeKey& node, const AgentInfo& agent,
                                     std::function<void(Result<BatchOutcome>)> done) {
   auto outcome = std::make_shared<BatchOutcome>();  // filled by work, read by done
   nodes_.connected(node, agent, clock_.wall_now());
-  return push({0,
-               [this, node, epoch = agent.epoch, outcome](StoreWriter& store) -> Result<void> {
-                 ASSAY_ASSIGN(*outcome, recorder_.open_epoch(store, node, epoch));
+  return push({node, 0,
+               [this, node, agent, outcome](StoreWriter& store) -> Result<void> {
+                 ASSAY_ASSIGN(*outcome,
+                              recorder_.open_epoch(store, node, agent, clock_.wall_now()));
                  ASSAY_ASSIGN(const auto refused, recorder_.refused_sequence(store, node));
                  if (refused) remember_refusal(node, *refused);
                  return ok();
                },
-               [this, node, outcome, done = std::move(done)](Result<void> result) {
-                 if (!result) return done(std::move(result.error()));
-                 nodes_.acknowledged(node, outcome->acknowledged);
-                 done(std::move(*outcome));
-               }});
+               tell_outcome(node, std::move(outcome), std::move(done))});
 }
 
 Result<void> CommitLoop::record(const NodeKey& node, const Epoch& epoch, Batch batch,
                                 std::size_t bytes, std::function<void(Result<BatchOutcome>)> done) {
   auto outcome = std::make_shared<BatchOutcome>();                // filled by work, read by done
   auto shared = std::make_shared<const Batch>(std::move(batch));  // std::function wants copies
-  return push({bytes,
+  return push({node, bytes,
                [this, node, epoch, shared, outcome](StoreWriter& store) -> Result<void> {
                  ASSAY_ASSIGN(*outcome,
                               recorder_.apply(store, node, epoch, *shared, clock_.wall_now()));
                  return ok();
                },
-               [this, node, outcome, done = std::move(done)](Result<void> result) {
-                 if (!result) return done(std::move(result.error()));
-                 nodes_.acknowledged(node, outcome->acknowledged);
-                 done(std::move(*outcome));
-               }});
+               tell_outcome(node, std::move(outcome), std::move(done))});
+}
+
+std::function<void(Result<void>)> CommitLoop::tell_outcome(
+    const NodeKey& node, std::shared_ptr<BatchOutcome> outcome,
+    std::function<void(Result<BatchOutcome>)> done) {
+  return [this, node, outcome = std::move(outcome), done = std::move(done)](Result<void> result) {
+    if (!result) return done(std::move(result.error()));
+    nodes_.acknowledged(node, outcome->acknowledged);
+    nodes_.state_wanted(node, outcome->state_wish.has_value());
+    done(std::move(*outcome));
+  };
 }
 
 Result<void> CommitLoop::catalog_refused(const NodeKey& node, std::uint64_t sequence,
                                          std::string reason) {
   remember_refusal(node, sequence);
-  return push({reason.size(),
+  return push({node,
+               reason.size(),
                [this, node, sequence, reason](StoreWriter& store) {
                  return recorder_.catalog_refused(store, node, sequence, reason, clock_.wall_now());
+               },
+               {}});
+}
+
+Result<void> CommitLoop::identity_conflict(const NodeKey& node, std::string reason) {
+  ++counts_.conflicts;
+  return push({std::nullopt,
+               reason.size(),
+               [this, node, reason](StoreWriter& store) {
+                 return recorder_.identity_conflict(store, node, reason, clock_.wall_now());
                },
                {}});
 }
@@ -123,7 +150,8 @@ void CommitLoop::heartbeat(const NodeKey& node, const Heartbeat& heartbeat) {
     if (refusal == refusals_.end() || heartbeat.catalog_sequence < refusal->second) return;
     refusals_.erase(refusal);
   }
-  (void)push({0,
+  (void)push({std::nullopt,
+              0,
               [this, node](StoreWriter& store) {
                 return recorder_.catalog_accepted(store, node, clock_.wall_now());
               },
@@ -136,8 +164,10 @@ void CommitLoop::disconnected(const NodeKey& node) {
 
 void CommitLoop::audit(AuditEntry entry) {
   const std::size_t bytes = entry.subject.size() + entry.detail.size();
-  (void)push(
-      {bytes, [entry = std::move(entry)](StoreWriter& store) { return store.audit(entry); }, {}});
+  (void)push({std::nullopt,
+              bytes,
+              [entry = std::move(entry)](StoreWriter& store) { return store.audit(entry); },
+              {}});
 }
 
 Result<void> CommitLoop::change_catalog(const CatalogEntry& entry,
@@ -146,7 +176,7 @@ Result<void> CommitLoop::change_catalog(const CatalogEntry& entry,
   auto future = committed->get_future();
   auto round = std::make_shared<JudgingRound>();  // filled by work, read by done
   ASSAY_TRY(
-      push({entry.statement.size() + entry.head.size(),
+      push({std::nullopt, entry.statement.size() + entry.head.size(),
             [this, entry, round](StoreWriter& store) -> Result<void> {
               *round = {judging_.round().round + 1, entry.sequence, to_unix_ns(clock_.wall_now())};
               ASSAY_TRY(store.append_catalog(entry));
@@ -172,11 +202,10 @@ std::deque<CommitLoop::Task> CommitLoop::take(const std::stop_token& stop) {
   std::size_t bytes = 0;
   while (!queue_.empty() && (taken.empty() || bytes < options_.max_commit_bytes)) {
     bytes += queue_.front().bytes;
+    if (!queue_.front().node) own_bytes_ -= queue_.front().bytes;
     taken.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
-  queued_bytes_ -= bytes;
-  counts_.queued_bytes = queued_bytes_;
   is_busy_ = true;
   return taken;
 }
@@ -199,15 +228,25 @@ void CommitLoop::run(const std::stop_token& stop) {
 
 Result<void> CommitLoop::write(Commit kind, const std::function<Result<void>(StoreWriter&)>& work) {
   const auto began = std::chrono::steady_clock::now();
-  auto result = kind == Commit::kDurable ? store_.write(work) : store_.write_repeatable(work);
+  // A transaction that changes nothing succeeds on a full disk, too: after a failure there is
+  // always something to write.
+  const auto proven = [&](StoreWriter& store) -> Result<void> {
+    if (is_failing_)
+      ASSAY_TRY(store.audit({to_unix_ns(clock_.wall_now()), "collector", "store.write", "", "done",
+                             "the store takes writes again"}));
+    return work(store);
+  };
+  auto result = kind == Commit::kDurable ? store_.write(proven) : store_.write_repeatable(proven);
   ++counts_.commits;
   counts_.commit_ns += static_cast<std::uint64_t>(
       std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count());
-  is_failing_ = !result;
+  const bool was_failing = is_failing_.exchange(!result);
   if (!result) {
     ++counts_.failed_commits;
     judging_.forget();
     if (on_problem_) on_problem_("nothing could be committed: " + result.error().text());
+  } else if (was_failing && on_problem_) {
+    on_problem_("");
   }
   return result;
 }
@@ -222,12 +261,20 @@ void CommitLoop::commit(std::deque<Task> tasks) {
     }
     return ok();
   });
-  if (judging_.has_unsettled()) is_judging_ = true;
+  if (judging_.has_unsettled() || recorder_.has_ending()) is_judging_ = true;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     if (!committed && results[i])
       results[i] = Error{ErrorCode::kUnavailable, "not committed: " + committed.error().message};
-    if (tasks[i].done) tasks[i].done(std::move(results[i]));
+    finish(tasks[i], std::move(results[i]), committed.has_value());
   }
+}
+
+/// The room is given back before the agent hears: it may send at once.
+void CommitLoop::finish(Task& task, Result<void> result, bool was_committed) {
+  task.work = {};
+  if (task.node)
+    budget_.release(*task.node, task.bytes, std::chrono::steady_clock::now(), was_committed);
+  if (task.done) task.done(std::move(result));
 }
 
 void CommitLoop::judge_again() {
@@ -235,6 +282,8 @@ void CommitLoop::judge_again() {
   const auto judged = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
     ASSAY_ASSIGN(is_left,
                  judging_.judge_some(store, options_.max_runs_per_commit, clock_.wall_now()));
+    ASSAY_ASSIGN(const bool is_ending, recorder_.end_some(store, clock_.wall_now()));
+    is_left = is_left || is_ending;
     return ok();
   });
   if (!judged || is_left) return;
@@ -243,19 +292,18 @@ void CommitLoop::judge_again() {
 }
 
 void CommitLoop::settle_overdue() {
-  const auto now = std::chrono::steady_clock::now();
-  if (now - overdue_settled_ < options_.tick) return;
-  overdue_settled_ = now;
+  const auto looked = std::chrono::steady_clock::now();
+  if (looked - overdue_settled_ < options_.tick) return;
+  overdue_settled_ = looked;
+  const WallTime now = clock_.wall_now();  // one look: the clock may jump after it
+  if (is_after_jump(now)) return;
   bool is_left = true;
   while (is_left) {
-    bool is_due = false;
     const auto settled = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
       ASSAY_ASSIGN(const auto next, store.next_overdue_ns());
-      is_due = next && *next <= to_unix_ns(clock_.wall_now());
-      is_left = is_due;
-      if (!is_due) return ok();
-      ASSAY_ASSIGN(is_left,
-                   judging_.settle_overdue(store, options_.max_runs_per_commit, clock_.wall_now()));
+      is_left = next && *next <= to_unix_ns(now);
+      if (!is_left) return ok();
+      ASSAY_ASSIGN(is_left, judging_.settle_overdue(store, options_.max_runs_per_commit, now));
       return ok();
     });
     if (judging_.has_unsettled()) is_judging_ = true;
@@ -265,13 +313,29 @@ void CommitLoop::settle_overdue() {
 
 void CommitLoop::begin_round_if_a_date_passed() {
   const WallTime now = clock_.wall_now();
-  const auto change = judging_.catalog().next_change_after(from_unix_ns(judging_.round().began_ns));
-  if (!change || *change > now) return;
+  const WallTime began = from_unix_ns(judging_.round().began_ns);
+  // Judged by a clock that was ahead: dates that are still to come may have counted as passed.
+  if (began > now + kRoundAhead) return (void)begin_round_now();
+  const auto change = judging_.catalog().next_change_after(began);
+  if (change && *change <= now) (void)begin_round_now();
+}
+
+Result<void> CommitLoop::begin_round_now() {
   const JudgingRound round{judging_.round().round + 1, judging_.round().catalog_sequence,
-                           to_unix_ns(now)};
-  if (!write(Commit::kDurable, [&](StoreWriter& store) { return store.set_round(round); })) return;
+                           to_unix_ns(clock_.wall_now())};
+  ASSAY_TRY(write(Commit::kDurable, [&](StoreWriter& store) { return store.set_round(round); }));
   judging_.begin_round(round);
   is_judging_ = true;
+  return ok();
+}
+
+bool CommitLoop::is_after_jump(WallTime now) {
+  const BootTime boot = clock_.boot_now();
+  const WallTime boot_at = now - boot;
+  const auto by = boot_at - std::exchange(boot_at_, boot_at).value_or(boot_at);
+  if (by > kJump) jump_until_ = boot + judging_.catalog().policy().pending_deadline;
+  if (by < -kJump) jump_until_ = {};
+  return boot < jump_until_;
 }
 
 void CommitLoop::save_nodes(bool is_last) {

@@ -11,9 +11,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
+#include "collector/core/intake_budget.h"
 #include "collector/core/judging.h"
 #include "collector/core/node_registry.h"
 #include "collector/core/ports.h"
@@ -23,9 +25,11 @@
 namespace assay::collector {
 
 struct CommitOptions {
-  std::size_t max_queued_bytes = 64ULL << 20;  ///< more is refused
+  IntakeBudgetOptions budget;                  ///< of what agents send; more is refused
+  std::size_t max_own_bytes = 16ULL << 20;     ///< of people's changes and our own notes, likewise
   std::size_t max_commit_bytes = 8ULL << 20;   ///< of batches in one transaction
   int max_runs_per_commit = 1000;              ///< when judging again
+  std::size_t max_remembered_stacks = 16'384;  ///< with their verdicts, a few KiB each
   std::chrono::milliseconds node_save_interval{10'000};
   std::chrono::milliseconds tick{1000};  ///< how late a deadline may be noticed
 };
@@ -34,20 +38,20 @@ struct CommitOptions {
 struct CommitCounts {
   std::atomic<std::uint64_t> commits{0};
   std::atomic<std::uint64_t> failed_commits{0};
-  std::atomic<std::uint64_t> refused{0};  ///< submissions refused because too much waited
+  std::atomic<std::uint64_t> refused{0};  ///< messages refused because too much waited
   std::atomic<std::uint64_t> commit_ns{0};
   std::atomic<std::uint64_t> judged_rounds{0};  ///< rounds judged to their end
-  std::atomic<std::uint64_t> queued_bytes{0};
+  std::atomic<std::uint64_t> conflicts{0};      ///< two agents of one identity
 };
 
 /// Thread-safe. Destroying it commits what waits, then stops.
 class CommitLoop final : public Intake, public Ledger {
  public:
   /// `store`, `nodes` and `clock` must outlive the loop. `on_problem` gets one line for each failed
-  /// commit, on the loop's thread.
+  /// commit, and "" when the store takes writes again, on the loop's thread.
   static Result<std::unique_ptr<CommitLoop>> start(
       Store& store, NodeRegistry& nodes, Clock& clock,
-      std::shared_ptr<const catalog::Catalog> catalog, CommitOptions options,
+      std::shared_ptr<const catalog::Catalog> catalog, const CommitOptions& options,
       std::function<void(const std::string&)> on_problem);
   ~CommitLoop() override;
   CommitLoop(const CommitLoop&) = delete;
@@ -59,15 +63,22 @@ class CommitLoop final : public Intake, public Ledger {
                       std::function<void(Result<BatchOutcome>)> done) override;
   Result<void> catalog_refused(const NodeKey& node, std::uint64_t sequence,
                                std::string reason) override;
+  Result<void> identity_conflict(const NodeKey& node, std::string reason) override;
+  std::chrono::milliseconds retry_after() const override { return budget_.retry_after(); }
   void heartbeat(const NodeKey& node, const Heartbeat& heartbeat) override;
   void disconnected(const NodeKey& node) override;
   Result<void> change_catalog(const CatalogEntry& entry,
                               std::shared_ptr<const catalog::Catalog> next) override;
   void audit(AuditEntry entry) override;
 
+  /// For what is pushed from now on.
+  void set_max_queued_bytes(std::size_t bytes) { budget_.set_max_bytes(bytes); }
   const CommitCounts& counts() const { return counts_; }
+  /// Bytes of agents' messages that are not committed yet.
+  std::size_t held_bytes() const { return budget_.held(); }
+  const ReconcilerCounts& reconciler_counts() const { return recorder_.reconciler_counts(); }
   const RecorderCounts& recorder_counts() const { return recorder_.counts(); }
-  /// True while the last commit failed.
+  /// True from a commit that failed until something was written again.
   bool is_failing() const { return is_failing_; }
   /// True while stacks are left to judge in the present round.
   bool is_judging() const { return is_judging_; }
@@ -76,6 +87,7 @@ class CommitLoop final : public Intake, public Ledger {
 
  private:
   struct Task {
+    std::optional<NodeKey> node;  ///< whose budget `bytes` are of; none: ours
     std::size_t bytes = 0;
     std::function<Result<void>(StoreWriter&)> work;
     std::function<void(Result<void>)> done;
@@ -83,14 +95,23 @@ class CommitLoop final : public Intake, public Ledger {
 
   CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
              std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-             CommitOptions options, std::function<void(const std::string&)> on_problem);
+             const CommitOptions& options, std::function<void(const std::string&)> on_problem);
   Result<void> push(Task task);
+  /// What follows a commit for the agent: its registry entry, then `done`.
+  std::function<void(Result<void>)> tell_outcome(const NodeKey& node,
+                                                 std::shared_ptr<BatchOutcome> outcome,
+                                                 std::function<void(Result<BatchOutcome>)> done);
   void run(const std::stop_token& stop);
   std::deque<Task> take(const std::stop_token& stop);
   void commit(std::deque<Task> tasks);
+  void finish(Task& task, Result<void> result, bool was_committed);
   void judge_again();
   void settle_overdue();
   void begin_round_if_a_date_passed();
+  Result<void> begin_round_now();
+  /// Whether the clock jumped ahead not long ago. A deadline that is over only by the jump may be
+  /// none: the clock may be put right again.
+  bool is_after_jump(WallTime now);
   void save_nodes(bool is_last);
   void remember_refusal(const NodeKey& node, std::uint64_t sequence);
   enum class Commit { kDurable, kRepeatable };
@@ -101,6 +122,7 @@ class CommitLoop final : public Intake, public Ledger {
   Clock& clock_;
   const CommitOptions options_;
   const std::function<void(const std::string&)> on_problem_;
+  IntakeBudget budget_;
   CommitCounts counts_;
   std::atomic<bool> is_failing_{false};
   std::atomic<bool> is_judging_{true};
@@ -110,12 +132,14 @@ class CommitLoop final : public Intake, public Ledger {
   Recorder recorder_;
   std::chrono::steady_clock::time_point nodes_saved_{};
   std::chrono::steady_clock::time_point overdue_settled_{};
+  std::optional<WallTime> boot_at_;  // when boot time 0 was, by the clock as it was looked at last
+  BootTime jump_until_{};            // deadlines wait until then
 
   std::mutex mutex_;  // not Mutex: waited on with a stop token
   std::condition_variable_any ready_;
   std::condition_variable_any idle_;
   std::deque<Task> queue_;                     // guarded by mutex_
-  std::size_t queued_bytes_ = 0;               // guarded by mutex_
+  std::size_t own_bytes_ = 0;                  // of tasks in it without a node; guarded by mutex_
   bool is_busy_ = false;                       // guarded by mutex_
   bool is_stopping_ = false;                   // guarded by mutex_
   std::map<NodeKey, std::uint64_t> refusals_;  // sequence that a node refused; guarded by mutex_

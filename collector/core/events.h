@@ -108,12 +108,27 @@ struct EvidenceGap {
   std::uint64_t lost = 0;
 };
 
+/// The node tells all its open runs, until StateCompleted.
+struct StateBegun {};
+
+/// An open run as it stands now.
+struct RunPresent {
+  RunStarted run;
+  std::vector<std::string> claim_conflicts = {};  ///< as in RunNamed
+};
+
+struct StateCompleted {
+  std::uint64_t runs = 0;  ///< RunPresent events since StateBegun
+  std::uint64_t lost = 0;  ///< records of starts that the agent lost since it started
+};
+
 struct Event {
   std::uint64_t sequence = 0;  ///< per (cluster, node, epoch), from 1, without holes
   std::int64_t time_ns = 0;
   std::uint64_t skipped = 0;  ///< sequences right before this one that the agent no longer has
   /// monostate: of a newer agent; only its sequence counts.
-  std::variant<std::monostate, RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap>
+  std::variant<std::monostate, RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap,
+               StateBegun, RunPresent, StateCompleted>
       body;
 };
 
@@ -130,6 +145,16 @@ struct AgentInfo {
   std::string version;
   std::string kernel;
   std::uint64_t catalog_sequence = 0;
+  std::string instance;            ///< 16 random bytes of one process, "" = not told
+  std::uint64_t acknowledged = 0;  ///< of this epoch, by any collector: never sent again
+  std::string address;             ///< where the connection comes from
+};
+
+/// Something that an agent cannot do, or does in a weaker way.
+struct Degradation {
+  std::string mode;
+  std::string reason;
+  bool operator==(const Degradation&) const = default;
 };
 
 struct Heartbeat {
@@ -146,6 +171,23 @@ struct Heartbeat {
   std::uint64_t layers_pending = 0;
   std::uint64_t rss_bytes = 0;
   std::uint64_t cpu_ns = 0;
+  std::int64_t time_ns = 0;         ///< of the node's clock, when it was made
+  std::uint64_t number = 0;         ///< 1, 2, … of one agent's process; 0 = not told
+  std::uint64_t sent_sequence = 0;  ///< highest sequence sent on this stream
+  std::uint64_t acknowledged = 0;   ///< highest sequence that the agent knows to be committed
+  bool probe_is_attached = false;
+  bool probe_has_seen = false;  ///< the agent's own canary
+  std::uint64_t lost_starts = 0;
+  std::uint64_t lost_execs = 0;
+  std::uint64_t recursion_misses = 0;
+  std::uint64_t map_failures = 0;
+  std::uint64_t starts = 0;
+  std::uint64_t late_starts = 0;
+  std::uint64_t outbox_dropped = 0;
+  std::int64_t outbox_oldest_ns = 0;  ///< 0 = none
+  std::int64_t catalog_expires_ns = 0;
+  std::int64_t started_ns = 0;  ///< of the agent
+  std::vector<Degradation> degraded;
 };
 
 }  // namespace assay::collector

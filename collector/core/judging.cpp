@@ -11,7 +11,6 @@
 namespace assay::collector {
 namespace {
 
-constexpr std::size_t kMaxRemembered = 16'384;  // stacks; a few KiB each
 constexpr int kStacksPerLook = 256;
 
 catalog::Verdict undescribed_verdict(std::uint64_t sequence) {
@@ -62,8 +61,11 @@ std::string new_finding_id(std::int64_t opened_ns) {
 }
 
 Judging::Judging(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-                 int max_runs)
-    : catalog_(std::move(catalog)), round_(round), max_runs_(std::max(max_runs, 1)) {}
+                 const Limits& limits)
+    : catalog_(std::move(catalog)),
+      round_(round),
+      max_runs_(std::max(limits.max_runs, 1)),
+      max_remembered_(limits.max_remembered) {}
 
 void Judging::begin_round(std::shared_ptr<const catalog::Catalog> catalog,
                           const JudgingRound& round) {
@@ -82,7 +84,7 @@ void Judging::forget() {
 }
 
 void Judging::remember(const JudgedStack& stack) {
-  if (stacks_.size() >= kMaxRemembered) forget();
+  if (stacks_.size() >= max_remembered_) forget();
   stacks_.insert_or_assign(stack.id, stack);
 }
 
@@ -97,7 +99,7 @@ Result<JudgedStack> Judging::judged(StoreWriter& store, NodeId node, const Stack
     row = StackRow{id, false, 0, {}};
   }
   ASSAY_ASSIGN(JudgedStack stack, judge(store, *row, now, nullptr));
-  if (ids_.size() >= kMaxRemembered) forget();
+  if (ids_.size() >= max_remembered_) forget();
   ids_.emplace(name, stack.id);
   return stack;
 }
@@ -186,10 +188,12 @@ Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack&
   const OpenRun before = run;
   Settlement settlement{run, stack.verdict,     to_unix_ns(now),   {},
                         {},  run.ended_ns != 0, stack.is_described};
-  // A node's clock may run ahead: a deadline is never farther away than the policy's own length.
+  // A node's clock may run ahead: a deadline is never farther away than the policy's own length,
+  // and does not move away while it is waited for.
   const std::int64_t start_ns = std::min(run.started_ns, settlement.now_ns);
-  const std::int64_t deadline_ns =
+  std::int64_t deadline_ns =
       start_ns + std::chrono::nanoseconds(catalog_->policy().pending_deadline).count();
+  if (run.overdue_at_ns != 0) deadline_ns = std::min(deadline_ns, run.overdue_at_ns);
   const bool is_overdue = settlement.is_ended || settlement.now_ns >= deadline_ns;
   settlement.wanted = catalog::causes_of(stack.verdict, *stack.stack, is_overdue);
   for (auto& cause : catalog::causes_of_conflicts(run.claim_conflicts))

@@ -2,6 +2,7 @@
 // Stacks become verdicts, verdicts become findings, always inside the caller's transaction.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -24,10 +25,12 @@ struct JudgedStack {
 /// Remembers the stacks it judged in this round. Not thread-safe: it belongs to the commit thread.
 class Judging {
  public:
-  /// `max_runs`: how many runs of one stack one transaction settles; the others follow in
-  /// judge_some().
+  struct Limits {
+    int max_runs = 1000;  ///< of one stack settled in one transaction; judge_some() does the others
+    std::size_t max_remembered = 16'384;  ///< stacks, a few KiB each
+  };
   Judging(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-          int max_runs = 1000);
+          const Limits& limits);
 
   const catalog::Catalog& catalog() const { return *catalog_; }
   const JudgingRound& round() const { return round_; }
@@ -84,6 +87,7 @@ class Judging {
   std::shared_ptr<const catalog::Catalog> catalog_;  // shared with readers of the same sequence
   JudgingRound round_;
   const int max_runs_;
+  const std::size_t max_remembered_;
   bool has_unsettled_ = true;  // of an earlier life: judge_some() finds out
   std::unordered_map<StackName, StackId, StackNameHash> ids_;
   std::unordered_map<StackId, JudgedStack> stacks_;

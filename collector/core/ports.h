@@ -2,9 +2,11 @@
 // Where the collector's parts meet: adapters use or implement these, app/ joins them.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,10 +15,17 @@
 
 namespace assay::collector {
 
+/// A full state that a node should tell.
+struct StateWish {
+  std::uint64_t request = 0;
+  std::string because;
+};
+
 /// What became of one batch after its commit.
 struct BatchOutcome {
-  std::uint64_t acknowledged = 0;    ///< everything up to here is committed
-  std::vector<StackDigest> unknown;  ///< stacks that were named but never described
+  std::uint64_t acknowledged = 0;       ///< everything up to here is committed
+  std::vector<StackDigest> unknown;     ///< stacks that were named but never described
+  std::optional<StateWish> state_wish;  ///< not answered yet
 };
 
 /// Takes what agents send. Thread-safe; returns at once. Callbacks come on the commit thread, after
@@ -36,6 +45,10 @@ class Intake {
                               std::function<void(Result<BatchOutcome>)> done) = 0;
   virtual Result<void> catalog_refused(const NodeKey& node, std::uint64_t sequence,
                                        std::string reason) = 0;
+  /// Two agents say at the same time that they are `node`.
+  virtual Result<void> identity_conflict(const NodeKey& node, std::string reason) = 0;
+  /// How long an agent should stay away that was refused with kLimitExceeded or kUnavailable.
+  virtual std::chrono::milliseconds retry_after() const = 0;
   virtual void heartbeat(const NodeKey& node, const Heartbeat& heartbeat) = 0;
   virtual void disconnected(const NodeKey& node) = 0;
 };

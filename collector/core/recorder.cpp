@@ -18,14 +18,23 @@ struct Recorder::Context {
   NodeKey node;
   NodeId node_id{};
   WallTime now{};
+  NodeState state = {};  // loaded before and saved after
+  std::int64_t event_ns = 0;
   std::vector<StackDigest> unknown = {};
+
+  Reconciler::Subject subject() { return {store, node_id, state, now}; }
 };
 
 Result<BatchOutcome> Recorder::open_epoch(StoreWriter& store, const NodeKey& node,
-                                          const Epoch& epoch) {
+                                          const AgentInfo& agent, WallTime now) {
   BatchOutcome outcome;
   ASSAY_ASSIGN(const NodeId id, store.node_id(node));
-  ASSAY_ASSIGN(outcome.acknowledged, store.acknowledged(id, epoch));
+  ASSAY_ASSIGN(NodeState state, store.node_state(id));
+  const NodeState before = state;
+  ASSAY_ASSIGN(const EpochRow row, reconciler_.open_epoch({store, id, state, now}, agent));
+  if (state != before) ASSAY_TRY(store.save_node_state(id, state));
+  outcome.acknowledged = row.acknowledged;
+  outcome.state_wish = Reconciler::wish(state);
   ASSAY_ASSIGN(outcome.unknown, store.undescribed_stacks(id, kMaxStacksAskedFor));
   return outcome;
 }
@@ -34,43 +43,42 @@ Result<BatchOutcome> Recorder::apply(StoreWriter& store, const NodeKey& node, co
                                      const Batch& batch, WallTime now) {
   Context context{store, node, {}, now};
   ASSAY_ASSIGN(context.node_id, store.node_id(node));
-  ASSAY_ASSIGN(std::uint64_t acknowledged, store.acknowledged(context.node_id, epoch));
-  const std::uint64_t before = acknowledged;
+  ASSAY_ASSIGN(context.state, store.node_state(context.node_id));
+  const NodeState before = context.state;
+  ASSAY_ASSIGN(const auto known, store.find_epoch(context.node_id, epoch));
+  EpochRow row = known.value_or(EpochRow{});
   for (const auto& stack : batch.stacks)
     ASSAY_TRY(judging_.describe(store, context.node_id, stack, now));
   for (const auto& event : batch.events) {
-    if (event.sequence <= acknowledged) {
+    if (event.sequence <= row.acknowledged) {
       ++counts_.duplicates;
       continue;
     }
-    ASSAY_TRY(follow(context, event, acknowledged));
+    ASSAY_TRY(follow(context, event, row.acknowledged));
+    context.event_ns = event.time_ns;
     ASSAY_TRY(std::visit([&](const auto& body) { return on(context, body); }, event.body));
-    acknowledged = event.sequence;
+    row.acknowledged = event.sequence;
+    row.last_event_ns = std::max(row.last_event_ns, std::min(event.time_ns, to_unix_ns(now)));
     ++counts_.events;
   }
-  if (acknowledged != before)
-    ASSAY_TRY(store.set_acknowledged(context.node_id, epoch, acknowledged));
-  return BatchOutcome{acknowledged, std::move(context.unknown)};
+  if (!known || row.acknowledged != known->acknowledged)
+    ASSAY_TRY(store.save_epoch(context.node_id, epoch, row));
+  if (context.state != before) ASSAY_TRY(store.save_node_state(context.node_id, context.state));
+  return BatchOutcome{row.acknowledged, std::move(context.unknown),
+                      Reconciler::wish(context.state)};
 }
 
-/// A new store may meet an old outbox whose first events another store acknowledged; what is
-/// missing is then said as a finding. Any other hole means that the agent has to send again.
+/// What the agent dropped at its limit it says itself, in `skipped` and in an EvidenceGap. Any
+/// other hole means that it has to send again.
 Result<void> Recorder::follow(Context& context, const Event& event, std::uint64_t acknowledged) {
   const std::uint64_t missing = event.sequence - acknowledged - 1;
   if (missing == 0) return ok();
-  if (acknowledged != 0) {
-    if (event.skipped >= missing) return ok();  // the agent tells of it in an EvidenceGap
+  if (event.skipped < missing)
     return Error{ErrorCode::kInvalidArgument,
                  "a hole in the sequences: expected " + std::to_string(acknowledged + 1) +
                      ", got " + std::to_string(event.sequence) + "; send again from there"};
-  }
-  return context.store.add_finding(
-      {new_finding_id(to_unix_ns(context.now)), catalog::FindingKind::kEvidenceGap,
-       "before " + std::to_string(event.sequence),
-       "the first " + std::to_string(missing) +
-           " events of this agent's outbox are not in this store: another one acknowledged them, "
-           "or they were dropped at the outbox's limit",
-       "", context.node_id, std::nullopt, to_unix_ns(context.now), 0, ""});
+  reconciler_.on_skipped(context.subject());
+  return ok();
 }
 
 Result<void> Recorder::on(Context& /*context*/, std::monostate /*event*/) {
@@ -119,7 +127,7 @@ Result<void> Recorder::start_again(Context& context, const RunStarted& event,
 
 Result<void> Recorder::on(Context& context, const RunStarted& event) {
   ASSAY_ASSIGN(const JudgedStack stack, stack_of(context, event.stack));
-  const NewRun row{context.node_id, stack.id, &event, differs(event, stack)};
+  const NewRun row{context.node_id, stack.id, &event, differs(event, stack), context.state.state};
   ASSAY_ASSIGN(const auto key, context.store.add_run(row));
   if (!key) return start_again(context, event, stack);
   OpenRun run;
@@ -186,6 +194,60 @@ Result<void> Recorder::on(Context& context, const EvidenceGap& event) {
       {new_finding_id(to_unix_ns(context.now)), catalog::FindingKind::kEvidenceGap,
        to_rfc3339(from_unix_ns(event.from_ns), 9), std::move(reason), "", context.node_id,
        std::nullopt, to_unix_ns(context.now), 0, ""});
+}
+
+Result<void> Recorder::on(Context& context, const StateBegun& /*event*/) {
+  reconciler_.begin(context.subject(), context.event_ns);
+  return ok();
+}
+
+Result<void> Recorder::on(Context& context, const RunPresent& event) {
+  StoreWriter& store = context.store;
+  ASSAY_ASSIGN(const JudgedStack stack, stack_of(context, event.run.stack));
+  ASSAY_ASSIGN(auto run, store.find_run(context.node_id, event.run.run_id));
+  const bool is_new = !run;
+  const bool is_reopened = run && run->ended_ns != 0;
+  if (is_new) {
+    RunStarted late = event.run;
+    late.is_late = true;  // seen at its start or not: it comes to us after it
+    ASSAY_ASSIGN(const auto key, store.add_run({context.node_id, stack.id, &late, false, 0}));
+    run = OpenRun{};
+    run->key = *key;
+    run->node = context.node_id;
+    run->run_id = late.run_id;
+    run->started_ns = late.started_ns;
+  } else {
+    if (is_reopened) ASSAY_TRY(store.reopen_run(*run));
+    if (run->stack != stack.id) ASSAY_TRY(store.move_run(*run, stack.id));
+    const ContainerNames& names = event.run.names;
+    if (!names.container_id.empty() || !names.name.empty())
+      ASSAY_TRY(store.name_run(run->key, names));
+  }
+  if (!event.claim_conflicts.empty()) {  // those told before stay
+    ASSAY_TRY(store.set_claim_conflicts(run->key, event.claim_conflicts));
+    run->claim_conflicts = event.claim_conflicts;
+  }
+  run->stack = stack.id;
+  run->ended_ns = 0;
+  run->is_open = true;
+  ASSAY_TRY(reconciler_.told(context.subject(), run->key, is_new, is_reopened));
+  return judging_.settle(store, *run, stack, context.now);
+}
+
+Result<void> Recorder::on(Context& context, const StateCompleted& event) {
+  return reconciler_.complete(context.subject(), event);
+}
+
+Result<void> Recorder::identity_conflict(StoreWriter& store, const NodeKey& node,
+                                         const std::string& reason, WallTime now) {
+  ASSAY_ASSIGN(const NodeId id, store.node_id(node));
+  ASSAY_ASSIGN(const auto open,
+               store.open_node_findings(id, catalog::FindingKind::kIdentityConflict));
+  for (const auto& finding : open)
+    return store.set_finding_reason(finding.key, reason, to_unix_ns(now));
+  return store.add_finding({new_finding_id(to_unix_ns(now)),
+                            catalog::FindingKind::kIdentityConflict, node.text(), reason, "", id,
+                            std::nullopt, to_unix_ns(now), 0, ""});
 }
 
 Result<void> Recorder::catalog_refused(StoreWriter& store, const NodeKey& node,

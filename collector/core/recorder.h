@@ -10,6 +10,7 @@
 #include "collector/core/events.h"
 #include "collector/core/judging.h"
 #include "collector/core/ports.h"
+#include "collector/core/reconciler.h"
 
 namespace assay::collector {
 
@@ -25,10 +26,13 @@ struct RecorderCounts {
 /// Not thread-safe but for counts(): it belongs to the commit thread.
 class Recorder {
  public:
-  explicit Recorder(Judging& judging) : judging_(judging) {}
+  /// `max_runs`: how many runs one transaction ends after a full state.
+  explicit Recorder(Judging& judging, int max_runs = 1000)
+      : judging_(judging), reconciler_(judging, max_runs) {}
 
-  /// What is committed of the epoch, and the stacks that the node still owes.
-  Result<BatchOutcome> open_epoch(StoreWriter& store, const NodeKey& node, const Epoch& epoch);
+  /// What is committed of the epoch, and what the node still owes: stacks, its full state.
+  Result<BatchOutcome> open_epoch(StoreWriter& store, const NodeKey& node, const AgentInfo& agent,
+                                  WallTime now);
   /// Errors: kInvalidArgument (a hole in the sequences; the message says what is expected).
   Result<BatchOutcome> apply(StoreWriter& store, const NodeKey& node, const Epoch& epoch,
                              const Batch& batch, WallTime now);
@@ -37,8 +41,16 @@ class Recorder {
   /// The highest sequence that the node refused, with its finding still open.
   Result<std::optional<std::uint64_t>> refused_sequence(StoreWriter& store, const NodeKey& node);
   Result<void> catalog_accepted(StoreWriter& store, const NodeKey& node, WallTime now);
+  Result<void> identity_conflict(StoreWriter& store, const NodeKey& node, const std::string& reason,
+                                 WallTime now);
 
+  /// See Reconciler.
+  bool has_ending() const { return reconciler_.has_ending(); }
+  Result<bool> end_some(StoreWriter& store, WallTime now) {
+    return reconciler_.end_some(store, now);
+  }
   const RecorderCounts& counts() const { return counts_; }
+  const ReconcilerCounts& reconciler_counts() const { return reconciler_.counts(); }
 
  private:
   struct Context;
@@ -50,11 +62,15 @@ class Recorder {
   Result<void> on(Context& context, const RunNamed& event);
   Result<void> on(Context& context, const ExecSeen& event);
   Result<void> on(Context& context, const EvidenceGap& event);
+  Result<void> on(Context& context, const StateBegun& event);
+  Result<void> on(Context& context, const RunPresent& event);
+  Result<void> on(Context& context, const StateCompleted& event);
   Result<JudgedStack> stack_of(Context& context, const std::optional<StackDigest>& digest);
   Result<void> start_again(Context& context, const RunStarted& event, const JudgedStack& stack);
   bool differs(const RunStarted& event, const JudgedStack& stack);
 
   Judging& judging_;
+  Reconciler reconciler_;
   RecorderCounts counts_;
 };
 

@@ -16,6 +16,8 @@
 
 namespace assay::collector {
 
+inline constexpr int kMaxEpochs = 64;  ///< kept of one node
+
 // Keys of rows, one type per table.
 enum class NodeId : std::int64_t {};
 enum class StackId : std::int64_t {};
@@ -54,6 +56,36 @@ struct NewRun {
   StackId stack{};
   const RunStarted* start = nullptr;
   bool verdict_differs = false;  ///< the agent judged otherwise at the same catalog sequence
+  std::uint64_t told_in = 0;     ///< number of the full state that told of it last
+};
+
+/// What is committed of one outbox of an agent.
+struct EpochRow {
+  std::uint64_t acknowledged = 0;  ///< everything up to here is committed, or will never come
+  std::int64_t last_event_ns = 0;  ///< time of the newest event, by the node's clock; 0 = none
+};
+
+/// What is known of the full states of one node: whether one is wanted, how far the telling is, and
+/// what it repaired (docs/formats/store_schema.md).
+struct NodeState {
+  std::string boot_id;        ///< of the agent's last connection
+  std::uint64_t request = 0;  ///< number of the newest request
+  bool is_wanted = false;     ///< it has not been answered
+  std::string wanted_because;
+  std::uint64_t state = 0;     ///< number of the newest state that began
+  bool is_telling = false;     ///< it has not been completed
+  bool is_torn = false;        ///< events are missing inside it
+  bool is_ending = false;      ///< complete, but runs that it did not tell are left to end
+  std::int64_t state_ns = 0;   ///< when it began, by the node's clock
+  std::uint64_t told = 0;      ///< runs told in it
+  std::uint64_t added = 0;     ///< of them, those that were not known
+  std::uint64_t reopened = 0;  ///< and those that were held for ended
+  std::uint64_t ended = 0;     ///< runs that it did not tell and that ended therefore
+  std::string finding_id;      ///< of the evidence-gap that it answers, "" = none
+  std::string gap;             ///< that finding's reason without the outcome
+  std::int64_t gap_from_ns = 0;
+  std::uint64_t missing = 0;  ///< events that are known to be missing
+  bool operator==(const NodeState&) const = default;
 };
 
 struct OpenFinding {
@@ -110,9 +142,14 @@ class StoreWriter {
 
   virtual Result<NodeId> node_id(const NodeKey& node) = 0;  ///< adds the row when it is new
   virtual Result<void> save_node(const NodeView& node) = 0;
-  virtual Result<std::uint64_t> acknowledged(NodeId node, const Epoch& epoch) = 0;  ///< 0: unknown
-  virtual Result<void> set_acknowledged(NodeId node, const Epoch& epoch,
-                                        std::uint64_t sequence) = 0;
+  virtual Result<std::optional<EpochRow>> find_epoch(NodeId node, const Epoch& epoch) = 0;
+  /// Adds or replaces; of one node only the newest kMaxEpochs are kept.
+  virtual Result<void> save_epoch(NodeId node, const Epoch& epoch, const EpochRow& row) = 0;
+  /// Of the node's epochs but `epoch`, the one whose row was added last.
+  virtual Result<std::optional<EpochRow>> newest_other_epoch(NodeId node, const Epoch& epoch) = 0;
+  virtual Result<NodeState> node_state(NodeId node) = 0;  ///< all zero when there is none
+  virtual Result<void> save_node_state(NodeId node, const NodeState& state) = 0;
+  virtual Result<std::vector<NodeId>> ending_nodes(int limit) = 0;  ///< NodeState::is_ending
 
   virtual Result<std::optional<StackRow>> find_stack(NodeId node, const StackDigest& digest) = 0;
   /// Named by runs of `node`, but never described.
@@ -139,6 +176,11 @@ class StoreWriter {
   /// By key, those after `after` only.
   virtual Result<std::vector<OpenRun>> open_runs_on(StackId stack, RunKey after, int limit) = 0;
   virtual Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) = 0;
+  /// Of a run that ended, and had not.
+  virtual Result<void> reopen_run(const OpenRun& run) = 0;
+  virtual Result<void> set_told_in(RunKey run, std::uint64_t state) = 0;
+  /// Runs of `node` that have not ended and were last told before the state `state`.
+  virtual Result<std::vector<OpenRun>> untold_runs(NodeId node, std::uint64_t state, int limit) = 0;
   virtual Result<void> name_run(RunKey run, const ContainerNames& names) = 0;
   virtual Result<void> set_claim_conflicts(RunKey run,
                                            const std::vector<std::string>& conflicts) = 0;
@@ -159,6 +201,8 @@ class StoreWriter {
                                    std::string_view subject) = 0;
   virtual Result<void> add_finding(const NewFinding& finding) = 0;
   virtual Result<void> set_finding_reason(FindingKey finding, std::string_view reason,
+                                          std::int64_t changed_ns) = 0;
+  virtual Result<void> set_finding_reason(const std::string& finding_id, std::string_view reason,
                                           std::int64_t changed_ns) = 0;
   virtual Result<void> resolve_finding(FindingKey finding, std::int64_t resolved_ns,
                                        std::string_view reason) = 0;
@@ -189,8 +233,8 @@ class Store {
   virtual Result<Page<FindingView>> list_findings(const FindingFilter& filter,
                                                   std::optional<Cursor> after, int limit) = 0;
   /// Run id, container id (12 or more digits), or container name; the newest that answers to it.
-  /// Errors: kNotFound.
-  virtual Result<TraceView> trace(const std::string& target) = 0;
+  /// `node`: NAME or CLUSTER/NAME, "" for any. Errors: kNotFound.
+  virtual Result<TraceView> trace(const std::string& target, const std::string& node) = 0;
   /// Running runs that a base (NAME:VERSION) is matched on.
   virtual Result<ImpactView> impact(const std::string& base) = 0;
   /// The newest `limit` entries, newest first.

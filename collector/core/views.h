@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "collector/core/events.h"
@@ -41,7 +42,7 @@ struct RunView {
 
 struct RunFilter {
   bool include_ended = false;
-  std::string node;  ///< exact; "" = all
+  std::string node;  ///< NAME in any cluster, or CLUSTER/NAME; "" = all
   std::string base;  ///< NAME or NAME:VERSION of any matched base
   std::optional<catalog::VerdictStatus> verdict;
   std::string container;  ///< container id prefix or exact name
@@ -64,21 +65,37 @@ struct FindingView {
 
 struct FindingFilter {
   bool include_resolved = false;
-  std::string node;
+  std::string node;  ///< NAME in any cluster, or CLUSTER/NAME; "" = all
   std::optional<catalog::FindingKind> kind;
   std::string base;  ///< NAME or NAME:VERSION
   std::string run_id;
 };
 
+/// How a node is, in one word.
+enum class NodePresence {
+  kConnected,  ///< its stream is up and heartbeats come
+  kAway,       ///< its stream ended a moment ago
+  kSilent,     ///< no heartbeat for kMissedHeartbeats intervals, whether a stream is up or not
+};
+std::string_view to_string(NodePresence presence);
+/// Heartbeats that may be missed before a node counts as silent.
+inline constexpr int kMissedHeartbeats = 3;
+
 struct NodeView {
   NodeKey key;
   bool is_connected = false;
+  NodePresence presence = NodePresence::kSilent;  ///< when it was asked for; not stored
   std::int64_t last_seen_ns = 0;
+  std::int64_t heartbeat_ns = 0;     ///< when the last one came, by the collector's clock; 0 = none
+  std::int64_t clock_offset_ns = 0;  ///< the node's clock minus ours, then; with the way's delay
+  std::int64_t connected_ns = 0;     ///< when its newest stream came; not stored
+  std::string address;               ///< of the last connection
   std::string version;
   std::string kernel;
   std::string boot_id;
   Heartbeat heartbeat;
   std::uint64_t acknowledged = 0;
+  bool is_state_wanted = false;  ///< its full state was asked for and has not come yet
 };
 
 struct TraceView {

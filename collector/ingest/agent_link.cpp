@@ -6,7 +6,10 @@
 #include <map>
 
 #include "assay/v1/agent.grpc.pb.h"
+#include "collector/core/identity_guard.h"
 #include "collector/ingest/agent_stream.h"
+#include "collector/ingest/refusal.h"
+#include "common/base/encoding.h"
 
 namespace assay::collector {
 namespace {
@@ -39,7 +42,8 @@ class Link final : public AgentLink,
         keeper_(keeper),
         ledger_(ledger),
         clock_(clock),
-        options_(std::move(options)) {}
+        options_(std::move(options)),
+        guard_(options_.heartbeat_interval) {}
 
   grpc::Service& service() override { return *this; }
 
@@ -54,8 +58,8 @@ class Link final : public AgentLink,
       denied(who ? *who : Principal{}, "AgentLink", reason);
       return new Refusal(reason);
     }
-    const auto stream =
-        std::make_shared<AgentStream>(static_cast<AgentStreamHost&>(*this), std::move(*who));
+    const auto stream = std::make_shared<AgentStream>(
+        static_cast<AgentStreamHost&>(*this), std::move(*who), escape_untrusted(context->peer()));
     stream->begin(stream);
     return stream.get();
   }
@@ -66,6 +70,13 @@ class Link final : public AgentLink,
       stream->send_catalog(newest.message);
   }
 
+  void set_limits(std::chrono::seconds heartbeat_interval,
+                  std::size_t max_in_flight_bytes) override {
+    const MutexLock lock(options_mutex_);
+    options_.heartbeat_interval = heartbeat_interval;
+    options_.max_in_flight_bytes = max_in_flight_bytes;
+  }
+
   std::size_t connected() const override {
     const MutexLock lock(mutex_);
     return streams_.size();
@@ -73,7 +84,10 @@ class Link final : public AgentLink,
 
  private:
   Intake& intake() override { return intake_; }
-  const AgentLinkOptions& options() const override { return options_; }
+  AgentLinkOptions options() const override {
+    const MutexLock lock(options_mutex_);
+    return options_;
+  }
 
   CatalogMessage catalog() override {
     const auto log = keeper_.log();
@@ -90,14 +104,42 @@ class Link final : public AgentLink,
     return {log->statements.size(), catalog_message_};
   }
 
-  void joined(const NodeKey& node, const std::shared_ptr<AgentStream>& stream) override {
-    std::shared_ptr<AgentStream> older;
+  grpc::Status join(const std::shared_ptr<AgentStream>& stream) override {
+    std::shared_ptr<AgentStream> present;
+    IdentityGuard::Decision decision{};
     {
       const MutexLock lock(mutex_);
-      older = std::exchange(streams_[node], stream);
+      std::optional<IdentityGuard::Speaker> speaker;
+      if (const auto found = streams_.find(stream->node()); found != streams_.end()) {
+        present = found->second;
+        speaker = {present->instance(), present->heard()};
+      }
+      decision = guard_.decide(stream->node(), speaker, stream->instance(), stream->heard());
+      if (decision == IdentityGuard::Decision::kAccept) streams_[stream->node()] = stream;
     }
+    if (decision != IdentityGuard::Decision::kAccept)
+      return refuse(*stream, *present, decision == IdentityGuard::Decision::kConflict);
     // Usually the remains of a broken connection.
-    if (older) older->finish({grpc::StatusCode::ABORTED, "a newer stream of this node took over"});
+    if (present)
+      present->finish({grpc::StatusCode::ABORTED, "a newer stream of this node took over"});
+    return grpc::Status::OK;
+  }
+
+  grpc::Status refuse(const AgentStream& newcomer, const AgentStream& present, bool is_conflict) {
+    if (is_conflict) {
+      const std::string reason =
+          "two agents give themselves for this node at the same time, from " + present.address() +
+          " and from " + newcomer.address() +
+          ": one of them has a copy of the other's certificate or state "
+          "folder; the second one is refused";
+      denied({Role::kNode, newcomer.node(), ""}, "AgentLink", reason);
+      (void)intake_.identity_conflict(newcomer.node(), reason);
+    }
+    return status_with_retry(grpc::StatusCode::ALREADY_EXISTS,
+                             "another agent, at " + present.address() + ", speaks for node " +
+                                 newcomer.node().text() +
+                                 ": stop one of them, or issue a certificate of its own",
+                             options_.heartbeat_interval);
   }
 
   void left(const NodeKey& node, const AgentStream* stream) override {
@@ -128,11 +170,13 @@ class Link final : public AgentLink,
   const CatalogKeeper& keeper_;
   Ledger& ledger_;
   const Clock& clock_;
-  const AgentLinkOptions options_;
+  mutable Mutex options_mutex_;  // the last one: no other is taken while it is held
+  AgentLinkOptions options_ ASSAY_GUARDED_BY(options_mutex_);
   Mutex catalog_mutex_;
   std::shared_ptr<const catalog::SignedLog> catalog_log_ ASSAY_GUARDED_BY(catalog_mutex_);
   std::shared_ptr<const v1::ToAgent> catalog_message_ ASSAY_GUARDED_BY(catalog_mutex_);
   mutable Mutex mutex_;
+  IdentityGuard guard_ ASSAY_GUARDED_BY(mutex_);
   std::map<NodeKey, std::shared_ptr<AgentStream>> streams_ ASSAY_GUARDED_BY(mutex_);
 };
 

@@ -3,26 +3,23 @@
 // mutex: after is_finished_ is set no operation may begin.
 #include "collector/ingest/agent_stream.h"
 
+#include <algorithm>
+
 #include "collector/ingest/from_wire.h"
+#include "collector/ingest/refusal.h"
 #include "common/base/encoding.h"
 
 namespace assay::collector {
 namespace {
 
 constexpr std::size_t kEpochBytes = 16;
+constexpr std::size_t kMaxInstanceBytes = 16;
 constexpr std::size_t kMaxQueued = 64;  // requests for stacks; asked again on the next connection
 
-grpc::Status status_of(const Error& error) {
-  switch (error.code) {
-    case ErrorCode::kInvalidArgument:
-      return {grpc::StatusCode::OUT_OF_RANGE, error.message};
-    case ErrorCode::kLimitExceeded:
-      return {grpc::StatusCode::RESOURCE_EXHAUSTED, error.message};
-    case ErrorCode::kUnavailable:
-      return {grpc::StatusCode::UNAVAILABLE, error.message};
-    default:
-      return {grpc::StatusCode::INTERNAL, error.message};
-  }
+/// What a message weighs in memory: as it came, as it was parsed, and as values of ours.
+std::size_t weight_of(const Batch& batch, std::size_t wire_bytes) {
+  return 3 * wire_bytes + batch.events.size() * sizeof(Event) +
+         batch.stacks.size() * sizeof(catalog::Stack);
 }
 
 }  // namespace
@@ -63,7 +60,11 @@ void AgentStream::OnDone() {
 
 void AgentStream::OnReadDone(bool is_ok) {
   if (!is_ok) return finish(grpc::Status::OK);  // the agent closed its side, or went away
-  if (on_message()) read_next();
+  heard_ = std::chrono::steady_clock::now();
+  const bool goes_on = on_message();
+  // A cleared message keeps all memory that it ever held, and there are thousands of streams.
+  v1::FromAgent().Swap(&incoming_);
+  if (goes_on) read_next();
 }
 
 /// False: the stream was finished.
@@ -79,12 +80,13 @@ bool AgentStream::on_message() {
     case v1::FromAgent::kHello:
       return on_hello(incoming_.hello());
     case v1::FromAgent::kBatch:
+      for (const auto& event : incoming_.batch().events())
+        received_ = std::max(received_, event.sequence());
       return on_batch(from_wire(incoming_.batch(), who_.node), bytes);
     case v1::FromAgent::kStacks:
       return on_batch(from_wire(incoming_.stacks(), who_.node), bytes);
     case v1::FromAgent::kHeartbeat:
-      host_.intake().heartbeat(who_.node, from_wire(incoming_.heartbeat()));
-      return true;
+      return on_heartbeat(incoming_.heartbeat());
     case v1::FromAgent::kCatalogRefused:
       (void)host_.intake().catalog_refused(who_.node, incoming_.catalog_refused().sequence(),
                                            escape_untrusted(incoming_.catalog_refused().reason()));
@@ -108,19 +110,45 @@ bool AgentStream::on_hello(const v1::Hello& hello) {
     finish({grpc::StatusCode::INVALID_ARGUMENT, "an epoch has 16 bytes"});
     return false;
   }
-  has_hello_ = true;
   epoch_ = hello.epoch();
-  host_.joined(who_.node, shared_from_this());
+  instance_ = hello.instance().substr(0, kMaxInstanceBytes);
+  if (const grpc::Status allowed = host_.join(shared_from_this()); !allowed.ok()) {
+    finish(allowed);
+    return false;
+  }
+  has_hello_ = true;
+  AgentInfo agent = from_wire(hello);
+  agent.address = address_;
   const auto opened = host_.intake().open_epoch(
-      who_.node, from_wire(hello),
+      who_.node, agent,
       [stream = shared_from_this(), sequence = hello.catalog_sequence()](
           Result<BatchOutcome> outcome) { stream->on_epoch(std::move(outcome), sequence); });
-  if (!opened) finish(status_of(opened.error()));
+  if (!opened) finish(status_of(opened.error(), host_.intake().retry_after()));
   return opened.has_value();
 }
 
+bool AgentStream::on_heartbeat(const v1::Heartbeat& heartbeat) {
+  host_.intake().heartbeat(who_.node, from_wire(heartbeat));
+  const MutexLock lock(mutex_);
+  // On a stream nothing overtakes: what was sent before this has arrived, or never will.
+  const std::uint64_t arrived = std::max(received_, committed_);
+  if (heartbeat.sent_sequence() > arrived && !is_finished_) {
+    is_finished_ = true;
+    Finish({grpc::StatusCode::OUT_OF_RANGE,
+            "events up to " + std::to_string(heartbeat.sent_sequence()) +
+                " were sent, those after " + std::to_string(arrived) +
+                " did not arrive: send them again"});
+    return false;
+  }
+  if (is_welcomed_ && heartbeat.acknowledged() < committed_) {
+    acknowledged_ = committed_;  // an acknowledgement got lost
+    pump();
+  }
+  return true;
+}
+
 void AgentStream::on_epoch(Result<BatchOutcome> outcome, std::uint64_t agent_sequence) {
-  if (!outcome) return finish(status_of(outcome.error()));
+  if (!outcome) return finish(status_of(outcome.error(), host_.intake().retry_after()));
   auto message = std::make_shared<v1::ToAgent>();
   v1::Welcome& welcome = *message->mutable_welcome();
   welcome.set_acknowledged(outcome->acknowledged);
@@ -132,14 +160,17 @@ void AgentStream::on_epoch(Result<BatchOutcome> outcome, std::uint64_t agent_seq
     // Inside the lock: a change pushed before it is in what is read here, a later one is pushed.
     const auto catalog = host_.catalog();
     is_welcomed_ = true;
+    committed_ = outcome->acknowledged;
     queue_.push_back(std::move(message));
     if (catalog.sequence > agent_sequence) catalog_ = catalog.message;
     pump();
   }
   request_stacks(outcome->unknown);
+  request_state(outcome->state_wish);
 }
 
-bool AgentStream::on_batch(Batch batch, std::size_t bytes) {
+bool AgentStream::on_batch(Batch batch, std::size_t wire_bytes) {
+  const std::size_t bytes = weight_of(batch, wire_bytes);
   {
     const MutexLock lock(mutex_);
     if (is_finished_) return false;
@@ -150,23 +181,37 @@ bool AgentStream::on_batch(Batch batch, std::size_t bytes) {
                             [stream = shared_from_this(), bytes](Result<BatchOutcome> outcome) {
                               stream->on_committed(std::move(outcome), bytes);
                             });
-  if (!taken) finish(status_of(taken.error()));
+  if (!taken) finish(status_of(taken.error(), host_.intake().retry_after()));
   return taken.has_value();
 }
 
 void AgentStream::on_committed(Result<BatchOutcome> outcome, std::size_t bytes) {
-  if (!outcome) return finish(status_of(outcome.error()));
+  if (!outcome) return finish(status_of(outcome.error(), host_.intake().retry_after()));
   bool is_resumed = false;
   {
     const MutexLock lock(mutex_);
     in_flight_bytes_ -= bytes;
-    acknowledged_ = outcome->acknowledged;
+    acknowledged_ = committed_ = outcome->acknowledged;
     is_resumed = is_paused_ && in_flight_bytes_ <= host_.options().max_in_flight_bytes;
     if (is_resumed) is_paused_ = false;
     pump();
   }
   request_stacks(outcome->unknown);
+  request_state(outcome->state_wish);
   if (is_resumed) read_next();
+}
+
+void AgentStream::request_state(const std::optional<StateWish>& wish) {
+  if (!wish) return;
+  auto message = std::make_shared<v1::ToAgent>();
+  message->mutable_state_request()->set_request(wish->request);
+  message->mutable_state_request()->set_reason(wish->because);
+  {
+    const MutexLock lock(mutex_);
+    if (state_request_ == wish->request) return;
+    state_request_ = wish->request;
+  }
+  send(std::move(message));
 }
 
 void AgentStream::request_stacks(const std::vector<StackDigest>& digests) {

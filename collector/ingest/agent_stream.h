@@ -4,6 +4,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -24,14 +26,16 @@ class AgentStreamHost {
  public:
   virtual ~AgentStreamHost() = default;
   virtual Intake& intake() = 0;
-  virtual const AgentLinkOptions& options() const = 0;
+  virtual AgentLinkOptions options() const = 0;
   /// The whole log, shared by all streams that send it, and its sequence.
   struct CatalogMessage {
     std::uint64_t sequence = 0;
     std::shared_ptr<const v1::ToAgent> message;
   };
   virtual CatalogMessage catalog() = 0;
-  virtual void joined(const NodeKey& node, const std::shared_ptr<AgentStream>& stream) = 0;
+  /// Whether the stream may speak for its node; OK: it does from now on, until left(). Another
+  /// agent that does so at the same time is the reason to refuse.
+  virtual grpc::Status join(const std::shared_ptr<AgentStream>& stream) = 0;
   virtual void left(const NodeKey& node, const AgentStream* stream) = 0;
   virtual void denied(const Principal& who, const std::string& subject,
                       const std::string& reason) = 0;
@@ -41,7 +45,16 @@ class AgentStreamHost {
 class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>,
                           public std::enable_shared_from_this<AgentStream> {
  public:
-  AgentStream(AgentStreamHost& host, Principal who) : host_(host), who_(std::move(who)) {}
+  /// `address`: where the connection comes from.
+  AgentStream(AgentStreamHost& host, Principal who, std::string address)
+      : host_(host), who_(std::move(who)), address_(std::move(address)) {}
+
+  const NodeKey& node() const { return who_.node; }
+  /// Of the agent's process; set before join().
+  const std::string& instance() const { return instance_; }
+  const std::string& address() const { return address_; }
+  /// When anything came from the agent last. Any thread.
+  std::chrono::steady_clock::time_point heard() const { return heard_.load(); }
 
   /// Begins to read; `self` keeps the stream until OnDone.
   void begin(std::shared_ptr<AgentStream> self);
@@ -59,26 +72,35 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
 
   bool on_message();
   bool on_hello(const v1::Hello& hello);
+  bool on_heartbeat(const v1::Heartbeat& heartbeat);
   bool on_batch(Batch batch, std::size_t bytes);
   void on_epoch(Result<BatchOutcome> outcome, std::uint64_t agent_sequence);
   void on_committed(Result<BatchOutcome> outcome, std::size_t bytes);
   void send(Message message);
   void request_stacks(const std::vector<StackDigest>& digests);
+  void request_state(const std::optional<StateWish>& wish);
   void read_next();
   void pump() ASSAY_REQUIRES(mutex_);
 
   AgentStreamHost& host_;
   const Principal who_;
+  const std::string address_;
   std::shared_ptr<AgentStream> self_;
-  v1::FromAgent incoming_;  // between StartRead and OnReadDone
-  bool has_hello_ = false;  // gRPC's reading thread only
-  Epoch epoch_;             // set with has_hello_
+  v1::FromAgent incoming_;      // between StartRead and OnReadDone
+  bool has_hello_ = false;      // gRPC's reading thread only
+  Epoch epoch_;                 // set with has_hello_
+  std::string instance_;        // likewise
+  std::uint64_t received_ = 0;  // highest sequence that came; gRPC's reading thread only
+  std::atomic<std::chrono::steady_clock::time_point> heard_{
+      std::chrono::steady_clock::time_point{}};
 
   Mutex mutex_;
   std::deque<Message> queue_ ASSAY_GUARDED_BY(mutex_);
   Message catalog_ ASSAY_GUARDED_BY(mutex_);  // the newest one not yet sent
   std::optional<std::uint64_t> acknowledged_ ASSAY_GUARDED_BY(mutex_);  // not yet sent
-  Message outgoing_ ASSAY_GUARDED_BY(mutex_);                           // being written
+  std::uint64_t committed_ ASSAY_GUARDED_BY(mutex_) = 0;      // what was acknowledged last
+  std::uint64_t state_request_ ASSAY_GUARDED_BY(mutex_) = 0;  // asked for on this stream
+  Message outgoing_ ASSAY_GUARDED_BY(mutex_);                 // being written
   std::size_t in_flight_bytes_ ASSAY_GUARDED_BY(mutex_) = 0;
   bool is_paused_ ASSAY_GUARDED_BY(mutex_) = false;
   bool is_welcomed_ ASSAY_GUARDED_BY(mutex_) = false;

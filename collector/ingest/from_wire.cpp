@@ -18,6 +18,8 @@ constexpr int kMaxLabels = 256;
 constexpr int kMaxLayers = 1024;  // overlayfs allows 500
 constexpr int kMaxMatches = 256;
 constexpr std::size_t kMaxConflicts = 16;
+constexpr int kMaxDegradations = 16;
+constexpr std::size_t kMaxDegradationBytes = 256;  // kept for every node
 constexpr int kMaxDatabases = 16;
 constexpr std::size_t kRunIdDigits = 32;
 constexpr std::int64_t kMaxTime = std::numeric_limits<std::int64_t>::max() / 2;
@@ -168,13 +170,16 @@ std::optional<StackAdvanced> body(const v1::StackAdvanced& in) {
   return StackAdvanced{*from, *to};
 }
 
+std::vector<std::string> conflicts(const google::protobuf::RepeatedPtrField<std::string>& in) {
+  std::vector<std::string> out;
+  for (const std::string& conflict : in)
+    if (out.size() < kMaxConflicts) out.push_back(clip(conflict, kMaxReasonBytes));
+  return out;
+}
+
 std::optional<RunNamed> body(const v1::RunNamed& in) {
   if (!is_run_id(in.run_id())) return std::nullopt;
-  RunNamed out{in.run_id(), names(in.names()), {}};
-  for (const std::string& conflict : in.claim_conflicts())
-    if (out.claim_conflicts.size() < kMaxConflicts)
-      out.claim_conflicts.push_back(clip(conflict, kMaxReasonBytes));
-  return out;
+  return RunNamed{in.run_id(), names(in.names()), conflicts(in.claim_conflicts())};
 }
 
 std::optional<ExecSeen> body(const v1::ExecSeen& in, std::int64_t time_ns) {
@@ -194,6 +199,16 @@ std::optional<ExecSeen> body(const v1::ExecSeen& in, std::int64_t time_ns) {
 EvidenceGap body(const v1::EvidenceGap& in) {
   return {time_of(in.from_ns()), time_of(in.until_ns()), clip(in.reason(), kMaxReasonBytes),
           in.lost()};
+}
+
+std::optional<RunPresent> body(const v1::RunPresent& in) {
+  auto run = body(in.run());
+  if (!run) return std::nullopt;
+  return RunPresent{std::move(*run), conflicts(in.claim_conflicts())};
+}
+
+StateCompleted body(const v1::StateCompleted& in) {
+  return {in.runs(), in.lost_starts() + in.recursion_misses()};
 }
 
 template <typename Body>
@@ -224,6 +239,15 @@ Event one(const v1::Event& in) {
       break;
     case v1::Event::kEvidenceGap:
       out.body = body(in.evidence_gap());
+      break;
+    case v1::Event::kStateBegun:
+      out.body = StateBegun{};
+      break;
+    case v1::Event::kRunPresent:
+      take(out, body(in.run_present()));
+      break;
+    case v1::Event::kStateCompleted:
+      out.body = body(in.state_completed());
       break;
     case v1::Event::EVENT_NOT_SET:
       break;
@@ -319,12 +343,37 @@ Heartbeat from_wire(const v1::Heartbeat& in) {
   out.layers_pending = in.layers_pending();
   out.rss_bytes = in.rss_bytes();
   out.cpu_ns = in.cpu_ns();
+  out.time_ns = time_of(in.time_ns());
+  out.number = in.number();
+  out.sent_sequence = in.sent_sequence();
+  out.acknowledged = in.acknowledged();
+  out.probe_is_attached = in.probe_is_attached();
+  out.probe_has_seen = in.probe_has_seen();
+  out.lost_starts = in.lost_starts();
+  out.lost_execs = in.lost_execs();
+  out.recursion_misses = in.recursion_misses();
+  out.map_failures = in.map_failures();
+  out.starts = in.starts();
+  out.late_starts = in.late_starts();
+  out.outbox_dropped = in.outbox_dropped();
+  out.outbox_oldest_ns = std::clamp<std::int64_t>(in.outbox_oldest_ns(), 0, kMaxTime);
+  out.catalog_expires_ns = std::clamp<std::int64_t>(in.catalog_expires_ns(), 0, kMaxTime);
+  out.started_ns = std::clamp<std::int64_t>(in.started_ns(), 0, kMaxTime);
+  for (int i = 0; i < std::min(in.degraded_size(), kMaxDegradations); ++i)
+    out.degraded.push_back(
+        {clip(in.degraded(i).mode(), 32), clip(in.degraded(i).reason(), kMaxDegradationBytes)});
   return out;
 }
 
 AgentInfo from_wire(const v1::Hello& in) {
-  return {in.epoch(), clip(in.boot_id()), clip(in.version()), clip(in.kernel()),
-          in.catalog_sequence()};
+  return {in.epoch(),
+          clip(in.boot_id()),
+          clip(in.version()),
+          clip(in.kernel()),
+          in.catalog_sequence(),
+          in.instance(),
+          in.acknowledged(),
+          ""};
 }
 
 }  // namespace assay::collector

@@ -98,7 +98,8 @@ Result<void> Answers::get_trace(const v1::GetTraceRequest& request, v1::Trace& r
   if (request.target().empty())
     return Error{ErrorCode::kInvalidArgument, "target is empty: a run, container id or name"};
   ASSAY_TRY(check_text("target", request.target()));
-  ASSAY_ASSIGN(const TraceView trace, store_.trace(request.target()));
+  ASSAY_TRY(check_text("node", request.node()));
+  ASSAY_ASSIGN(const TraceView trace, store_.trace(request.target(), request.node()));
   to_wire(trace, response);
   return ok();
 }

@@ -190,6 +190,33 @@ void to_wire(const NodeView& node, v1::Node& out) {
   out.set_outbox_events(beat.outbox_events);
   out.set_rss_bytes(beat.rss_bytes);
   out.set_acknowledged(node.acknowledged);
+  out.set_state(std::string(to_string(node.presence)));
+  out.set_heartbeat_ns(node.heartbeat_ns);
+  out.set_probe_is_attached(beat.probe_is_attached);
+  out.set_probe_has_seen(beat.probe_has_seen);
+  out.set_probe_sent(beat.probe_sent);
+  out.set_lost_starts(beat.lost_starts);
+  out.set_lost_execs(beat.lost_execs);
+  out.set_recursion_misses(beat.recursion_misses);
+  out.set_map_failures(beat.map_failures);
+  out.set_queue_dropped(beat.queue_dropped);
+  out.set_starts(beat.starts);
+  out.set_late_starts(beat.late_starts);
+  out.set_outbox_bytes(beat.outbox_bytes);
+  out.set_outbox_dropped(beat.outbox_dropped);
+  out.set_outbox_oldest_ns(beat.outbox_oldest_ns);
+  out.set_catalog_expires_ns(beat.catalog_expires_ns);
+  for (const Degradation& one : beat.degraded) {
+    out.add_degraded()->set_mode(one.mode);
+    out.mutable_degraded()->rbegin()->set_reason(one.reason);
+  }
+  out.set_clock_offset_ns(node.clock_offset_ns);
+  out.set_clock_offset_is_known(node.heartbeat_ns != 0);
+  out.set_boot_id(node.boot_id);
+  out.set_address(node.address);
+  out.set_started_ns(beat.started_ns);
+  out.set_cpu_ns(beat.cpu_ns);
+  out.set_is_state_wanted(node.is_state_wanted);
 }
 
 void to_wire(const TraceView& trace, v1::Trace& out) {

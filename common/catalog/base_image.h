@@ -21,6 +21,13 @@ std::string_view to_string(BaseStatus status);
 /// Errors: kInvalidArgument.
 Result<BaseStatus> parse_base_status(std::string_view text);
 
+/// The layer as a runtime unpacks it where it cannot make devices (docs/formats/fingerprint.md).
+struct BaseDeviceless {
+  ShapeDigest shape;
+  ContentDigest content;
+  bool operator==(const BaseDeviceless&) const = default;
+};
+
 struct BaseLayer {
   std::optional<DiffId> diff_id;  ///< none when the base was approved from a plain directory
   ShapeDigest shape;
@@ -28,12 +35,24 @@ struct BaseLayer {
   std::optional<DeletionsDigest> deletions;
   std::uint64_t entries = 0;
   std::uint64_t content_bytes = 0;
+  std::optional<BaseDeviceless> deviceless = {};  ///< none when it holds no devices
+};
+
+/// All layers of a stack together, in the root form (docs/formats/fingerprint.md): what a store
+/// without layers (vfs, native) makes of them.
+struct BaseRoot {
+  ShapeDigest shape;
+  ContentDigest content;
+  std::uint64_t entries = 0;
+  std::uint64_t content_bytes = 0;
+  bool operator==(const BaseRoot&) const = default;
 };
 
 struct BaseStack {
   std::string platform;           ///< "linux/amd64", "" when unknown
   std::string manifest_digest;    ///< "sha256:…" or ""
   std::vector<BaseLayer> layers;  ///< bottom first, at least one
+  std::optional<BaseRoot> root;   ///< none: roots without layers do not match this stack
 };
 
 /// Named NAME:VERSION everywhere; NAME may hold "/", VERSION neither "/" nor ":".

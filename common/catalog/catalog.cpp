@@ -8,7 +8,7 @@ namespace {
 
 void add_unique(std::vector<StackReference>& to, const StackReference& reference) {
   for (const StackReference& known : to)
-    if (known.stack == reference.stack) return;
+    if (known.stack == reference.stack && known.is_root == reference.is_root) return;
   to.push_back(reference);
 }
 
@@ -26,11 +26,19 @@ Catalog::Catalog(std::string id, std::uint64_t sequence, std::map<BaseId, Base> 
     if (base.status == BaseStatus::kDraft) continue;  // a draft says nothing about any run
     for (const BaseStack& stack : base.stacks) {
       if (stack.layers.empty()) continue;
-      const StackReference reference{&base, &stack};
+      const StackReference reference{&base, &stack, false};
       const BaseLayer& bottom = stack.layers.front();
       add_unique(by_bottom_[bottom.shape.bytes], reference);
       add_unique(by_bottom_[bottom.content.bytes], reference);
       if (bottom.diff_id) add_unique(by_bottom_[bottom.diff_id->bytes], reference);
+      if (bottom.deviceless) {
+        add_unique(by_bottom_[bottom.deviceless->shape.bytes], reference);
+        add_unique(by_bottom_[bottom.deviceless->content.bytes], reference);
+      }
+      if (!stack.root) continue;
+      const StackReference root{&base, &stack, true};
+      add_unique(by_bottom_[stack.root->shape.bytes], root);
+      add_unique(by_bottom_[stack.root->content.bytes], root);
     }
   }
 }

@@ -24,10 +24,11 @@ struct Policy {
   std::chrono::seconds pending_deadline = std::chrono::minutes(5);
 };
 
-/// A stack of some base that starts with the layer that was asked for.
+/// A stack of some base that starts with the layer that was asked for, or that makes the root.
 struct StackReference {
   const Base* base = nullptr;        ///< owned by the catalog
   const BaseStack* stack = nullptr;  ///< owned by the catalog
+  bool is_root = false;              ///< it is the stack's root form that was found
 };
 
 struct BytesHash {
@@ -56,7 +57,8 @@ class Catalog {
   /// All versions of `name`, in order of their version text.
   std::vector<const Base*> versions_of(std::string_view name) const;
 
-  /// Stacks whose bottom layer has this shape, content or diff ID (duplicates left out).
+  /// Stacks whose bottom layer, or whose root, has this shape, content or diff ID (duplicates left
+  /// out).
   std::vector<StackReference> candidates(const LayerEvidence& bottom) const;
   /// The earliest moment after `now` at which a date changes some verdict.
   std::optional<WallTime> next_change_after(WallTime now) const;

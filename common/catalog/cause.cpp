@@ -81,7 +81,8 @@ bool is_hopeless(const Verdict& verdict, const Stack& stack) {
   const std::size_t count = std::min(naming->layers, layers.size());
   return std::any_of(layers.begin(), layers.begin() + static_cast<std::ptrdiff_t>(count),
                      [](const StackLayer* layer) {
-                       return !layer->evidence.gap.empty() && !layer->evidence.content;
+                       const LayerEvidence& known = layer->evidence;
+                       return !known.gap.empty() && (!known.content || known.is_capped_at_shape);
                      });
 }
 

@@ -41,7 +41,7 @@ struct Judged {
 };
 
 bool goes_before(const Judged& a, const Judged& b) {
-  if (a.match.layers != b.match.layers) return a.match.layers > b.match.layers;
+  if (a.match.depth != b.match.depth) return a.match.depth > b.match.depth;
   if (order_of(a.status) != order_of(b.status)) return order_of(a.status) < order_of(b.status);
   if (a.match.rung != b.match.rung) return a.match.rung > b.match.rung;
   return a.match.base->id < b.match.base->id;

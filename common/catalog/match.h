@@ -27,7 +27,8 @@ LayerComparison compare_layer(const LayerEvidence& run, const BaseLayer& base,
 struct StackMatch {
   const Base* base = nullptr;  ///< owned by the catalog
   std::size_t first_layer = 0;
-  std::size_t layers = 0;
+  std::size_t layers = 0;  ///< of the run that it covers; 1 for a root
+  std::size_t depth = 0;   ///< of the base's own layers: the longest base names the run
   Rung rung = Rung::kNone;
   bool has_other_deletions = false;
 };

@@ -62,6 +62,8 @@ std::string below_rung_reason(const StackMatch& match, Rung required,
     const LayerEvidence& evidence = layers[match.first_layer + i]->evidence;
     if (!evidence.gap.empty() && (!evidence.content || required == Rung::kExact))
       return text + ": layer " + std::to_string(i + 1) + ": " + escape_untrusted(evidence.gap, 200);
+    if (evidence.is_capped_at_shape && !evidence.gap.empty())
+      return text + ": layer " + std::to_string(i + 1) + ": " + escape_untrusted(evidence.gap, 200);
     if (evidence.is_capped_at_shape)
       return text + ": layer " + std::to_string(i + 1) + " holds redirects that hide its bytes";
   }

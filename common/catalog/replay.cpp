@@ -12,11 +12,11 @@ Error refused(const BaseId& id, std::string_view why) {
 
 bool is_same(const BaseLayer& a, const BaseLayer& b) {
   return a.diff_id == b.diff_id && a.shape == b.shape && a.content == b.content &&
-         a.deletions == b.deletions;
+         a.deletions == b.deletions && a.deviceless == b.deviceless;
 }
 
 bool is_same(const BaseStack& a, const BaseStack& b) {
-  return a.platform == b.platform && a.manifest_digest == b.manifest_digest &&
+  return a.platform == b.platform && a.manifest_digest == b.manifest_digest && a.root == b.root &&
          std::equal(a.layers.begin(), a.layers.end(), b.layers.begin(), b.layers.end(),
                     [](const BaseLayer& x, const BaseLayer& y) { return is_same(x, y); });
 }

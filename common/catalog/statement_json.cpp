@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statements and heads as in-toto Statement v1 JSON (docs/formats/catalog.md), both ways.
+#include <algorithm>
+
 #include "common/base/encoding.h"
 #include "common/base/sha256.h"
 #include "common/catalog/json_reader.h"
@@ -27,10 +29,29 @@ std::string_view raw_or_empty(const std::optional<Digest<Tag>>& digest) {
   return digest ? digest->raw() : std::string_view();
 }
 
+void append_root(std::string& fields, const std::optional<BaseRoot>& root) {
+  append_field(fields, root ? root->shape.raw() : std::string_view());
+  append_field(fields, root ? root->content.raw() : std::string_view());
+  append_field(fields, root ? root->entries : 0);
+  append_field(fields, root ? root->content_bytes : 0);
+}
+
+void append_deviceless(std::string& fields, const std::optional<BaseDeviceless>& deviceless) {
+  append_field(fields, deviceless ? deviceless->shape.raw() : std::string_view());
+  append_field(fields, deviceless ? deviceless->content.raw() : std::string_view());
+}
+
+/// Whether a stack says anything that version 1 of the subject does not cover.
+bool has_other_forms(const BaseStack& stack) {
+  const auto is_deviceless = [](const BaseLayer& layer) { return layer.deviceless.has_value(); };
+  return stack.root || std::any_of(stack.layers.begin(), stack.layers.end(), is_deviceless);
+}
+
 std::string stacks_fields(const std::vector<BaseStack>& stacks) {
+  const bool is_version_2 = std::any_of(stacks.begin(), stacks.end(), has_other_forms);
   std::string fields;
   append_field(fields, std::string_view("assay-base-stacks"));
-  append_field(fields, std::string_view("1"));
+  append_field(fields, std::string_view(is_version_2 ? "2" : "1"));
   append_field(fields, std::uint64_t{stacks.size()});
   for (const BaseStack& stack : stacks) {
     append_field(fields, stack.platform);
@@ -43,7 +64,9 @@ std::string stacks_fields(const std::vector<BaseStack>& stacks) {
       append_field(fields, raw_or_empty(layer.deletions));
       append_field(fields, layer.entries);
       append_field(fields, layer.content_bytes);
+      if (is_version_2) append_deviceless(fields, layer.deviceless);
     }
+    if (is_version_2) append_root(fields, stack.root);
   }
   return fields;
 }
@@ -83,6 +106,9 @@ json layer_json(const BaseLayer& layer) {
                  {"content_bytes", layer.content_bytes}};
   if (layer.diff_id) object["diff_id"] = layer.diff_id->text();
   if (layer.deletions) object["deletions"] = layer.deletions->text();
+  if (layer.deviceless)
+    object["deviceless"] = {{"shape", layer.deviceless->shape.text()},
+                            {"content", layer.deviceless->content.text()}};
   return object;
 }
 
@@ -93,6 +119,11 @@ json stack_json(const BaseStack& stack) {
   json object = {{"layers", std::move(layers)}};
   if (!stack.platform.empty()) object["platform"] = stack.platform;
   if (!stack.manifest_digest.empty()) object["manifest_digest"] = stack.manifest_digest;
+  if (stack.root)
+    object["root"] = {{"shape", stack.root->shape.text()},
+                      {"content", stack.root->content.text()},
+                      {"entries", stack.root->entries},
+                      {"content_bytes", stack.root->content_bytes}};
   return object;
 }
 
@@ -117,6 +148,16 @@ json predicate_json(const Statement& statement) {
   return object;
 }
 
+BaseDeviceless read_deviceless(const json& object, const std::string& where,
+                               std::optional<Error>& fault) {
+  JsonReader reader(object, where, fault);
+  BaseDeviceless deviceless;
+  deviceless.shape = reader.digest<ShapeDigest>("shape", true).value_or(ShapeDigest{});
+  deviceless.content = reader.digest<ContentDigest>("content", true).value_or(ContentDigest{});
+  reader.expect_no_more();
+  return deviceless;
+}
+
 BaseLayer read_layer(const json& object, const std::string& where, std::optional<Error>& fault) {
   JsonReader reader(object, where, fault);
   BaseLayer layer;
@@ -126,8 +167,21 @@ BaseLayer read_layer(const json& object, const std::string& where, std::optional
   layer.deletions = reader.digest<DeletionsDigest>("deletions", false);
   layer.entries = reader.number("entries", true);
   layer.content_bytes = reader.number("content_bytes", true);
+  if (const json* deviceless = reader.member("deviceless", false))
+    layer.deviceless = read_deviceless(*deviceless, where + ".deviceless", fault);
   reader.expect_no_more();
   return layer;
+}
+
+BaseRoot read_root(const json& object, const std::string& where, std::optional<Error>& fault) {
+  JsonReader reader(object, where, fault);
+  BaseRoot root;
+  root.shape = reader.digest<ShapeDigest>("shape", true).value_or(ShapeDigest{});
+  root.content = reader.digest<ContentDigest>("content", true).value_or(ContentDigest{});
+  root.entries = reader.number("entries", true);
+  root.content_bytes = reader.number("content_bytes", true);
+  reader.expect_no_more();
+  return root;
 }
 
 BaseStack read_stack(const json& object, const std::string& where, std::optional<Error>& fault) {
@@ -142,6 +196,8 @@ BaseStack read_stack(const json& object, const std::string& where, std::optional
     stack.layers.push_back(read_layer(layer, name, fault));
   }
   if (stack.layers.empty()) reader.fail("layers", "is empty");
+  if (const json* root = reader.member("root", false))
+    stack.root = read_root(*root, where + ".root", fault);
   reader.expect_no_more();
   return stack;
 }

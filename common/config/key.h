@@ -27,6 +27,7 @@ struct Spec {
   std::vector<std::string> values =
       {};                    ///< the only allowed ones (text, items of a list), empty for any
   bool is_required = false;  ///< no usable default: some source must give it
+  bool is_live = false;      ///< a running program takes a new value over when it reloads
 };
 
 struct Key {

@@ -172,4 +172,28 @@ Error to_error(const std::vector<std::string>& problems) {
   return Error{ErrorCode::kInvalidArgument, std::move(message)};
 }
 
+std::string in_one_line(const Error& error) {
+  std::string line;
+  bool is_first = true;
+  const std::string whole = error.text();
+  std::string_view text = whole;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view part = text.substr(0, end);
+    part.remove_prefix(std::min(part.find_first_not_of(' '), part.size()));
+    if (!line.empty()) line += is_first ? " " : "; ";
+    is_first = line.empty();
+    line += part;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return line;
+}
+
+std::string join(const std::vector<std::string>& keys) {
+  std::string text;
+  for (const std::string& key : keys)
+    text += (text.empty() ? "" : ", ") + key;
+  return text.empty() ? "nothing" : text;
+}
+
 }  // namespace assay::config

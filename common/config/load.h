@@ -42,10 +42,15 @@ Result<std::vector<EffectiveValue>> resolve(const std::vector<Key>& keys,
 
 /// `problems` as one error: kInvalidArgument, one line each.
 Error to_error(const std::vector<std::string>& problems);
+/// The message of such an error in one line, for a log.
+std::string in_one_line(const Error& error);
+/// "a, b"; "nothing" when there is none.
+std::string join(const std::vector<std::string>& keys);
 
 /// The effective configuration as YAML that can be read back, each value's origin as a comment.
 std::string effective_yaml(const std::vector<Key>& keys, const std::vector<EffectiveValue>& values);
-/// All keys as a Markdown table, for docs/configuration.md.
+/// All keys as a Markdown table, for docs/configuration.md; with a column about reloading when any
+/// key is live.
 std::string reference_markdown(const std::vector<Key>& keys, std::string_view environment_prefix);
 
 }  // namespace assay::config

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration for people: effective values as YAML, and the reference table.
+#include <algorithm>
+
 #include "common/base/encoding.h"
 #include "common/config/load.h"
 
@@ -54,17 +56,22 @@ std::string effective_yaml(const std::vector<Key>& keys,
 }
 
 std::string reference_markdown(const std::vector<Key>& keys, std::string_view environment_prefix) {
-  std::string out =
-      "| key | type | default | allowed | flag | variable | what it sets |\n"
-      "| --- | --- | --- | --- | --- | --- | --- |\n";
+  const bool can_reload =
+      std::any_of(keys.begin(), keys.end(), [](const Key& key) { return key.spec.is_live; });
+  const std::string reload = can_reload ? " on reload |" : "";
+  std::string out = "| key | type | default | allowed |" + reload +
+                    " flag | variable | what it sets |\n| --- | --- | --- | --- |" +
+                    (can_reload ? " --- |" : "") + " --- | --- | --- |\n";
   for (const Key& key : keys) {
     const std::string fallback = to_text(key.type, key.default_value);
     const std::string shown =
         key.spec.is_required ? "required" : (fallback.empty() ? "" : "`" + fallback + "`");
     out += "| `" + key.name + "` | " + std::string(to_string(key.type)) +
            (key.spec.unit.empty() ? "" : " (" + key.spec.unit + ")") + " | " + table_cell(shown) +
-           " | " + table_cell(key.range()) + " | `" + key.flag() + "` | `" +
-           key.variable(environment_prefix) + "` | " + table_cell(key.spec.text) + " |\n";
+           " | " + table_cell(key.range()) + " | ";
+    if (can_reload) out += key.spec.is_live ? "taken over | " : "restart | ";
+    out += "`" + key.flag() + "` | `" + key.variable(environment_prefix) + "` | " +
+           table_cell(key.spec.text) + " |\n";
   }
   return out;
 }

@@ -78,6 +78,14 @@ struct Loaded {
   std::vector<EffectiveValue> values;  ///< in the order of Table::keys()
 };
 
+/// What a running program does with a configuration that was loaded again.
+template <class C>
+struct Reloaded {
+  Loaded<C> loaded;                  ///< new values of live keys, old ones of all others
+  std::vector<std::string> taken;    ///< live keys that changed
+  std::vector<std::string> restart;  ///< keys that changed, but only take effect after a restart
+};
+
 /// The keys of a program whose settings are in the plain struct `C`. The initialisers of C's
 /// members are the defaults. `access` is a member pointer, or a callable that takes C& and returns
 /// a reference, for members of members. Built once, then const; thread-safe when const.
@@ -143,6 +151,22 @@ class Table {
         problems.push_back(std::move(problem));
     if (!problems.empty()) return to_error(problems);
     return loaded;
+  }
+
+  /// What of `next` a program can take over that runs with `current`.
+  Reloaded<C> merge(const Loaded<C>& current, Loaded<C> next) const {
+    Reloaded<C> merged{std::move(next), {}, {}};
+    for (std::size_t i = 0; i < keys_.size(); ++i) {
+      if (merged.loaded.values[i].value == current.values[i].value) continue;
+      if (keys_[i].spec.is_live) {
+        merged.taken.push_back(keys_[i].name);
+        continue;
+      }
+      merged.restart.push_back(keys_[i].name);
+      merged.loaded.values[i] = current.values[i];
+      setters_[i](merged.loaded.config, current.values[i].value);
+    }
+    return merged;
   }
 
   /// What `config check` prints.

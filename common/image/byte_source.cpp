@@ -92,17 +92,20 @@ Result<std::size_t> HashingSource::read(std::span<char> out) {
   return got;
 }
 
+Error LimitedSource::too_much() const {
+  return {ErrorCode::kLimitExceeded, "holds more than " + std::to_string(limit_) +
+                                         " bytes when decompressed, the limit for one image"};
+}
+
 Result<std::size_t> LimitedSource::read(std::span<char> out) {
   ASSAY_ASSIGN(const std::size_t got, below_.read(out));
-  if (got > bytes_left_)
-    return Error{ErrorCode::kLimitExceeded, "holds more bytes than the limit for one image"};
+  if (got > bytes_left_) return too_much();
   bytes_left_ -= got;
   return got;
 }
 
 Result<void> LimitedSource::skip(std::uint64_t bytes) {
-  if (bytes > bytes_left_)
-    return Error{ErrorCode::kLimitExceeded, "holds more bytes than the limit for one image"};
+  if (bytes > bytes_left_) return too_much();
   bytes_left_ -= bytes;
   return below_.skip(bytes);
 }

@@ -73,14 +73,18 @@ class HashingSource final : public ByteSource {
 /// Passes bytes through until a budget that several sources share is used up: kLimitExceeded.
 class LimitedSource final : public ByteSource {
  public:
-  LimitedSource(ByteSource& below, std::uint64_t& bytes_left)
-      : below_(below), bytes_left_(bytes_left) {}
+  /// `limit`: what the budget was at its start.
+  LimitedSource(ByteSource& below, std::uint64_t& bytes_left, std::uint64_t limit)
+      : below_(below), bytes_left_(bytes_left), limit_(limit) {}
   Result<std::size_t> read(std::span<char> out) override;
   Result<void> skip(std::uint64_t bytes) override;
 
  private:
+  Error too_much() const;
+
   ByteSource& below_;
   std::uint64_t& bytes_left_;
+  std::uint64_t limit_;
 };
 
 /// Looks at the first bytes of `below` and returns what decompresses it: gzip, zstd, or nothing to

@@ -6,6 +6,8 @@
 #include <limits>
 
 #include "common/base/encoding.h"
+#include "common/image/file_capability.h"
+#include "common/image/root_form.h"
 
 namespace assay::image {
 namespace {
@@ -47,10 +49,6 @@ void append_common(std::string& out, std::string_view path, const Entry& entry) 
   append_field(out, entry.link_target);
 }
 
-bool is_device(const Entry& entry) {
-  return entry.type == EntryType::kCharDevice || entry.type == EntryType::kBlockDevice;
-}
-
 void flush(Sha256Hasher& hasher, std::string& buffer, std::size_t limit) {
   if (buffer.size() <= limit) return;
   hasher.update(buffer);
@@ -58,6 +56,10 @@ void flush(Sha256Hasher& hasher, std::string& buffer, std::size_t limit) {
 }
 
 }  // namespace
+
+bool is_device(const Entry& entry) {
+  return entry.type == EntryType::kCharDevice || entry.type == EntryType::kBlockDevice;
+}
 
 void canonicalize(Entry& entry) {
   const bool is_file = entry.type == EntryType::kFile;
@@ -73,7 +75,15 @@ void canonicalize(Entry& entry) {
   if (!(is_file || is_link) || !is_time_valid) entry.mtime_s = 0;
   if (!is_device(entry)) entry.device_major = entry.device_minor = 0;
   if (entry.type == EntryType::kDirectory) entry.xattrs.clear();
-  std::erase_if(entry.xattrs, [](const Xattr& xattr) { return is_ignored_xattr(xattr.name); });
+  // No Linux file system keeps user.* on anything but files and directories (xattr(7)), and older
+  // unpackers pass over empty values.
+  std::erase_if(entry.xattrs, [&](const Xattr& xattr) {
+    return is_ignored_xattr(xattr.name) || (!is_file && xattr.name.starts_with("user.")) ||
+           xattr.value.empty();
+  });
+  for (Xattr& xattr : entry.xattrs)
+    if (xattr.name == kCapabilityXattr && capability_root_id(xattr.value) == 0)
+      xattr.value = with_capability_root_id(std::move(xattr.value), 0);
   std::ranges::sort(entry.xattrs);
 }
 
@@ -105,7 +115,7 @@ bool is_docker_injected(std::string_view path, const Entry& entry) {
     case EntryType::kDirectory:
       return std::ranges::find(kDirectories, path) != kDirectories.end();
     case EntryType::kFile:
-      return entry.size == 0 && entry.xattrs.empty() &&
+      return entry.size == 0 && entry.xattrs.empty() && (entry.mode & 07000) == 0 &&
              std::ranges::find(kEmptyFiles, path) != kEmptyFiles.end();
     case EntryType::kSymlink:
       return path == "etc/mtab" && entry.link_target == "/proc/mounts";
@@ -114,13 +124,19 @@ bool is_docker_injected(std::string_view path, const Entry& entry) {
   }
 }
 
-RecordDigests::RecordDigests(Scope scope) : scope_(scope) {
-  append_header(shape_buffer_, "shape", "path,type,mode,uid,gid,size,link,mtime");
-  append_header(content_buffer_, "content",
-                "path,type,mode,uid,gid,size,link,fsverity-sha256-4096,device,xattrs");
+RecordDigests::RecordDigests(Scope scope, Form form) : scope_(scope), form_(form) {
+  const bool is_root = form == Form::kRoot;
+  append_header(shape_buffer_, is_root ? "root-shape" : "shape",
+                "path,type,mode,uid,gid,size,link,mtime");
+  append_header(content_buffer_, is_root ? "root-content" : "content",
+                is_root ? "path,type,mode,uid,gid,size,link,fsverity-sha256-4096,device,capability"
+                        : "path,type,mode,uid,gid,size,link,fsverity-sha256-4096,device,xattrs");
 }
 
 void RecordDigests::add(std::string_view path, const Entry& entry, const FileDigest* digest) {
+  if (form_ == Form::kRoot && is_left_out_of_root(path, entry.type)) return;
+  ++records_;
+  content_bytes_ += entry.size;
   const std::size_t start = shape_buffer_.size();
   append_common(shape_buffer_, path, entry);
   const std::size_t end = shape_buffer_.size();
@@ -138,15 +154,21 @@ void RecordDigests::add(std::string_view path, const Entry& entry, const FileDig
     append_field(content_buffer_, is_device(entry) ? std::to_string(entry.device_major) + ":" +
                                                          std::to_string(entry.device_minor)
                                                    : std::string());
-    xattrs_.clear();
-    for (const Xattr& xattr : entry.xattrs) {
-      append_field(xattrs_, xattr.name);
-      append_field(xattrs_, xattr.value);
-    }
-    append_field(content_buffer_, xattrs_);
+    append_xattrs(entry);
   }
   flush(shape_, shape_buffer_, kFlushBytes);
   flush(content_, content_buffer_, kFlushBytes);
+}
+
+// Stores that copy a root from one directory to another keep file capabilities and nothing else.
+void RecordDigests::append_xattrs(const Entry& entry) {
+  xattrs_.clear();
+  for (const Xattr& xattr : entry.xattrs) {
+    if (form_ == Form::kRoot && xattr.name != kCapabilityXattr) continue;
+    append_field(xattrs_, xattr.name);
+    append_field(xattrs_, xattr.value);
+  }
+  append_field(content_buffer_, xattrs_);
 }
 
 void RecordDigests::finish(ShapeDigest& shape, std::optional<ContentDigest>& content) {
@@ -154,6 +176,14 @@ void RecordDigests::finish(ShapeDigest& shape, std::optional<ContentDigest>& con
   flush(content_, content_buffer_, 0);
   shape = ShapeDigest{shape_.finish().bytes};
   if (scope_ == Scope::kContent) content = ContentDigest{content_.finish().bytes};
+}
+
+RootFingerprint RecordDigests::finish_root() {
+  RootFingerprint root;
+  finish(root.shape, root.content);
+  root.entries = records_;
+  root.content_bytes = content_bytes_;
+  return root;
 }
 
 DeletionsDigest deletions_digest(const Deletions& deletions) {

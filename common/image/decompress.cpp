@@ -122,7 +122,10 @@ Result<std::unique_ptr<ByteSource>> decompress(ByteSource& below) {
   if (magic.starts_with("\x28\xb5\x2f\xfd"sv) || is_skippable_zstd) filter = ARCHIVE_FILTER_ZSTD;
   if (magic.starts_with("BZh"sv) || magic.starts_with("\xfd"
                                                       "7zXZ"sv))
-    return Error{ErrorCode::kUnsupported, "compressed with bzip2 or xz; Assay reads gzip and zstd"};
+    return Error{
+        ErrorCode::kUnsupported,
+        "compressed with bzip2 or xz; Assay reads gzip and zstd (unpack a whole archive, or "
+        "repack an image's layers with skopeo copy --dest-compress-format gzip)"};
   if (filter == ARCHIVE_FILTER_NONE) return std::unique_ptr<ByteSource>(std::move(whole));
   return std::unique_ptr<ByteSource>(std::make_unique<FilterSource>(std::move(whole), filter));
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -11,6 +12,8 @@
 
 #include "common/base/encoding.h"
 #include "common/image/directory_read.h"
+#include "common/image/file_capability.h"
+#include "common/image/layer_marks.h"
 #include "common/image/safe_open.h"
 #include "common/image/verity.h"
 
@@ -18,9 +21,14 @@ namespace assay::image {
 namespace {
 
 constexpr int kReadAttempts = 4;
+constexpr std::pair<Dialect, std::string_view> kDialects[] = {
+    {Dialect::kPlain, "plain"},
+    {Dialect::kOverlay, "overlay"},
+    {Dialect::kOverlayUser, "overlay-user"},
+    {Dialect::kAufs, "aufs"},
+    {Dialect::kFuseOverlay, "fuse-overlayfs"}};
 constexpr std::uint64_t kProgressFiles = 256;
 constexpr std::uint64_t kProgressBytes = 8ULL << 20;
-constexpr std::string_view kWhiteoutPrefix = ".wh.";
 
 EntryType type_of(std::uint16_t mode) {
   switch (mode & S_IFMT) {
@@ -48,10 +56,7 @@ bool is_same_state(const struct statx& a, const struct statx& b) {
 }
 
 Result<std::uint64_t> map_id(const std::vector<IdRange>& ranges, std::uint64_t id) {
-  if (ranges.empty()) return id;
-  for (const IdRange& range : ranges)
-    if (id >= range.on_disk && id - range.on_disk < range.count)
-      return range.in_image + (id - range.on_disk);
+  if (const auto mapped = id_in_image(ranges, id)) return *mapped;
   return Error{ErrorCode::kUnsupported,
                "id " + std::to_string(id) + " is not in the user namespace's map"};
 }
@@ -96,8 +101,8 @@ class Walker {
       hasher_ = make_block_hasher();
       batch_ = std::make_unique<VerityBatch>(*hasher_);
     }
-    if (options.dialect == Dialect::kOverlay) marks_ = "trusted.overlay.";
-    if (options.dialect == Dialect::kOverlayUser) marks_ = "user.overlay.";
+    marks_ = overlay_prefix(options.dialect);
+    if (options.wants_root_form) builder_.want_root_form();
   }
 
   Result<LayerFingerprint> walk(int root_fd);
@@ -109,7 +114,8 @@ class Walker {
                      bool has_xwhites);
   Result<bool> take_mark(int dir_fd, const std::string& name, const std::string& path,
                          const struct statx& status, bool has_xwhites);
-  Result<bool> take_aufs_mark(const std::string& name, const std::string& path);
+  Result<bool> take_name_mark(const std::string& name, const std::string& path);
+  Result<void> apply_override(int dir_fd, const std::string& name, Entry& entry);
   Result<Entry> describe(int dir_fd, const std::string& name, const std::string& path,
                          const struct statx& status);
   Result<void> add_file(int dir_fd, const std::string& name, Entry entry, HeldFile held);
@@ -131,6 +137,7 @@ class Walker {
   std::unique_ptr<BlockHasher> hasher_;
   std::unique_ptr<VerityBatch> batch_;
   std::string marks_;  // prefix of overlay's attributes in this dialect; "" when it has none
+  OverrideName override_ = OverrideName::kNone;  // what this layer keeps true owners and modes in
   DirectoryReader reader_;
   std::uint64_t content_bytes_ = 0;
   std::uint64_t entries_ = 0;
@@ -144,9 +151,10 @@ class Walker {
 };
 
 Result<LayerFingerprint> Walker::walk(int root_fd) {
-  if (options_.dialect == Dialect::kOverlay && !can_see_trusted_xattrs())
+  if (needs_trusted_xattrs(options_.dialect) && !can_see_trusted_xattrs())
     builder_.deletions_not_visible();
   ASSAY_ASSIGN(const UniqueFd root, open_beneath(root_fd, ".", O_RDONLY | O_DIRECTORY));
+  ASSAY_ASSIGN(override_, find_override(options_.dialect, root.get()));
   ASSAY_TRY(walk_directory(root.get(), "", 0));
   const auto digests = batch_ ? batch_->finish() : std::vector<FileDigest>();
   return std::move(builder_).finish(options_.scope, digests, options_.observer);
@@ -173,7 +181,8 @@ Result<void> Walker::walk_directory(int fd, const std::string& path, std::uint32
       ASSAY_TRY(visit(fd, name, child, has_xwhites));
       continue;
     }
-    if (options_.dialect == Dialect::kAufs && name.name.starts_with(".wh..wh.")) continue;
+    ASSAY_ASSIGN(const bool is_mark, take_name_mark(name.name, child));
+    if (is_mark) continue;
     Entry entry;
     entry.path = child;
     entry.type = EntryType::kDirectory;
@@ -185,19 +194,12 @@ Result<void> Walker::walk_directory(int fd, const std::string& path, std::uint32
   return ok();
 }
 
-// Reads overlay's marks on a directory; true when its files may be whiteouts told by an attribute.
+// Reads the marks on a directory; true when its files may be whiteouts told by an attribute.
 Result<bool> Walker::read_marks(int fd, const std::string& path) {
-  if (marks_.empty()) return false;
-  ASSAY_ASSIGN(const std::vector<std::string> names, list_xattrs(fd, ""));
-  bool has_xwhites = false;
-  for (const std::string& name : names) {
-    if (name == marks_ + "redirect") builder_.saw_redirect();
-    if (name != marks_ + "opaque") continue;
-    ASSAY_ASSIGN(const char mark, get_xattr_letter(fd, name));
-    if (mark == 'y') ASSAY_TRY(builder_.add_opaque(path));
-    has_xwhites = mark == 'x';
-  }
-  return has_xwhites;
+  ASSAY_ASSIGN(const DirectoryMarks marks, read_directory_marks(options_.dialect, fd));
+  if (marks.has_redirect) builder_.saw_redirect();
+  if (marks.is_opaque) ASSAY_TRY(builder_.add_opaque(path));
+  return marks.has_xwhites;
 }
 
 Result<void> Walker::visit(int dir_fd, const DirectoryName& name, const std::string& path,
@@ -223,11 +225,11 @@ Result<void> Walker::visit(int dir_fd, const DirectoryName& name, const std::str
 // True when the entry is no content but says that something below it is deleted.
 Result<bool> Walker::take_mark(int dir_fd, const std::string& name, const std::string& path,
                                const struct statx& status, bool has_xwhites) {
-  if (options_.dialect == Dialect::kAufs) return take_aufs_mark(name, path);
-  if (marks_.empty()) return false;
+  ASSAY_ASSIGN(const bool is_name_mark, take_name_mark(name, path));
+  if (is_name_mark) return true;
   const EntryType type = type_of(status.stx_mode);
-  bool is_whiteout =
-      type == EntryType::kCharDevice && status.stx_rdev_major == 0 && status.stx_rdev_minor == 0;
+  bool is_whiteout = has_device_whiteouts(options_.dialect) && type == EntryType::kCharDevice &&
+                     status.stx_rdev_major == 0 && status.stx_rdev_minor == 0;
   if (has_xwhites && type == EntryType::kFile && status.stx_size == 0) {
     ASSAY_ASSIGN(const std::vector<std::string> names, list_xattrs(dir_fd, name.c_str()));
     for (const std::string& xattr : names)
@@ -237,14 +239,14 @@ Result<bool> Walker::take_mark(int dir_fd, const std::string& name, const std::s
   return is_whiteout;
 }
 
-Result<bool> Walker::take_aufs_mark(const std::string& name, const std::string& path) {
-  if (!name.starts_with(kWhiteoutPrefix)) return false;
-  const std::string parent = path.substr(0, path.size() - name.size());
-  if (name == ".wh..wh..opq") {
+Result<bool> Walker::take_name_mark(const std::string& name, const std::string& path) {
+  const NameMark mark = mark_of_name(options_.dialect, name);
+  if (mark == NameMark::kNone) return false;
+  const std::string parent = path.substr(0, path.size() - name.size());  // ends in "/", or is ""
+  if (mark == NameMark::kOpaque)
     ASSAY_TRY(builder_.add_opaque(parent.empty() ? "" : parent.substr(0, parent.size() - 1)));
-  } else if (!name.starts_with(".wh..wh.")) {  // those are aufs's own bookkeeping
-    ASSAY_TRY(builder_.add_whiteout(parent + name.substr(kWhiteoutPrefix.size())));
-  }
+  if (mark == NameMark::kWhiteout)
+    ASSAY_TRY(builder_.add_whiteout(parent + std::string(name_below_whiteout(name))));
   return true;
 }
 
@@ -267,10 +269,29 @@ Result<Entry> Walker::describe(int dir_fd, const std::string& name, const std::s
   if (entry.type == EntryType::kSymlink) {
     ASSAY_ASSIGN(entry.link_target, read_link(dir_fd, name.c_str()));
   }
+  if (override_ != OverrideName::kNone && entry.type == EntryType::kFile)
+    ASSAY_TRY(apply_override(dir_fd, name, entry));
   if (options_.scope == Scope::kContent && entry.type != EntryType::kFile) {
     ASSAY_ASSIGN(entry.xattrs, read_xattrs(dir_fd, name.c_str()));
   }
   return entry;
+}
+
+// Puts owner, mode and type as the attribute says them in place of those on disk.
+Result<void> Walker::apply_override(int dir_fd, const std::string& name, Entry& entry) {
+  const std::string xattr(to_string(override_));
+  ASSAY_ASSIGN(const std::vector<std::string> names, list_xattrs(dir_fd, name.c_str()));
+  if (std::ranges::find(names, xattr) == names.end()) return ok();
+  ASSAY_ASSIGN(const std::string value, get_xattr(dir_fd, name.c_str(), xattr));
+  auto stat = parse_override_stat(value);
+  if (!stat) return std::move(stat.error()).with_context(escape_untrusted(entry.path));
+  entry.uid = stat->uid;
+  entry.gid = stat->gid;
+  entry.mode = stat->mode;
+  if (stat->type && *stat->type != EntryType::kDirectory) entry.type = *stat->type;
+  entry.device_major = stat->device_major;
+  entry.device_minor = stat->device_minor;
+  return ok();
 }
 
 // Hashes the file and adds it, again from the start when it changed meanwhile.
@@ -366,10 +387,44 @@ Result<std::vector<Xattr>> Walker::read_xattrs(int fd, const char* name) {
     ASSAY_ASSIGN(std::string value, get_xattr(fd, name, xattr));
     result.push_back({xattr, std::move(value)});
   }
+  result = xattrs_of_image(options_.dialect, override_, std::move(result));
+  for (Xattr& xattr : result) {
+    if (xattr.name != kCapabilityXattr) continue;
+    const auto root_id = capability_root_id(xattr.value);
+    const auto mapped = root_id ? id_in_image(options_.uid_map, *root_id) : std::nullopt;
+    if (mapped && *mapped <= UINT32_MAX)
+      xattr.value =
+          with_capability_root_id(std::move(xattr.value), static_cast<std::uint32_t>(*mapped));
+  }
   return result;
 }
 
 }  // namespace
+
+std::string_view to_string(Dialect dialect) {
+  for (const auto& [value, name] : kDialects)
+    if (value == dialect) return name;
+  return "";
+}
+
+Result<Dialect> parse_dialect(std::string_view text) {
+  std::string known;
+  for (const auto& [value, name] : kDialects) {
+    if (name == text) return value;
+    known += (known.empty() ? "" : ", ") + std::string(name);
+  }
+  return Error{ErrorCode::kInvalidArgument,
+               "\"" + escape_untrusted(text, 80) + "\" is no dialect; there are: " + known};
+}
+
+std::optional<std::uint64_t> id_in_image(const std::vector<IdRange>& ranges,
+                                         std::uint64_t on_disk) {
+  if (ranges.empty()) return on_disk;
+  for (const IdRange& range : ranges)
+    if (on_disk >= range.on_disk && on_disk - range.on_disk < range.count)
+      return range.in_image + (on_disk - range.on_disk);
+  return std::nullopt;
+}
 
 Result<LayerFingerprint> fingerprint_directory(int root_fd, const WalkOptions& options,
                                                std::stop_token stop) {

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stop_token>
+#include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
@@ -13,13 +15,18 @@
 namespace assay::image {
 
 /// How whiteouts, opaque marks and override attributes are written; follows the mount, never the
-/// entries (design: "the dialect follows the mount").
+/// entries (docs/formats/fingerprint.md, "Deletions").
 enum class Dialect {
   kPlain,        ///< no marks at all: a chroot, vfs, native
   kOverlay,      ///< char device 0:0, trusted.overlay.*
   kOverlayUser,  ///< the same with user.overlay.* (mount option userxattr)
   kAufs,         ///< .wh.NAME files
+  kFuseOverlay,  ///< both, and override attributes: stores with a mount program
 };
+/// "plain", "overlay", "overlay-user", "aufs", "fuse-overlayfs".
+std::string_view to_string(Dialect dialect);
+/// Errors: kInvalidArgument, naming them all.
+Result<Dialect> parse_dialect(std::string_view text);
 
 /// `count` ids from `on_disk` on mean `in_image` and upward.
 struct IdRange {
@@ -27,12 +34,15 @@ struct IdRange {
   std::uint64_t in_image = 0;
   std::uint64_t count = 0;
 };
+/// What the id on disk is in the image; nothing when it is in no range. No range at all: itself.
+std::optional<std::uint64_t> id_in_image(const std::vector<IdRange>& ranges, std::uint64_t on_disk);
 
 struct WalkOptions {
   Dialect dialect = Dialect::kOverlay;
   Scope scope = Scope::kContent;
   std::vector<IdRange> uid_map;  ///< empty: ids are as they are
   std::vector<IdRange> gid_map;
+  bool wants_root_form = false;  ///< the digests of the root form as well
   FingerprintLimits limits;
   LayerObserver* observer = nullptr;  ///< may be null; must outlive the walk
   /// Called now and then with what was read so far; may be empty.

@@ -7,35 +7,13 @@
 
 #include "common/base/encoding.h"
 #include "common/image/canonical.h"
+#include "common/image/layer_path.h"
+#include "common/image/root_form.h"
 
 namespace assay::image {
 namespace {
 
-Error bad_path(const std::string& path, std::string_view what) {
-  return {ErrorCode::kCorrupt, "entry \"" + escape_untrusted(path) + "\": " + std::string(what)};
-}
-
-Result<void> check_path(const std::string& path, const FingerprintLimits& limits) {
-  if (path.empty()) return bad_path(path, "empty path");
-  if (path.size() > limits.max_path_bytes)
-    return Error{ErrorCode::kLimitExceeded, "a path is longer than " +
-                                                std::to_string(limits.max_path_bytes) +
-                                                " bytes: " + escape_untrusted(path, 128)};
-  if (path.find('\0') != std::string::npos) return bad_path(path, "NUL in path");
-  std::size_t depth = 0;
-  for (std::size_t start = 0; start <= path.size(); ++depth) {
-    const std::size_t end = std::min(path.find('/', start), path.size());
-    const std::string_view part(path.data() + start, end - start);
-    if (part.empty() || part == "." || part == "..")
-      return bad_path(path, "a path component is empty, \".\" or \"..\"");
-    start = end + 1;
-  }
-  if (depth > limits.max_depth)
-    return Error{ErrorCode::kLimitExceeded, "a path is deeper than " +
-                                                std::to_string(limits.max_depth) +
-                                                " directories: " + escape_untrusted(path, 128)};
-  return ok();
-}
+constexpr std::size_t kMaxXattrName = 255;  // XATTR_NAME_MAX
 
 // Erases every path below `directory`: they sort together, between "d/" and "d0" ('0' follows '/').
 template <typename Container>
@@ -44,6 +22,23 @@ void erase_below(Container& container, const std::string& directory) {
 }
 
 constexpr std::size_t kUnresolved = static_cast<std::size_t>(-1);
+
+// Bytes that an entry takes in memory. Errors: kLimitExceeded.
+Result<std::size_t> metadata_of(const Entry& entry, const FingerprintLimits& limits) {
+  if (entry.link_target.size() > limits.max_link_bytes)
+    return Error{ErrorCode::kLimitExceeded, "\"" + escape_untrusted(entry.path, 128) +
+                                                "\" is a symbolic link with a target longer than " +
+                                                std::to_string(limits.max_link_bytes) + " bytes"};
+  std::size_t bytes = entry.path.size() + entry.link_target.size();
+  for (const Xattr& xattr : entry.xattrs) {
+    if (xattr.value.size() > limits.max_xattr_bytes || xattr.name.size() > kMaxXattrName)
+      return Error{ErrorCode::kLimitExceeded,
+                   "\"" + escape_untrusted(entry.path, 128) + "\" has the extended attribute \"" +
+                       escape_untrusted(xattr.name, 128) + "\", which is longer than Linux allows"};
+    bytes += xattr.name.size() + xattr.value.size();
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -63,32 +58,84 @@ struct FingerprintBuilder::State {
   std::map<std::string, std::string> unresolved;  // path → target that was not there yet
   std::set<std::string> whiteouts;
   std::set<std::string> opaques;
-  std::string last_parent;  // known to be a directory; spares look-ups between siblings
+  // A folder as it was last named, and where that leads: spares look-ups between siblings.
+  std::string last_folder;
+  std::string last_place;
+  std::string last_made;  // a folder that is there
   std::uint64_t added = 0;
+  std::uint64_t metadata_bytes = 0;
   std::uint64_t content_bytes = 0;
   bool are_deletions_visible = true;
   bool has_redirects = false;
+  bool wants_root_form = false;
 
   bool is_directory(std::size_t inode) const {
     return inode != kUnresolved && inodes[inode].entry.type == EntryType::kDirectory;
   }
-  Result<void> count();
+  Result<void> count(std::size_t bytes);
+  Result<std::string> follow(const std::string& folder);
+  Result<std::string> place(const std::string& path);
+  Result<std::string> make_place(const std::string& path);
   Result<void> ensure_directory(const std::string& path);
-  Result<void> ensure_parents(const std::string& path);
+  void clear(const std::string& path);
   Result<void> put(const std::string& path, std::size_t inode);
   Result<void> add_entry(Entry entry, std::optional<std::size_t> slot);
   Result<void> resolve_links();
+  Result<const FileDigest*> digest_of(const std::string& path, const Inode& inode, Scope scope,
+                                      std::span<const FileDigest> digests) const;
   Deletions deletions() const;
 };
 
-Result<void> FingerprintBuilder::State::count() {
+Result<void> FingerprintBuilder::State::count(std::size_t bytes) {
+  metadata_bytes += bytes;
   if (++added > limits.max_entries)
     return Error{ErrorCode::kLimitExceeded,
                  "more than " + std::to_string(limits.max_entries) + " entries"};
+  if (metadata_bytes > limits.max_metadata_bytes)
+    return Error{ErrorCode::kLimitExceeded, "names and attributes hold more than " +
+                                                std::to_string(limits.max_metadata_bytes) +
+                                                " bytes"};
   return ok();
 }
 
-// Makes `path` a directory record unless it is one; a record of another kind is an error.
+Result<std::string> FingerprintBuilder::State::follow(const std::string& folder) {
+  const EntryLookup lookup = [this](const std::string& path) -> const Entry* {
+    const auto found = records.find(path);
+    return found == records.end() || found->second == kUnresolved ? nullptr
+                                                                  : &inodes[found->second].entry;
+  };
+  return follow_links(folder, lookup, limits, added);
+}
+
+// Where an entry of this path lands: its folder may be named through links.
+Result<std::string> FingerprintBuilder::State::place(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return path;
+  if (path.compare(0, slash, last_folder) != 0) {
+    std::string folder = path.substr(0, slash);
+    ASSAY_ASSIGN(last_place, follow(folder));
+    last_folder = std::move(folder);
+  }
+  if (last_place == last_folder) return path;
+  std::string landed =
+      last_place.empty() ? path.substr(slash + 1) : last_place + path.substr(slash);
+  ASSAY_TRY(check_path(landed, limits));
+  return landed;
+}
+
+// The same, and makes the folders that are missing there.
+Result<std::string> FingerprintBuilder::State::make_place(const std::string& path) {
+  ASSAY_ASSIGN(std::string landed, place(path));
+  const std::size_t slash = landed.rfind('/');
+  if (slash != std::string::npos && landed.compare(0, slash, last_made) != 0) {
+    std::string folder = landed.substr(0, slash);
+    ASSAY_TRY(ensure_directory(folder));
+    last_made = std::move(folder);
+  }
+  return landed;
+}
+
+// Makes `path` and its parents directory records unless they are; `path` has no links in it.
 Result<void> FingerprintBuilder::State::ensure_directory(const std::string& path) {
   const auto found = records.find(path);
   if (found != records.end()) {
@@ -96,8 +143,9 @@ Result<void> FingerprintBuilder::State::ensure_directory(const std::string& path
       return bad_path(path, "something lies below it, but it is no directory");
     return ok();
   }
-  ASSAY_TRY(count());
-  ASSAY_TRY(ensure_parents(path));
+  ASSAY_TRY(count(path.size()));
+  if (const std::size_t slash = path.rfind('/'); slash != std::string::npos)
+    ASSAY_TRY(ensure_directory(path.substr(0, slash)));
   Inode inode;
   inode.entry.type = EntryType::kDirectory;
   inodes.push_back(std::move(inode));
@@ -106,44 +154,44 @@ Result<void> FingerprintBuilder::State::ensure_directory(const std::string& path
   return ok();
 }
 
-Result<void> FingerprintBuilder::State::ensure_parents(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ok();
-  if (path.compare(0, slash, last_parent) == 0) return ok();
-  std::string parent = path.substr(0, slash);
-  ASSAY_TRY(ensure_directory(parent));
-  last_parent = std::move(parent);
-  return ok();
+// Forgets what lies below `path`, and what was known of the way there.
+void FingerprintBuilder::State::clear(const std::string& path) {
+  erase_below(records, path);
+  erase_below(unresolved, path);
+  erase_below(whiteouts, path);
+  erase_below(opaques, path);
+  opaques.erase(path);
+  unresolved.erase(path);
+  last_folder.clear();
+  last_place.clear();
+  last_made.clear();
 }
 
 Result<void> FingerprintBuilder::State::put(const std::string& path, std::size_t inode) {
-  const auto [place, is_new] = records.try_emplace(path, inode);
-  if (!is_new && is_directory(place->second)) {
-    if (is_directory(inode)) return ok();
-    erase_below(records, path);
-    erase_below(unresolved, path);
-    erase_below(whiteouts, path);
-    erase_below(opaques, path);
-    opaques.erase(path);
-    last_parent.clear();
+  const auto [place_of, is_new] = records.try_emplace(path, inode);
+  if (!is_new) {
+    if (is_directory(place_of->second) && is_directory(inode)) return ok();
+    clear(path);
   }
-  if (!is_new) unresolved.erase(path);
-  place->second = inode;
+  if (inode != kUnresolved && inodes[inode].entry.type == EntryType::kSymlink)
+    last_folder.clear();  // what leads through it was not followed yet
+  place_of->second = inode;
   whiteouts.erase(path);
   return ok();
 }
 
 Result<void> FingerprintBuilder::State::add_entry(Entry entry, std::optional<std::size_t> slot) {
   ASSAY_TRY(check_path(entry.path, limits));
-  ASSAY_TRY(count());
-  ASSAY_TRY(ensure_parents(entry.path));
-  const std::string path = std::move(entry.path);
+  ASSAY_ASSIGN(const std::size_t metadata, metadata_of(entry, limits));
+  ASSAY_TRY(count(metadata));
+  ASSAY_ASSIGN(const std::string path, make_place(entry.path));
   canonicalize(entry);
   if (entry.size > limits.max_content_bytes - content_bytes)
     return Error{ErrorCode::kLimitExceeded, "files hold more than " +
                                                 std::to_string(limits.max_content_bytes) +
                                                 " bytes, at \"" + escape_untrusted(path) + "\""};
   content_bytes += entry.size;
+  entry.path.clear();
   inodes.push_back({std::move(entry), slot});
   return put(path, inodes.size() - 1);
 }
@@ -163,44 +211,54 @@ Result<void> FingerprintBuilder::add(Entry entry, std::size_t digest_slot) {
   return state_->add_entry(std::move(entry), digest_slot);
 }
 
-Result<void> FingerprintBuilder::add_hard_link(const std::string& path, std::string target,
+Result<void> FingerprintBuilder::add_hard_link(const std::string& named, std::string target,
                                                const Entry* header) {
-  ASSAY_TRY(check_path(path, state_->limits));
-  ASSAY_TRY(check_path(target, state_->limits));
+  State& state = *state_;
+  ASSAY_TRY(check_path(named, state.limits));
+  ASSAY_TRY(check_path(target, state.limits));
+  if (header != nullptr) ASSAY_TRY(metadata_of(*header, state.limits));
+  ASSAY_TRY(state.count(named.size() + target.size()));
+  ASSAY_ASSIGN(target, state.place(target));
+  ASSAY_ASSIGN(const std::string path, state.make_place(named));
   if (path == target) return bad_path(path, "hard link to itself");
-  ASSAY_TRY(state_->count());
-  ASSAY_TRY(state_->ensure_parents(path));
-  const auto found = state_->records.find(target);
-  if (found == state_->records.end() || found->second == kUnresolved) {
-    ASSAY_TRY(state_->put(path, kUnresolved));
-    state_->unresolved[path] = std::move(target);
+  const auto found = state.records.find(target);
+  if (found == state.records.end() || found->second == kUnresolved) {
+    ASSAY_TRY(state.put(path, kUnresolved));
+    state.unresolved[path] = std::move(target);
     return ok();
   }
   const std::size_t inode = found->second;
-  if (state_->is_directory(inode)) return bad_path(path, "hard link to a directory");
-  if (header != nullptr) apply_link_header(state_->inodes[inode].entry, *header);
-  return state_->put(path, inode);
+  if (state.is_directory(inode)) return bad_path(path, "hard link to a directory");
+  if (header != nullptr) apply_link_header(state.inodes[inode].entry, *header);
+  return state.put(path, inode);
 }
 
 Result<void> FingerprintBuilder::add_whiteout(std::string path) {
-  ASSAY_TRY(check_path(path, state_->limits));
+  State& state = *state_;
+  ASSAY_TRY(check_path(path, state.limits));
+  ASSAY_ASSIGN(path, state.place(path));
   // Below something that is itself deleted there is nothing left to delete.
   for (std::size_t slash = path.find('/'); slash != std::string::npos;
        slash = path.find('/', slash + 1))
-    if (state_->whiteouts.contains(path.substr(0, slash))) return ok();
-  ASSAY_TRY(state_->count());
-  ASSAY_TRY(state_->ensure_parents(path));
-  if (!state_->records.contains(path)) state_->whiteouts.insert(std::move(path));
+    if (state.whiteouts.contains(path.substr(0, slash))) return ok();
+  ASSAY_TRY(state.count(path.size()));
+  ASSAY_ASSIGN(path, state.make_place(path));
+  if (!state.records.contains(path)) state.whiteouts.insert(std::move(path));
   return ok();
 }
 
 Result<void> FingerprintBuilder::add_opaque(std::string directory) {
+  State& state = *state_;
+  ASSAY_TRY(state.count(directory.size()));
   if (!directory.empty()) {
-    ASSAY_TRY(check_path(directory, state_->limits));
-    ASSAY_TRY(state_->ensure_directory(directory));
+    ASSAY_TRY(check_path(directory, state.limits));
+    ASSAY_ASSIGN(directory, state.follow(directory));
   }
-  ASSAY_TRY(state_->count());
-  state_->opaques.insert(std::move(directory));
+  if (!directory.empty()) {
+    ASSAY_TRY(check_path(directory, state.limits));
+    ASSAY_TRY(state.ensure_directory(directory));
+  }
+  state.opaques.insert(std::move(directory));
   return ok();
 }
 
@@ -212,21 +270,26 @@ void FingerprintBuilder::saw_redirect() {
   state_->has_redirects = true;
 }
 
+// Every link on a way is resolved with the first that goes it: a long chain costs its length once.
 Result<void> FingerprintBuilder::State::resolve_links() {
+  std::vector<std::size_t*> way;
   for (const auto& [path, first_target] : unresolved) {
+    way.clear();
+    auto found = records.find(path);
     const std::string* target = &first_target;
-    std::size_t steps = 0;
-    auto found = records.find(*target);
     while (found != records.end() && found->second == kUnresolved) {
-      if (++steps > unresolved.size()) return bad_path(path, "hard links form a circle");
+      if (way.size() > unresolved.size()) return bad_path(path, "hard links form a circle");
+      way.push_back(&found->second);
       target = &unresolved.at(found->first);
       found = records.find(*target);
     }
     if (found == records.end())
       return bad_path(path,
                       "hard link to \"" + escape_untrusted(*target) + "\", which is not there");
-    if (is_directory(found->second)) return bad_path(path, "hard link to a directory");
-    records[path] = found->second;
+    if (is_directory(found->second) && !way.empty())
+      return bad_path(path, "hard link to a directory");
+    for (std::size_t* inode : way)
+      *inode = found->second;
   }
   return ok();
 }
@@ -235,23 +298,36 @@ Deletions FingerprintBuilder::State::deletions() const {
   return {{whiteouts.begin(), whiteouts.end()}, {opaques.begin(), opaques.end()}};
 }
 
+void FingerprintBuilder::want_root_form() {
+  state_->wants_root_form = true;
+}
+
+// The file's digest, or null where there is none because none was asked for.
+Result<const FileDigest*> FingerprintBuilder::State::digest_of(
+    const std::string& path, const Inode& inode, Scope scope,
+    std::span<const FileDigest> digests) const {
+  if (inode.digest_slot && *inode.digest_slot < digests.size()) return &digests[*inode.digest_slot];
+  if (inode.entry.file_digest) return &*inode.entry.file_digest;
+  if (scope == Scope::kContent && inode.entry.type == EntryType::kFile)
+    return Error{ErrorCode::kInternal, "no digest for \"" + escape_untrusted(path) + "\""};
+  return nullptr;
+}
+
 Result<LayerFingerprint> FingerprintBuilder::finish(Scope scope,
                                                     std::span<const FileDigest> digests,
                                                     LayerObserver* observer) && {
   State& state = *state_;
   ASSAY_TRY(state.resolve_links());
   LayerFingerprint result;
-  RecordDigests streams(scope);
+  RecordDigests streams(scope, Form::kLayer);
+  RecordDigests root_streams(scope, Form::kRoot);
   bool is_injected = true;
   bool has_docker_mark = false;
   for (const auto& [path, index] : state.records) {
     const Inode& inode = state.inodes[index];
-    const FileDigest* digest = inode.entry.file_digest ? &*inode.entry.file_digest : nullptr;
-    if (inode.digest_slot && *inode.digest_slot < digests.size())
-      digest = &digests[*inode.digest_slot];
-    if (scope == Scope::kContent && inode.entry.type == EntryType::kFile && digest == nullptr)
-      return Error{ErrorCode::kInternal, "no digest for \"" + escape_untrusted(path) + "\""};
+    ASSAY_ASSIGN(const FileDigest* const digest, state.digest_of(path, inode, scope, digests));
     streams.add(path, inode.entry, digest);
+    if (state.wants_root_form) root_streams.add(path, inode.entry, digest);
     if (observer != nullptr) observer->on_record(path, inode.entry, digest, inode.digest_slot);
     if (inode.entry.type == EntryType::kFile) result.content_bytes += inode.entry.size;
     if (result.content_bytes > state.limits.max_content_bytes)
@@ -262,6 +338,7 @@ Result<LayerFingerprint> FingerprintBuilder::finish(Scope scope,
     has_docker_mark = has_docker_mark || path == ".dockerenv";
   }
   streams.finish(result.shape, result.content);
+  if (state.wants_root_form) result.root = root_streams.finish_root();
   result.entries = state.records.size();
   const Deletions deletions = state.deletions();
   if (state.are_deletions_visible) result.deletions = deletions_digest(deletions);

@@ -4,16 +4,17 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
 #include "common/base/encoding.h"
 #include "common/base/sha256.h"
-#include "common/image/directory.h"
 #include "common/image/fetch_advice.h"
 #include "common/image/image_files.h"
 #include "common/image/manifest_choice.h"
 #include "common/image/oci_json.h"
+#include "common/image/root_form.h"
 #include "common/image/tar_layer.h"
 
 namespace assay::image {
@@ -34,6 +35,19 @@ struct PlannedLayer {
   std::optional<Descriptor> blob;  // OCI only: digest and size of the compressed bytes
   std::size_t place = 0;           // in the stack, from 0, bottom first
 };
+
+// One layer, read to its end; the tree is empty unless other forms are wanted.
+struct ReadLayer {
+  LayerFingerprint fingerprint;
+  LayerTree tree;
+};
+
+ImageLayer image_layer(const ReadLayer& read, Scope scope) {
+  ImageLayer layer;
+  layer.fingerprint = read.fingerprint;
+  layer.deviceless = fingerprint_without_devices(read.tree, scope);
+  return layer;
+}
 
 Result<Source> parse_source(const std::string& source) {
   constexpr std::pair<std::string_view, SourceKind> kPrefixes[] = {
@@ -59,6 +73,23 @@ Result<std::string> verified_json(ImageFiles& files, const Descriptor& descripto
   return text;
 }
 
+// Whether this layer can be read at all.
+Result<void> check_layer(const Descriptor& layer, const std::string& file, bool is_there) {
+  const std::string name = "layer \"" + file + "\"";
+  if (layer.media_type.ends_with("+encrypted"))
+    return Error{ErrorCode::kUnsupported,
+                 name + " is encrypted; decrypt it with skopeo copy --decryption-key"};
+  if (is_there) return ok();
+  const bool is_foreign = layer.media_type.find("nondistributable") != std::string::npos ||
+                          layer.media_type.find(".foreign.") != std::string::npos;
+  return Error{
+      ErrorCode::kNotFound,
+      name + (is_foreign ? " is not in the image: it may not be distributed with it "
+                           "(foreign layer), so its bytes lie elsewhere; put them into "
+                           "blobs/sha256/ of an OCI layout and read that"
+                         : " is not in the image; it is incomplete, copy or save it again")};
+}
+
 class ImageReader {
  public:
   ImageReader(ImageFiles& files, const ImageOptions& options, ReadProgress& progress)
@@ -77,10 +108,9 @@ class ImageReader {
     std::vector<PlannedLayer> plan;
     for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
       const Descriptor& layer = manifest.layers[i];
-      if (layer.media_type.ends_with("+encrypted"))
-        return Error{ErrorCode::kUnsupported, "layer " + layer.digest.text() + " is encrypted"};
-      plan.push_back(
-          {"blobs/sha256/" + layer.digest.hex(), layer.media_type, config.diff_ids[i], layer});
+      const std::string file = "blobs/sha256/" + layer.digest.hex();
+      ASSAY_TRY(check_layer(layer, file, files_.has(file)));
+      plan.push_back({file, layer.media_type, config.diff_ids[i], layer});
     }
     return read_layers(std::move(plan));
   }
@@ -142,42 +172,51 @@ class ImageReader {
         return Error{ErrorCode::kCorrupt,
                      "two diff IDs for \"" + escape_untrusted(layer.file) + "\""};
     }
-    std::map<std::string, LayerFingerprint> fingerprints;
-    ASSAY_TRY(read_files(by_file, options_.scope, fingerprints));
+    ReadLayers layers;
+    ASSAY_TRY(read_files(by_file, options_.scope, options_.wants_other_forms, layers));
     // Hard links can make a file interesting after it has passed; it takes no second hashing.
     std::erase_if(by_file, [&](const auto& one) {
       const LayerObserver* observer = observer_of(*one.second);
       return observer == nullptr || !observer->wants_again();
     });
     if (!by_file.empty()) {
-      std::map<std::string, LayerFingerprint> again;
-      ASSAY_TRY(read_files(by_file, Scope::kShape, again));
+      ReadLayers again;
+      ASSAY_TRY(read_files(by_file, Scope::kShape, false, again));
     }
     std::optional<ChainId> chain;
     for (const PlannedLayer& layer : plan) {
       chain = chain_id_of(chain, layer.diff_id);
-      image_.layers.push_back({layer.diff_id, chain, layer.media_type, fingerprints[layer.file]});
+      ImageLayer& made =
+          image_.layers.emplace_back(image_layer(layers[layer.file], options_.scope));
+      made.diff_id = layer.diff_id;
+      made.chain_id = chain;
+      made.media_type = layer.media_type;
     }
+    if (options_.wants_other_forms && !options_.only_layer) put_together(plan, layers);
     return std::move(image_);
   }
 
   using LayersByFile = std::map<std::string, const PlannedLayer*>;
+  using ReadLayers = std::map<std::string, ReadLayer>;
 
-  Result<void> read_files(const LayersByFile& by_file, Scope scope,
-                          std::map<std::string, LayerFingerprint>& fingerprints) {
+  Result<void> read_files(const LayersByFile& by_file, Scope scope, bool keeps_trees,
+                          ReadLayers& layers) {
     std::set<std::string> names;
     for (const auto& [name, layer] : by_file)
       names.insert(name);
-    bytes_left_ = options_.max_image_bytes;
+    bytes_left_ = content_left_ = options_.max_image_bytes;
     progress_ = {0, files_.total_bytes(names), 0, 0, names.size()};
     return files_.visit(names, [&](const std::string& name, ByteSource& bytes) -> Result<void> {
       ++progress_.layer;
       if (options_.progress) options_.progress(progress_);
-      auto fingerprint = read_layer(*by_file.at(name), scope, bytes);
+      const PlannedLayer& layer = *by_file.at(name);
+      LayerTreeKeeper keeper(observer_of(layer));
+      auto fingerprint =
+          read_layer(layer, scope, bytes, keeps_trees ? &keeper : observer_of(layer));
       if (!fingerprint)
         return std::move(fingerprint.error())
             .with_context("layer \"" + escape_untrusted(name) + "\"");
-      fingerprints.emplace(name, *fingerprint);
+      layers.emplace(name, ReadLayer{*fingerprint, std::move(keeper.tree())});
       return ok();
     });
   }
@@ -186,14 +225,28 @@ class ImageReader {
     return options_.observer_of ? options_.observer_of(layer.place) : nullptr;
   }
 
+  void put_together(const std::vector<PlannedLayer>& plan,
+                    const std::map<std::string, ReadLayer>& layers) {
+    MergedTree merged;
+    for (const PlannedLayer& layer : plan) {
+      merged.add(layers.at(layer.file).tree);
+      if (merged.size() > options_.limits.max_entries) return;
+    }
+    image_.root = merged.fingerprint(options_.scope);
+  }
+
   // The digests are compared although the tar was parsed first: nothing of it is used otherwise.
-  Result<LayerFingerprint> read_layer(const PlannedLayer& layer, Scope scope, ByteSource& bytes) {
+  Result<LayerFingerprint> read_layer(const PlannedLayer& layer, Scope scope, ByteSource& bytes,
+                                      LayerObserver* observer) {
     HashingSource blob(bytes);
     ASSAY_ASSIGN(const std::unique_ptr<ByteSource> plain, decompress(blob));
-    LimitedSource limited(*plain, bytes_left_);
+    LimitedSource limited(*plain, bytes_left_, options_.max_image_bytes);
     HashingSource tar(limited);
-    auto result = fingerprint_tar(tar, scope, options_.limits, observer_of(layer));
+    FingerprintLimits limits = options_.limits;  // holes are no bytes of the tar, but take time
+    limits.max_content_bytes = std::min(limits.max_content_bytes, content_left_);
+    auto result = fingerprint_tar(tar, scope, limits, observer);
     if (!result) return result;
+    content_left_ -= result->content_bytes;
     ASSAY_TRY(drain(blob));
     if (layer.blob && blob.bytes() != layer.blob->size)
       return Error{ErrorCode::kCorrupt, "has " + std::to_string(blob.bytes()) +
@@ -211,29 +264,42 @@ class ImageReader {
   const ImageOptions& options_;
   ReadProgress& progress_;
   Image image_;
-  std::uint64_t bytes_left_ = 0;
+  std::uint64_t bytes_left_ = 0;    // decompressed
+  std::uint64_t content_left_ = 0;  // of files, with their holes
 };
 
 Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_token stop) {
   WalkOptions walk;
-  walk.dialect = Dialect::kPlain;
+  walk.dialect = options.dialect;
   walk.scope = options.scope;
+  walk.uid_map = options.uid_map;
+  walk.gid_map = options.gid_map;
+  walk.wants_root_form = options.wants_other_forms && options.dialect == Dialect::kPlain;
   walk.limits = options.limits;
-  if (options.observer_of) walk.observer = options.observer_of(0);
+  LayerTreeKeeper keeper(options.observer_of ? options.observer_of(0) : nullptr);
+  walk.observer = options.wants_other_forms ? &keeper
+                  : options.observer_of     ? options.observer_of(0)
+                                            : nullptr;
   if (options.progress)
     walk.progress = [&](std::uint64_t files, std::uint64_t bytes) {
       options.progress({bytes, 0, files, 1, 1});
     };
-  ASSAY_ASSIGN(const LayerFingerprint fingerprint,
-               fingerprint_directory(fd, walk, std::move(stop)));
+  ReadLayer read;
+  ASSAY_ASSIGN(read.fingerprint, fingerprint_directory(fd, walk, std::move(stop)));
+  read.tree = std::move(keeper.tree());
   Image image;
   image.kind = SourceKind::kDirectory;
-  image.layers.push_back({std::nullopt, std::nullopt, "", fingerprint});
+  image.root = read.fingerprint.root;
+  image.layers.push_back(image_layer(read, options.scope));
   return image;
 }
 
 Result<Image> read_files(ImageFiles& files, const Source& source, const ImageOptions& options,
                          SourceKind oci_kind, ReadProgress& progress) {
+  if (options.dialect != Dialect::kPlain || !options.uid_map.empty() || !options.gid_map.empty())
+    return Error{ErrorCode::kInvalidArgument,
+                 "a dialect and id maps are for directories: an image file says by itself what it "
+                 "deletes and who owns what; dir:PATH forces a folder to be read as a directory"};
   const bool may_be_oci = source.kind != SourceKind::kDockerArchive;
   const bool may_be_docker = !source.kind || source.kind == SourceKind::kDockerArchive;
   ImageReader reader(files, options, progress);
@@ -247,11 +313,31 @@ Result<Image> read_files(ImageFiles& files, const Source& source, const ImageOpt
     image.kind = SourceKind::kDockerArchive;
     return image;
   }
+  if (may_be_docker && files.has("repositories"))
+    return Error{
+        ErrorCode::kUnsupported,
+        "an archive of docker before 1.10, which names no layers by their digests; load it "
+        "into a newer docker and save it again"};
   return Error{
       ErrorCode::kInvalidArgument,
       "not an OCI or docker image (no oci-layout with index.json, no manifest.json); a root "
       "file system as a tar becomes one with: podman import FILE NAME, podman save "
       "--format oci-archive -o OUT NAME"};
+}
+
+// A damaged image and one that was made to deceive look alike.
+Result<Image> with_advice(Result<Image> image) {
+  if (!image && image.error().code == ErrorCode::kCorrupt)
+    image.error().message +=
+        "; copy or save the image again, and do not use it when that does not help";
+  return image;
+}
+
+Result<Image> read_archive(const Source& source, const ImageOptions& options, ReadSettings settings,
+                           ReadProgress& progress) {
+  ASSAY_ASSIGN(const std::unique_ptr<ImageFiles> files,
+               open_archive(source.path, std::move(settings)));
+  return read_files(*files, source, options, SourceKind::kOciArchive, progress);
 }
 
 Result<Image> read_opened(const Source& source, UniqueFd held, const ImageOptions& options,
@@ -271,15 +357,13 @@ Result<Image> read_opened(const Source& source, UniqueFd held, const ImageOption
     if (source.kind == SourceKind::kDirectory || (!source.kind && !has_mark))
       return read_directory(held.get(), options, std::move(stop));
     const auto files = open_layout_folder(std::move(held), std::move(settings));
-    return read_files(*files, source, options, SourceKind::kOciLayout, progress);
+    return with_advice(read_files(*files, source, options, SourceKind::kOciLayout, progress));
   }
   if (!S_ISREG(status.st_mode))
     return Error{ErrorCode::kInvalidArgument, "neither a folder nor a file"};
   if (source.kind == SourceKind::kDirectory || source.kind == SourceKind::kOciLayout)
     return Error{ErrorCode::kInvalidArgument, "not a folder"};
-  ASSAY_ASSIGN(const std::unique_ptr<ImageFiles> files,
-               open_archive(source.path, std::move(settings)));
-  return read_files(*files, source, options, SourceKind::kOciArchive, progress);
+  return with_advice(read_archive(source, options, std::move(settings), progress));
 }
 
 }  // namespace

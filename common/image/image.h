@@ -12,6 +12,7 @@
 
 #include "common/base/digest.h"
 #include "common/base/result.h"
+#include "common/image/directory.h"
 #include "common/image/fingerprint.h"
 
 namespace assay::image {
@@ -25,17 +26,20 @@ struct ImageLayer {
   std::optional<ChainId> chain_id;  ///< of this layer and all below it
   std::string media_type;           ///< as the manifest says, empty for docker archives
   LayerFingerprint fingerprint;
+  std::optional<DevicelessFingerprint> deviceless;  ///< when it holds devices, if asked for
 };
 
 struct Image {
   SourceKind kind = SourceKind::kOciArchive;
-  std::string
-      reference;         ///< the archive's own name for it (ref.name annotation, RepoTags), a claim
-  std::string platform;  ///< "linux/amd64", "" when the source does not say
-  std::string manifest_digest;     ///< "sha256:…", "" when there is none
-  std::string config_digest;       ///< the image id, "" for a directory
-  std::string created;             ///< the config's own time, a claim
+  std::string reference;        ///< the archive's own name for it (annotations, RepoTags), a claim
+  std::string platform;         ///< "linux/amd64", "" when the source does not say
+  std::string manifest_digest;  ///< "sha256:…", "" when there is none
+  std::string config_digest;    ///< the image id, "" for a directory
+  std::string created;          ///< the config's own time, a claim
   std::vector<ImageLayer> layers;  ///< bottom first
+  /// Of all layers together, when it was asked for; none for a directory in another dialect than
+  /// plain, and when the layers hold more entries together than one layer may.
+  std::optional<RootFingerprint> root;
 };
 
 /// How far reading an image has come.
@@ -51,8 +55,14 @@ struct ImageOptions {
   std::string platform;  ///< "os/arch[/variant]" to pick from an index; empty: the only one, else
                          ///< this machine's
   Scope scope = Scope::kContent;
+  Dialect dialect = Dialect::kPlain;  ///< of a directory
+  std::vector<IdRange> uid_map;       ///< of a directory; empty: ids are as they are
+  std::vector<IdRange> gid_map;
+  /// The layers without devices and the root form as well; keeps all records in memory.
+  bool wants_other_forms = false;
   FingerprintLimits limits;
-  std::uint64_t max_image_bytes = 256ULL << 30;  ///< decompressed, all layers
+  /// Of all layers: decompressed bytes, and bytes of files with their holes.
+  std::uint64_t max_image_bytes = 256ULL << 30;
   /// Called now and then; may be empty.
   std::function<void(const ReadProgress&)> progress;
   /// Who looks on while the layer of this place (from 0, bottom first) is read, null for nobody;

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kMaxSmallBytes = 4U << 20;
 constexpr std::size_t kMaxAllSmallBytes = 64U << 20;
 constexpr std::size_t kMaxMembers = 100'000;
+constexpr std::size_t kMaxNameBytes = 4096;
 constexpr int kMaxLinks = 8;
 
 Error not_there(const std::string& name) {
@@ -123,8 +124,14 @@ class Archive final : public ImageFiles {
   Result<void> index() {
     const auto take = [this](const TarMember& member, TarReader& tar) -> Result<bool> {
       const Entry& entry = member.entry;
-      if (files_.size() + links_.size() > kMaxMembers)
-        return Error{ErrorCode::kLimitExceeded, "the archive has too many members"};
+      if (++members_ > kMaxMembers)
+        return Error{ErrorCode::kLimitExceeded,
+                     "the archive has more than " + std::to_string(kMaxMembers) + " members"};
+      if (entry.path.size() > kMaxNameBytes || entry.link_target.size() > kMaxNameBytes ||
+          member.hard_link_target.size() > kMaxNameBytes)
+        return Error{ErrorCode::kLimitExceeded, "a name in the archive is longer than " +
+                                                    std::to_string(kMaxNameBytes) +
+                                                    " bytes: " + escape_untrusted(entry.path, 128)};
       files_.erase(entry.path);  // the last member of a name counts
       links_.erase(entry.path);
       if (member.is_hard_link) {
@@ -132,7 +139,8 @@ class Archive final : public ImageFiles {
       } else if (entry.type == EntryType::kSymlink) {
         links_[entry.path] = entry.link_target;
       } else if (entry.type == EntryType::kFile) {
-        ASSAY_ASSIGN(files_[entry.path], read_json(entry, tar));
+        ASSAY_ASSIGN(auto text, read_json(entry, tar));
+        files_[entry.path] = {members_, std::move(text)};
       }
       return true;
     };
@@ -150,7 +158,7 @@ class Archive final : public ImageFiles {
 
   Result<std::string> small(const std::string& name) override {
     ASSAY_ASSIGN(const std::string file, resolve(name));
-    std::optional<std::string>& text = files_.at(file);
+    const std::optional<std::string>& text = files_.at(file).text;
     if (!text)
       return Error{ErrorCode::kCorrupt, "\"" + escape_untrusted(name) + "\" is no small JSON file"};
     return *text;
@@ -174,9 +182,12 @@ class Archive final : public ImageFiles {
   Result<void> visit(const std::set<std::string>& names, const Visitor& visitor) override {
     std::set<std::string> left = names;
     if (left.empty()) return ok();
+    std::size_t members = 0;
     const auto take = [&](const TarMember& member, TarReader& tar) -> Result<bool> {
-      const bool is_file = member.entry.type == EntryType::kFile && !member.is_hard_link;
-      if (!is_file || !left.contains(member.entry.path)) return true;
+      ++members;
+      const auto known = files_.find(member.entry.path);
+      const bool is_meant = known != files_.end() && known->second.number == members;
+      if (!is_meant || !left.contains(member.entry.path)) return true;
       if (auto visited = visitor(member.entry.path, tar); !visited)
         return std::move(visited.error());
       left.erase(member.entry.path);
@@ -197,7 +208,7 @@ class Archive final : public ImageFiles {
     FdSource file(std::move(fd), settings_.stop, progress);
     ASSAY_ASSIGN(const std::unique_ptr<ByteSource> plain, decompress(file));
     std::uint64_t bytes_left = settings_.max_image_bytes;
-    LimitedSource limited(*plain, bytes_left);
+    LimitedSource limited(*plain, bytes_left, bytes_left);
     TarReader tar(limited);
     TarMember member;
     for (bool is_first = true;; is_first = false) {
@@ -231,7 +242,12 @@ class Archive final : public ImageFiles {
 
   std::string path_;
   ReadSettings settings_;
-  std::map<std::string, std::optional<std::string>> files_;  // with the text of small JSON files
+  struct File {
+    std::size_t number = 0;           // which member it is, from 1
+    std::optional<std::string> text;  // of small JSON files
+  };
+  std::map<std::string, File> files_;
+  std::size_t members_ = 0;
   std::map<std::string, std::string> links_;
   std::size_t small_bytes_ = 0;
 };

@@ -5,21 +5,49 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "common/base/encoding.h"
 
 namespace assay::image {
 namespace {
 
+constexpr std::size_t kMostNamed = 20;
+
 std::string describe(const std::vector<Descriptor>& manifests) {
   std::string text;
+  std::size_t named = 0;
   for (const Descriptor& manifest : manifests) {
+    if (++named > kMostNamed)
+      return text + " and " + std::to_string(manifests.size() - kMostNamed) + " more";
     if (!text.empty()) text += ", ";
     const std::string platform = manifest.platform ? manifest.platform->text() : std::string();
     text += escape_untrusted(platform.empty() ? "no platform" : platform, 64);
     if (!manifest.ref_name.empty()) text += " (" + escape_untrusted(manifest.ref_name, 128) + ")";
   }
   return text;
+}
+
+// The images that fit; only those with exactly this platform where there are such.
+std::vector<Descriptor> those_for(const Platform& platform, const std::vector<Descriptor>& images) {
+  std::vector<Descriptor> fitting;
+  std::vector<Descriptor> exact;
+  for (const Descriptor& image : images) {
+    if (image.platform && !is_platform_match(platform, *image.platform)) continue;
+    fitting.push_back(image);
+    if (image.platform && image.platform->text() == platform.text()) exact.push_back(image);
+  }
+  return exact.empty() ? fitting : exact;
+}
+
+Error unclear(const std::vector<Descriptor>& images) {
+  std::set<std::string> platforms;
+  for (const Descriptor& image : images)
+    if (image.platform) platforms.insert(image.platform->text());
+  const std::string advice = platforms.size() == images.size()
+                                 ? "choose with --platform OS/ARCH/VARIANT"
+                                 : "copy the one you mean into an archive of its own (skopeo copy)";
+  return {ErrorCode::kInvalidArgument, "several images fit: " + describe(images) + "; " + advice};
 }
 
 }  // namespace
@@ -58,7 +86,7 @@ Result<Descriptor> choose_manifest(const std::vector<Descriptor>& manifests,
   for (const Descriptor& manifest : manifests) {
     const bool is_same = std::ranges::any_of(
         images, [&](const Descriptor& other) { return other.digest == manifest.digest; });
-    if (!manifest.is_attestation && !is_same) images.push_back(manifest);
+    if (!manifest.is_no_image && !is_same) images.push_back(manifest);
   }
   if (images.empty()) return Error{ErrorCode::kNotFound, "the index holds no image"};
   Platform platform = machine_platform();
@@ -67,16 +95,12 @@ Result<Descriptor> choose_manifest(const std::vector<Descriptor>& manifests,
   } else if (images.size() == 1) {
     return images.front();
   }
-  std::vector<Descriptor> matching;
-  for (const Descriptor& image : images)
-    if (!image.platform || is_platform_match(platform, *image.platform)) matching.push_back(image);
+  std::vector<Descriptor> matching = those_for(platform, images);
   if (matching.empty())
     return Error{ErrorCode::kNotFound, "no image for " + escape_untrusted(platform.text()) +
-                                           "; there is: " + describe(images)};
-  if (matching.size() > 1)
-    return Error{ErrorCode::kInvalidArgument,
-                 "several images fit: " + describe(matching) +
-                     "; copy the one you mean into an archive of its own (skopeo copy)"};
+                                           "; there is: " + describe(images) +
+                                           ". Choose with --platform OS/ARCH[/VARIANT]"};
+  if (matching.size() > 1) return unclear(matching);
   return matching.front();
 }
 

@@ -25,8 +25,9 @@ struct Descriptor {
   Sha256 digest;
   std::uint64_t size = 0;
   std::optional<Platform> platform;
-  std::string ref_name;         ///< annotation org.opencontainers.image.ref.name
-  bool is_attestation = false;  ///< a build tool's extra manifest, no image
+  std::string
+      ref_name;  ///< annotation io.containerd.image.name, else org.opencontainers.image.ref.name
+  bool is_no_image = false;  ///< an attestation, a signature or another artifact
   bool is_index() const;
   bool is_manifest() const;
 };

@@ -37,6 +37,20 @@ Result<std::int64_t> parse_base256(std::string_view field) {
   return is_negative ? -1 - number : number;
 }
 
+// Digits with spaces and NULs around them; nothing at all is 0.
+Result<std::int64_t> parse_octal(std::string_view field) {
+  const std::size_t start = field.find_first_not_of(std::string_view(" \0", 2));
+  if (start == std::string_view::npos) return std::int64_t{0};
+  field.remove_prefix(start);
+  field = field.substr(0, field.find_last_not_of(std::string_view(" \0", 2)) + 1);
+  field = field.substr(0, field.find('\0'));
+  std::int64_t value = 0;
+  const auto [end, failure] = std::from_chars(field.data(), field.data() + field.size(), value, 8);
+  if (failure != std::errc() || end != field.data() + field.size() || value < 0)
+    return corrupt("\"" + escape_untrusted(field, 32) + "\" is no octal number");
+  return value;
+}
+
 bool has_right_checksum(const TarBlock& block, std::int64_t wanted) {
   std::int64_t as_unsigned = 0;
   std::int64_t as_signed = 0;
@@ -48,7 +62,12 @@ bool has_right_checksum(const TarBlock& block, std::int64_t wanted) {
   return wanted == as_unsigned || wanted == as_signed;
 }
 
-// Whole seconds of "[-]SECONDS[.FRACTION]", rounded down.
+// 2^63 - 1 nanoseconds, the last time that the runtimes keep.
+constexpr std::int64_t kLastSecond = 9'223'372'036;
+constexpr std::string_view kLastFraction = "854775807";
+
+// Whole seconds of "[-]SECONDS[.FRACTION]", rounded down; a time behind the last one that is kept
+// gives a second behind it.
 Result<std::int64_t> parse_pax_time(std::string_view text) {
   const bool is_negative = text.starts_with('-');
   if (is_negative) text.remove_prefix(1);
@@ -58,6 +77,8 @@ Result<std::int64_t> parse_pax_time(std::string_view text) {
   if (fraction.find_first_not_of("0123456789") != std::string_view::npos)
     return corrupt("a PAX time is no number");
   const bool has_fraction = fraction.find_first_not_of('0') != std::string_view::npos;
+  if (!is_negative && seconds == kLastSecond && fraction.substr(0, 9) > kLastFraction)
+    return seconds + 1;
   return is_negative ? -seconds - (has_fraction ? 1 : 0) : seconds;
 }
 
@@ -67,6 +88,32 @@ Result<void> check_pax_record(const std::string& key, const std::string& value) 
   if (key.empty() || must_be_clean.find('\0') != std::string::npos)
     return corrupt("a PAX record holds a NUL or has no key");
   return ok();
+}
+
+TarFormat format_of(const TarBlock& block) {
+  const std::string_view magic = field_of(block, 257, 8);
+  if (magic.starts_with(std::string_view("ustar\0", 6))) return TarFormat::kPosix;
+  return magic == std::string_view("ustar  \0", 8) ? TarFormat::kGnu : TarFormat::kOld;
+}
+
+bool is_number(std::string_view field) {
+  return field[0] == '\0' || parse_tar_number(field).has_value();
+}
+
+// What stands before the name. GNU headers keep two times there; where those are no numbers the
+// tar is one that Go wrote before its version 1.8, which believed that the prefix were there.
+// Source: Go archive/tar reader.go, readHeader (golang.org/issue/12594).
+std::string prefix_of(const TarBlock& block, TarFormat format) {
+  if (format == TarFormat::kOld) return {};
+  if (format == TarFormat::kPosix) {
+    const bool is_star = field_of(block, 508, 4) == std::string_view("tar\0", 4);
+    return text_of(block, 345, is_star ? 131 : 155);
+  }
+  if (is_number(field_of(block, 345, 12)) && is_number(field_of(block, 357, 12))) return {};
+  std::string prefix = text_of(block, 345, 155);
+  const bool is_ascii =
+      std::ranges::all_of(prefix, [](char byte) { return static_cast<signed char>(byte) > 0; });
+  return is_ascii ? prefix : std::string();
 }
 
 }  // namespace
@@ -86,22 +133,15 @@ Result<std::int64_t> parse_decimal(std::string_view text) {
 Result<std::int64_t> parse_tar_number(std::string_view field) {
   if (!field.empty() && (static_cast<unsigned char>(field[0]) & 0x80U) != 0)
     return parse_base256(field);
-  const std::size_t start = field.find_first_not_of(std::string_view(" \0", 2));
-  if (start == std::string_view::npos) return std::int64_t{0};
-  field.remove_prefix(start);
-  field = field.substr(0, field.find_last_not_of(std::string_view(" \0", 2)) + 1);
-  field = field.substr(0, field.find('\0'));
-  std::int64_t value = 0;
-  const auto [end, failure] = std::from_chars(field.data(), field.data() + field.size(), value, 8);
-  if (failure != std::errc() || end != field.data() + field.size() || value < 0)
-    return corrupt("\"" + escape_untrusted(field, 32) + "\" is no octal number");
-  return value;
+  return parse_octal(field);
 }
 
 Result<TarHeader> parse_tar_header(const TarBlock& block) {
-  ASSAY_ASSIGN(const std::int64_t checksum, parse_tar_number(field_of(block, 148, 8)));
-  if (!has_right_checksum(block, checksum)) return corrupt("a header's checksum is wrong");
+  const auto checksum = parse_octal(field_of(block, 148, 8));
+  if (!checksum || !has_right_checksum(block, *checksum))
+    return corrupt("a header's checksum is wrong");
   TarHeader header;
+  header.format = format_of(block);
   header.name = text_of(block, 0, 100);
   header.type = block[156];
   header.link_name = text_of(block, 157, 100);
@@ -111,19 +151,12 @@ Result<TarHeader> parse_tar_header(const TarBlock& block) {
   ASSAY_ASSIGN(header.size, parse_tar_number(field_of(block, 124, 12)));
   ASSAY_ASSIGN(header.mtime_s, parse_tar_number(field_of(block, 136, 12)));
   if (header.size < 0) return corrupt("a size is negative");
-  const std::string_view magic = field_of(block, 257, 6);
-  const bool is_posix = magic == std::string_view("ustar\0", 6);
-  const bool is_star = is_posix && field_of(block, 508, 4) == std::string_view("tar\0", 4);
-  if (is_posix || magic == "ustar ") {
-    if (header.type == '3' || header.type == '4') {
-      ASSAY_ASSIGN(header.device_major, parse_tar_number(field_of(block, 329, 8)));
-      ASSAY_ASSIGN(header.device_minor, parse_tar_number(field_of(block, 337, 8)));
-    }
+  if (header.format != TarFormat::kOld && (header.type == '3' || header.type == '4')) {
+    ASSAY_ASSIGN(header.device_major, parse_tar_number(field_of(block, 329, 8)));
+    ASSAY_ASSIGN(header.device_minor, parse_tar_number(field_of(block, 337, 8)));
   }
-  if (is_posix) {  // GNU headers keep other things where the prefix is
-    const std::string prefix = text_of(block, 345, is_star ? 131 : 155);
-    if (!prefix.empty()) header.name = prefix + "/" + header.name;
-  }
+  const std::string prefix = prefix_of(block, header.format);
+  if (!prefix.empty()) header.name = prefix + "/" + header.name;
   return header;
 }
 
@@ -146,7 +179,8 @@ Result<PaxRecords> parse_pax(std::string_view bytes) {
     std::string value(record.substr(equals + 1));
     ASSAY_TRY(check_pax_record(key, value));
     if (key == "GNU.sparse.offset" || key == "GNU.sparse.numbytes") {
-      if ((key == "GNU.sparse.numbytes") != expects_length) return corrupt("bad sparse map");
+      if ((key == "GNU.sparse.numbytes") != expects_length || value.find(',') != std::string::npos)
+        return corrupt("bad sparse map");
       expects_length = !expects_length;
       sparse_map += (sparse_map.empty() ? "" : ",") + value;
     } else {
@@ -171,47 +205,10 @@ Result<void> apply_pax(const PaxRecords& records, TarHeader& header) {
       ASSAY_ASSIGN(header.gid, parse_decimal(value));
     } else if (key == "mtime") {
       ASSAY_ASSIGN(header.mtime_s, parse_pax_time(value));
+    } else if (key == "atime" || key == "ctime") {
+      ASSAY_TRY(parse_pax_time(value));  // not used, but a reader that cannot read it stops
     }
   }
-  return ok();
-}
-
-Result<void> parse_old_sparse(std::string_view fields, std::vector<SparsePiece>& pieces) {
-  for (; fields.size() >= 24 && fields[0] != '\0'; fields.remove_prefix(24)) {
-    ASSAY_ASSIGN(const std::int64_t offset, parse_tar_number(fields.substr(0, 12)));
-    ASSAY_ASSIGN(const std::int64_t length, parse_tar_number(fields.substr(12, 12)));
-    if (offset < 0 || length < 0) return corrupt("bad sparse map");
-    pieces.push_back({static_cast<std::uint64_t>(offset), static_cast<std::uint64_t>(length)});
-  }
-  return ok();
-}
-
-Result<std::vector<SparsePiece>> parse_sparse_map(std::string_view text) {
-  std::vector<SparsePiece> pieces;
-  while (!text.empty()) {
-    std::array<std::uint64_t, 2> numbers = {};
-    for (std::uint64_t& number : numbers) {
-      const std::size_t comma = std::min(text.find(','), text.size());
-      ASSAY_ASSIGN(const std::int64_t value, parse_decimal(text.substr(0, comma)));
-      number = static_cast<std::uint64_t>(value);
-      text.remove_prefix(std::min(comma + 1, text.size()));
-    }
-    pieces.push_back({numbers[0], numbers[1]});
-  }
-  return pieces;
-}
-
-Result<void> check_sparse(std::span<const SparsePiece> pieces, std::uint64_t file_bytes,
-                          std::uint64_t stored_bytes) {
-  std::uint64_t end = 0;
-  std::uint64_t stored = 0;
-  for (const SparsePiece& piece : pieces) {
-    if (piece.offset < end || piece.offset > file_bytes || piece.length > file_bytes - piece.offset)
-      return corrupt("a sparse file's map does not fit the file");
-    end = piece.offset + piece.length;
-    stored += piece.length;
-  }
-  if (stored != stored_bytes) return corrupt("a sparse file's map does not fit its data");
   return ok();
 }
 

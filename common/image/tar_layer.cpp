@@ -10,7 +10,12 @@ namespace {
 
 constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kOpaque = ".wh..wh..opq";
-constexpr std::string_view kAufsPrivate = ".wh..wh.";
+
+// The root's own metadata does not count, but it can be nothing else than a directory.
+Result<void> check_root(const TarMember& member) {
+  if (member.entry.type == EntryType::kDirectory) return ok();
+  return Error{ErrorCode::kCorrupt, "tar: the layer's root is no directory"};
+}
 
 class TarLayer {
  public:
@@ -28,7 +33,10 @@ class TarLayer {
     for (;;) {
       ASSAY_ASSIGN(const bool has_member, tar_.next(member));
       if (!has_member) break;
-      if (member.entry.path.empty()) continue;  // the layer's root does not count
+      if (member.entry.path.empty()) {
+        ASSAY_TRY(check_root(member));
+        continue;
+      }
       const std::string path = escape_untrusted(member.entry.path);
       if (auto taken = take(member); !taken)
         return std::move(taken.error()).with_context("entry \"" + path + "\"");
@@ -45,7 +53,6 @@ class TarLayer {
     const std::string_view base = std::string_view(entry.path).substr(start);
     if (base == kOpaque)
       return builder_.add_opaque(start == 0 ? std::string() : entry.path.substr(0, slash));
-    if (base.starts_with(kAufsPrivate)) return ok();
     if (base.starts_with(kWhiteout))
       return builder_.add_whiteout(entry.path.substr(0, start) +
                                    entry.path.substr(start + kWhiteout.size()));

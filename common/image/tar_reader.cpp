@@ -11,8 +11,11 @@ namespace {
 
 // Go's archive/tar reads no longer extension either.
 constexpr std::int64_t kMaxExtensionBytes = 1 << 20;
-constexpr std::size_t kMaxSparsePieces = 1 << 16;
-constexpr std::size_t kSparseFieldBytes = 24;
+// The largest that chown changes an owner to: it takes 2^32 - 1 for "leave it as it is".
+constexpr std::uint32_t kMaxId = UINT32_MAX - 1;
+// What fits into Linux's dev_t.
+constexpr std::uint32_t kMaxMajor = (1U << 12) - 1;
+constexpr std::uint32_t kMaxMinor = (1U << 20) - 1;
 constexpr std::string_view kXattrKey = "SCHILY.xattr.";
 
 Error corrupt(std::string message) {
@@ -34,13 +37,11 @@ Result<std::string> normalize(std::string_view name) {
   return path;
 }
 
-Result<std::uint32_t> small_number(std::int64_t value, std::string_view what) {
-  if (value < 0 || value > UINT32_MAX) return corrupt("bad " + std::string(what));
+Result<std::uint32_t> number_up_to(std::uint32_t limit, std::int64_t value, std::string_view what) {
+  if (value < 0 || value > limit)
+    return corrupt(std::string(what) + " " + std::to_string(value) + " is not between 0 and " +
+                   std::to_string(limit));
   return static_cast<std::uint32_t>(value);
-}
-
-bool has_data(char type) {
-  return type == '0' || type == '7' || type == '\0' || type == 'S';
 }
 
 Result<EntryType> entry_type(const TarHeader& header) {
@@ -96,10 +97,21 @@ Result<bool> TarReader::read_block(TarBlock& block) {
   return got != 0;
 }
 
+// Moves behind the member. False when the source ends in the zeros that fill up its last block:
+// some writers leave those out at the end of the tar.
+Result<bool> TarReader::skip_rest() {
+  ASSAY_TRY(source_.skip(stored_left_));
+  TarBlock padding;
+  ASSAY_ASSIGN(const std::size_t got, read_fully(source_, std::span(padding).first(padding_)));
+  const bool is_whole = got == padding_;
+  stored_left_ = padding_ = 0;
+  return is_whole;
+}
+
 // False at the end: two zero blocks, or the end of the source between members.
 Result<bool> TarReader::read_header(TarHeader& header, TarBlock& block) {
-  ASSAY_TRY(source_.skip(stored_left_ + padding_));
-  stored_left_ = padding_ = 0;
+  ASSAY_ASSIGN(const bool is_whole, skip_rest());
+  if (!is_whole) return false;
   ASSAY_ASSIGN(const bool has_block, read_block(block));
   if (!has_block) return false;
   if (is_zero_block(block)) {
@@ -127,13 +139,13 @@ Result<bool> TarReader::take_extension(const TarHeader& header, Extensions& exte
     return false;
   ASSAY_ASSIGN(const std::string bytes, read_extension(header));
   const std::string text = bytes.substr(0, bytes.find('\0'));
-  if (header.type == 'x') {
-    ASSAY_ASSIGN(extensions.pax, parse_pax(bytes));
-  } else if (header.type == 'L') {
+  if (header.type == 'L') {
     extensions.long_name = text;
   } else if (header.type == 'K') {
     extensions.long_link = text;
-  }  // global records are read over, as every runtime does
+  } else {
+    ASSAY_ASSIGN(extensions.pax, parse_pax(bytes));
+  }
   return true;
 }
 
@@ -148,9 +160,13 @@ Result<bool> TarReader::next(TarMember& member) {
       if (has_extension) return corrupt("it ends after an extended header");
       return false;
     }
-    ASSAY_ASSIGN(const bool is_extension, take_extension(header, extensions));
-    has_extension = is_extension;
-    if (is_extension) continue;
+    ASSAY_ASSIGN(has_extension, take_extension(header, extensions));
+    if (header.type == 'g') {  // Go hands it out like a member: what stood before it is forgotten
+      extensions = Extensions();
+      has_extension = false;
+      continue;
+    }
+    if (has_extension) continue;
     ASSAY_TRY(begin_member(std::move(header), block, extensions, member));
     return true;
   }
@@ -166,72 +182,70 @@ Result<void> TarReader::begin_member(TarHeader header, const TarBlock& block,
   Entry& entry = member.entry;
   entry.type = type;
   entry.mode = static_cast<std::uint32_t>(header.mode & 07777);
-  ASSAY_ASSIGN(entry.uid, small_number(header.uid, "uid"));
-  ASSAY_ASSIGN(entry.gid, small_number(header.gid, "gid"));
+  ASSAY_ASSIGN(entry.uid, number_up_to(kMaxId, header.uid, "uid"));
+  ASSAY_ASSIGN(entry.gid, number_up_to(kMaxId, header.gid, "gid"));
   entry.mtime_s = header.mtime_s;
   take_xattrs(extensions.pax, entry);
   if (type == EntryType::kSymlink) entry.link_target = header.link_name;
-  ASSAY_ASSIGN(entry.device_major, small_number(header.device_major, "device"));
-  ASSAY_ASSIGN(entry.device_minor, small_number(header.device_minor, "device"));
+  ASSAY_ASSIGN(entry.device_major, number_up_to(kMaxMajor, header.device_major, "device major"));
+  ASSAY_ASSIGN(entry.device_minor, number_up_to(kMaxMinor, header.device_minor, "device minor"));
   member.is_hard_link = header.type == '1';
   if (member.is_hard_link) {
     ASSAY_ASSIGN(member.hard_link_target, normalize(header.link_name));
   }
-  stored_left_ = has_data(header.type) && type == EntryType::kFile
-                     ? static_cast<std::uint64_t>(header.size)
-                     : 0;
+  const bool is_data = type == EntryType::kFile && !member.is_hard_link;
+  stored_left_ = is_data ? static_cast<std::uint64_t>(header.size) : 0;
   padding_ = (kTarBlockBytes - stored_left_ % kTarBlockBytes) % kTarBlockBytes;
   position_ = 0;
   piece_ = 0;
   member_bytes_ = stored_left_;
   pieces_.assign(1, {0, stored_left_});
-  ASSAY_TRY(begin_sparse(header, block, extensions.pax, member));
-  if (const std::string& name = value_of(extensions.pax, "GNU.sparse.name");
-      !name.empty() && type == EntryType::kFile)
-    header.name = name;
-  entry.size = member.is_hard_link ? 0 : member_bytes_;
+  if (is_data) ASSAY_TRY(begin_sparse(header, block, extensions.pax));
+  entry.size = member_bytes_;
   ASSAY_ASSIGN(entry.path, normalize(header.name));
   return ok();
 }
 
-// Takes the map of a sparse file, in any of the four formats that GNU tar has written.
-Result<void> TarReader::begin_sparse(const TarHeader& header, const TarBlock& block,
-                                     const PaxRecords& pax, TarMember& member) {
-  if (member.entry.type != EntryType::kFile || member.is_hard_link) return ok();
-  const std::string& major = value_of(pax, "GNU.sparse.major");
-  const std::string& minor = value_of(pax, "GNU.sparse.minor");
-  const std::string& map = value_of(pax, "GNU.sparse.map");
+// Takes the map of a sparse file, in any of the four formats that GNU tar has written, and the name
+// and size that go with it.
+Result<void> TarReader::begin_sparse(TarHeader& header, const TarBlock& block,
+                                     const PaxRecords& pax) {
   if (header.type == 'S') {
+    if (header.format != TarFormat::kGnu)  // star's sparse headers look different
+      return Error{ErrorCode::kUnsupported, "tar: a sparse file that is not in GNU tar's format"};
     ASSAY_ASSIGN(const std::int64_t bytes,
                  parse_tar_number(std::string_view(block.data() + 483, 12)));
     if (bytes < 0) return corrupt("a size is negative");
     member_bytes_ = static_cast<std::uint64_t>(bytes);
     ASSAY_ASSIGN(pieces_, read_old_sparse(block));
-  } else if (major == "1" && minor == "0") {
-    ASSAY_ASSIGN(pieces_, read_sparse_1_0());
-  } else if (!map.empty()) {
-    ASSAY_ASSIGN(pieces_, parse_sparse_map(map));
-  } else {
-    return ok();
+    return check_sparse(pieces_, member_bytes_, stored_left_);
   }
+  const SparseFormat format = sparse_format(pax);
+  if (format == SparseFormat::kNone) return ok();
+  if (const std::string& name = value_of(pax, "GNU.sparse.name"); !name.empty()) header.name = name;
   const std::string& size = value_of(pax, "GNU.sparse.size");
   const std::string& real_size = size.empty() ? value_of(pax, "GNU.sparse.realsize") : size;
-  if (header.type != 'S' && !real_size.empty()) {
+  if (!real_size.empty()) {
     ASSAY_ASSIGN(const std::int64_t bytes, parse_decimal(real_size));
     member_bytes_ = static_cast<std::uint64_t>(bytes);
+  }
+  if (format == SparseFormat::kInData) {
+    ASSAY_ASSIGN(pieces_, read_sparse_1_0());
+  } else {
+    ASSAY_ASSIGN(pieces_, parse_sparse_map(pax));
   }
   return check_sparse(pieces_, member_bytes_, stored_left_);
 }
 
 Result<std::vector<SparsePiece>> TarReader::read_old_sparse(const TarBlock& block) {
   std::vector<SparsePiece> pieces;
-  ASSAY_TRY(parse_old_sparse(std::string_view(block.data() + 386, 4 * kSparseFieldBytes), pieces));
+  ASSAY_TRY(parse_old_sparse(std::string_view(block.data() + 386, 96), pieces));
   bool has_more = block[482] != '\0';
   while (has_more) {
     TarBlock more;
     ASSAY_ASSIGN(const bool has_block, read_block(more));
-    if (!has_block || pieces.size() > kMaxSparsePieces) return corrupt("bad sparse map");
-    ASSAY_TRY(parse_old_sparse(std::string_view(more.data(), 21 * kSparseFieldBytes), pieces));
+    if (!has_block) return corrupt("truncated inside a sparse map");
+    ASSAY_TRY(parse_old_sparse(std::string_view(more.data(), 504), pieces));
     has_more = more[504] != '\0';
   }
   return pieces;
@@ -257,7 +271,10 @@ Result<std::vector<SparsePiece>> TarReader::read_sparse_1_0() {
     return static_cast<std::uint64_t>(value);
   };
   ASSAY_ASSIGN(const std::uint64_t count, next_number());
-  if (count > kMaxSparsePieces) return corrupt("a sparse map has too many pieces");
+  if (count > kMaxSparsePieces)
+    return Error{
+        ErrorCode::kLimitExceeded,
+        "tar: a sparse file has more than " + std::to_string(kMaxSparsePieces) + " pieces of data"};
   std::vector<SparsePiece> pieces;
   for (std::uint64_t i = 0; i < count; ++i) {
     ASSAY_ASSIGN(const std::uint64_t offset, next_number());

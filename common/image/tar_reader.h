@@ -10,6 +10,7 @@
 #include "common/image/byte_source.h"
 #include "common/image/entry.h"
 #include "common/image/tar_header.h"
+#include "common/image/tar_sparse.h"
 
 namespace assay::image {
 
@@ -21,7 +22,8 @@ struct TarMember {
   std::string hard_link_target;  ///< in the same form as `path`
 };
 
-/// Reads ustar, PAX, GNU and old tars, long names and sparse files (holes read as zeros).
+/// Reads ustar, PAX, GNU and old tars, long names and sparse files (holes read as zeros), as Go's
+/// archive/tar does. Memory: 3 MiB of extended headers and 1 MiB of sparse map at the most.
 /// Not thread-safe.
 class TarReader final : public ByteSource {
  public:
@@ -37,14 +39,14 @@ class TarReader final : public ByteSource {
  private:
   struct Extensions;  // what extension members say about the next real one
 
+  Result<bool> skip_rest();
   Result<bool> read_block(TarBlock& block);
   Result<bool> read_header(TarHeader& header, TarBlock& block);
   Result<std::string> read_extension(const TarHeader& header);
   Result<bool> take_extension(const TarHeader& header, Extensions& extensions);
   Result<void> begin_member(TarHeader header, const TarBlock& block, const Extensions& extensions,
                             TarMember& member);
-  Result<void> begin_sparse(const TarHeader& header, const TarBlock& block, const PaxRecords& pax,
-                            TarMember& member);
+  Result<void> begin_sparse(TarHeader& header, const TarBlock& block, const PaxRecords& pax);
   Result<std::vector<SparsePiece>> read_old_sparse(const TarBlock& block);
   Result<std::vector<SparsePiece>> read_sparse_1_0();
 

@@ -4,6 +4,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+
 #include "common/base/encoding.h"
 
 namespace assay::service {
@@ -59,25 +61,30 @@ std::string text_value(std::string_view text) {
 
 struct Log::Sink {
   spdlog::logger logger{"assay", std::make_shared<spdlog::sinks::stderr_sink_mt>()};
-  bool is_json = false;
+  std::atomic<bool> is_json{false};
 };
 
 Log::Log(std::unique_ptr<Sink> sink) : sink_(std::move(sink)) {}
 Log::~Log() = default;
 
 Result<std::unique_ptr<Log>> Log::create(const LogOptions& options) {
+  std::unique_ptr<Log> log(new Log(std::make_unique<Sink>()));
+  log->sink_->logger.flush_on(spdlog::level::debug);
+  ASSAY_TRY(log->set_options(options));
+  return log;
+}
+
+Result<void> Log::set_options(const LogOptions& options) {
   ASSAY_ASSIGN(const auto level, parse_level(options.level));
   if (options.format != "text" && options.format != "json")
     return Error{ErrorCode::kInvalidArgument,
                  "log format \"" + options.format + "\" is none of text, json"};
-  auto sink = std::make_unique<Sink>();
-  sink->is_json = options.format == "json";
-  sink->logger.set_level(level);
-  sink->logger.flush_on(spdlog::level::debug);
-  sink->logger.set_pattern(sink->is_json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
-                                         : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
-                           spdlog::pattern_time_type::utc);
-  return std::unique_ptr<Log>(new Log(std::move(sink)));
+  sink_->is_json = options.format == "json";
+  sink_->logger.set_level(level);
+  sink_->logger.set_pattern(sink_->is_json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
+                                           : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
+                            spdlog::pattern_time_type::utc);
+  return ok();
 }
 
 bool Log::is_enabled(LogLevel level) const {

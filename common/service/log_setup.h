@@ -31,6 +31,8 @@ class Log {
   /// Errors: kInvalidArgument (level, format).
   static Result<std::unique_ptr<Log>> create(const LogOptions& options);
   ~Log();
+  /// For lines written from now on. Errors: kInvalidArgument; then nothing changes.
+  Result<void> set_options(const LogOptions& options);
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 

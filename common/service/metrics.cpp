@@ -13,6 +13,10 @@ void Counter::add(double amount) {
   counter_->Increment(amount);
 }
 
+void Counter::raise_to(double total) {
+  counter_->Increment(total - counter_->Value());  // ignores what is negative
+}
+
 double Counter::value() const {
   return counter_->Value();
 }

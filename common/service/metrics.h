@@ -22,6 +22,8 @@ class Counter {
  public:
   explicit Counter(prometheus::Counter& counter) : counter_(&counter) {}
   void add(double amount = 1);
+  /// For what is counted elsewhere: `total` so far; a smaller one than before changes nothing.
+  void raise_to(double total);
   double value() const;
 
  private:

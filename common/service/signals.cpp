@@ -10,20 +10,29 @@
 
 namespace assay::service {
 
-Result<StopSignals> StopSignals::create() {
+Result<Signals> Signals::create() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   if (const int code = pthread_sigmask(SIG_BLOCK, &set, nullptr); code != 0)
     return system_error("pthread_sigmask", code);
   std::signal(SIGPIPE, SIG_IGN);
   UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return system_error("signalfd");
-  return StopSignals(std::move(fd));
+  return Signals(std::move(fd));
 }
 
-std::optional<int> StopSignals::wait(std::chrono::milliseconds timeout) const {
+int Signals::wait_for_stop(const std::function<void()>& on_hangup) const {
+  for (;;) {
+    const auto signal = wait(std::chrono::milliseconds(-1));
+    if (signal && *signal != SIGHUP) return *signal;
+    if (signal) on_hangup();
+  }
+}
+
+std::optional<int> Signals::wait(std::chrono::milliseconds timeout) const {
   const bool is_forever = timeout.count() < 0;
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   for (;;) {

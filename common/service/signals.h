@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGTERM and SIGINT as something to wait for, instead of handlers.
+// SIGTERM, SIGINT and SIGHUP as something to wait for, instead of handlers.
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 
 #include "common/base/result.h"
@@ -11,17 +12,19 @@
 namespace assay::service {
 
 /// Create it in main before any thread: threads inherit the blocked signals. Also ignores SIGPIPE.
-class StopSignals {
+class Signals {
  public:
-  static Result<StopSignals> create();
+  static Result<Signals> create();
 
+  /// Waits until SIGTERM or SIGINT and gives its number. Calls `on_hangup` for each SIGHUP.
+  int wait_for_stop(const std::function<void()>& on_hangup) const;
   /// The signal's number; nothing when `timeout` passed first (negative: waits for ever).
   std::optional<int> wait(std::chrono::milliseconds timeout) const;
   /// Readable (poll) when a signal is there.
   int fd() const { return fd_.get(); }
 
  private:
-  explicit StopSignals(UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit Signals(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;
 };
 

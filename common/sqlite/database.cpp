@@ -10,6 +10,8 @@ namespace assay::sqlite {
 namespace {
 
 constexpr int kBusyTimeoutMs = 10'000;
+constexpr int kForcedCheckpointFactor = 8;
+constexpr int kPageBytes = 4096;
 
 Error error_of(sqlite3* handle, std::string_view what) {
   const int code = handle == nullptr ? SQLITE_NOMEM : sqlite3_errcode(handle) & 0xff;
@@ -101,6 +103,32 @@ void Database::CacheDeleter::operator()(Cache* cache) const {
   delete cache;
 }
 
+/// When the writer's WAL is copied back into the file. SQLite's own rule (wal_autocheckpoint) never
+/// waits for a reader, so that steady reading can make the WAL grow without end.
+struct Database::Checkpoints {
+  int pages = 0;
+  int forced_at = 0;  ///< pages in the WAL at the last attempt to empty it
+
+  void run(sqlite3* database, const char* name, int in_wal) {
+    if (in_wal < forced_at) forced_at = 0;
+    if (in_wal < pages) return;
+    const bool is_forced = in_wal >= pages * kForcedCheckpointFactor && in_wal - forced_at >= pages;
+    if (is_forced) forced_at = in_wal;
+    // A failure shows at the commits to come; what is in the WAL is safe.
+    (void)sqlite3_wal_checkpoint_v2(
+        database, name, is_forced ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, nullptr,
+        nullptr);
+  }
+  static int on_commit(void* self, sqlite3* database, const char* name, int in_wal) {
+    static_cast<Checkpoints*>(self)->run(database, name, in_wal);
+    return SQLITE_OK;
+  }
+};
+
+void Database::CheckpointsDeleter::operator()(Checkpoints* checkpoints) const {
+  delete checkpoints;
+}
+
 void Database::Closer::operator()(sqlite3* database) const {
   sqlite3_close_v2(database);
 }
@@ -123,14 +151,19 @@ Result<Database> Database::open(const std::string& path, const OpenOptions& opti
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, kBusyTimeoutMs);
   std::string setup = "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;";
+  if (options.can_shrink) setup += "PRAGMA auto_vacuum=INCREMENTAL;";  // before the first page
   if (options.read_only)
     setup += "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON;";
   else
-    setup += "PRAGMA journal_mode=WAL;";
+    setup += "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=" +
+             std::to_string(std::int64_t{options.checkpoint_pages} * kPageBytes) + ";";
   setup += options.durability == Durability::kFull ? "PRAGMA synchronous=FULL;"
                                                    : "PRAGMA synchronous=NORMAL;";
   if (auto done = database.execute(setup); !done)
     return std::move(done.error()).with_context("open " + path);
+  if (options.read_only) return database;
+  database.checkpoints_.reset(new Checkpoints{options.checkpoint_pages});
+  sqlite3_wal_hook(handle, Checkpoints::on_commit, database.checkpoints_.get());
   return database;
 }
 
@@ -158,6 +191,24 @@ Result<void> Database::transaction(const std::function<Result<void>()>& work) {
   if (done) done = execute("COMMIT");
   if (!done) (void)execute("ROLLBACK");  // the first error is the one to report
   return done;
+}
+
+Result<void> Database::give_space_back(int pages) {
+  ASSAY_ASSIGN(Statement * query, prepare("PRAGMA freelist_count"));
+  ASSAY_TRY(query->step());
+  const auto free_pages = query->integer(0);
+  query->reset();
+  if (free_pages < pages) return ok();
+  return execute("PRAGMA incremental_vacuum(" + std::to_string(pages) + ")");
+}
+
+Result<void> Database::check_integrity() {
+  ASSAY_ASSIGN(Statement * query, prepare("PRAGMA quick_check(1)"));
+  ASSAY_TRY(query->step());
+  const std::string found = query->text(0);
+  query->reset();
+  if (found == "ok") return ok();
+  return Error{ErrorCode::kCorrupt, "the database is damaged: " + found};
 }
 
 Result<void> Database::migrate(const std::vector<std::string>& migrations) {

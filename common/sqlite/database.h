@@ -25,6 +25,11 @@ enum class Durability {
 struct OpenOptions {
   Durability durability = Durability::kFull;
   bool read_only = false;
+  /// Pages of 4 KiB in the WAL after which the writer copies them back. At eight times as many it
+  /// waits (at most ten seconds) for readers to let go, so that the WAL's size is bounded.
+  int checkpoint_pages = 1000;
+  /// Of a file that is made now: its end can be given back by give_space_back().
+  bool can_shrink = false;
 };
 
 /// A prepared statement, bound and stepped. Not thread-safe; must not outlive its database.
@@ -103,6 +108,12 @@ class Database {
   Result<void> execute(const std::string& sql);
   /// BEGIN IMMEDIATE, `work`, COMMIT; ROLLBACK when `work` fails.
   Result<void> transaction(const std::function<Result<void>()>& work);
+  /// Cuts at most `pages` that hold nothing off the file's end, once at least as many are free.
+  /// Does nothing in a file that was not made with can_shrink. Errors: kUnavailable.
+  Result<void> give_space_back(int pages);
+  /// Reads the whole file and checks its structure (PRAGMA quick_check). Errors: kCorrupt, with
+  /// what was found first; kUnavailable.
+  Result<void> check_integrity();
   /// Applies migrations[n] for every n ≥ PRAGMA user_version, each in its own transaction.
   /// Errors: kUnsupported (the file was written by a newer version).
   Result<void> migrate(const std::vector<std::string>& migrations);
@@ -117,9 +128,14 @@ class Database {
   struct CacheDeleter {
     void operator()(Cache* cache) const;
   };
+  struct Checkpoints;
+  struct CheckpointsDeleter {
+    void operator()(Checkpoints* checkpoints) const;
+  };
   Database() = default;
   Error failure(std::string_view what) const;
 
+  std::unique_ptr<Checkpoints, CheckpointsDeleter> checkpoints_;  // used by handle_'s hook
   std::unique_ptr<sqlite3, Closer> handle_;
   std::unique_ptr<Cache, CacheDeleter> cache_;  // destroyed before handle_
 };

@@ -18,8 +18,9 @@ ASSAY_QUICKSTART_PACKAGES=(busybox-static ca-certificates curl debootstrap iprou
 # What tests/run.sh needs on top.
 ASSAY_TEST_PACKAGES=(
   buildah busybox-static ca-certificates catch2 ccache clang-format clang-tidy containerd curl
-  debootstrap docker.io fsverity iproute2 libclang-rt-14-dev libfsverity-dev llvm-14 openssl podman
-  procps python3 rpm runc shellcheck skopeo sqlite3 umoci xz-utils zstd
+  debootstrap docker.io e2fsprogs fsverity fuse-overlayfs iproute2 libarchive-tools
+  libclang-rt-14-dev libfaketime libfsverity-dev llvm-14 openssl podman procps python3 rpm runc
+  shellcheck skopeo sqlite3 uidmap umoci xz-utils zstd
 )
 
 # What the tests labelled kernel need on top of those.

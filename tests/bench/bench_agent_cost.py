@@ -3,7 +3,6 @@
 
 Prints rows for docs/performance.md.
 """
-import os
 import time
 
 import support
@@ -12,13 +11,6 @@ from by_hand import Started, run_of, unpack
 
 IDLE_S = 60
 STARTS = 100
-
-
-def cpu_s(pid):
-    """CPU seconds of a process, user and system."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rss_mib(pid):
@@ -34,16 +26,16 @@ def main():
         run_of(here, warm.reports()[0], ended=True, verdict="approved")
         warm.wait()
         pid = here.agent.process.pid
-        before = cpu_s(pid)
+        before = support.cpu_s(pid)
         time.sleep(IDLE_S)
         support.row(f"agent, CPU over {IDLE_S} s without a start",
-                  f"{(cpu_s(pid) - before) / IDLE_S * 100:.2f} %")
-        before, begin = cpu_s(pid), time.monotonic()
+                  f"{(support.cpu_s(pid) - before) / IDLE_S * 100:.2f} %")
+        before, begin = support.cpu_s(pid), time.monotonic()
         started = Started([layer], "true", count=STARTS, rate_hz=50)
         reports = started.reports()
         started.wait()
         run_of(here, reports[-1], ended=True, verdict="approved")
-        used, took = cpu_s(pid) - before, time.monotonic() - begin
+        used, took = support.cpu_s(pid) - before, time.monotonic() - begin
         support.row(f"agent, CPU for each of {STARTS} starts at 50/s, layers known",
                   f"{used / STARTS * 1000:.2f} ms ({used / took * 100:.1f} % of one core meanwhile)")
         support.row("agent, resident memory after that", f"{rss_mib(pid):.1f} MiB")

@@ -17,6 +17,13 @@ def row(what, value):
     print(f"| {what} | {value} |", flush=True)
 
 
+def cpu_s(pid):
+    """CPU seconds of a process, user and system."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
 def deployment():
     """A collector and an agent that are ready."""

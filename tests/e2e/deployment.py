@@ -3,6 +3,7 @@
 
 Needs root and BTF. Everything lies in one folder under /tmp and is gone after close().
 """
+import collections
 import json
 import os
 import pathlib
@@ -64,6 +65,7 @@ class Deployment:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="assay-e2e-", dir="/tmp"))
         self.collector = self.agent = None
+        self.settings = {}  # of the agent, over those that agent_config() makes
         self.port, self.collector_http, self.agent_http = free_port(), free_port(), free_port()
         try:
             self.make_keys()
@@ -187,22 +189,50 @@ class Deployment:
             "http": {"address": f"127.0.0.1:{self.agent_http}"}}
         if runtime:
             tree["runtime"] = runtime.agent_settings()
-        return self.write("agent.yaml", tree)
+        return self.write("agent.yaml", {**tree, **self.settings})
 
     # Daemons
 
-    def start_collector(self):
+    def start_collector(self, waits=True, **options):
         self.collector = Daemon([BIN / "assay-collector", "run", "--config",
-                                 self.folder / "collector.yaml"], self.folder / "collector.log")
-        self.collector.wait_for(lambda: not is_ready(self.collector_http), "collector ready")
+                                 self.folder / "collector.yaml"], self.folder / "collector.log", **options)
+        if waits:
+            self.collector.wait_for(lambda: not is_ready(self.collector_http), "collector ready")
 
-    def start_agent(self, runtime=None, trust=None):
-        self.start_agent_with(self.agent_config(runtime, trust))
+    def start_agent(self, runtime=None, trust=None, made_up=None, waits=True, **options):
+        """`made_up`: a timetable (ledger.MadeUp) instead of the kernel's news."""
+        config = self.agent_config(runtime, trust)
+        command = made_up.command(config) if made_up else [BIN / "assay-agent", "run", "--config", config]
+        self.run_agent(command, waits, **options)
 
     def start_agent_with(self, config):
-        self.agent = Daemon([BIN / "assay-agent", "run", "--config", config],
-                            self.folder / "agent.log")
-        self.agent.wait_for(lambda: not is_ready(self.agent_http), "agent ready")
+        self.run_agent([BIN / "assay-agent", "run", "--config", config])
+
+    def run_agent(self, command, waits=True, **options):
+        self.agent = Daemon(command, self.folder / "agent.log", **options)
+        if waits:
+            self.agent.wait_for(lambda: not is_ready(self.agent_http), "agent ready")
+
+    def metrics(self, port):
+        """The figures of a daemon's /metrics by name; those with labels are summed."""
+        figures = collections.defaultdict(float)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            for line in answer.read().decode().splitlines():
+                if not line.startswith("#"):
+                    name, _, value = line.rpartition(" ")
+                    figures[name.partition("{")[0]] += float(value)
+        return figures
+
+    def wait_until_delivered(self, deadline_s=DEADLINE_S):
+        """Until no run is open, no layer is being identified and everything is acknowledged."""
+        def is_delivered():
+            try:
+                agent = self.metrics(self.agent_http)
+            except OSError:
+                return False
+            return not (agent["assay_agent_runs"] or agent["assay_agent_layers_pending"]
+                        or agent["assay_agent_outbox_events"])
+        wait_until(is_delivered, "everything delivered", deadline_s)
 
     def stop_collector(self, number=signal.SIGTERM):
         if self.collector:

@@ -139,24 +139,30 @@ class Runtime:
 class Docker(Runtime):
     name = "docker"
     programs = ("dockerd", "docker", "containerd", "runc")
+    daemon_options = ()
+    daemon_wrapper = ()
+    start_deadline_s = DEADLINE_S
+
+    def daemon_command(self):
+        return [*self.daemon_wrapper, "dockerd", "--iptables=false", "--ip6tables=false",
+                "--bridge=none", "--data-root", self.folder / "data",
+                "--exec-root", self.folder / "exec", "--host", f"unix://{self.folder}/d.sock",
+                "--pidfile", self.folder / "d.pid", "--default-ulimit", "nofile=1024:1024",
+                *self.daemon_options]
 
     def client(self, *arguments, **options):
         return command("docker", "--host", f"unix://{self.folder}/d.sock", *arguments, **options)
 
     def start(self):
         super().start()
-        self.daemon = Daemon(
-            ["dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none",
-             "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
-             "--host", f"unix://{self.folder}/d.sock", "--pidfile", self.folder / "d.pid",
-             "--default-ulimit", "nofile=1024:1024"], self.folder / "log")
+        self.daemon = Daemon(self.daemon_command(), self.folder / "log")
 
         def answers():
             try:
                 return self.client("info")
             except RuntimeFailure:
                 return None
-        self.daemon.wait_for(answers, "dockerd")
+        self.daemon.wait_for(answers, "dockerd", deadline_s=self.start_deadline_s)
 
     def agent_settings(self):
         return {"docker_roots": [str(self.folder / "data")]}
@@ -188,6 +194,8 @@ class Docker(Runtime):
 class Containerd(Runtime):
     name = "containerd"
     programs = ("containerd", "ctr", "runc")
+    snapshotter = "overlayfs"
+    run_options = ()
 
     def client(self, *arguments, **options):
         return command("ctr", "--address", self.folder / "c.sock", *arguments, **options)
@@ -212,15 +220,18 @@ class Containerd(Runtime):
         return {"containerd_states": [str(self.folder / "state")]}
 
     def load(self, archive, reference):
-        self.client("image", "import", archive)
+        self.client("image", "import", "--snapshotter", self.snapshotter, archive)
         return reference
 
     def run(self, name, image, *words):
         self.containers.append(name)
-        self.client("run", "--detach", image, name, *words)
+        self.client("run", "--detach", *self.options(), image, name, *words)
 
     def run_to_end(self, name, image, *words):
-        self.client("run", "--rm", image, name, *words)
+        self.client("run", "--rm", *self.options(), image, name, *words)
+
+    def options(self):
+        return ["--snapshotter", self.snapshotter, *self.run_options]
 
     def exec(self, name, *words):
         self.client("task", "exec", "--exec-id", "once", name, *words)
@@ -242,10 +253,14 @@ class Containerd(Runtime):
 class Podman(Runtime):
     name = "podman"
     programs = ("podman", "conmon", "runc")
+    driver = "overlay"
+    storage_options = ()
+    user_options = ()
 
     def client(self, *arguments, **options):
+        storage = [word for option in self.storage_options for word in ("--storage-opt", option)]
         return command("podman", "--root", self.folder / "root", "--runroot", self.folder / "run",
-                       "--tmpdir", self.folder / "tmp", "--storage-driver", "overlay",
+                       "--tmpdir", self.folder / "tmp", "--storage-driver", self.driver, *storage,
                        "--cgroup-manager", "cgroupfs", "--events-backend", "none",
                        "--runtime", "runc", *arguments, **options)
 
@@ -261,7 +276,8 @@ class Podman(Runtime):
         return reference
 
     def run_options(self, name):
-        return ["--name", name, "--network", "none", *LIMITS, "--ulimit", "nproc=1000:1000"]
+        return ["--name", name, "--network", "none", *LIMITS, "--ulimit", "nproc=1000:1000",
+                *self.user_options]
 
     def run(self, name, image, *words):
         self.containers.append(name)
@@ -274,7 +290,16 @@ class Podman(Runtime):
         self.client("exec", name, *words)
 
     def remove(self, name):
-        self.client("rm", "--force", "--time", "0", name)
+        def is_removed():
+            try:
+                self.client("rm", "--force", "--time", "0", name)
+            except RuntimeFailure as failure:
+                # The monitor cleans up after its container at the same time.
+                if "device or resource busy" not in str(failure):
+                    raise
+                return False
+            return True
+        wait_until(is_removed, f"end of {name}")
         self.containers.remove(name)
 
 

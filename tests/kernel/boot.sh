@@ -6,6 +6,8 @@
 #   tests/kernel/boot.sh 6.1|6.12 PROGRAM [ARG…]
 #
 # Files named in ASSAY_GUEST_FILES (static programs, data) come to lie beside the program.
+# ASSAY_GUEST_DISK: an ext4 image to use, and keep, as /disk. ASSAY_GUEST_DISK_LOG: every write and flush that
+# reaches it is logged there (QEMU's blklogwrites). ASSAY_GUEST_QEMU_PID: a file for QEMU's process id.
 # Kernels are downloaded with apt from the machine's own sources, unpacked, never installed.
 set -euo pipefail
 
@@ -92,7 +94,7 @@ mount -t tmpfs tmpfs /dev/shm
 hostname assay-guest
 for module in overlay virtio_pci virtio_blk crc32c_generic ext4; do modprobe -q \$module; done
 mkdir -p /disk
-mount -t ext4 /dev/vda /disk && mv /work /disk/work && ln -s /disk/work /work
+mount -t ext4 /dev/vda /disk && rm -rf /disk/work && mv /work /disk/work && ln -s /disk/work /work
 echo "guest kernel: \$(uname -r)"
 cd /disk/work || cd /work
 ./program $(printf '%q ' "${arguments[@]}") </dev/null 2>&1
@@ -112,11 +114,23 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 make_initramfs "$kernel" "$work"
 
-truncate -s 1G "$work/disk"
-mkfs.ext4 -q -F "$work/disk" # layers need a file system with inode generations
+disk=${ASSAY_GUEST_DISK:-$work/disk}
+if [ ! -e "$disk" ]; then
+  truncate -s 1G "$disk"
+  mkfs.ext4 -q -F "$disk" # layers need a file system with inode generations
+fi
+drive=(-drive "file=$disk,format=raw,if=virtio,cache=unsafe")
+if [ -n "${ASSAY_GUEST_DISK_LOG:-}" ]; then
+  # shellcheck disable=SC2054 # the commas are QEMU's
+  drive=(-blockdev "driver=file,node-name=disk,filename=$disk"
+    -blockdev "driver=file,node-name=log,filename=$ASSAY_GUEST_DISK_LOG"
+    -blockdev driver=blklogwrites,node-name=logged,file=disk,log=log,log-super-update-interval=1
+    -device virtio-blk-pci,drive=logged,write-cache=on)
+fi
+[ -z "${ASSAY_GUEST_QEMU_PID:-}" ] || drive+=(-pidfile "$ASSAY_GUEST_QEMU_PID")
 timeout "$boot_timeout_s" qemu-system-x86_64 -accel tcg -cpu max -m 3072 -smp 2 -nographic -no-reboot \
-  -net none -drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" -kernel "$vmlinuz" -initrd "$work/initramfs.gz" \
-  -append 'console=ttyS0 quiet loglevel=3 panic=-1' </dev/null | tr -d '\r' | tee "$work/console"
+  -net none "${drive[@]}" -kernel "$vmlinuz" -initrd "$work/initramfs.gz" \
+  -append 'console=ttyS0 quiet loglevel=3 panic=-1' </dev/null | sed -u 's,\r,,g' | tee "$work/console"
 code=$(sed -n 's/^ASSAY_EXIT=//p' "$work/console" | tail -n 1)
 [ -n "$code" ] || { echo "the guest ended without an exit code" >&2; exit 1; }
 exit "$code"

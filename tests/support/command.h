@@ -12,6 +12,14 @@
 
 namespace assay::tests {
 
+using Words = std::vector<std::string>;
+
+/// A command line with more words at its end.
+inline Words operator+(Words left, const Words& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
 struct CommandResult {
   int exit_code = -1;  ///< 128 + signal when a signal ended it
   std::string out;

@@ -13,13 +13,6 @@
 namespace assay::tests {
 namespace {
 
-using Words = std::vector<std::string>;
-
-Words operator+(Words left, const Words& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
-
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts;
   std::istringstream stream(text);
@@ -40,33 +33,6 @@ constexpr const char* kStackTemplate =
     "{{index .GraphDriver.Data \"UpperDir\"}}"
     "{{with index .GraphDriver.Data \"LowerDir\"}}:{{.}}{{end}}";
 constexpr const char* kLowerTemplate = "{{index .GraphDriver.Data \"LowerDir\"}}";
-
-// A containerd with its own root, state and socket.
-class ContainerdDaemon {
- public:
-  explicit ContainerdDaemon(const TempFolder& folder) : socket_(folder / "c.sock") {
-    const std::string config = folder / "containerd.toml";
-    std::ofstream file(config);
-    file << "version = 2\nroot = \"" << folder / "c-root"
-         << "\"\nstate = \"" << folder / "c-state"
-         << "\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \""
-         << socket_ << "\"\n[ttrpc]\naddress = \"" << socket_ << ".ttrpc\"\n";
-    file.close();
-    daemon_ = std::make_unique<Daemon>(Words{"containerd", "--config", config},
-                                       folder / "containerd.log");
-    const auto answers = [this] {
-      return !daemon_->is_running() ||
-             run_command({"ctr", "--address", socket_, "version"}).exit_code == 0;
-    };
-    if (!wait_until(answers) || !daemon_->is_running())
-      throw std::runtime_error("containerd does not answer\n" + daemon_->log_tail());
-  }
-  const std::string& socket() const { return socket_; }
-
- private:
-  std::string socket_;
-  std::unique_ptr<Daemon> daemon_;
-};
 
 class Docker final : public ContainerRuntime {
  public:
@@ -92,6 +58,7 @@ class Docker final : public ContainerRuntime {
   }
 
   std::string_view name() const override { return "docker"; }
+  Words client() const override { return docker_; }
   void load(const std::string& docker_archive) override {
     must_run(docker_ + Words{"load", "--input", docker_archive});
   }
@@ -138,6 +105,7 @@ class Containerd final : public ContainerRuntime {
   }
 
   std::string_view name() const override { return "containerd"; }
+  Words client() const override { return ctr_; }
   void load(const std::string& docker_archive) override {
     must_run(ctr_ + Words{"images", "import", docker_archive});
   }
@@ -162,27 +130,14 @@ class Containerd final : public ContainerRuntime {
     const std::string mount =
         must_run(ctr_ + Words{"snapshots", "view", "--mounts", key, top_chain_id});
     run_command(ctr_ + Words{"snapshots", "rm", key});
-    return parse_mount(mount);
+    return parse_containerd_mount(mount);
   }
   Words container_directories(const std::string& container) override {
-    return parse_mount(must_run(ctr_ + Words{"snapshots", "mounts", folder_.path(), container}));
+    return parse_containerd_mount(
+        must_run(ctr_ + Words{"snapshots", "mounts", folder_.path(), container}));
   }
 
  private:
-  // containerd prints a mount command, in a version's own way: take the folders out of it.
-  static Words parse_mount(const std::string& mount) {
-    const std::size_t at = mount.find("lowerdir=");
-    if (at != std::string::npos) {
-      const std::size_t start = at + std::string_view("lowerdir=").size();
-      return bottom_first(mount.substr(start, mount.find_first_of(", \"]}\n", start) - start));
-    }
-    for (const std::string& word : split(mount, ' ')) {
-      const std::size_t slash = word.find('/');
-      if (slash != std::string::npos && word.find("/snapshots/") != std::string::npos)
-        return {word.substr(slash, word.find_first_of(",\"]}", slash) - slash)};
-    }
-    throw std::runtime_error("no layer directories in: " + mount);
-  }
   bool take_down(const std::string& id) {
     run_command(ctr_ + Words{"tasks", "kill", "--signal", "SIGKILL", id});
     return wait_until([&] {
@@ -213,6 +168,7 @@ class Podman final : public ContainerRuntime {
   }
 
   std::string_view name() const override { return "podman"; }
+  Words client() const override { return podman_; }
   void load(const std::string& docker_archive) override {
     must_run(podman_ + Words{"load", "--input", docker_archive});
   }
@@ -249,6 +205,39 @@ class Podman final : public ContainerRuntime {
 };
 
 }  // namespace
+
+ContainerdDaemon::ContainerdDaemon(const TempFolder& folder) : socket_(folder / "c.sock") {
+  const std::string config = folder / "containerd.toml";
+  std::ofstream file(config);
+  file << "version = 2\nroot = \"" << folder / "c-root"
+       << "\"\nstate = \"" << folder / "c-state"
+       << "\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"" << socket_
+       << "\"\n[ttrpc]\naddress = \"" << socket_ << ".ttrpc\"\n";
+  file.close();
+  daemon_ =
+      std::make_unique<Daemon>(Words{"containerd", "--config", config}, folder / "containerd.log");
+  const auto answers = [this] {
+    return !daemon_->is_running() ||
+           run_command({"ctr", "--address", socket_, "version"}).exit_code == 0;
+  };
+  if (!wait_until(answers) || !daemon_->is_running())
+    throw std::runtime_error("containerd does not answer\n" + daemon_->log_tail());
+}
+
+// Versions print it in ways of their own: take the folders out of it.
+std::vector<std::string> parse_containerd_mount(const std::string& mount) {
+  const std::size_t at = mount.find("lowerdir=");
+  if (at != std::string::npos) {
+    const std::size_t start = at + std::string_view("lowerdir=").size();
+    return bottom_first(mount.substr(start, mount.find_first_of(", \"]}\n", start) - start));
+  }
+  for (const std::string& word : split(mount, ' ')) {
+    const std::size_t slash = word.find('/');
+    if (slash != std::string::npos && word.find("/snapshots/") != std::string::npos)
+      return {word.substr(slash, word.find_first_of(",\"]}", slash) - slash)};
+  }
+  throw std::runtime_error("no layer directories in: " + mount);
+}
 
 std::string missing_for_runtime(std::string_view runtime) {
   if (::geteuid() != 0) return "needs root";

@@ -17,6 +17,8 @@ class ContainerRuntime {
   virtual ~ContainerRuntime() = default;
   /// "docker", "containerd" or "podman".
   virtual std::string_view name() const = 0;
+  /// The client's command line up to its subcommand, for what has no function here.
+  virtual std::vector<std::string> client() const = 0;
   /// Loads an image from a docker archive. Name images with a host part ("localhost/assay/x:1"), so
   /// that all runtimes call them the same.
   virtual void load(const std::string& docker_archive) = 0;
@@ -38,6 +40,20 @@ class ContainerRuntime {
   /// is the layer that it injects.
   virtual std::vector<std::string> container_directories(const std::string& container) = 0;
 };
+
+/// A containerd with its own root, state and socket, all below `folder`.
+class ContainerdDaemon {
+ public:
+  explicit ContainerdDaemon(const TempFolder& folder);
+  const std::string& socket() const { return socket_; }
+
+ private:
+  std::string socket_;
+  std::unique_ptr<Daemon> daemon_;
+};
+
+/// The directories in a mount that containerd's client prints, bottom first.
+std::vector<std::string> parse_containerd_mount(const std::string& mount);
 
 /// Why the runtime cannot run here ("needs root", "needs dockerd"); "" when it can.
 std::string missing_for_runtime(std::string_view runtime);

@@ -70,6 +70,20 @@ std::string blob_name(std::string_view bytes) {
 
 }  // namespace
 
+TarItem tar_item(const std::string& name, char type, const std::string& data) {
+  TarItem made;
+  made.name = name;
+  made.type = type;
+  made.data = data;
+  return made;
+}
+
+TarItem tar_link(const std::string& name, char type, const std::string& target) {
+  TarItem made = tar_item(name, type);
+  made.link = target;
+  return made;
+}
+
 TarBuilder& TarBuilder::add(const TarItem& item) {
   std::string block(kBlock, '\0');
   block.replace(0, std::min<std::size_t>(item.name.size(), 100), item.name.substr(0, 100));
@@ -82,6 +96,8 @@ TarBuilder& TarBuilder::add(const TarItem& item) {
   block[156] = item.type;
   block.replace(157, std::min<std::size_t>(item.link.size(), 100), item.link.substr(0, 100));
   block.replace(257, 8, std::string("ustar\00000", 8));
+  for (const auto& [offset, bytes] : item.patches)
+    block.replace(offset, bytes.size(), bytes);
   std::uint64_t sum = 0;
   for (const char byte : block)
     sum += static_cast<unsigned char>(byte);
@@ -190,6 +206,12 @@ void write_bytes(const std::string& path, std::string_view bytes) {
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!out) throw std::runtime_error("cannot write " + path);
+}
+
+std::string read_bytes(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw std::runtime_error("cannot read " + path);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 }  // namespace assay::tests

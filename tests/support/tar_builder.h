@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace assay::tests {
@@ -18,7 +19,12 @@ struct TarItem {
   std::uint32_t gid = 0;
   std::int64_t mtime_s = 1'700'000'000;
   std::string link;
+  /// Bytes put over the header at the end, before the checksum: offset and text.
+  std::vector<std::pair<std::size_t, std::string>> patches;
 };
+
+TarItem tar_item(const std::string& name, char type = '0', const std::string& data = "");
+TarItem tar_link(const std::string& name, char type, const std::string& target);
 
 /// Appends members to a ustar.
 class TarBuilder {
@@ -65,5 +71,6 @@ std::string pack(const std::vector<ImageFile>& files);
 /// Writes `files` below `folder`, making folders as needed.
 void write_files(const std::string& folder, const std::vector<ImageFile>& files);
 void write_bytes(const std::string& path, std::string_view bytes);
+std::string read_bytes(const std::string& path);
 
 }  // namespace assay::tests

@@ -79,7 +79,7 @@ class Finder {
     if (!manifests) return false;
     std::size_t tried = 0;
     for (const image::Descriptor& manifest : *manifests) {
-      if (manifest.is_attestation || ++tried > kMaxManifests) continue;
+      if (manifest.is_no_image || ++tried > kMaxManifests) continue;
       if (take_manifest(manifest.digest, image)) return true;
     }
     return false;

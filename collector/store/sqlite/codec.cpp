@@ -35,6 +35,15 @@ static void from_json(const json& in, Process& process) {
   in.at("name").get_to(process.name);
 }
 
+static void to_json(json& out, const Degradation& degradation) {
+  out = json{{"mode", degradation.mode}, {"reason", degradation.reason}};
+}
+
+static void from_json(const json& in, Degradation& degradation) {
+  in.at("mode").get_to(degradation.mode);
+  in.at("reason").get_to(degradation.reason);
+}
+
 std::string encode(const std::vector<std::string>& texts) {
   return dump(json(texts));
 }
@@ -51,6 +60,10 @@ std::string encode(const std::vector<Process>& processes) {
   return dump(json(processes));
 }
 
+std::string encode(const std::vector<Degradation>& degraded) {
+  return dump(json(degraded));
+}
+
 Result<std::vector<std::string>> decode_texts(const std::string& json) {
   return decode<std::vector<std::string>>(json);
 }
@@ -65,6 +78,10 @@ Result<std::map<std::string, std::string>> decode_map(const std::string& json) {
 
 Result<std::vector<Process>> decode_processes(const std::string& json) {
   return decode<std::vector<Process>>(json);
+}
+
+Result<std::vector<Degradation>> decode_degraded(const std::string& json) {
+  return decode<std::vector<Degradation>>(json);
 }
 
 }  // namespace assay::collector

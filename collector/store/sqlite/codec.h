@@ -16,11 +16,13 @@ std::string encode(const std::vector<std::string>& texts);
 std::string encode(const std::vector<std::uint32_t>& numbers);
 std::string encode(const std::map<std::string, std::string>& texts);
 std::string encode(const std::vector<Process>& processes);
+std::string encode(const std::vector<Degradation>& degraded);
 
 // Errors: kCorrupt.
 Result<std::vector<std::string>> decode_texts(const std::string& json);
 Result<std::vector<std::uint32_t>> decode_numbers(const std::string& json);
 Result<std::map<std::string, std::string>> decode_map(const std::string& json);
 Result<std::vector<Process>> decode_processes(const std::string& json);
+Result<std::vector<Degradation>> decode_degraded(const std::string& json);
 
 }  // namespace assay::collector

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Catalog, nodes, findings and the audit log.
+// Catalog, findings and the audit log.
 #include "collector/store/sqlite/queries.h"
 
 #include "collector/store/sqlite/name_columns.h"
@@ -38,7 +38,7 @@ std::string findings_sql(const FindingFilter& filter, bool is_continued) {
       " LEFT JOIN runs r ON r.run_key = f.run_key WHERE 1";
   if (!filter.include_resolved) sql += " AND f.resolved_ns = 0";
   if (is_continued) sql += " AND (f.opened_ns, f.finding_key) < (?1, ?2)";
-  if (!filter.node.empty()) sql += " AND n.node = ?3";
+  sql += node_condition(filter.node, "?3");
   if (filter.kind) sql += " AND f.kind = ?4";
   // NAME alone stands for NAME:anything; ';' is the character after ':'.
   if (filter.base.find(':') != std::string::npos)
@@ -77,48 +77,6 @@ Result<JudgingRound> query_round(Database& database) {
                            static_cast<std::uint64_t>(query->integer(1)), query->integer(2)};
   query->reset();
   return round;
-}
-
-Result<std::vector<NodeView>> query_nodes(Database& database) {
-  ASSAY_ASSIGN(
-      Statement * query,
-      database.prepare("SELECT cluster, node, last_seen_ns, version, kernel, boot_id, probe_state,"
-                       " probe_detail, probe_sent, probe_lost, queue_dropped, outbox_events,"
-                       " outbox_bytes, running, layers_pending, rss_bytes, cpu_ns,"
-                       " catalog_sequence, catalog_is_stale, acknowledged FROM nodes"
-                       " ORDER BY cluster, node"));
-  std::vector<NodeView> nodes;
-  const auto number = [&](int column) {
-    return static_cast<std::uint64_t>(query->integer(column));
-  };
-  for (;;) {
-    ASSAY_ASSIGN(const bool is_row, query->step());
-    if (!is_row) break;
-    NodeView node;
-    node.key = {query->text(0), query->text(1)};
-    node.last_seen_ns = query->integer(2);
-    node.version = query->text(3);
-    node.kernel = query->text(4);
-    node.boot_id = query->text(5);
-    Heartbeat& beat = node.heartbeat;
-    beat.probe_state = query->text(6);
-    beat.probe_detail = query->text(7);
-    beat.probe_sent = number(8);
-    beat.probe_lost = number(9);
-    beat.queue_dropped = number(10);
-    beat.outbox_events = number(11);
-    beat.outbox_bytes = number(12);
-    beat.running = number(13);
-    beat.layers_pending = number(14);
-    beat.rss_bytes = number(15);
-    beat.cpu_ns = number(16);
-    beat.catalog_sequence = number(17);
-    beat.catalog_is_stale = query->integer(18) != 0;
-    node.acknowledged = number(19);
-    nodes.push_back(std::move(node));
-  }
-  query->reset();
-  return nodes;
 }
 
 Result<Page<FindingView>> query_findings(Database& database, const FindingFilter& filter,

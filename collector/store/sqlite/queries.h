@@ -18,8 +18,12 @@ Result<Page<RunView>> query_runs(sqlite::Database& database, const RunFilter& fi
                                  std::optional<Cursor> after, int limit);
 Result<Page<FindingView>> query_findings(sqlite::Database& database, const FindingFilter& filter,
                                          std::optional<Cursor> after, int limit);
-Result<TraceView> query_trace(sqlite::Database& database, const std::string& target);
+Result<TraceView> query_trace(sqlite::Database& database, const std::string& target,
+                              const std::string& node);
 Result<ImpactView> query_impact(sqlite::Database& database, const std::string& base);
+/// " AND …" for a table of nodes `n`, where `parameter` (e.g. "?3") is bound to `node`: NAME or
+/// CLUSTER/NAME; "" for any node.
+std::string node_condition(const std::string& node, const std::string& parameter);
 Result<std::vector<AuditEntry>> query_audit_log(sqlite::Database& database, int limit);
 
 }  // namespace assay::collector

@@ -127,7 +127,7 @@ std::string runs_sql(const RunFilter& filter, const BaseText& base, bool with_st
   sql += " JOIN stacks s ON s.stack_id = r.stack_id JOIN nodes n ON n.node_id = r.node_id WHERE 1";
   if (!filter.include_ended) sql += " AND r.ended_ns = 0";
   if (is_continued) sql += " AND (r.started_ns, r.run_key) < (?1, ?2)";
-  if (!filter.node.empty()) sql += " AND n.node = ?3";
+  sql += node_condition(filter.node, "?3");
   // The + keeps the planner from walking all matches of the base for each run.
   if (!base.name.empty() && !with_stacks)
     sql += " AND EXISTS(SELECT 1 FROM stack_matches m WHERE m.stack_id = r.stack_id AND +" +
@@ -140,28 +140,27 @@ std::string runs_sql(const RunFilter& filter, const BaseText& base, bool with_st
   return sql + " ORDER BY r.started_ns DESC, r.run_key DESC LIMIT ?9";
 }
 
-Result<std::optional<std::int64_t>> find_target(Database& database, const std::string& target) {
+/// The newest run that answers to `target`, on `node` (see node_condition).
+Result<std::optional<std::int64_t>> find_target(Database& database, const std::string& target,
+                                                const std::string& node) {
   struct Attempt {
-    const char* sql;
+    const char* condition;
     std::size_t min_bytes;
   };
   for (const Attempt& attempt :
-       {Attempt{"SELECT run_key FROM runs WHERE run_id = ?1 AND ?2 IS NOT NULL"
-                " ORDER BY started_ns DESC LIMIT 1",
-                32},
-        Attempt{"SELECT run_key FROM runs WHERE container_id <> '' AND container_id >= ?1"
-                " AND container_id < ?2 ORDER BY started_ns DESC LIMIT 1",
+       {Attempt{"r.run_id = ?1", 32},
+        Attempt{"r.container_id <> '' AND r.container_id >= ?1 AND r.container_id < ?2",
                 kMinIdPrefix},
-        Attempt{"SELECT run_key FROM runs WHERE container_name <> '' AND container_name = ?1"
-                " AND ?2 IS NOT NULL ORDER BY started_ns DESC LIMIT 1",
-                1},
-        Attempt{"SELECT run_key FROM runs WHERE container_id <> '' AND container_id = ?1"
-                " AND ?2 IS NOT NULL ORDER BY started_ns DESC LIMIT 1",
-                1}}) {
+        Attempt{"r.container_name <> '' AND r.container_name = ?1", 1},
+        Attempt{"r.container_id <> '' AND r.container_id = ?1", 1}}) {
     if (target.size() < attempt.min_bytes) continue;
-    ASSAY_ASSIGN(Statement * query, database.prepare(attempt.sql));
+    ASSAY_ASSIGN(
+        Statement * query,
+        database.prepare("SELECT r.run_key FROM runs r JOIN nodes n USING(node_id) WHERE " +
+                         std::string(attempt.condition) + node_condition(node, "?3") +
+                         " AND ?2 <> ?4 ORDER BY r.started_ns DESC LIMIT 1"));
     ASSAY_ASSIGN(const bool is_there,
-                 query->bind(target, target + std::string(kMaxCodePoint)).step());
+                 query->bind(target, target + std::string(kMaxCodePoint), node, "").step());
     if (!is_there) continue;
     const std::int64_t key = query->integer(0);
     query->reset();
@@ -270,11 +269,13 @@ Result<Page<RunView>> query_runs(Database& database, const RunFilter& filter,
   return page;
 }
 
-Result<TraceView> query_trace(Database& database, const std::string& target) {
-  ASSAY_ASSIGN(const auto key, find_target(database, target));
+Result<TraceView> query_trace(Database& database, const std::string& target,
+                              const std::string& node) {
+  ASSAY_ASSIGN(const auto key, find_target(database, target, node));
   if (!key)
     return Error{ErrorCode::kNotFound,
-                 "no run has this id, container id (12 or more digits) or container name"};
+                 "no run" + (node.empty() ? std::string() : " on node " + node) +
+                     " has this id, container id (12 or more digits) or container name"};
   ASSAY_ASSIGN(Statement * query,
                database.prepare("SELECT " + run_columns() +
                                 " FROM runs r JOIN stacks s ON s.stack_id = r.stack_id"
@@ -290,6 +291,7 @@ Result<TraceView> query_trace(Database& database, const std::string& target) {
   FindingFilter of_run;
   of_run.include_resolved = true;
   of_run.run_id = trace.run.run_id;
+  of_run.node = trace.run.node.text();
   ASSAY_ASSIGN(auto findings, query_findings(database, of_run, std::nullopt, 1000));
   trace.findings = std::move(findings.rows);
   ASSAY_ASSIGN(trace.other_runs, load_other_runs(database, *key));

@@ -56,9 +56,9 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
       " executable, arguments, arguments_truncated, pid, process_start_ns, process_name, ancestors,"
       " namespace_pids, uid, gid, cgroup_path, cgroup_id, mount_namespace, pid_namespace,"
       " user_namespace, root_type, agent_verdict, agent_base, agent_catalog_sequence,"
-      " verdict_differs) "
+      " verdict_differs, told_in) "
       "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-      "?,?,?,?,?) ON CONFLICT DO NOTHING",
+      "?,?,?,?,?,?) ON CONFLICT DO NOTHING",
       start.run_id, number(run.node), number(run.stack), start.kind, origin.cause, start.is_late,
       start.started_ns, names.container_id, names.name, names.runtime, names.image, names.image_id,
       blob(names.config_digest), blob(names.manifest_digest), blob(names.repo_digest),
@@ -67,7 +67,8 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
       start.process.start_ns, start.process.name, encode(origin.ancestors),
       encode(origin.namespace_pids), origin.uid, origin.gid, start.cgroup_path, origin.cgroup_id,
       origin.mount_namespace, origin.pid_namespace, origin.user_namespace, origin.root_type,
-      agent_verdict, theirs.base_name(), theirs.catalog_sequence, run.verdict_differs));
+      agent_verdict, theirs.base_name(), theirs.catalog_sequence, run.verdict_differs,
+      run.told_in));
   if (database_.changes() == 0) return std::optional<RunKey>();
   const RunKey key{database_.last_insert_id()};
   ASSAY_TRY(count_running(run.stack, 1));
@@ -108,6 +109,25 @@ Result<void> SqliteWriter::end_run(const OpenRun& run, std::int64_t ended_ns, bo
   ASSAY_TRY(change("UPDATE runs SET ended_ns=?, end_is_approximate=? WHERE run_key=?", ended_ns,
                    is_approximate, number(run.key)));
   return count_running(run.stack, -1);
+}
+
+Result<void> SqliteWriter::reopen_run(const OpenRun& run) {
+  ASSAY_TRY(change("UPDATE runs SET ended_ns=0, end_is_approximate=0, is_open=1 WHERE run_key=?",
+                   number(run.key)));
+  return count_running(run.stack, 1);
+}
+
+Result<void> SqliteWriter::set_told_in(RunKey run, std::uint64_t state) {
+  return change("UPDATE runs SET told_in=? WHERE run_key=?", state, number(run));
+}
+
+Result<std::vector<OpenRun>> SqliteWriter::untold_runs(NodeId node, std::uint64_t state,
+                                                       int limit) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare(std::string(kOpenRunColumns) +
+                                 "WHERE node_id=? AND ended_ns = 0 AND told_in < ?"
+                                 " ORDER BY told_in, run_key LIMIT ?"));
+  return read_runs(query->bind(number(node), state, limit));
 }
 
 Result<void> SqliteWriter::name_run(RunKey run, const ContainerNames& names) {

@@ -230,6 +230,62 @@ constexpr const char* kStackAbout = R"sql(
 ALTER TABLE stacks ADD COLUMN about TEXT NOT NULL DEFAULT '';
 )sql";
 
+// Full states: which are wanted and told (node_states), and which runs they told (told_in). Epochs
+// are rows with an order, so that the one before can be found. What heartbeats say.
+constexpr const char* kStatesAndHealth = R"sql(
+CREATE TABLE node_states(
+  node_id INTEGER PRIMARY KEY REFERENCES nodes,
+  boot_id TEXT NOT NULL,
+  request INTEGER NOT NULL,
+  is_wanted INTEGER NOT NULL,
+  wanted_because TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  is_telling INTEGER NOT NULL,
+  is_torn INTEGER NOT NULL,
+  is_ending INTEGER NOT NULL,
+  state_ns INTEGER NOT NULL,
+  told INTEGER NOT NULL,
+  added INTEGER NOT NULL,
+  reopened INTEGER NOT NULL,
+  ended INTEGER NOT NULL,
+  finding_id TEXT NOT NULL,
+  gap TEXT NOT NULL,
+  gap_from_ns INTEGER NOT NULL,
+  missing INTEGER NOT NULL) STRICT;
+CREATE INDEX node_states_ending ON node_states(node_id) WHERE is_ending = 1;
+
+ALTER TABLE runs ADD COLUMN told_in INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_running_by_node ON runs(node_id, told_in) WHERE ended_ns = 0;
+
+CREATE TABLE epochs_2(
+  epoch_key INTEGER PRIMARY KEY AUTOINCREMENT,
+  node_id INTEGER NOT NULL REFERENCES nodes,
+  epoch BLOB NOT NULL,
+  acknowledged INTEGER NOT NULL,
+  last_event_ns INTEGER NOT NULL DEFAULT 0,
+  UNIQUE(node_id, epoch)) STRICT;
+INSERT INTO epochs_2(node_id, epoch, acknowledged) SELECT node_id, epoch, acknowledged FROM epochs;
+DROP TABLE epochs;
+ALTER TABLE epochs_2 RENAME TO epochs;
+
+ALTER TABLE nodes ADD COLUMN heartbeat_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN clock_offset_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN address TEXT NOT NULL DEFAULT '';
+ALTER TABLE nodes ADD COLUMN probe_is_attached INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN probe_has_seen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN lost_starts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN lost_execs INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN recursion_misses INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN map_failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN late_starts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN outbox_dropped INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN outbox_oldest_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN catalog_expires_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN started_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE nodes ADD COLUMN degraded TEXT NOT NULL DEFAULT '[]';
+)sql";
+
 // Image name, manifest digest, config digest, diff ID and chain ID are columns of their own.
 constexpr const char* kClaims = R"sql(
 ALTER TABLE runs ADD COLUMN config_digest BLOB;
@@ -243,7 +299,8 @@ ALTER TABLE layers ADD COLUMN is_claim_for_display INTEGER NOT NULL DEFAULT 0;
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kStackAbout, kClaims};
+  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kStackAbout, kStatesAndHealth,
+                                            kClaims};
   return all;
 }
 

@@ -14,8 +14,10 @@ namespace {
 
 /// A revocation touches every index of 300,000 rows: their upper pages should stay in memory, and a
 /// page that changes in many commits should be copied back once for many of them.
-constexpr const char* kWriterPragmas =
-    "PRAGMA cache_size=-131072; PRAGMA wal_autocheckpoint=16384; PRAGMA temp_store=MEMORY;";
+std::string writer_pragmas(std::uint64_t cache_bytes) {
+  return "PRAGMA cache_size=-" + std::to_string(cache_bytes >> 10) + "; PRAGMA temp_store=MEMORY;";
+}
+constexpr int kCheckpointPages = 16'384;
 
 /// Two collectors on one file would be two writers, and two minds about what is acknowledged.
 Result<UniqueFd> lock_store(const std::string& path) {
@@ -81,8 +83,8 @@ SqliteStore::SqliteStore(UniqueFd lock, sqlite::Database writing,
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const SqliteStoreOptions& options) {
   ASSAY_ASSIGN(UniqueFd lock, lock_store(options.path));
   ASSAY_ASSIGN(sqlite::Database writing,
-               sqlite::Database::open(options.path, {sqlite::Durability::kFull, false}));
-  ASSAY_TRY(writing.execute(kWriterPragmas));
+               sqlite::Database::open(options.path, {.checkpoint_pages = kCheckpointPages}));
+  ASSAY_TRY(writing.execute(writer_pragmas(options.cache_bytes)));
   auto migrated = writing.migrate(migrations());
   if (!migrated) return std::move(migrated.error()).with_context("store " + options.path);
   std::vector<sqlite::Database> reading;
@@ -138,9 +140,9 @@ Result<Page<FindingView>> SqliteStore::list_findings(const FindingFilter& filter
       [&](sqlite::Database& database) { return query_findings(database, filter, after, limit); });
 }
 
-Result<TraceView> SqliteStore::trace(const std::string& target) {
+Result<TraceView> SqliteStore::trace(const std::string& target, const std::string& node) {
   return Lease(*this).read(
-      [&](sqlite::Database& database) { return query_trace(database, target); });
+      [&](sqlite::Database& database) { return query_trace(database, target, node); });
 }
 
 Result<ImpactView> SqliteStore::impact(const std::string& base) {

@@ -17,7 +17,8 @@ namespace assay::collector {
 
 struct SqliteStoreOptions {
   std::string path;
-  int readers = 4;  ///< read-only connections, and so queries at a time
+  int readers = 4;                           ///< read-only connections, and so queries at a time
+  std::uint64_t cache_bytes = 128ULL << 20;  ///< of the writing connection
 };
 
 /// See Store. write() is for one thread at a time; everything else is thread-safe and waits for a
@@ -38,7 +39,7 @@ class SqliteStore final : public Store {
                                   int limit) override;
   Result<Page<FindingView>> list_findings(const FindingFilter& filter, std::optional<Cursor> after,
                                           int limit) override;
-  Result<TraceView> trace(const std::string& target) override;
+  Result<TraceView> trace(const std::string& target, const std::string& node) override;
   Result<ImpactView> impact(const std::string& base) override;
   Result<std::vector<AuditEntry>> audit_log(int limit) override;
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/store/sqlite/writer.h"
 
-#include "collector/store/sqlite/codec.h"
 #include "collector/store/sqlite/stack_rows.h"
 
 namespace assay::collector {
@@ -25,51 +24,6 @@ Result<void> SqliteWriter::attempt(const std::function<Result<void>()>& work) {
   }
   ASSAY_TRY(database_.execute("RELEASE attempt"));
   return done;
-}
-
-Result<NodeId> SqliteWriter::node_id(const NodeKey& node) {
-  if (const auto known = node_ids_.find(node); known != node_ids_.end()) return known->second;
-  ASSAY_TRY(change("INSERT INTO nodes(cluster, node) VALUES(?,?) ON CONFLICT DO NOTHING",
-                   node.cluster, node.node));
-  ASSAY_ASSIGN(Statement * query,
-               database_.prepare("SELECT node_id FROM nodes WHERE cluster=? AND node=?"));
-  ASSAY_ASSIGN(const bool is_there, query->bind(node.cluster, node.node).step());
-  ASSAY_ASSERT(is_there);
-  const NodeId id{query->integer(0)};
-  query->reset();
-  node_ids_.emplace(node, id);
-  return id;
-}
-
-Result<void> SqliteWriter::save_node(const NodeView& node) {
-  ASSAY_ASSIGN(const NodeId id, node_id(node.key));
-  const Heartbeat& beat = node.heartbeat;
-  return change(
-      "UPDATE nodes SET last_seen_ns=?, version=?, kernel=?, boot_id=?, probe_state=?,"
-      " probe_detail=?, probe_sent=?, probe_lost=?, queue_dropped=?, outbox_events=?,"
-      " outbox_bytes=?, running=?, layers_pending=?, rss_bytes=?, cpu_ns=?, catalog_sequence=?,"
-      " catalog_is_stale=?, acknowledged=? WHERE node_id=?",
-      node.last_seen_ns, node.version, node.kernel, node.boot_id, beat.probe_state,
-      beat.probe_detail, beat.probe_sent, beat.probe_lost, beat.queue_dropped, beat.outbox_events,
-      beat.outbox_bytes, beat.running, beat.layers_pending, beat.rss_bytes, beat.cpu_ns,
-      beat.catalog_sequence, beat.catalog_is_stale, node.acknowledged, number(id));
-}
-
-Result<std::uint64_t> SqliteWriter::acknowledged(NodeId node, const Epoch& epoch) {
-  ASSAY_ASSIGN(Statement * query,
-               database_.prepare("SELECT acknowledged FROM epochs WHERE node_id=? AND epoch=?"));
-  ASSAY_ASSIGN(const bool is_there, query->bind(number(node), Statement::Blob{epoch}).step());
-  const auto sequence = is_there ? static_cast<std::uint64_t>(query->integer(0)) : 0;
-  query->reset();
-  return sequence;
-}
-
-Result<void> SqliteWriter::set_acknowledged(NodeId node, const Epoch& epoch,
-                                            std::uint64_t sequence) {
-  return change(
-      "INSERT INTO epochs(node_id, epoch, acknowledged) VALUES(?,?,?)"
-      " ON CONFLICT DO UPDATE SET acknowledged=excluded.acknowledged",
-      number(node), Statement::Blob{epoch}, sequence);
 }
 
 Result<std::optional<StackRow>> SqliteWriter::find_stack(NodeId node, const StackDigest& digest) {
@@ -233,6 +187,12 @@ Result<void> SqliteWriter::set_finding_reason(FindingKey finding, std::string_vi
                                               std::int64_t changed_ns) {
   return change("UPDATE findings SET reason=?, changed_ns=? WHERE finding_key=?", reason,
                 changed_ns, number(finding));
+}
+
+Result<void> SqliteWriter::set_finding_reason(const std::string& finding_id,
+                                              std::string_view reason, std::int64_t changed_ns) {
+  return change("UPDATE findings SET reason=?, changed_ns=? WHERE finding_id=?", reason, changed_ns,
+                finding_id);
 }
 
 Result<void> SqliteWriter::resolve_finding(FindingKey finding, std::int64_t resolved_ns,

@@ -19,8 +19,12 @@ class SqliteWriter final : public StoreWriter {
   Result<void> attempt(const std::function<Result<void>()>& work) override;
   Result<NodeId> node_id(const NodeKey& node) override;
   Result<void> save_node(const NodeView& node) override;
-  Result<std::uint64_t> acknowledged(NodeId node, const Epoch& epoch) override;
-  Result<void> set_acknowledged(NodeId node, const Epoch& epoch, std::uint64_t sequence) override;
+  Result<std::optional<EpochRow>> find_epoch(NodeId node, const Epoch& epoch) override;
+  Result<void> save_epoch(NodeId node, const Epoch& epoch, const EpochRow& row) override;
+  Result<std::optional<EpochRow>> newest_other_epoch(NodeId node, const Epoch& epoch) override;
+  Result<NodeState> node_state(NodeId node) override;
+  Result<void> save_node_state(NodeId node, const NodeState& state) override;
+  Result<std::vector<NodeId>> ending_nodes(int limit) override;
 
   Result<std::optional<StackRow>> find_stack(NodeId node, const StackDigest& digest) override;
   Result<std::vector<StackDigest>> undescribed_stacks(NodeId node, int limit) override;
@@ -40,6 +44,9 @@ class SqliteWriter final : public StoreWriter {
   Result<std::optional<OpenRun>> find_run(NodeId node, const RunId& run_id) override;
   Result<std::vector<OpenRun>> open_runs_on(StackId stack, RunKey after, int limit) override;
   Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) override;
+  Result<void> reopen_run(const OpenRun& run) override;
+  Result<void> set_told_in(RunKey run, std::uint64_t state) override;
+  Result<std::vector<OpenRun>> untold_runs(NodeId node, std::uint64_t state, int limit) override;
   Result<void> name_run(RunKey run, const ContainerNames& names) override;
   Result<void> set_claim_conflicts(RunKey run, const std::vector<std::string>& conflicts) override;
   Result<void> move_runs(StackId from, StackId to) override;
@@ -56,6 +63,8 @@ class SqliteWriter final : public StoreWriter {
                            std::string_view subject) override;
   Result<void> add_finding(const NewFinding& finding) override;
   Result<void> set_finding_reason(FindingKey finding, std::string_view reason,
+                                  std::int64_t changed_ns) override;
+  Result<void> set_finding_reason(const std::string& finding_id, std::string_view reason,
                                   std::int64_t changed_ns) override;
   Result<void> resolve_finding(FindingKey finding, std::int64_t resolved_ns,
                                std::string_view reason) override;

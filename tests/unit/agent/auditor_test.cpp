@@ -3,85 +3,12 @@
 
 #include <catch2/catch.hpp>
 
-#include "common/base/sha256.h"
-#include "tests/unit/agent/fakes.h"
+#include "tests/unit/agent/auditor_fixture.h"
 
 using namespace assay;
 using namespace assay::agent;
 using namespace assay::agent::tests;
 using std::chrono::seconds;
-
-namespace {
-
-struct Fixture {
-  FakeClock clock;
-  Recorder journal;
-  ManualIdentifier identifier;
-  ManualRecords records;
-  MemoryOpenRuns open_runs;
-  ManualSource source;
-  ManualClaims claims;
-  Auditor auditor = make();
-
-  Auditor make() {
-    AuditorConfig config;
-    config.cluster = "test";
-    config.node = "node-1";
-    config.boot_id = "boot-1";
-    return Auditor({journal, identifier, records, open_runs, source, clock, [](LayerResult) {},
-                    &claims, [](RunClaims) {}},
-                   config);
-  }
-};
-
-LayerClaim claim_of(const LowerLayer& layer) {
-  const std::string inode = std::to_string(layer.inode);
-  return {ref_of(layer), DiffId{sha256("diff " + inode).bytes},
-          ChainId{sha256("chain " + inode).bytes}, false};
-}
-
-/// What the reader answers to the last question about `start`.
-RunClaims answer(const Fixture& f, const ContainerStart& start) {
-  RunClaims claims{f.claims.asked.back().run_id, start.key, f.claims.asked.back().names, {}, {}};
-  for (const LowerLayer& layer : start.layers)
-    claims.layers.push_back(claim_of(layer));
-  return claims;
-}
-
-constexpr std::uint32_t kOverlay = 0x794c7630;
-
-ContainerStart container(std::uint64_t upper, BootTime time, int layers = 2) {
-  ContainerStart start;
-  start.key = {{40, upper, 7, kOverlay}, 900 + upper};
-  start.time = time;
-  start.process = {{1000 + static_cast<std::uint32_t>(upper), time}, "sleep"};
-  start.mount_namespace = 5000 + upper;
-  start.is_overlay = true;
-  for (int i = 0; i < layers; ++i) {
-    LowerLayer layer;
-    layer.device = 65024;
-    layer.inode = 100 + static_cast<std::uint64_t>(i);
-    layer.generation = 11;
-    layer.name = "/store/" + std::to_string(i);
-    start.layers.push_back(layer);
-  }
-  return start;
-}
-
-LayerResult shape_of(const LowerLayer& layer, bool is_final) {
-  LayerResult result;
-  result.ref = ref_of(layer);
-  result.layer.instance = {"uuid:x", layer.inode, layer.generation, 1};
-  result.layer.evidence.shape = ShapeDigest{sha256(std::to_string(layer.inode)).bytes};
-  result.is_final = is_final;
-  return result;
-}
-
-SweepCompleted sweep(BootTime began, std::vector<RunKey> live) {
-  return {began, began + seconds(1), std::move(live), {}};
-}
-
-}  // namespace
 
 TEST_CASE("a start becomes one run with its bare stack and its layers are asked for",
           "[agent][unit]") {
@@ -259,13 +186,124 @@ TEST_CASE("an open run whose facts were lost after a restart goes on later", "[a
 
 TEST_CASE("runs that a reboot ended are told as ended, once", "[agent][unit]") {
   Fixture f;
-  f.open_runs.other_boots = {"a", "b"};
+  f.open_runs.other_boots = {{"a", {}, {}, {}, f.clock.wall_now(), {}},
+                             {"b", {}, {}, {}, f.clock.wall_now() + std::chrono::hours(1), {}}};
   f.auditor.resume();
   REQUIRE(f.journal.all<RunEnded>().size() == 2);
   CHECK(f.journal.all<RunEnded>()[0].run_id == "a");
   CHECK(f.journal.all<RunEnded>()[0].is_approximate);
+  // The clock was set back before the reboot: no run ends before it started.
+  CHECK(f.journal.all<RunEnded>()[1].ended == f.clock.wall_now() + std::chrono::hours(1));
   f.make().resume();
   CHECK(f.journal.all<RunEnded>().size() == 2);
+}
+
+TEST_CASE("a restart takes back no evidence of what still runs", "[agent][unit]") {
+  Fixture f;
+  ContainerStart start = container(1, seconds(10));
+  f.auditor.on_start(start);
+  f.auditor.on_layers({shape_of(start.layers[0], false), shape_of(start.layers[1], false)});
+  REQUIRE(f.journal.all<StackAdvanced>().size() == 1);
+  const StackDigest told = f.journal.all<StackAdvanced>()[0].to;
+  f.identifier.asked.clear();
+
+  Auditor again = f.make();
+  again.resume();
+  start.cause = StartCause::kSweep;
+  again.on_start(start);
+  CHECK(f.journal.all<StackAdvanced>().size() == 1);
+  CHECK(f.identifier.asked.size() == 2);  // what is still to come is asked for again
+  LayerResult content = shape_of(start.layers[0], true);
+  content.layer.evidence.content = ContentDigest{sha256("bytes").bytes};
+  again.on_layer(content);
+  const auto advanced = f.journal.all<StackAdvanced>();
+  REQUIRE(advanced.size() == 2);
+  CHECK(advanced[1].from == told);
+  CHECK(f.journal.stacks.back()->layers[1].evidence.shape.has_value());
+}
+
+TEST_CASE("evidence is not carried over to other layers after a restart", "[agent][unit]") {
+  Fixture f;
+  ContainerStart start = container(1, seconds(10));
+  f.auditor.on_start(start);
+  f.auditor.on_layers({shape_of(start.layers[0], true), shape_of(start.layers[1], true)});
+  const StackDigest told = f.journal.all<StackAdvanced>()[0].to;
+  Auditor again = f.make();
+  again.resume();
+  start.cause = StartCause::kSweep;
+  ++start.layers[1].generation;
+  again.on_start(start);
+  const auto advanced = f.journal.all<StackAdvanced>();
+  REQUIRE(advanced.size() == 2);
+  CHECK(advanced[1].from == told);
+  for (const auto& layer : f.journal.stacks.back()->layers)
+    CHECK_FALSE(layer.evidence.shape.has_value());
+}
+
+TEST_CASE("a clock that is set meanwhile changes no run's length", "[agent][unit]") {
+  for (const int hours : {-1, 1}) {
+    Fixture f;
+    CAPTURE(hours);
+    const ContainerStart start = container(1, seconds(90));
+    f.auditor.on_start(start);
+    f.clock.boot += seconds(20);
+    f.clock.set_by = std::chrono::hours(hours);
+    f.auditor.on_emptied({start.key, seconds(110)});
+    f.auditor.on_sweep(sweep(seconds(111), {}));
+    const auto started = f.journal.all<RunStarted>();
+    const auto ended = f.journal.all<RunEnded>();
+    REQUIRE(ended.size() == 1);
+    CHECK(ended[0].ended - started[0].started == seconds(20));
+    // What starts afterwards is told by the clock as it is now.
+    f.auditor.on_start(container(2, seconds(120)));
+    f.clock.boot = seconds(120);
+    CHECK(f.journal.all<RunStarted>()[1].started == f.clock.wall_now());
+  }
+}
+
+TEST_CASE("a gap never ends before it begins", "[agent][unit]") {
+  Fixture f;
+  f.auditor.on_tick();
+  f.clock.boot += seconds(1);
+  f.clock.set_by = std::chrono::hours(-1);
+  f.source.state.loss.lost_starts = 3;
+  f.auditor.on_tick();
+  const auto gaps = f.journal.all<EvidenceGap>();
+  REQUIRE(gaps.size() == 1);
+  CHECK(gaps[0].until - gaps[0].from == seconds(1));
+}
+
+TEST_CASE("dates in the catalog are compared with the time for judging", "[agent][unit]") {
+  Fixture f;
+  WallTime judging = f.clock.wall_now() + std::chrono::hours(5);
+  Auditor auditor({f.journal, f.identifier, f.records, f.open_runs, f.source, f.clock,
+                   [](LayerResult) {}, [&] { return judging; }},
+                  AuditorConfig{.cluster = "test", .node = "node-1", .boot_id = "boot-1"});
+  const ContainerStart start = container(1, seconds(10), 1);
+  LayerResult known = shape_of(start.layers[0], true);
+  known.layer.evidence.content = ContentDigest{sha256("bytes").bytes};
+  f.identifier.known[ref_of(start.layers[0])] = known;
+  catalog::Base base;
+  base.id = catalog::BaseId::parse("debian:12").value();
+  base.status = catalog::BaseStatus::kApproved;
+  base.expires_at = f.clock.wall_now() + std::chrono::hours(1);
+  base.stacks.push_back({});
+  base.stacks[0].layers.push_back({std::nullopt, *known.layer.evidence.shape,
+                                   *known.layer.evidence.content, std::nullopt, 1, 1});
+  std::map<catalog::BaseId, catalog::Base> bases{{base.id, base}};
+  auditor.on_catalog(
+      std::make_shared<const catalog::Catalog>("c", 1, std::move(bases), catalog::Policy{}));
+  auditor.on_start(start);
+  judging = f.clock.wall_now();
+  auditor.on_start([&] {
+    ContainerStart second = start;
+    second.key.cgroup_id = 77;
+    return second;
+  }());
+  const auto started = f.journal.all<RunStarted>();
+  REQUIRE(started.size() == 2);
+  CHECK(started[0].verdict.status == catalog::VerdictStatus::kExpired);
+  CHECK(started[1].verdict.status == catalog::VerdictStatus::kApproved);
 }
 
 TEST_CASE("kinds follow from the kernel's facts", "[agent][unit]") {
@@ -387,118 +425,4 @@ TEST_CASE("a shape that comes after the content takes nothing back", "[agent][un
   f.auditor.on_start(start);
   f.auditor.on_layers({shape_of(start.layers[0], false)});
   CHECK(f.journal.all<StackAdvanced>().empty());
-}
-
-TEST_CASE("a claim is told before the shape is known and stays under it", "[agent][unit]") {
-  Fixture f;
-  f.records.names.container_id = f.records.names.name = "abc";
-  const ContainerStart start = container(1, seconds(10));
-  f.auditor.on_start(start);
-  REQUIRE(f.claims.asked.size() == 1);
-  CHECK(f.claims.asked[0].run_id == f.journal.all<RunStarted>()[0].run_id);
-  CHECK_FALSE(f.journal.stacks[0]->layers[0].evidence.claimed);
-
-  f.auditor.on_claims(answer(f, start));
-  REQUIRE(f.journal.all<StackAdvanced>().size() == 1);  // one step for all layers
-  const catalog::LayerEvidence claimed = f.journal.stacks.back()->layers[1].evidence;
-  CHECK(claimed.claimed == claim_of(start.layers[1]).diff_id);
-  CHECK(claimed.claimed_chain == claim_of(start.layers[1]).chain_id);
-  CHECK_FALSE(claimed.shape);
-  CHECK(f.open_runs.rows.begin()->second.stack == f.journal.all<StackAdvanced>()[0].to);
-
-  f.auditor.on_layer(shape_of(start.layers[1], true));
-  const catalog::LayerEvidence shaped = f.journal.stacks.back()->layers[1].evidence;
-  CHECK(shaped.shape);
-  CHECK(shaped.claimed == claimed.claimed);
-  CHECK(shaped.claimed_chain == claimed.claimed_chain);
-}
-
-TEST_CASE("what was claimed of a directory before is in the start's own stack", "[agent][unit]") {
-  Fixture f;
-  const ContainerStart start = container(1, seconds(10));
-  f.claims.known[ref_of(start.layers[0])] = claim_of(start.layers[0]);
-  f.claims.known[ref_of(start.layers[0])].is_for_display = true;
-  f.auditor.on_start(start);
-  const auto& layers = f.journal.stacks[0]->layers;
-  CHECK(layers[0].evidence.claimed == claim_of(start.layers[0]).diff_id);
-  CHECK(layers[0].evidence.is_claim_for_display);
-  CHECK_FALSE(layers[1].evidence.claimed);
-}
-
-TEST_CASE("names and conflicts that a store brings are told once", "[agent][unit]") {
-  Fixture f;
-  f.records.names.container_id = f.records.names.name = "abc";
-  const ContainerStart start = container(1, seconds(10));
-  f.auditor.on_start(start);
-  RunClaims claims = answer(f, start);
-  f.auditor.on_claims(claims);
-  CHECK(f.journal.all<RunNamed>().empty());  // nothing new in it
-  claims.names.name = "another";             // a name is filled in, never replaced
-  claims.names.config_digest = ConfigDigest{sha256("config").bytes};
-  claims.conflicts = {"docker's record: 3 layers"};
-  f.auditor.on_claims(claims);
-  f.auditor.on_claims(claims);
-  const auto named = f.journal.all<RunNamed>();
-  REQUIRE(named.size() == 1);
-  CHECK(named[0].names.name == "abc");
-  CHECK(named[0].names.config_digest == claims.names.config_digest);
-  CHECK(named[0].claim_conflicts == claims.conflicts);
-}
-
-TEST_CASE("a run that ended before its store was read is named all the same", "[agent][unit]") {
-  Fixture f;
-  f.records.names.container_id = f.records.names.name = "abc";
-  const ContainerStart start = container(1, seconds(10));
-  for (const LowerLayer& layer : start.layers)
-    f.identifier.known[ref_of(layer)] = shape_of(layer, true);  // nothing else is awaited
-  f.auditor.on_start(start);
-  f.auditor.on_emptied({start.key, seconds(20)});
-  f.auditor.on_sweep(sweep(seconds(30), {}));
-  REQUIRE(f.journal.all<RunEnded>().size() == 1);
-  RunClaims claims = answer(f, start);
-  claims.conflicts = {"docker's record: 3 layers"};
-  f.auditor.on_claims(claims);
-  REQUIRE(f.journal.all<RunNamed>().size() == 1);
-  CHECK(f.journal.all<RunNamed>()[0].run_id == claims.run_id);
-  REQUIRE(f.journal.all<StackAdvanced>().size() == 1);
-  CHECK(f.journal.stacks.back() == nullptr);  // RunNamed, after the stack's step
-  CHECK(f.journal.all<StackAdvanced>()[0].from == f.journal.all<RunStarted>()[0].stack);
-  f.auditor.on_claims(claims);  // it is forgotten now
-  CHECK(f.journal.all<RunNamed>().size() == 1);
-  CHECK(f.journal.all<StackAdvanced>().size() == 1);
-}
-
-TEST_CASE("claims that never come do not hold a stack for ever", "[agent][unit]") {
-  Fixture f;
-  f.records.names.container_id = f.records.names.name = "abc";
-  const ContainerStart start = container(1, seconds(10));
-  for (const LowerLayer& layer : start.layers)
-    f.identifier.known[ref_of(layer)] = shape_of(layer, true);
-  f.auditor.on_start(start);
-  f.auditor.on_emptied({start.key, seconds(20)});
-  f.auditor.on_sweep(sweep(seconds(30), {}));
-  f.clock.boot += std::chrono::minutes(10);
-  f.auditor.on_tick();
-  f.auditor.on_claims(answer(f, start));
-  CHECK(f.journal.all<StackAdvanced>().empty());
-}
-
-TEST_CASE("a store is asked again when its record came late", "[agent][unit]") {
-  Fixture f;
-  f.records.names.container_id = "abc";
-  f.auditor.on_start(container(1, seconds(10)));
-  CHECK(f.claims.asked.size() == 1);
-  f.auditor.on_tick();
-  CHECK(f.claims.asked.size() == 1);
-  f.records.names.name = "web";
-  f.auditor.on_tick();
-  REQUIRE(f.claims.asked.size() == 2);
-  CHECK(f.claims.asked[1].names.name == "web");
-  CHECK(f.claims.asked[1].run_id == f.claims.asked[0].run_id);
-}
-
-TEST_CASE("nobody is asked about what no runtime knows", "[agent][unit]") {
-  Fixture f;
-  f.auditor.on_start(container(1, seconds(10)));
-  CHECK(f.claims.asked.empty());
 }

@@ -5,6 +5,7 @@
 #include <condition_variable>
 
 #include "common/base/sha256.h"
+#include "tests/support/full_disk.h"
 #include "tests/unit/agent/scratch.h"
 #include "tests/unit/catalog/make.h"
 
@@ -72,7 +73,7 @@ TEST_CASE("a stored catalog that no longer verifies keeps its head as a floor", 
   Author author(clock);
   const SignedLog one = author.add("debian:12");
   const SignedLog two = author.add("debian:13");
-  auto state = StateDb::open(scratch.path("state.db"), "boot").value();
+  auto state = StateDb::open(scratch.path("state.db")).value();
   {
     Answers answers;
     CatalogKeeper keeper(author.trust(), *state, clock, answers.callbacks());
@@ -100,7 +101,7 @@ TEST_CASE("a stored catalog below the floor is not used", "[agent][unit]") {
   Author author(clock);
   const SignedLog one = author.add("debian:12");
   const SignedLog two = author.add("debian:13");
-  auto state = StateDb::open(scratch.path("state.db"), "boot").value();
+  auto state = StateDb::open(scratch.path("state.db")).value();
   Answers answers;
   {
     CatalogKeeper keeper(author.trust(), *state, clock, answers.callbacks());
@@ -119,7 +120,7 @@ TEST_CASE("a new trust file for a new catalog is no rollback", "[agent][unit]") 
   Author old_author(clock);
   Author new_author(clock);
   (void)old_author.add("debian:12");
-  auto state = StateDb::open(scratch.path("state.db"), "boot").value();
+  auto state = StateDb::open(scratch.path("state.db")).value();
   Answers answers;
   {
     CatalogKeeper keeper(old_author.trust(), *state, clock, answers.callbacks());
@@ -129,6 +130,47 @@ TEST_CASE("a new trust file for a new catalog is no rollback", "[agent][unit]") 
   CatalogKeeper keeper(new_author.trust(), *state, clock, answers.callbacks());
   CHECK_FALSE(keeper.load());
   keeper.offer(new_author.add("debian:13"));
+  CHECK(answers.next() == "1");
+}
+
+TEST_CASE("a catalog that cannot be stored is not used until it can", "[agent][unit]") {
+  const tests::Scratch scratch;
+  const SystemClock clock;
+  Author author(clock);
+  const SignedLog one = author.add("debian:12");
+  auto state = StateDb::open(scratch.path("state.db")).value();
+  Answers answers;
+  CatalogKeeper keeper(author.trust(), *state, clock, answers.callbacks());
+  {
+    const assay::tests::FullDisk full(1);
+    keeper.offer(one);
+    CHECK(answers.next().find("could not be stored") != std::string::npos);
+    CHECK(keeper.status().sequence == 0);
+  }
+  keeper.offer(one);
+  CHECK(answers.next() == "1");
+  CHECK(keeper.status().refused.empty());
+}
+
+TEST_CASE("new keys are used for what is held and for what comes", "[agent][unit]") {
+  const tests::Scratch scratch;
+  const SystemClock clock;
+  Author author(clock);
+  Author stranger(clock);
+  auto state = StateDb::open(scratch.path("state.db")).value();
+  Answers answers;
+  CatalogKeeper keeper(author.trust(), *state, clock, answers.callbacks());
+  keeper.offer(author.add("debian:12"));
+  REQUIRE(answers.next() == "1");
+  catalog::TrustRoot both = author.trust();
+  both.keys.push_back(stranger.trust().keys.front());
+  keeper.set_trust(both);
+  CHECK(answers.next() == "1");  // verified again
+  keeper.set_trust(stranger.trust());
+  CHECK(answers.next() == "0");  // the old catalog is not believed any more
+  CHECK_FALSE(answers.next().empty());
+  CHECK(keeper.status().sequence == 0);
+  keeper.set_trust(author.trust());
   CHECK(answers.next() == "1");
 }
 

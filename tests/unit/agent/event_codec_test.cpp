@@ -179,5 +179,26 @@ TEST_CASE("a description with a digest of another length is corrupt", "[agent][u
   CHECK_FALSE(decode_stack("\xff\xff"));
 }
 
+TEST_CASE("a full state is told in three kinds of events", "[agent][unit]") {
+  CHECK(decode(StateBegun{7}).state_begun().request() == 7);
+  const v1::Event present = decode(RunPresent{make_run(), {"docker's record: 3 layers"}});
+  CHECK(present.time_ns() == to_unix_ns(kNow.wall));  // of the telling, not of the start
+  CHECK(present.run_present().run().run_id() == make_run().run_id);
+  REQUIRE(present.run_present().claim_conflicts_size() == 1);
+  CHECK(present.run_present().claim_conflicts(0) == "docker's record: 3 layers");
+  CHECK(present.run_present().run().started_ns() == 999'000'000'000);
+  CHECK(present.run_present().run().stack() == make_run().stack->raw());
+  LossCounters loss;
+  loss.lost_starts = 1;
+  loss.lost_execs = 2;
+  loss.recursion_misses = 3;
+  const v1::StateCompleted completed = decode(StateCompleted{4, loss, 5}).state_completed();
+  CHECK(completed.runs() == 4);
+  CHECK(completed.lost_starts() == 1);
+  CHECK(completed.lost_execs() == 2);
+  CHECK(completed.recursion_misses() == 3);
+  CHECK(completed.catalog_sequence() == 5);
+}
+
 }  // namespace
 }  // namespace assay::agent

@@ -12,13 +12,49 @@ namespace assay::agent::tests {
 
 class FakeClock final : public Clock {
  public:
-  WallTime wall_now() const override { return WallTime(std::chrono::hours(500'000)) + boot; }
+  WallTime wall_now() const override {
+    return WallTime(std::chrono::hours(500'000)) + boot + set_by;
+  }
   BootTime boot_now() const override { return boot; }
   BootTime boot{std::chrono::seconds(100)};
+  std::chrono::nanoseconds set_by{0};  ///< how far the wall clock was set
+};
+
+/// What the events left open, as outbox.db keeps it.
+struct MemoryOpenRuns final : OpenRuns {
+  void apply(const RunChange& change) {
+    if (const auto* run = std::get_if<OpenRun>(&change)) rows[run->run_id] = *run;
+    if (const auto* closed = std::get_if<RunClosed>(&change)) {
+      rows.erase(closed->run_id);
+      std::erase_if(other_boots, [&](const OpenRun& run) { return run.run_id == closed->run_id; });
+    }
+    if (const auto* moved = std::get_if<RunsMoved>(&change))
+      for (auto& [id, run] : rows)
+        if (run.stack == moved->from) run.stack = moved->to;
+  }
+  std::vector<OpenRun> load() override {
+    std::vector<OpenRun> all;
+    for (const auto& [id, run] : rows)
+      all.push_back(run);
+    return all;
+  }
+  std::vector<OpenRun> load_of_other_boots() override { return other_boots; }
+  bool is_complete() override { return complete; }
+  void set_complete() override { complete = true; }
+  std::optional<catalog::Stack> describe(const StackDigest& digest) override {
+    const auto found = described.find(digest);
+    return found == described.end() ? std::nullopt : std::optional(found->second);
+  }
+  bool complete = true;
+  std::map<RunId, OpenRun> rows;
+  std::vector<OpenRun> other_boots;
+  std::map<StackDigest, catalog::Stack> described;
 };
 
 struct Recorder final : Journal {
   void record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) override {
+    open_runs.apply(change_of(event));
+    if (stack) open_runs.described.insert_or_assign(catalog::digest_of(*stack), *stack);
     events.push_back(std::move(event));
     stacks.push_back(std::move(stack));
   }
@@ -31,6 +67,7 @@ struct Recorder final : Journal {
   }
   std::vector<AgentEvent> events;
   std::vector<std::shared_ptr<const catalog::Stack>> stacks;
+  MemoryOpenRuns open_runs;
 };
 
 struct ManualIdentifier final : Identifier {
@@ -63,25 +100,6 @@ struct ManualClaims final : ClaimReader {
   }
   std::map<LayerRef, LayerClaim> known;
   std::vector<ClaimTask> asked;
-};
-
-struct MemoryOpenRuns final : OpenRuns {
-  void put(const OpenRun& run) override { rows[run.run_id] = run; }
-  void erase(const RunId& run_id) override {
-    rows.erase(run_id);
-    other_boots.erase(run_id);
-  }
-  std::vector<OpenRun> load() override {
-    std::vector<OpenRun> all;
-    for (const auto& [id, run] : rows)
-      all.push_back(run);
-    return all;
-  }
-  std::vector<RunId> load_of_other_boots() override {
-    return {other_boots.begin(), other_boots.end()};
-  }
-  std::map<RunId, OpenRun> rows;
-  std::set<RunId> other_boots;
 };
 
 struct ManualSource final : EventSource {

@@ -10,7 +10,6 @@
 #include <future>
 #include <mutex>
 
-#include "agent/identify/id_map.h"
 #include "agent/identify/layer_identifier.h"
 #include "common/base/unique_fd.h"
 #include "tests/unit/agent/scratch.h"
@@ -409,34 +408,56 @@ TEST_CASE("data-only layers cap the rung at shape", "[agent][unit]") {
   CHECK(results.wait_for_final().back().layer.evidence.is_capped_at_shape);
 }
 
-TEST_CASE("a user namespace's map turns ids on disk into the image's", "[agent][unit]") {
-  const auto ranges =
-      parse_id_map("         1     100001      65535\n         0       1000          1\n");
-  REQUIRE(ranges);
-  REQUIRE(ranges->size() == 2);
-  CHECK(ranges->at(0).in_image == 0);
-  CHECK(ranges->at(0).on_disk == 1000);
-  CHECK(ranges->at(1).on_disk == 100001);
-  CHECK(ranges->at(1).count == 65535);
-  CHECK_FALSE(parse_id_map("0 0\n"));
-  CHECK_FALSE(parse_id_map("a b c\n"));
-}
-
-TEST_CASE("the host's user namespace and id-mapped layers need no map", "[agent][unit]") {
+TEST_CASE("a root without layers has the digests of the root form and is never remembered",
+          "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("root/usr/file", "x");
+  scratch.write("root/etc/hosts", "written by a runtime");
+  NamedOpener opener;
+  MapCache cache;
+  LayerIdentifier identifier(opener, cache, quick());
   LayerTask task;
+  task.is_root_directory = true;
   task.start.in_host_user_namespace = true;
-  CHECK(id_map_of(task)->text.empty());
-  task.start.in_host_user_namespace = false;
-  task.layer.is_id_mapped = true;
-  CHECK(id_map_of(task)->text.empty());
+  task.start.executable = scratch.path("root");
+  const auto identify = [&] {
+    Results results;
+    identifier.identify(task, results.callback());
+    return results.wait_for_final().back().layer;
+  };
+  const catalog::StackLayer with_hosts = identify();
+  CHECK(with_hosts.entries == 2);
+  CHECK(with_hosts.evidence.is_mutable);
+  std::filesystem::remove_all(scratch.path("root/etc"));
+  CHECK(identify().evidence.content == with_hosts.evidence.content);
+  CHECK(cache.size() == 0);
 }
 
-TEST_CASE("a process that is gone has no map, which is said and not guessed", "[agent][unit]") {
-  LayerTask task;
-  task.start.process.key.tgid = 0x7FFFFFFF;
-  const auto map = id_map_of(task);
-  REQUIRE_FALSE(map);
-  CHECK(map.error().code == ErrorCode::kNotFound);
+TEST_CASE("who stacks the layers decides how marks in them are read", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/.wh.gone", "");
+  scratch.write("layer/kept", "x");
+  struct Row {
+    OtherStack other_stack;
+    std::uint64_t entries;
+    bool is_capped;
+  };
+  for (const Row& row : {Row{OtherStack::kNone, 2, false}, Row{OtherStack::kAufs, 1, false},
+                         Row{OtherStack::kFuseOverlay, 1, true}}) {
+    INFO(row.entries);
+    NamedOpener opener;
+    MapCache cache;
+    Results results;
+    LayerIdentifier identifier(opener, cache, quick());
+    LayerTask task = task_for(scratch.path("layer"));
+    task.start.is_overlay = row.other_stack == OtherStack::kNone;
+    task.start.other_stack = row.other_stack;
+    identifier.identify(task, results.callback());
+    const catalog::StackLayer layer = results.wait_for_final().back().layer;
+    CHECK(layer.entries == row.entries);
+    CHECK(layer.evidence.is_capped_at_shape == row.is_capped);
+    CHECK(layer.evidence.gap.empty() != row.is_capped);
+  }
 }
 
 }  // namespace

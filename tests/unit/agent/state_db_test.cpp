@@ -14,8 +14,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kDeadline = 20s;
 
-std::unique_ptr<StateDb> open(const Scratch& scratch, const std::string& boot_id = "boot-1") {
-  auto state = StateDb::open(scratch.path("state.db"), boot_id);
+std::unique_ptr<StateDb> open(const Scratch& scratch) {
+  auto state = StateDb::open(scratch.path("state.db"));
   REQUIRE(state);
   return std::move(*state);
 }
@@ -35,15 +35,10 @@ KnownLayer make_layer() {
   return layer;
 }
 
-OpenRun make_run(const std::string& id) {
-  return {
-      id, {{1, 0xFFFFFFFFFFFFFFFF, 3, 4}, 5}, {6, BootTime(7)}, StackDigest{sha256("stack").bytes}};
-}
-
 TEST_CASE("a known layer is found again after a restart", "[agent][unit]") {
   const Scratch scratch;
   REQUIRE(open(scratch)->store(make_key(), make_layer()));
-  const auto found = open(scratch, "boot-2")->find(make_key());
+  const auto found = open(scratch)->find(make_key());
   REQUIRE(found);
   CHECK(found->evidence == make_layer().evidence);
   CHECK(found->entries == 7);
@@ -57,7 +52,9 @@ TEST_CASE("a cache from before layers spoke of themselves is filled anew", "[age
   {
     auto database = sqlite::Database::open(scratch.path("state.db"), {});
     REQUIRE(database);
-    REQUIRE(database->execute("ALTER TABLE layers DROP COLUMN about; PRAGMA user_version=2"));
+    REQUIRE(
+        database->execute("ALTER TABLE layers DROP COLUMN about; CREATE TABLE open_runs (id);"
+                          " DROP TABLE delivery; DROP TABLE time_floor; PRAGMA user_version=2"));
   }
   const auto state = open(scratch);
   CHECK_FALSE(state->find(make_key()));
@@ -89,33 +86,47 @@ TEST_CASE("each part of the layer's key counts", "[agent][unit]") {
   CHECK(state->find(make_key()).has_value());
 }
 
-TEST_CASE("open runs of this boot come back whole", "[agent][unit]") {
+TEST_CASE("how far the outbox was delivered comes back", "[agent][unit]") {
   const Scratch scratch;
-  {
-    const auto state = open(scratch);
-    state->put(make_run("a"));
-    state->put(make_run("b"));
-    state->erase("a");
-  }
-  const auto runs = open(scratch)->load();
-  REQUIRE(runs.size() == 1);
-  CHECK(runs[0].run_id == "b");
-  CHECK(runs[0].key == make_run("b").key);
-  CHECK(runs[0].first_process == make_run("b").first_process);
-  CHECK(runs[0].stack == make_run("b").stack);
+  CHECK_FALSE(open(scratch)->delivery());
+  Delivery delivery;
+  delivery.epoch.fill(7);
+  delivery.until = from_unix_ns(1'234'567);
+  open(scratch)->put_delivery({{}, from_unix_ns(1)});
+  open(scratch)->put_delivery(delivery);
+  CHECK(open(scratch)->delivery() == delivery);
 }
 
-TEST_CASE("open runs of another boot are over", "[agent][unit]") {
+TEST_CASE("the floor of time only rises", "[agent][unit]") {
   const Scratch scratch;
-  open(scratch)->put(make_run("a"));
-  {
-    const auto state = open(scratch, "boot-2");
-    CHECK(state->load().empty());
-    CHECK(state->load_of_other_boots() == std::vector<RunId>{"a"});
-    state->erase("a");
-  }
-  CHECK(open(scratch, "boot-2")->load_of_other_boots().empty());
-  CHECK(open(scratch)->load().empty());
+  CHECK_FALSE(open(scratch)->time_floor());
+  open(scratch)->put_time_floor(from_unix_ns(2'000));
+  open(scratch)->put_time_floor(from_unix_ns(1'000));
+  CHECK(open(scratch)->time_floor() == from_unix_ns(2'000));
+}
+
+TEST_CASE("a damaged state.db is set aside and an empty one is used", "[agent][unit]") {
+  const Scratch scratch;
+  REQUIRE(open(scratch)->save_catalog({{"one"}, "head"}));
+  scratch.write("state.db", std::string(8192, 'x'));
+  const auto state = open(scratch);
+  REQUIRE(state->set_aside());
+  CHECK(state->set_aside()->path == scratch.path("state.db.corrupt-1"));
+  CHECK(std::filesystem::file_size(scratch.path("state.db.corrupt-1")) == 8192);
+  CHECK(state->load_catalog()->head.empty());
+  REQUIRE(state->save_catalog({{"two"}, "head"}));
+  CHECK_FALSE(open(scratch)->set_aside());
+}
+
+TEST_CASE("a state.db of a newer version is refused, not set aside", "[agent][unit]") {
+  const Scratch scratch;
+  open(scratch);
+  REQUIRE(sqlite::Database::open(scratch.path("state.db"), {})->execute("PRAGMA user_version=99"));
+  const auto state = StateDb::open(scratch.path("state.db"));
+  REQUIRE_FALSE(state);
+  CHECK(state.error().code == ErrorCode::kUnsupported);
+  CHECK(state.error().text().find("state.db") != std::string::npos);
+  CHECK(state.error().text().find("newer") != std::string::npos);
 }
 
 TEST_CASE("the trusted catalog comes back byte for byte", "[agent][unit]") {

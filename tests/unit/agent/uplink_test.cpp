@@ -4,13 +4,14 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 
-#include "agent/uplink/backoff.h"
 #include "assay/v1/agent.grpc.pb.h"
+#include "assay/v1/retry.pb.h"
 #include "common/base/sha256.h"
 #include "tests/unit/agent/scratch.h"
 #include "tests/unit/agent/test_authority.h"
@@ -28,6 +29,10 @@ constexpr auto kDeadline = 20s;
 class MemoryEvents final : public OutgoingEvents {
  public:
   Epoch epoch() const override { return {1, 2, 3}; }
+  std::uint64_t acknowledged() const override {
+    const std::lock_guard lock(mutex_);
+    return acknowledged_;
+  }
   Result<std::vector<OutgoingEvent>> read_after(std::uint64_t sequence, std::uint64_t) override {
     const std::lock_guard lock(mutex_);
     std::vector<OutgoingEvent> found;
@@ -40,6 +45,12 @@ class MemoryEvents final : public OutgoingEvents {
     stack.set_unsupported(digest.hex());
     return stack.SerializeAsString();
   }
+  bool resume(std::uint64_t sequence) override {
+    if (is_older_copy_) return false;
+    acknowledge(sequence);
+    return true;
+  }
+  void set_older_copy(bool is_older_copy) { is_older_copy_ = is_older_copy; }
   void acknowledge(std::uint64_t sequence) override {
     const std::lock_guard lock(mutex_);
     acknowledged_ = std::max(acknowledged_, sequence);
@@ -51,13 +62,10 @@ class MemoryEvents final : public OutgoingEvents {
     const std::lock_guard lock(mutex_);
     events_[sequence] = {sequence, stack, event.SerializeAsString()};
   }
-  std::uint64_t acknowledged() {
-    const std::lock_guard lock(mutex_);
-    return acknowledged_;
-  }
 
  private:
-  std::mutex mutex_;
+  std::atomic<bool> is_older_copy_{false};
+  mutable std::mutex mutex_;
   std::map<std::uint64_t, OutgoingEvent> events_;
   std::uint64_t acknowledged_ = 0;
 };
@@ -94,6 +102,7 @@ class Collector final : public v1::AgentLink::Service {
     welcome.mutable_welcome()->set_heartbeat_interval_s(1);
     write(stream, welcome);
     while (stream->Read(&message)) {
+      if (message.has_batch() && refuse_next_.exchange(false)) return refusal();
       {
         const std::lock_guard lock(mutex_);
         messages_.push_back(message);
@@ -128,12 +137,27 @@ class Collector final : public v1::AgentLink::Service {
     return found;
   }
   std::string address() const { return "localhost:" + std::to_string(port_); }
+  /// Ends the stream at its next batch as a collector at its budget does.
+  void refuse_next_batch() { refuse_next_ = true; }
+  std::size_t count_hellos() {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(
+        std::count_if(messages_.begin(), messages_.end(),
+                      [](const v1::FromAgent& message) { return message.has_hello(); }));
+  }
   void set_committed(std::uint64_t sequence) { committed_ = sequence; }
   void set_acknowledges(bool acknowledges) { acknowledges_ = acknowledges; }
 
  private:
   using Streaming = grpc::ServerReaderWriter<v1::ToAgent, v1::FromAgent>;
 
+  static grpc::Status refusal() {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_nanos(700'000'000);
+    google::rpc::Status details;
+    details.add_details()->PackFrom(retry);
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED, "at its limit", details.SerializeAsString()};
+  }
   void send_acknowledgement(Streaming* stream) {
     v1::ToAgent answer;
     answer.mutable_acknowledgement()->set_sequence(committed_);
@@ -153,6 +177,7 @@ class Collector final : public v1::AgentLink::Service {
   grpc::ServerReaderWriter<v1::ToAgent, v1::FromAgent>* stream_ = nullptr;
   std::atomic<std::uint64_t> committed_{0};
   std::atomic<bool> acknowledges_{true};
+  std::atomic<bool> refuse_next_{false};
 };
 
 bool holds_event(const v1::FromAgent& message, std::uint64_t sequence) {
@@ -181,11 +206,25 @@ struct AgentSide {
     callbacks.health = [] {
       AgentHealth health;
       health.running = 42;
+      health.starts = 7;
+      health.late_starts = 2;
+      health.probe.state = ProbeState::kAttached;
+      health.probe.loss.lost_starts = 3;
+      health.probe.loss.lost_execs = 4;
+      health.outbox.oldest = from_unix_ns(55);
+      health.outbox.dropped = 6;
+      health.catalog.expires = from_unix_ns(66);
+      health.degraded = {{"probe-blind", "not yet \xff"}};
       return health;
     };
     callbacks.on_catalog = [this](catalog::SignedLog log) {
       const std::lock_guard lock(mutex);
       catalogs.push_back(std::move(log));
+      changed.notify_all();
+    };
+    callbacks.on_state_request = [this](std::uint64_t request, const std::string& reason) {
+      const std::lock_guard lock(mutex);
+      state_requests.emplace_back(request, reason);
       changed.notify_all();
     };
     callbacks.on_status = [this] {
@@ -211,6 +250,7 @@ struct AgentSide {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<catalog::SignedLog> catalogs;
+  std::vector<std::pair<std::uint64_t, std::string>> state_requests;
   std::unique_ptr<Uplink> uplink;
 };
 
@@ -319,13 +359,132 @@ TEST_CASE("a pushed catalog reaches the agent, and its refusal the collector", "
   CHECK(refused.catalog_refused().reason() == "fork");
 }
 
-TEST_CASE("heartbeats carry the agent's health", "[agent][unit]") {
+TEST_CASE("a new certificate or address makes a new connection, the same ones do not",
+          "[agent][unit]") {
   const TestAuthority authority;
   Collector collector(authority);
   AgentSide agent(authority);
   agent.start(collector.address());
-  const auto beat = collector.wait_for([](const auto& message) { return message.has_heartbeat(); });
-  CHECK(beat.heartbeat().running() == 42);
+  const auto is_connected = [&](std::uint64_t connects) {
+    return agent.wait_for([&] {
+      const UplinkStatus status = agent.uplink->status();
+      return status.connects == connects && status.state == UplinkState::kConnected;
+    });
+  };
+  REQUIRE(is_connected(1));
+  const TlsFiles files{agent.scratch.path("ca.pem"), agent.scratch.path("cert.pem"),
+                       agent.scratch.path("key.pem")};
+  agent.uplink->reload(collector.address(), files, load_tls_files(files).value());
+  agent.events.add(1);
+  agent.uplink->notify();
+  collector.wait_for([](const auto& message) { return holds_event(message, 1); });
+  CHECK(agent.uplink->status().connects == 1);
+
+  const auto [certificate, key] = authority.issue("node-1");
+  agent.scratch.write("cert.pem", certificate);
+  agent.scratch.write("key.pem", key);
+  agent.uplink->reload(collector.address(), files, load_tls_files(files).value());
+  REQUIRE(is_connected(2));
+
+  Collector other(authority);
+  agent.uplink->reload(other.address(), files, load_tls_files(files).value());
+  REQUIRE(is_connected(3));
+  agent.events.add(2);
+  agent.uplink->notify();
+  other.wait_for([](const auto& message) { return holds_event(message, 2); });
+  CHECK(agent.uplink->status().address == other.address());
+
+  agent.uplink->reload("", files, {});
+  CHECK(agent.wait_for([&] { return agent.uplink->status().state == UplinkState::kDisabled; }));
+  agent.uplink->reload(collector.address(), files, load_tls_files(files).value());
+  REQUIRE(is_connected(4));
+}
+
+TEST_CASE("heartbeats carry the agent's health, and say how far the stream is", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  AgentSide agent(authority);
+  agent.events.add(1);
+  agent.start(collector.address());
+  const auto is_informed = [](const v1::FromAgent& message) {
+    return message.has_heartbeat() && message.heartbeat().acknowledged() == 1;
+  };
+  const v1::Heartbeat beat = collector.wait_for(is_informed).heartbeat();
+  CHECK(beat.running() == 42);
+  CHECK(beat.number() >= 2);
+  CHECK(beat.sent_sequence() == 1);
+  CHECK(beat.starts() == 7);
+  CHECK(beat.late_starts() == 2);
+  CHECK(beat.probe_is_attached());
+  CHECK_FALSE(beat.probe_has_seen());
+  CHECK(beat.probe_lost() == 7);
+  CHECK(beat.lost_starts() == 3);
+  CHECK(beat.lost_execs() == 4);
+  CHECK(beat.outbox_oldest_ns() == 55);
+  CHECK(beat.outbox_dropped() == 6);
+  CHECK(beat.catalog_expires_ns() == 66);
+  REQUIRE(beat.degraded_size() == 1);
+  CHECK(beat.degraded(0).mode() == "probe-blind");
+  CHECK(beat.degraded(0).reason() == "not yet \\xff");
+}
+
+TEST_CASE("a refusal with a retry delay is obeyed, and all arrives in the end", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  collector.refuse_next_batch();
+  AgentSide agent(authority);
+  const auto began = std::chrono::steady_clock::now();
+  agent.events.add(1);
+  agent.start(collector.address());
+  REQUIRE(agent.wait_for([&] { return agent.events.acknowledged() == 1; }));
+  // Its own back-off would have brought it back within 20 ms.
+  CHECK(std::chrono::steady_clock::now() - began >= 700ms);
+  CHECK(collector.count_hellos() == 2);
+}
+
+TEST_CASE("the hello names the process and what was acknowledged to it", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  collector.set_committed(2);
+  AgentSide agent(authority);
+  agent.events.acknowledge(2);
+  agent.start(collector.address());
+  const auto hello = collector.wait_for([](const auto& message) { return message.has_hello(); });
+  CHECK(hello.hello().instance().size() == 16);
+  CHECK(hello.hello().acknowledged() == 2);
+  AgentSide other(authority);
+  Collector second(authority);
+  other.start(second.address());
+  const auto theirs = second.wait_for([](const auto& message) { return message.has_hello(); });
+  CHECK(theirs.hello().instance() != hello.hello().instance());
+}
+
+TEST_CASE("a request for the full state reaches the agent", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  AgentSide agent(authority);
+  agent.start(collector.address());
+  collector.wait_for([](const auto& message) { return message.has_heartbeat(); });
+  v1::ToAgent request;
+  request.mutable_state_request()->set_request(9);
+  request.mutable_state_request()->set_reason("why");
+  collector.send(request);
+  REQUIRE(agent.wait_for([&] { return !agent.state_requests.empty(); }));
+  CHECK(agent.state_requests[0] == std::pair<std::uint64_t, std::string>{9, "why"});
+}
+
+TEST_CASE("an outbox that is an older copy sends nothing under its old epoch", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  AgentSide agent(authority);
+  agent.events.add(1);
+  agent.events.set_older_copy(true);
+  agent.start(collector.address());
+  REQUIRE(agent.wait_for(
+      [&] { return agent.uplink->status().error.find("older copy") != std::string::npos; }));
+  agent.events.set_older_copy(false);  // a new epoch has begun
+  REQUIRE(agent.wait_for([&] { return agent.events.acknowledged() == 1; }));
+  CHECK(collector.count_hellos() >= 2);
 }
 
 TEST_CASE("a collector of another authority is not believed", "[agent][unit]") {
@@ -372,17 +531,6 @@ TEST_CASE("certificates that do not fit together are refused with their file's n
     CHECK(loaded.error().code == row.code);
     CHECK_THAT(loaded.error().message, Catch::Contains(row.file));
   }
-}
-
-TEST_CASE("the back-off doubles up to its limit, and begins again", "[agent][unit]") {
-  Backoff backoff(200ms, 1000ms, 1);
-  for (const auto ceiling : {200ms, 400ms, 800ms, 1000ms, 1000ms}) {
-    const auto wait = backoff.next();
-    CHECK(wait <= ceiling);
-    CHECK(wait >= ceiling / 2);
-  }
-  backoff.reset();
-  CHECK(backoff.next() <= 200ms);
 }
 
 }  // namespace

@@ -25,6 +25,8 @@ Statement full_approval() {
   statement.stacks.push_back(base("x:1", {"C"}).stacks[0]);
   statement.stacks[1].layers[0].diff_id.reset();
   statement.stacks[1].layers[0].deletions.reset();
+  statement.stacks[1].root = BaseRoot{shape("R"), content("R"), 11, 1100};
+  statement.stacks[0].layers[1].deviceless = BaseDeviceless{shape("B'"), content("B'")};
   statement.reason = "first \"release\"\n";
   statement.expires_at = parse_rfc3339("2027-01-01T00:00:00Z").value();
   statement.successor = "golden/debian:13";
@@ -46,7 +48,7 @@ Statement documented_approval() {
   layer.content.bytes.fill(0x33);
   layer.entries = 7;
   layer.content_bytes = 4096;
-  statement.stacks = {BaseStack{"linux/amd64", "", {layer}}};
+  statement.stacks = {BaseStack{"linux/amd64", "", {layer}, std::nullopt}};
   return statement;
 }
 
@@ -70,11 +72,31 @@ TEST_CASE("a statement survives in-toto JSON whole", "[catalog][unit]") {
   CHECK(read.issued_at == full_approval().issued_at);
   CHECK(read.stacks[0].layers.size() == 2);
   CHECK_FALSE(read.stacks[1].layers[0].deletions);
+  CHECK_FALSE(read.stacks[0].root);
+  CHECK(read.stacks[1].root == full_approval().stacks[1].root);
+  CHECK(read.stacks[0].layers[1].deviceless == full_approval().stacks[0].layers[1].deviceless);
+  CHECK_FALSE(read.stacks[0].layers[0].deviceless);
   CHECK(read.annotations == full_approval().annotations);
 }
 
 TEST_CASE("the documented statement has the documented bytes", "[catalog][unit]") {
   CHECK(to_in_toto(documented_approval()) == kDocumentedApproval);
+}
+
+TEST_CASE("the documented statement with other forms has the documented subject",
+          "[catalog][unit]") {
+  Statement statement = documented_approval();
+  BaseDeviceless& deviceless = statement.stacks[0].layers[0].deviceless.emplace();
+  deviceless.shape.bytes.fill(0x66);
+  deviceless.content.bytes.fill(0x77);
+  BaseRoot& root = statement.stacks[0].root.emplace();
+  root.shape.bytes.fill(0x44);
+  root.content.bytes.fill(0x55);
+  root.entries = 6;
+  root.content_bytes = 4000;
+  const json object = json::parse(to_in_toto(statement));
+  CHECK(object["subject"][0]["digest"]["sha256"] ==
+        "a90478596ed9d104ea6fcf0501275c3d5cb0bc1e0f7860fc5db0f9d3c757c2b0");
 }
 
 TEST_CASE("statements are in-toto Statement v1", "[catalog][unit]") {
@@ -107,6 +129,18 @@ TEST_CASE("a statement with anything wrong in it is refused", "[catalog][unit]")
       {"unknown member", [&](json& j) { p(j)["only_on"] = "x"; }, "\"only_on\" is not a member"},
       {"unknown member of a layer", [&](json& j) { p(j)["stacks"][0]["layers"][1]["x"] = 1; },
        "stacks[0].layers[1]: \"x\""},
+      {"a root without content", [&](json& j) { p(j)["stacks"][1]["root"].erase("content"); },
+       "stacks[1].root: \"content\""},
+      {"root not under the subject", [&](json& j) { p(j)["stacks"][1]["root"]["entries"] = 1; },
+       "subject"},
+      {"root taken away", [&](json& j) { p(j)["stacks"][1].erase("root"); }, "subject"},
+      {"unknown member of a layer without devices",
+       [&](json& j) { p(j)["stacks"][0]["layers"][1]["deviceless"]["x"] = 1; },
+       "stacks[0].layers[1].deviceless: \"x\""},
+      {"layer without devices not under the subject",
+       [&](json& j) { p(j)["stacks"][0]["layers"][1].erase("deviceless"); }, "subject"},
+      {"unknown member of a root", [&](json& j) { p(j)["stacks"][1]["root"]["x"] = 1; },
+       "stacks[1].root: \"x\""},
       {"unknown action", [&](json& j) { p(j)["action"] = "bless"; }, "\"action\""},
       {"sequence zero", [&](json& j) { p(j)["sequence"] = 0; }, "begins at 1"},
       {"negative sequence", [&](json& j) { p(j)["sequence"] = -1; }, "\"sequence\""},

@@ -131,6 +131,32 @@ TEST_CASE("a base past its date shows as expired, a revoked one stays revoked", 
   CHECK(status() == "revoked");
 }
 
+TEST_CASE("a node shows its state, what is degraded and its clock", "[cli][unit]") {
+  Node node;
+  node.state = "silent";
+  node.degraded = {{"probe-blind", "not yet"}, {"catalog-stale", "expired"}};
+  const auto text = [](const Value& value, const char* path) {
+    return std::get<std::string>(value.find(path)->storage());
+  };
+  const Value unknown = to_value(node);
+  CHECK(text(unknown, "state") == "silent");
+  CHECK(text(unknown, "degraded_modes.1") == "catalog-stale");
+  CHECK(text(unknown, "degraded.0.reason") == "not yet");
+  CHECK(unknown.find("clock_offset_ns")->is_null());
+  CHECK(unknown.find("outbox_oldest_at")->is_null());
+  node.clock_offset_ns = -5;
+  CHECK(std::get<std::int64_t>(to_value(node).find("clock_offset_ns")->storage()) == -5);
+}
+
+TEST_CASE("tables name the cluster when there are several", "[cli][unit]") {
+  std::vector<Node> nodes(2);
+  CHECK_FALSE(has_several_clusters(std::vector<Node>{}));
+  nodes[0].cluster = nodes[1].cluster = "red";
+  CHECK_FALSE(has_several_clusters(nodes));
+  nodes[1].cluster = "blue";
+  CHECK(has_several_clusters(nodes));
+}
+
 TEST_CASE("what layers say of themselves is called a claim in JSON and in a table", "[cli][unit]") {
   catalog::About about;
   about.distribution = {"rhel", "9.4", "Red Hat \x1b[31m", ""};

@@ -126,3 +126,12 @@ TEST_CASE("width follows wide, combining and narrow characters", "[cli][unit]") 
   CHECK(display_width("e\xcc\x81") == 1);
   CHECK(display_width("…") == 1);
 }
+
+TEST_CASE("durations have a sign and are short", "[cli][unit]") {
+  CHECK(format_duration(0ns) == "0ms");
+  CHECK(format_duration(-100us) == "0ms");
+  CHECK(format_duration(12'345us) == "12ms");
+  CHECK(format_duration(-3400ms) == "-3400ms");
+  CHECK(format_duration(75s) == "1m15s");
+  CHECK(format_duration(-1h) == "-1h");
+}

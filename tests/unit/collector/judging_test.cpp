@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole commit loop on a real store, with a clock that stands still.
-#include <algorithm>
 #include <future>
 
-#include "collector/core/commit_loop.h"
-#include "collector/store/sqlite/sqlite_store.h"
-#include "tests/unit/collector/support.h"
+#include "tests/support/full_disk.h"
+#include "tests/unit/collector/commit_bench.h"
 
 namespace assay::collector {
 namespace {
@@ -13,77 +11,6 @@ namespace {
 using catalog::BaseStatus;
 using catalog::FindingKind;
 using namespace tests;
-
-const NodeKey kNode{"test", "node-1"};
-const Epoch kEpoch(16, 'e');
-
-struct Bench {
-  TempDir dir;
-  FakeClock clock;
-  std::unique_ptr<SqliteStore> store;
-  std::unique_ptr<NodeRegistry> nodes;
-  std::unique_ptr<CommitLoop> loop;
-  std::uint64_t sequence = 0;
-
-  explicit Bench(std::shared_ptr<const catalog::Catalog> catalog) { start(std::move(catalog)); }
-
-  void start(std::shared_ptr<const catalog::Catalog> catalog) {
-    loop.reset();
-    store.reset();
-    store = *SqliteStore::open({dir.path() + "/store.db", 2});
-    nodes = std::make_unique<NodeRegistry>(*store->load_nodes());
-    CommitOptions options;
-    options.tick = std::chrono::milliseconds(1);
-    options.max_runs_per_commit = 2;
-    loop = *CommitLoop::start(*store, *nodes, clock, std::move(catalog), options, {});
-  }
-
-  template <typename Body>
-  Event event(Body body) {
-    Event one;
-    one.sequence = ++sequence;
-    one.time_ns = to_unix_ns(clock.wall_now());
-    one.body = std::move(body);
-    return one;
-  }
-
-  /// Records and waits for the commit.
-  Result<BatchOutcome> record(Batch batch) {
-    std::promise<Result<BatchOutcome>> committed;
-    auto future = committed.get_future();
-    REQUIRE(loop->record(kNode, kEpoch, std::move(batch), 100, [&](Result<BatchOutcome> outcome) {
-      committed.set_value(std::move(outcome));
-    }));
-    return future.get();
-  }
-
-  std::uint64_t start_run(int n, const catalog::Stack& on) {
-    const auto outcome = record(
-        {{event(run_started(n, catalog::digest_of(on), to_unix_ns(clock.wall_now())))}, {on}});
-    REQUIRE(outcome);
-    return outcome->acknowledged;
-  }
-
-  void end_run(int n) {
-    REQUIRE(record({{event(RunEnded{run_id(n), to_unix_ns(clock.wall_now()) + 1, false})}, {}}));
-  }
-
-  std::vector<FindingKind> open_kinds() {
-    std::vector<FindingKind> kinds;
-    const auto page = store->list_findings({}, std::nullopt, 1000);
-    for (const auto& finding : page->rows)
-      kinds.push_back(finding.kind);
-    std::sort(kinds.begin(), kinds.end());
-    return kinds;
-  }
-
-  void change_catalog(std::shared_ptr<const catalog::Catalog> next) {
-    const CatalogEntry entry{next->sequence(), "statement", "head", "user:test",
-                             to_unix_ns(clock.wall_now())};
-    REQUIRE(loop->change_catalog(entry, next));
-    REQUIRE(loop->drain(std::chrono::seconds(30)));
-  }
-};
 
 const std::vector<FindingKind> kNothing;
 
@@ -95,7 +22,7 @@ TEST_CASE("a run on an approved base opens no finding", "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kApproved));
   CHECK(bench.start_run(1, stack(kNode, {layer(1), layer(2)})) == 1);
   CHECK(bench.open_kinds() == kNothing);
-  const auto run = bench.store->trace(run_id(1))->run;
+  const auto run = bench.store->trace(run_id(1), "")->run;
   CHECK(run.verdict.status == catalog::VerdictStatus::kApproved);
   CHECK(run.verdict.base_name() == "debian:12");
   CHECK(run.verdict.application_layers == 1);
@@ -107,7 +34,7 @@ TEST_CASE("an unknown base is a finding until the run ends", "[collector][unit]"
   CHECK(bench.open_kinds() == std::vector{FindingKind::kUnknownBase});
   bench.end_run(1);
   CHECK(bench.open_kinds() == kNothing);
-  const auto trace = bench.store->trace(run_id(1));
+  const auto trace = bench.store->trace(run_id(1), "");
   REQUIRE(trace->findings.size() == 1);
   CHECK(trace->findings[0].resolved_reason == "the run ended");
 }
@@ -122,7 +49,7 @@ TEST_CASE("a revocation reaches runs that already run, and resolves as they end"
   CHECK(bench.open_kinds() == std::vector(4, FindingKind::kRevokedBase));
   const auto findings = bench.store->list_findings({}, std::nullopt, 10);
   CHECK(findings->rows[0].base == "debian:12");
-  CHECK(bench.store->trace(run_id(5))->run.verdict.status == catalog::VerdictStatus::kRevoked);
+  CHECK(bench.store->trace(run_id(5), "")->run.verdict.status == catalog::VerdictStatus::kRevoked);
   for (int n = 1; n <= 4; ++n)
     bench.end_run(n);
   CHECK(bench.open_kinds() == kNothing);
@@ -134,7 +61,7 @@ TEST_CASE("a base approved later resolves the findings on it", "[collector][unit
   CHECK(bench.open_kinds() == std::vector{FindingKind::kUnknownBase});
   bench.change_catalog(debian(2, BaseStatus::kApproved));
   CHECK(bench.open_kinds() == kNothing);
-  CHECK(bench.store->trace(run_id(1))->findings[0].resolved_reason.find("approved") !=
+  CHECK(bench.store->trace(run_id(1), "")->findings[0].resolved_reason.find("approved") !=
         std::string::npos);
 }
 
@@ -145,7 +72,7 @@ TEST_CASE("a pending verdict becomes unverified after the deadline and resolves 
   const catalog::Stack full = stack(kNode, {layer(1)});
   bench.start_run(1, shape_only);
   CHECK(bench.open_kinds() == kNothing);
-  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kPending);
+  CHECK(bench.store->trace(run_id(1), "")->run.verdict.status == catalog::VerdictStatus::kPending);
   bench.clock.advance(std::chrono::minutes(6));
   CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
   CHECK(bench.open_kinds() == std::vector{FindingKind::kUnverified});
@@ -153,7 +80,7 @@ TEST_CASE("a pending verdict becomes unverified after the deadline and resolves 
       {{bench.event(StackAdvanced{catalog::digest_of(shape_only), catalog::digest_of(full)})},
        {full}}));
   CHECK(bench.open_kinds() == kNothing);
-  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kApproved);
+  CHECK(bench.store->trace(run_id(1), "")->run.verdict.status == catalog::VerdictStatus::kApproved);
 }
 
 TEST_CASE("a run that ends while pending is unverified until its evidence comes",
@@ -182,7 +109,7 @@ TEST_CASE("what turns out bad after the end is in the history of findings", "[co
       {{bench.event(StackAdvanced{catalog::digest_of(shape_only), catalog::digest_of(full)})},
        {full}}));
   std::vector<FindingKind> kinds;
-  const auto trace = bench.store->trace(run_id(1));
+  const auto trace = bench.store->trace(run_id(1), "");
   for (const auto& finding : trace->findings)
     kinds.push_back(finding.kind);
   CHECK(std::count(kinds.begin(), kinds.end(), FindingKind::kMismatch) == 1);
@@ -200,6 +127,87 @@ TEST_CASE("a date that passes is judged without any change of the catalog", "[co
   bench.clock.advance(std::chrono::hours(2));
   CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
   CHECK(bench.open_kinds() == std::vector{FindingKind::kExpiredBase});
+}
+
+TEST_CASE("a clock that was ahead and is put right leaves no date passed", "[collector][unit]") {
+  FakeClock clock;
+  catalog::Base one = base("debian:12", BaseStatus::kApproved, {1});
+  one.expires_at = clock.wall_now() + std::chrono::minutes(30);
+  Bench bench(make_catalog(1, {one}));
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  bench.clock.set(std::chrono::hours(1));
+  REQUIRE(eventually([&] { return !bench.open_kinds().empty(); }));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kExpiredBase});
+  bench.clock.set(-std::chrono::hours(1));
+  CHECK(eventually([&] { return bench.open_kinds().empty(); }));
+  bench.clock.advance(std::chrono::hours(1));
+  CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
+}
+
+TEST_CASE("a clock that jumps ahead makes no pending run overdue, time that goes by does",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(1, false)}));
+  const auto commits = [&] { return bench.loop->counts().commits.load(); };
+  const auto look_twice = [&] {
+    const auto now = commits();
+    REQUIRE(eventually([&] {
+      bench.loop->heartbeat(kNode, {});
+      bench.start_run(static_cast<int>(commits()) + 100, stack(kNode, {layer(1)}));
+      return commits() > now + 2;
+    }));
+  };
+  look_twice();  // so that the clock was looked at before it jumps
+  bench.clock.set(std::chrono::hours(1));
+  look_twice();
+  CHECK(bench.open_kinds() == kNothing);
+  bench.clock.set(-std::chrono::hours(1));
+  look_twice();
+  CHECK(bench.open_kinds() == kNothing);
+  bench.clock.advance(std::chrono::minutes(6));
+  CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kUnverified});
+}
+
+TEST_CASE("a jump ahead that stays delays deadlines, no more", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(1, false)}));
+  bench.clock.set(std::chrono::hours(1));
+  CHECK(eventually([&] {
+    bench.clock.advance(std::chrono::minutes(1));
+    return !bench.open_kinds().empty();
+  }));
+}
+
+TEST_CASE("a run of a node whose clock is an hour ahead is overdue in time", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const catalog::Stack shape_only = stack(kNode, {layer(1, false)});
+  const std::int64_t ahead = to_unix_ns(bench.clock.wall_now() + std::chrono::hours(1));
+  REQUIRE(bench.record(
+      {{bench.event(run_started(1, catalog::digest_of(shape_only), ahead))}, {shape_only}}));
+  bench.clock.advance(std::chrono::minutes(6));
+  CHECK(eventually([&] { return !bench.open_kinds().empty(); }));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kUnverified});
+}
+
+TEST_CASE("a full disk is said until something was written again", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(9)}));
+  Batch again;
+  {
+    const assay::tests::FullDisk full(1);
+    again.events.push_back(bench.event(run_started(2, catalog::digest_of(stack(kNode, {layer(9)})),
+                                                   to_unix_ns(bench.clock.wall_now()))));
+    const auto refused = bench.record(again);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::kUnavailable);
+    const auto failed = bench.loop->counts().failed_commits.load();
+    REQUIRE(eventually([&] { return bench.loop->counts().failed_commits > failed + 2; }));
+    CHECK(bench.loop->is_failing());  // though nothing was asked of it meanwhile
+  }
+  CHECK(eventually([&] { return !bench.loop->is_failing(); }));
+  REQUIRE(bench.record(again));
+  CHECK(bench.open_kinds().size() == 2);
 }
 
 TEST_CASE("duplicates are ignored and a hole is refused with what is expected",
@@ -221,23 +229,15 @@ TEST_CASE("duplicates are ignored and a hole is refused with what is expected",
   CHECK(bench.record({{third}, {}})->acknowledged == 3);
 }
 
-TEST_CASE("an outbox that begins late is taken and the gap is a finding", "[collector][unit]") {
-  Bench bench(debian(1, BaseStatus::kApproved));
-  bench.sequence = 500;
-  const catalog::Stack on = stack(kNode, {layer(1)});
-  CHECK(bench.start_run(1, on) == 501);
-  CHECK(bench.open_kinds() == std::vector{FindingKind::kEvidenceGap});
-}
-
 TEST_CASE("an unknown stack is asked for and judged when it is described", "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kApproved));
   const catalog::Stack on = stack(kNode, {layer(9)});
   const auto outcome = bench.record({{bench.event(run_started(1, catalog::digest_of(on), 5))}, {}});
   REQUIRE(outcome);
   CHECK(outcome->unknown == std::vector{catalog::digest_of(on)});
-  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kPending);
+  CHECK(bench.store->trace(run_id(1), "")->run.verdict.status == catalog::VerdictStatus::kPending);
   REQUIRE(bench.record({{}, {on}}));
-  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kUnknown);
+  CHECK(bench.store->trace(run_id(1), "")->run.verdict.status == catalog::VerdictStatus::kUnknown);
   CHECK(bench.open_kinds() == std::vector{FindingKind::kUnknownBase});
 }
 
@@ -282,7 +282,8 @@ TEST_CASE("the runs of one stack are settled in bounded transactions, across a r
   REQUIRE(bench.store->write([&](StoreWriter& writer) { return writer.set_round(round); }));
   const auto revoked = debian(2, BaseStatus::kRevoked);
   {
-    Judging judging(revoked, round, 2);  // one transaction, then the collector is gone
+    Judging judging(revoked, round,
+                    {.max_runs = 2});  // one transaction, then the collector is gone
     REQUIRE(bench.store->write([&](StoreWriter& writer) -> Result<void> {
       ASSAY_ASSIGN(const bool is_left, judging.judge_some(writer, 2, bench.clock.wall_now()));
       CHECK(is_left);
@@ -305,7 +306,7 @@ TEST_CASE("a run that is told again stands on the stack that is told last", "[co
   REQUIRE(bench.open_kinds() == std::vector{FindingKind::kUnknownBase});
   bench.start_run(1, stack(kNode, {layer(1)}));
   CHECK(bench.open_kinds() == kNothing);
-  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kApproved);
+  CHECK(bench.store->trace(run_id(1), "")->run.verdict.status == catalog::VerdictStatus::kApproved);
   CHECK(bench.store->impact("debian:12")->running == 1);
   bench.end_run(1);
   bench.start_run(1, stack(kNode, {layer(9)}));
@@ -346,7 +347,7 @@ TEST_CASE("a run whose records disagree with the kernel has a mismatch that stay
   CHECK(opened[0].subject == "docker's record");
   CHECK(opened[0].reason == named.claim_conflicts[0]);
   CHECK(opened[0].run_id == run_id(1));
-  CHECK(bench.store->trace(run_id(1))->run.verdict.status == catalog::VerdictStatus::kApproved);
+  CHECK(bench.store->trace(run_id(1), "")->run.verdict.status == catalog::VerdictStatus::kApproved);
 
   named.claim_conflicts.clear();  // a later look that finds nothing takes nothing back
   REQUIRE(bench.record({{bench.event(named)}, {}}));
@@ -381,11 +382,30 @@ TEST_CASE("a node that refused the catalog has a finding until it holds it", "[c
   CHECK(eventually([&] { return bench.open_kinds() == kNothing; }));
 }
 
-TEST_CASE("more than the queue may hold is refused", "[collector][unit]") {
+TEST_CASE("more than the queue may hold is refused, and room comes back with the commit",
+          "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kApproved));
-  const auto refused = bench.loop->record(kNode, kEpoch, {}, 1ULL << 40, {});
+  const catalog::Stack on = stack(kNode, {layer(1)});
+  std::promise<void> is_there, may_go;
+  REQUIRE(bench.loop->record(
+      kNode, kEpoch, {{bench.event(run_started(1, catalog::digest_of(on), 5))}, {on}}, 100,
+      [&](const Result<BatchOutcome>&) {
+        is_there.set_value();
+        may_go.get_future().wait();  // nothing is committed until the test says so
+      }));
+  is_there.get_future().wait();
+  std::promise<void> committed;
+  REQUIRE(bench.loop->record(kNode, kEpoch, {}, 60ULL << 20,
+                             [&](const Result<BatchOutcome>&) { committed.set_value(); }));
+  const auto refused = bench.loop->record(kNode, kEpoch, {}, 60ULL << 20, {});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::kLimitExceeded);
+  CHECK(bench.loop->retry_after() >= std::chrono::seconds(1));
+  CHECK(bench.loop->counts().refused == 1);
+  may_go.set_value();
+  committed.get_future().wait();
+  CHECK(bench.record({}));
+  CHECK(bench.loop->held_bytes() == 0);
 }
 
 }  // namespace

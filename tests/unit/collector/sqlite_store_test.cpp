@@ -34,15 +34,19 @@ TEST_CASE("a store that a newer version wrote is refused", "[collector][unit]") 
   CHECK(refused.error().code == ErrorCode::kUnsupported);
 }
 
+/// The file as a collector of schema version `version` left it.
+void write_old_store(const std::string& path, std::size_t version, const std::string& rows) {
+  auto database = sqlite::Database::open(path, {});
+  REQUIRE(database);
+  const auto& all = migrations();
+  REQUIRE(database->migrate({all.begin(), all.begin() + static_cast<std::ptrdiff_t>(version)}));
+  REQUIRE(database->execute(rows));
+}
+
 TEST_CASE("a store from before claims were read keeps its runs", "[collector][unit]") {
   const TempDir dir;
   const std::string path = dir.path() + "/store.db";
-  {
-    auto database = sqlite::Database::open(path, {});
-    REQUIRE(database);
-    const auto& all = migrations();
-    REQUIRE(database->migrate({all.begin(), all.begin() + 2}));
-    REQUIRE(database->execute(R"sql(
+  write_old_store(path, 4, R"sql(
       INSERT INTO nodes(node_id, cluster, node) VALUES(1, 'test', 'node-1');
       INSERT INTO stacks(stack_id, node_id, digest) VALUES(1, 1, zeroblob(32));
       INSERT INTO runs(run_id, node_id, stack_id, kind, cause, is_late, started_ns, container_name,
@@ -50,11 +54,10 @@ TEST_CASE("a store from before claims were read keeps its runs", "[collector][un
         namespace_pids, uid, gid, cgroup_path, cgroup_id, mount_namespace, pid_namespace,
         user_namespace, root_type)
       VALUES('00112233445566778899aabbccddeeff', 1, 1, 'container', 'exec', 0, 5, 'web', '/bin/sh',
-        '[]', 0, 1, 1, 'sh', '[]', '[]', 0, 0, '', 0, 0, 0, 0, 'overlay'))sql"));
-  }
+        '[]', 0, 1, 1, 'sh', '[]', '[]', 0, 0, '', 0, 0, 0, 0, 'overlay'))sql");
   const auto store = SqliteStore::open({path, 1});
   REQUIRE(store);
-  const auto run = (*store)->trace("web");
+  const auto run = (*store)->trace("web", "");
   REQUIRE(run);
   CHECK_FALSE(run->run.names.config_digest);
 }
@@ -63,14 +66,10 @@ TEST_CASE("a store from before layers spoke of themselves is brought up to date"
           "[collector][unit]") {
   const TempDir dir;
   const std::string path = dir.path() + "/store.db";
-  {
-    auto database = sqlite::Database::open(path, {});
-    REQUIRE(database);
-    REQUIRE(database->migrate({migrations().begin(), migrations().begin() + 2}));
-    REQUIRE(database->execute(
-        "INSERT INTO nodes(node_id, cluster, node) VALUES(1, 'c', 'n');"
-        "INSERT INTO stacks(stack_id, node_id, digest, is_described) VALUES(1, 1, x'00', 1)"));
-  }
+  write_old_store(path, 2,
+                  "INSERT INTO nodes(node_id, cluster, node) VALUES(1, 'c', 'n');"
+                  "INSERT INTO stacks(stack_id, node_id, digest, is_described)"
+                  " VALUES(1, 1, x'00', 1)");
   REQUIRE(SqliteStore::open({path, 1}));
   auto database = sqlite::Database::open(path, {});
   REQUIRE(database);
@@ -78,6 +77,30 @@ TEST_CASE("a store from before layers spoke of themselves is brought up to date"
   REQUIRE(about);
   REQUIRE(*(*about)->step());
   CHECK((*about)->text(0).empty());
+}
+
+TEST_CASE("a store from before full states keeps its epochs and nodes", "[collector][unit]") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/store.db";
+  write_old_store(path, 3,
+                  "INSERT INTO nodes(node_id, cluster, node, probe_state)"
+                  " VALUES(1, 'c', 'n', 'seen');"
+                  "INSERT INTO epochs(node_id, epoch, acknowledged)"
+                  " VALUES(1, x'65656565656565656565656565656565', 42)");
+  const auto store = SqliteStore::open({path, 1});
+  REQUIRE(store);
+  const auto nodes = (*store)->load_nodes();
+  REQUIRE(nodes);
+  REQUIRE(nodes->size() == 1);
+  CHECK(nodes->front().heartbeat.probe_state == "seen");
+  CHECK(nodes->front().heartbeat.degraded.empty());
+  CHECK((*store)->write([](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const NodeId node, writer.node_id({"c", "n"}));
+    ASSAY_ASSIGN(const auto epoch, writer.find_epoch(node, Epoch(16, 'e')));
+    REQUIRE(epoch);
+    CHECK(epoch->acknowledged == 42);
+    return ok();
+  }));
 }
 
 TEST_CASE("a store is open in one collector only", "[collector][unit]") {

@@ -59,25 +59,136 @@ Written add_run(Store& store, int n, std::int64_t started_ns, std::uint8_t layer
 }
 
 void check_epochs(const OpenStore& open) {
+  const Epoch later(16, 'f');
   {
     const auto store = open();
-    write(*store, [](StoreWriter& writer) -> Result<void> {
+    write(*store, [&](StoreWriter& writer) -> Result<void> {
       ASSAY_ASSIGN(const NodeId node, writer.node_id(kNode));
-      ASSAY_ASSIGN(const std::uint64_t before, writer.acknowledged(node, kEpoch));
-      CHECK(before == 0);
-      ASSAY_TRY(writer.set_acknowledged(node, kEpoch, 5));
-      return writer.set_acknowledged(node, kEpoch, 9);
+      ASSAY_ASSIGN(const auto before, writer.find_epoch(node, kEpoch));
+      CHECK_FALSE(before);
+      ASSAY_ASSIGN(const auto none, writer.newest_other_epoch(node, kEpoch));
+      CHECK_FALSE(none);
+      ASSAY_TRY(writer.save_epoch(node, kEpoch, {5, 50}));
+      ASSAY_TRY(writer.save_epoch(node, later, {1, 10}));
+      return writer.save_epoch(node, kEpoch, {9, 90});
     });
   }
   const auto store = open();
-  write(*store, [](StoreWriter& writer) -> Result<void> {
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
     ASSAY_ASSIGN(const NodeId node, writer.node_id(kNode));
-    ASSAY_ASSIGN(const std::uint64_t after, writer.acknowledged(node, kEpoch));
-    CHECK(after == 9);
-    ASSAY_ASSIGN(const std::uint64_t other, writer.acknowledged(node, Epoch(16, 'f')));
-    CHECK(other == 0);
+    ASSAY_ASSIGN(const auto after, writer.find_epoch(node, kEpoch));
+    REQUIRE(after);
+    CHECK(after->acknowledged == 9);
+    CHECK(after->last_event_ns == 90);
+    ASSAY_ASSIGN(const auto newest, writer.newest_other_epoch(node, kEpoch));
+    CHECK(newest->last_event_ns == 10);
+    ASSAY_ASSIGN(const auto older, writer.newest_other_epoch(node, later));
+    CHECK(older->last_event_ns == 90);
+    // The same name in another cluster is another node.
+    ASSAY_ASSIGN(const NodeId other, writer.node_id({"elsewhere", kNode.node}));
+    ASSAY_ASSIGN(const auto foreign, writer.find_epoch(other, kEpoch));
+    CHECK_FALSE(foreign);
+    for (int i = 0; i < kMaxEpochs; ++i)
+      ASSAY_TRY(writer.save_epoch(node, Epoch(16, static_cast<char>(i)), {1, i}));
+    ASSAY_ASSIGN(const auto forgotten, writer.find_epoch(node, kEpoch));
+    CHECK_FALSE(forgotten);
     return ok();
   });
+}
+
+void check_states(const OpenStore& open) {
+  NodeState state;
+  state.boot_id = "boot-1";
+  state.request = 3;
+  state.is_wanted = state.is_ending = true;
+  state.wanted_because = "why";
+  state.state = 7;
+  state.state_ns = 70;
+  state.told = 2;
+  state.added = 1;
+  state.finding_id = "f";
+  state.gap = "gap";
+  state.gap_from_ns = 60;
+  state.missing = 4;
+  {
+    const auto store = open();
+    const Written told = add_run(*store, 1, 100);
+    add_run(*store, 2, 200);
+    const Written ended = add_run(*store, 3, 300);
+    write(*store, [&](StoreWriter& writer) -> Result<void> {
+      ASSAY_ASSIGN(const NodeState none, writer.node_state(told.node));
+      CHECK(none == NodeState{});
+      ASSAY_TRY(writer.save_node_state(told.node, state));
+      ASSAY_TRY(writer.set_told_in(told.run, 7));
+      ASSAY_ASSIGN(const auto run, writer.find_run(told.node, run_id(3)));
+      return writer.end_run(*run, 400, true);
+    });
+    CHECK(store->impact("debian:12")->running == 2);
+    write(*store, [&](StoreWriter& writer) -> Result<void> {
+      ASSAY_ASSIGN(const auto untold, writer.untold_runs(told.node, 7, 10));
+      REQUIRE(untold.size() == 1);
+      CHECK(untold[0].run_id == run_id(2));
+      ASSAY_ASSIGN(const auto run, writer.find_run(ended.node, run_id(3)));
+      return writer.reopen_run(*run);
+    });
+    CHECK(store->impact("debian:12")->running == 3);
+    CHECK(store->trace(run_id(3), "")->run.ended_ns == 0);
+  }
+  const auto store = open();
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const NodeId node, writer.node_id(kNode));
+    ASSAY_ASSIGN(NodeState kept, writer.node_state(node));
+    CHECK(kept == state);
+    ASSAY_ASSIGN(const auto ending, writer.ending_nodes(10));
+    CHECK(ending == std::vector{node});
+    ASSAY_ASSIGN(const auto limited, writer.untold_runs(node, 8, 2));
+    CHECK(limited.size() == 2);
+    kept.is_ending = false;
+    ASSAY_TRY(writer.save_node_state(node, kept));
+    ASSAY_ASSIGN(const auto none, writer.ending_nodes(10));
+    CHECK(none.empty());
+    return ok();
+  });
+  CHECK(store->load_nodes()->front().is_state_wanted);
+}
+
+/// Two nodes of one name in two clusters, each with a run of the same id and the same name.
+void check_clusters(const OpenStore& open) {
+  const auto store = open();
+  const NodeKey other{"elsewhere", kNode.node};
+  add_run(*store, 1, 100);
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const NodeId node, writer.node_id(other));
+    const catalog::Stack on = stack(other, {layer(5)});
+    const StackDigest digest = catalog::digest_of(on);
+    ASSAY_ASSIGN(const StackId id, writer.add_stack(node, digest));
+    ASSAY_TRY(writer.describe_stack(id, node, on));
+    const RunStarted start = run_started(1, digest, 50);
+    ASSAY_ASSIGN(const auto key, writer.add_run({node, id, &start, false}));
+    REQUIRE(key);
+    return writer.add_finding(
+        {"g", FindingKind::kEvidenceGap, "s", "r", "", node, std::nullopt, 5, 0, ""});
+  });
+  const auto runs_of = [&](const std::string& node) {
+    RunFilter filter;
+    filter.node = node;
+    return store->list_runs(filter, std::nullopt, 10)->rows;
+  };
+  CHECK(runs_of(kNode.node).size() == 2);
+  REQUIRE(runs_of(other.text()).size() == 1);
+  CHECK(runs_of(other.text())[0].node == other);
+  REQUIRE(runs_of(kNode.text()).size() == 1);
+  CHECK(runs_of(kNode.text())[0].node == kNode);
+  CHECK(runs_of("nowhere/" + kNode.node).empty());
+  FindingFilter findings;
+  findings.node = other.text();
+  CHECK(store->list_findings(findings, std::nullopt, 10)->rows.size() == 1);
+  findings.node = kNode.text();
+  CHECK(store->list_findings(findings, std::nullopt, 10)->rows.empty());
+  CHECK(store->trace(run_id(1), "")->run.node == kNode);  // the newer one
+  CHECK(store->trace("web-1", other.text())->run.node == other);
+  CHECK(store->trace(run_id(1), other.text())->stack.layers.size() == 1);
+  CHECK(store->trace(run_id(1), "nowhere/x").error().code == ErrorCode::kNotFound);
 }
 
 void check_undo(const OpenStore& open) {
@@ -173,7 +284,7 @@ void check_runs(const OpenStore& open) {
     CHECK(ended->ended_ns == 200);
     return ok();
   });
-  const auto trace = store->trace(run_id(1));
+  const auto trace = store->trace(run_id(1), "");
   REQUIRE(trace);
   CHECK(trace->run.ended_ns == 200);
   CHECK(trace->run.names.labels.at("app") == "web");
@@ -186,9 +297,9 @@ void check_runs(const OpenStore& open) {
   CHECK(trace->stack.layers.size() == 1);
   REQUIRE(trace->execs.size() == 1);
   CHECK(trace->execs.front().arguments.back() == "\"quoted\"");
-  CHECK(store->trace("web-1")->run.run_id == run_id(1));
-  CHECK(store->trace("c0ffee000000")->run.run_id == run_id(1));
-  CHECK(store->trace("nobody").error().code == ErrorCode::kNotFound);
+  CHECK(store->trace("web-1", "")->run.run_id == run_id(1));
+  CHECK(store->trace("c0ffee000000", "")->run.run_id == run_id(1));
+  CHECK(store->trace("nobody", "").error().code == ErrorCode::kNotFound);
 }
 
 /// Image name, runtime's id, config, manifest and repository digest stay apart.
@@ -196,7 +307,7 @@ void check_names(const OpenStore& open) {
   const auto store = open();
   const Written written = add_run(*store, 1, 100);
   const ContainerNames before = run_started(1, std::nullopt, 100).names;
-  CHECK(store->trace(run_id(1))->run.names == before);
+  CHECK(store->trace(run_id(1), "")->run.names == before);
   ContainerNames named = before;
   named.manifest_digest = digest_with<ManifestDigest>(0xe0);
   named.repo_digest.reset();
@@ -214,7 +325,7 @@ void check_names(const OpenStore& open) {
     CHECK(run->claim_conflicts == std::vector<std::string>{"one: two", "\"three\": four"});
     return ok();
   });
-  CHECK(store->trace(run_id(1))->run.names == named);
+  CHECK(store->trace(run_id(1), "")->run.names == named);
   CHECK(store->list_runs({}, std::nullopt, 1)->rows.at(0).names == named);
   named.labels.clear();  // not part of a finding
   CHECK(store->list_findings({}, std::nullopt, 1)->rows.at(0).names == named);
@@ -276,7 +387,7 @@ void check_moves(const OpenStore& open) {
   const Written second = add_run(*store, 2, 200, 2);
   write(*store, [&](StoreWriter& writer) { return writer.move_runs(first.stack, second.stack); });
   CHECK(store->impact("debian:12")->running == 2);
-  CHECK(store->trace(run_id(1))->runs_on_same_stack == 2);
+  CHECK(store->trace(run_id(1), "")->runs_on_same_stack == 2);
   write(*store, [&](StoreWriter& writer) -> Result<void> {
     ASSAY_ASSIGN(const auto open_runs, writer.open_runs_on(second.stack, RunKey{}, 10));
     CHECK(open_runs.size() == 2);
@@ -368,6 +479,13 @@ void check_nodes(const OpenStore& open) {
     node.heartbeat.probe_state = "seen";
     node.heartbeat.catalog_is_stale = true;
     node.acknowledged = 12;
+    node.heartbeat_ns = 76;
+    node.clock_offset_ns = -5;
+    node.address = "ipv4:10.0.0.1:1";
+    node.heartbeat.probe_is_attached = true;
+    node.heartbeat.late_starts = 3;
+    node.heartbeat.outbox_oldest_ns = 70;
+    node.heartbeat.degraded = {{"catalog-stale", "why"}};
     write(*store, [&](StoreWriter& writer) { return writer.save_node(node); });
   }
   const auto nodes = open()->load_nodes();
@@ -376,6 +494,15 @@ void check_nodes(const OpenStore& open) {
   CHECK(nodes->front().heartbeat.probe_state == "seen");
   CHECK(nodes->front().heartbeat.catalog_is_stale);
   CHECK(nodes->front().acknowledged == 12);
+  CHECK(nodes->front().heartbeat_ns == 76);
+  CHECK(nodes->front().clock_offset_ns == -5);
+  CHECK(nodes->front().address == "ipv4:10.0.0.1:1");
+  CHECK(nodes->front().heartbeat.probe_is_attached);
+  CHECK_FALSE(nodes->front().heartbeat.probe_has_seen);
+  CHECK(nodes->front().heartbeat.late_starts == 3);
+  CHECK(nodes->front().heartbeat.outbox_oldest_ns == 70);
+  CHECK(nodes->front().heartbeat.degraded == std::vector<Degradation>{{"catalog-stale", "why"}});
+  CHECK_FALSE(nodes->front().is_state_wanted);
 }
 
 }  // namespace
@@ -383,6 +510,12 @@ void check_nodes(const OpenStore& open) {
 void check_store_contract(const OpenStore& open) {
   SECTION("what is acknowledged survives closing") {
     check_epochs(open);
+  }
+  SECTION("full states are kept, and the runs that they did not tell are found") {
+    check_states(open);
+  }
+  SECTION("two nodes of one name in two clusters do not mix") {
+    check_clusters(open);
   }
   SECTION("a failed transaction and a failed attempt leave nothing") {
     check_undo(open);

@@ -37,11 +37,14 @@ class TempDir {
 /// Stands still until it is told to move.
 class FakeClock final : public Clock {
  public:
-  WallTime wall_now() const override { return from_unix_ns(ns_); }
+  WallTime wall_now() const override { return from_unix_ns(ns_ + set_by_ns_); }
   BootTime boot_now() const override { return BootTime(ns_); }
   void advance(std::chrono::nanoseconds by) { ns_ += by.count(); }
+  /// Sets the wall clock, ahead or back.
+  void set(std::chrono::nanoseconds by) { set_by_ns_ += by.count(); }
 
  private:
+  std::atomic<std::int64_t> set_by_ns_{0};
   std::atomic<std::int64_t> ns_{1'800'000'000'000'000'000};
 };
 

@@ -241,3 +241,25 @@ TEST_CASE("the reference lists every key once", "[config][unit]") {
   CHECK_THAT(text, Catch::Contains("| `collector.timeout` | duration | `5s` | 1s to 1h | "
                                    "`--collector-timeout` | `ASSAY_T_COLLECTOR_TIMEOUT` |"));
 }
+
+TEST_CASE("on a reload live keys are taken over and the others wait for a restart",
+          "[config][unit]") {
+  Table<Settings> table("ASSAY_T_");
+  table.path("tls.ca_file", &Settings::ca_file, {.text = "trusted CA", .is_live = true})
+      .boolean("quiet", &Settings::is_quiet, {.text = "say nothing"});
+  const auto load = [&](const char* ca, const char* quiet) {
+    return table.load({.flags = {{"tls.ca_file", {ca}}, {"quiet", {quiet}}}}).value();
+  };
+  const auto current = load("/a", "false");
+  const auto merged = table.merge(current, load("/b", "true"));
+  CHECK(merged.taken == std::vector<std::string>{"tls.ca_file"});
+  CHECK(merged.restart == std::vector<std::string>{"quiet"});
+  CHECK(merged.loaded.config.ca_file == "/b");
+  CHECK_FALSE(merged.loaded.config.is_quiet);
+  const auto same = table.merge(merged.loaded, load("/b", "false"));
+  CHECK(same.taken.empty());
+  CHECK(same.restart.empty());
+  CHECK_THAT(table.reference_markdown(),
+             Catch::Contains("| `tls.ca_file` | path |  |  | taken over | `--tls-ca-file` |") &&
+                 Catch::Contains("| `quiet` | boolean | `false` |  | restart | `--quiet` |"));
+}

@@ -150,6 +150,46 @@ TEST_CASE("a path below something that is no directory is refused", "[image][uni
   CHECK(code_of(builder.add(file("a/b"))) == ErrorCode::kCorrupt);
 }
 
+TEST_CASE("a path through a link of the layer is the path that it leads to", "[image][unit]") {
+  const auto symlink = [](const std::string& path, const std::string& target) {
+    Entry entry = of_type(path, EntryType::kSymlink);
+    entry.link_target = target;
+    return entry;
+  };
+  const std::vector<Entry> wanted = {of_type("usr/lib", EntryType::kDirectory),
+                                     symlink("lib", "usr/lib"), file("usr/lib/a"), file("b")};
+  FingerprintBuilder builder;
+  for (const Entry& entry :
+       {of_type("usr/lib", EntryType::kDirectory), symlink("lib", "usr/lib"), file("lib/a")})
+    REQUIRE(builder.add(entry));
+  REQUIRE(builder.add_hard_link("b", "lib/a"));
+  REQUIRE(builder.add_whiteout("lib/gone"));
+  REQUIRE(builder.add_opaque("lib"));
+  FingerprintBuilder plain;
+  for (const Entry& entry : wanted)
+    REQUIRE(plain.add(entry));
+  REQUIRE(plain.add_whiteout("usr/lib/gone"));
+  REQUIRE(plain.add_opaque("usr/lib"));
+  const auto by_link = std::move(builder).finish(Scope::kContent).value();
+  const auto by_path = std::move(plain).finish(Scope::kContent).value();
+  CHECK(by_link.content == by_path.content);
+  CHECK(by_link.deletions == by_path.deletions);
+}
+
+TEST_CASE("a link counts from when it is there until it is replaced", "[image][unit]") {
+  Entry link = of_type("d", EntryType::kSymlink);
+  link.link_target = "real";
+  FingerprintBuilder builder;
+  REQUIRE(builder.add(file("d/first")));
+  REQUIRE(builder.add(of_type("real", EntryType::kDirectory)));
+  REQUIRE(builder.add(link));
+  REQUIRE(builder.add(file("d/second")));
+  REQUIRE(builder.add(of_type("d", EntryType::kDirectory)));
+  REQUIRE(builder.add(file("d/third")));
+  CHECK(std::move(builder).finish(Scope::kContent)->content ==
+        fingerprint({file("real/second"), file("d/third")}).content);
+}
+
 TEST_CASE("hard links are files of their own, whichever comes first", "[image][unit]") {
   const auto with_links = [](bool links_first) {
     FingerprintBuilder builder;
@@ -199,6 +239,19 @@ TEST_CASE("hard links to nothing, to a folder and in a circle are corrupt", "[im
   CHECK(code_of(folder.add_hard_link("a", "d")) == ErrorCode::kCorrupt);
 }
 
+TEST_CASE("a long chain of hard links is resolved in one go", "[image][unit]") {
+  constexpr int kLinks = 30'000;
+  const auto name = [](int number) {
+    std::string digits = std::to_string(number);
+    return std::string(6 - digits.size(), '0') + digits;
+  };
+  FingerprintBuilder builder;
+  for (int i = 0; i < kLinks; ++i)  // each to the next one by name, the worst order
+    REQUIRE(builder.add_hard_link(name(i), name(i + 1)));
+  REQUIRE(builder.add(file(name(kLinks))));
+  CHECK(std::move(builder).finish(Scope::kShape)->content_bytes == kLinks + 1);
+}
+
 TEST_CASE("paths that leave the layer or are not plain are refused", "[image][unit]") {
   for (const std::string& path :
        {std::string(), std::string(".."), std::string("a/../b"), std::string("/a"),
@@ -207,6 +260,27 @@ TEST_CASE("paths that leave the layer or are not plain are refused", "[image][un
     CAPTURE(path);
     CHECK(code_of(builder.add(file(path))) == ErrorCode::kCorrupt);
   }
+}
+
+TEST_CASE("attributes that stores do not keep are left out", "[image][unit]") {
+  const auto with = [](std::vector<Xattr> xattrs) {
+    return [xattrs = std::move(xattrs)](Entry& entry) { entry.xattrs = xattrs; };
+  };
+  const Entry link = of_type("l", EntryType::kSymlink);
+  CHECK(after(link, with({{"user.a", "1"}})) == Same{true, true});
+  CHECK(after(link, with({{"security.a", "1"}})) == Same{true, false});
+  CHECK(after(file("a"), with({{"user.a", ""}})) == Same{true, true});
+  CHECK(after(file("a"), with({{"user.a", "1"}})) == Same{true, false});
+}
+
+TEST_CASE("names and attributes are limited together", "[image][unit]") {
+  FingerprintLimits limits;
+  limits.max_metadata_bytes = 1000;
+  FingerprintBuilder builder(limits);
+  Entry entry = file("a");
+  entry.xattrs = {{"user.a", std::string(600, 'v')}};
+  REQUIRE(builder.add(entry));
+  CHECK(code_of(builder.add(entry)) == ErrorCode::kLimitExceeded);
 }
 
 TEST_CASE("each limit ends in an error that names it", "[image][unit]") {

@@ -49,7 +49,7 @@ TEST_CASE("an unknown log level or format is refused", "[service][unit]") {
 }
 
 TEST_CASE("a termination signal is waited for instead of ending the process", "[service][unit]") {
-  const auto signals = StopSignals::create();
+  const auto signals = Signals::create();
   REQUIRE(signals);
   CHECK_FALSE(signals->wait(std::chrono::milliseconds(0)));
   ::kill(::getpid(), SIGTERM);
