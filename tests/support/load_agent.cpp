@@ -174,8 +174,9 @@ class LoadSource final : public EventSource {
     start.key = key_of(container.number);
     start.cause = cause;
     start.time = container.start;
-    start.process = {{options_.first_pid + static_cast<std::uint32_t>(container.number), container.start},
-                     "server"};
+    start.process = {
+        {options_.first_pid + static_cast<std::uint32_t>(container.number), container.start},
+        "server"};
     start.ancestors = {{{4711, BootTime(1'000'000)}, "containerd-shim"},
                        {{1, BootTime(10)}, "systemd"}};
     start.namespace_pids = {start.process.key.tgid, 1};
