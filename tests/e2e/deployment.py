@@ -3,7 +3,6 @@
 
 Needs root and BTF. Everything lies in one folder under /tmp and is gone after close().
 """
-import collections
 import json
 import os
 import pathlib
@@ -57,6 +56,13 @@ def is_ready(port):
         return error.read().decode(errors="replace") or str(error)
     except OSError as error:
         return str(error)
+
+
+class Figures(dict):
+    """Figures of /metrics by name; asking for one that the program does not serve fails."""
+
+    def __missing__(self, name):
+        raise AssertionError(f"{name} is not among the metrics")
 
 
 class Deployment:
@@ -215,12 +221,13 @@ class Deployment:
 
     def metrics(self, port):
         """The figures of a daemon's /metrics by name; those with labels are summed."""
-        figures = collections.defaultdict(float)
+        figures = Figures()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             for line in answer.read().decode().splitlines():
                 if not line.startswith("#"):
                     name, _, value = line.rpartition(" ")
-                    figures[name.partition("{")[0]] += float(value)
+                    name = name.partition("{")[0]
+                    figures[name] = figures.get(name, 0.0) + float(value)
         return figures
 
     def wait_until_delivered(self, deadline_s=DEADLINE_S):
