@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "common/base/digest.h"
 #include "common/base/result.h"
 #include "common/catalog/about.h"
+#include "common/catalog/container_names.h"
 #include "common/catalog/log.h"
 
 namespace assay::cli {
@@ -33,17 +33,7 @@ struct Process {
   std::string name;
 };
 
-struct ContainerNames {
-  std::string container_id;
-  std::string runtime;
-  std::string name;
-  std::string image;
-  std::string image_id;
-  std::string pod_name;
-  std::string pod_namespace;
-  std::string pod_uid;
-  std::map<std::string, std::string> labels;
-};
+using catalog::ContainerNames;
 
 struct BaseMatch {
   std::string base;    ///< NAME:VERSION
@@ -151,6 +141,8 @@ struct Layer {
   std::uint32_t generation = 0;
   std::optional<WallTime> born_at;
   std::optional<DiffId> claimed_diff_id;
+  std::optional<ChainId> claimed_chain_id;
+  bool is_claim_for_display = false;
   std::optional<DiffId> exact_diff_id;
   std::optional<ShapeDigest> shape;
   std::optional<ContentDigest> content;

@@ -42,9 +42,20 @@ Process process_from(const v1::Process& wire) {
 }
 
 ContainerNames names_from(const v1::ContainerNames& wire) {
-  return {wire.container_id(),  wire.runtime(),  wire.name(),
-          wire.image(),         wire.image_id(), wire.pod_name(),
-          wire.pod_namespace(), wire.pod_uid(),  {wire.labels().begin(), wire.labels().end()}};
+  ContainerNames names;
+  names.container_id = wire.container_id();
+  names.runtime = wire.runtime();
+  names.name = wire.name();
+  names.image = wire.image();
+  names.image_id = wire.image_id();
+  names.config_digest = digest_from<ConfigDigest>(wire.config_digest());
+  names.manifest_digest = digest_from<ManifestDigest>(wire.manifest_digest());
+  names.repo_digest = digest_from<RepoDigest>(wire.repo_digest());
+  names.pod_name = wire.pod_name();
+  names.pod_namespace = wire.pod_namespace();
+  names.pod_uid = wire.pod_uid();
+  names.labels = {wire.labels().begin(), wire.labels().end()};
+  return names;
 }
 
 Verdict verdict_from(const v1::Verdict& wire) {
@@ -68,6 +79,8 @@ Layer layer_from(const v1::StackLayer& wire) {
   layer.generation = wire.instance().generation();
   layer.born_at = time_from(wire.instance().birth_ns());
   layer.claimed_diff_id = digest_from<DiffId>(wire.claimed_diff_id());
+  layer.claimed_chain_id = digest_from<ChainId>(wire.claimed_chain_id());
+  layer.is_claim_for_display = wire.is_claim_for_display();
   layer.exact_diff_id = digest_from<DiffId>(wire.exact_diff_id());
   layer.shape = digest_from<ShapeDigest>(wire.shape());
   layer.content = digest_from<ContentDigest>(wire.content());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/records.h"
 
+#include <map>
+
 #include "cli/about_view.h"
 #include "common/catalog/judge.h"
 
@@ -86,6 +88,9 @@ Value to_value(const ContainerNames& names) {
                 {"name", names.name},
                 {"image", names.image},
                 {"image_id", names.image_id},
+                {"config_digest", names.config_digest},
+                {"manifest_digest", names.manifest_digest},
+                {"repo_digest", names.repo_digest},
                 {"pod_name", names.pod_name},
                 {"pod_namespace", names.pod_namespace},
                 {"pod_uid", names.pod_uid},
@@ -201,6 +206,8 @@ Value to_value(const Layer& layer) {
                                     {"generation", layer.generation},
                                     {"born_at", layer.born_at}}},
                 {"claimed_diff_id", layer.claimed_diff_id},
+                {"claimed_chain_id", layer.claimed_chain_id},
+                {"is_claim_for_display", layer.is_claim_for_display},
                 {"shape", layer.shape},
                 {"content", layer.content},
                 {"deletions", layer.deletions},

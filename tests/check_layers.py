@@ -14,6 +14,7 @@ import sys
 SOURCES = {".c", ".cc", ".cpp", ".h", ".hpp"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 HIDDEN_IN_COMMON = re.compile(r"^(openssl/|archive|google/protobuf|grpc)|\.pb\.h$")
+GENERATED = re.compile(r"^(assay/v1|containerd)/[^/]+\.pb\.h$")
 TEST_FRAMEWORKS = re.compile(r"^(catch2|gtest|gmock)/")
 EXEMPT = ("tests/", "build/")
 
@@ -60,7 +61,7 @@ def tracked_sources(root):
 
 def resolve(target, source, root):
     """The path in the tree that an include names, or None when it is a header from elsewhere."""
-    if target.startswith("assay/v1/"):
+    if GENERATED.search(target):
         return "common/wire/" + target
     if (root / target).is_file():
         return target
@@ -75,7 +76,7 @@ def complaint(source, mark, target, table, root):
     if source.startswith("common/") and not source.startswith("common/wire/") \
             and source.endswith((".h", ".hpp")) and HIDDEN_IN_COMMON.search(target):
         return f"includes {target}: headers of common/ hide their libraries"
-    path = resolve(target, source, root) if mark == '"' or target.startswith("assay/v1/") else None
+    path = resolve(target, source, root) if mark == '"' or GENERATED.search(target) else None
     if path is None:
         return None
     if ".." in pathlib.PurePath(target).parts:

@@ -182,11 +182,13 @@ Result<void> Agent::open_trust() {
 void Agent::open_pipeline() {
   opener_ = std::make_unique<VerifyingLayerOpener>(boot_id_);
   records_ = std::make_unique<DiskRecords>(runtime_roots(config_));
+  claims_ = std::make_unique<ClaimDesk>(claim_sources(config_), directories_);
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifier_options(config_));
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
                      [this](LayerResult result) { loop_.post_layer(std::move(result)); },
-                     [this] { return time_floor_->wall_now(); }},
+                     [this] { return time_floor_->wall_now(); }, claims_.get(),
+                     [this](RunClaims claims) { loop_.post_claims(std::move(claims)); }},
       auditor_config(config_, boot_id_));
 }
 
@@ -282,6 +284,7 @@ void Agent::stop() {
   // First the threads that call into the parts, then the parts.
   if (uplink_) uplink_->stop();
   identifier_.reset();
+  claims_.reset();
   catalog_.reset();
   if (outbox_) outbox_->stop();
 }

@@ -20,8 +20,10 @@
 #include "agent/identify/layer_identifier.h"
 #include "agent/outbox/outbox.h"
 #include "agent/outbox/state_db.h"
+#include "agent/rootfs/kernel_directories.h"
 #include "agent/rootfs/layer_opener.h"
 #include "agent/rootfs/user_stacks.h"
+#include "agent/runtime/claim_desk.h"
 #include "agent/runtime/disk_records.h"
 #include "agent/uplink/uplink.h"
 #include "common/base/clock.h"
@@ -98,6 +100,8 @@ class Agent {
   std::string trust_text_;    // main's thread: the trust file in use
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
+  KernelDirectories directories_;
+  std::unique_ptr<ClaimDesk> claims_;
   UserStacks user_stacks_;
   AuditorLoop loop_;
   std::unique_ptr<LayerIdentifier> identifier_;

@@ -80,6 +80,10 @@ void AuditorLoop::post_layer(LayerResult result) {
   push(std::move(result));
 }
 
+void AuditorLoop::post_claims(RunClaims claims) {
+  push(std::move(claims));
+}
+
 void AuditorLoop::post_catalog(CatalogPtr catalog) {
   push(std::move(catalog));
 }
@@ -145,6 +149,7 @@ void AuditorLoop::handle(Item item) {
                      layers_due_ = std::chrono::steady_clock::now() + kLayersTogether;
                    layers_.push_back(std::move(result));
                  },
+                 [this](const RunClaims& claims) { auditor_->on_claims(claims); },
                  [this](CatalogPtr& catalog) { auditor_->on_catalog(std::move(catalog)); },
                  [this](const ObservationGap& gap) { auditor_->on_gap(gap); },
                  [this](const RunNoise& noise) { auditor_->on_noise(noise); },

@@ -41,6 +41,7 @@ class AuditorLoop final : public EventSink {
   void on_checkpoint(Checkpoint checkpoint) override;
   bool has_room() const override;
   void post_layer(LayerResult result);
+  void post_claims(RunClaims claims);
   void post_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   /// Runs `work` on the auditor's thread.
   void post(std::function<void(Auditor&)> work);
@@ -62,8 +63,8 @@ class AuditorLoop final : public EventSink {
     std::uint64_t request = 0;
   };
   using Item = std::variant<ContainerStart, ContainerExec, RunEmptied, SweepCompleted, LayerResult,
-                            CatalogPtr, ObservationGap, RunNoise, Checkpoint, StateRequest,
-                            std::function<void(Auditor&)>>;
+                            RunClaims, CatalogPtr, ObservationGap, RunNoise, Checkpoint,
+                            StateRequest, std::function<void(Auditor&)>>;
 
   void push(Item item);
   void push_or_wait(Item item);

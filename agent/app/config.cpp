@@ -2,6 +2,7 @@
 #include "agent/app/config.h"
 
 #include "agent/runtime/disk_records.h"
+#include "common/base/encoding.h"
 
 namespace assay::agent {
 namespace {
@@ -100,12 +101,18 @@ void add_identifying(Table& table) {
       .list("runtime.containerd_states", &AgentConfig::containerd_states,
             {.text = "containerd's state folders"})
       .list("runtime.containers_storage_roots", &AgentConfig::containers_storage_roots,
-            {.text = "Graph roots of podman and CRI-O"});
+            {.text = "Graph roots, additional image stores and run roots of podman and CRI-O"})
+      .list("runtime.containerd_sockets", &AgentConfig::containerd_sockets,
+            {.text = "containerd's sockets to ask for claims; none are needed"});
 }
 
 std::vector<std::string> check(const AgentConfig& config) {
   std::vector<std::string> problems;
   if (config.cluster.empty()) problems.emplace_back("cluster: must not be empty");
+  for (const std::string& socket : config.containerd_sockets)
+    if (!socket.starts_with('/'))
+      problems.emplace_back("runtime.containerd_sockets: \"" + escape_untrusted(socket, 100) +
+                            "\" is no absolute path of a unix socket");
   if (config.state_dir.empty()) problems.emplace_back("state_dir: must not be empty");
   if (config.collector_address.empty()) return problems;
   if (config.tls_ca.empty() || config.tls_certificate.empty() || config.tls_key.empty())

@@ -40,6 +40,8 @@ EventPriority priority_of(const AgentEvent& event) {
   if (std::holds_alternative<ExecSeen>(event)) return EventPriority::kRoutine;
   const auto* run = std::get_if<RunStarted>(&event);
   const auto* stack = std::get_if<StackAdvanced>(&event);
+  const auto* named = std::get_if<RunNamed>(&event);
+  if (named && !named->claim_conflicts.empty()) return EventPriority::kFinding;
   const bool is_bad = (run && is_bad_news(run->verdict)) || (stack && is_bad_news(stack->verdict));
   return is_bad ? EventPriority::kFinding : EventPriority::kRun;
 }

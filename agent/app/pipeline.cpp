@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/pipeline.h"
 
+#include "agent/runtime/containerd/claims.h"
+#include "agent/runtime/disk_claims.h"
+
 namespace assay::agent {
 
 image::FingerprintLimits fingerprint_limits(const AgentConfig& config) {
@@ -34,6 +37,15 @@ AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_
 
 RuntimeRoots runtime_roots(const AgentConfig& config) {
   return {config.docker_roots, config.containerd_states, config.containers_storage_roots};
+}
+
+std::vector<std::unique_ptr<ClaimSource>> claim_sources(const AgentConfig& config) {
+  std::vector<std::unique_ptr<ClaimSource>> sources;
+  sources.push_back(std::make_unique<DiskClaims>(runtime_roots(config)));
+  if (!config.containerd_sockets.empty())
+    sources.push_back(std::make_unique<ContainerdClaims>(
+        ContainerdOptions{.sockets = config.containerd_sockets}));
+  return sources;
 }
 
 }  // namespace assay::agent

@@ -3,6 +3,7 @@
 // nothing: what an agent and a recorder share.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "agent/app/journal.h"
 #include "agent/core/auditor.h"
 #include "agent/identify/layer_identifier.h"
+#include "agent/runtime/claim_source.h"
 #include "agent/runtime/disk_records.h"
 
 namespace assay::agent {
@@ -19,6 +21,9 @@ RecordingLimits recording_limits(const AgentConfig& config);
 IdentifierOptions identifier_options(const AgentConfig& config);
 AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id);
 RuntimeRoots runtime_roots(const AgentConfig& config);
+
+/// In the order in which they are asked.
+std::vector<std::unique_ptr<ClaimSource>> claim_sources(const AgentConfig& config);
 
 /// For those that keep no state.
 class NoOpenRuns final : public OpenRuns {

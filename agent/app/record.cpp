@@ -17,8 +17,10 @@
 #include "agent/identify/layer_identifier.h"
 #include "agent/outbox/state_db.h"
 #include "agent/probe/replay_source.h"
+#include "agent/rootfs/kernel_directories.h"
 #include "agent/rootfs/layer_opener.h"
 #include "agent/rootfs/user_stacks.h"
+#include "agent/runtime/claim_desk.h"
 #include "agent/runtime/disk_records.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
@@ -113,6 +115,7 @@ class Recorder {
     source_->stop();
     loop_.stop();
     identifier_.reset();
+    claims_.reset();
     return writer_->close(clock_.boot_now(), reason);
   }
 
@@ -131,14 +134,26 @@ class Recorder {
     records_ = std::make_unique<DiskRecords>(runtime_roots(config));
     recording_records_ = std::make_unique<RecordingRecords>(*records_, *writer_, clock_);
     recording_stacks_ = std::make_unique<RecordingStacks>(stacks_, *writer_, clock_);
-    auditor_ = std::make_unique<Auditor>(
-        Auditor::Ports{journal_, *recording_identifier_, *recording_records_, open_runs_, *source_,
-                       clock_, [this](LayerResult result) { loop_.post_layer(std::move(result)); }},
-        auditor_config(config, boot_id));
+    claims_ = std::make_unique<ClaimDesk>(claim_sources(config), directories_);
+    recording_claims_ = std::make_unique<RecordingClaims>(*claims_, *writer_, clock_);
+    auditor_ = std::make_unique<Auditor>(ports(), auditor_config(config, boot_id));
     commits_ = std::make_unique<CommitWatch>(
         CommitWatch::Ports{[] { return std::uint64_t{0}; }, [] { return std::uint64_t{0}; },
                            [this](std::uint64_t ticket) { source_->release(ticket); }});
     return ok();
+  }
+
+  Auditor::Ports ports() {
+    return {journal_,
+            *recording_identifier_,
+            *recording_records_,
+            open_runs_,
+            *source_,
+            clock_,
+            [this](LayerResult result) { loop_.post_layer(std::move(result)); },
+            {},
+            recording_claims_.get(),
+            [this](RunClaims claims) { loop_.post_claims(std::move(claims)); }};
   }
 
   void record_catalog(const AgentConfig& config) {
@@ -161,9 +176,12 @@ class Recorder {
   std::unique_ptr<RecordingRecords> recording_records_;
   UserStacks stacks_;
   std::unique_ptr<RecordingStacks> recording_stacks_;
+  KernelDirectories directories_;
   AuditorLoop loop_;
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<RecordingIdentifier> recording_identifier_;
+  std::unique_ptr<ClaimDesk> claims_;
+  std::unique_ptr<RecordingClaims> recording_claims_;
   std::unique_ptr<Auditor> auditor_;
   std::unique_ptr<CommitWatch> commits_;
 };

@@ -50,7 +50,7 @@ ContainerNames RecordingRecords::look_up(const ContainerStart& start) {
 
 std::optional<LayerResult> RecordingIdentifier::recall(const LayerTask& task) {
   auto result = inner_.recall(task);
-  RecordedLayer recorded;
+  RecordedLayerResult recorded;
   if (result)
     recorded = to_recorded(*result, false);
   else
@@ -66,19 +66,33 @@ void RecordingIdentifier::identify(LayerTask task, Callback on_result) {
   });
 }
 
+std::optional<LayerClaim> RecordingClaims::recall(const LayerRef& ref) {
+  auto claim = inner_.recall(ref);
+  writer_.write(clock_.boot_now(), RecordedClaimRecall{ref, claim});
+  return claim;
+}
+
+void RecordingClaims::look_up(ClaimTask task, std::function<void(RunClaims)> on_claims) {
+  inner_.look_up(std::move(task), [this, on_claims = std::move(on_claims)](RunClaims claims) {
+    writer_.write(clock_.boot_now(), RecordedClaims{claims.key, encode_names(claims.names),
+                                                    claims.layers, claims.conflicts});
+    on_claims(std::move(claims));
+  });
+}
+
 void RecordingStacks::complete(ContainerStart& start) {
   inner_.complete(start);
   if (!start.is_overlay)  // the kernel told the layers of the others
     writer_.write(clock_.boot_now(), RecordedStack{start.key, start.other_stack, start.layers});
 }
 
-RecordedLayer to_recorded(const LayerResult& result, bool is_news) {
+RecordedLayerResult to_recorded(const LayerResult& result, bool is_news) {
   catalog::Stack stack;
   stack.layers.push_back(result.layer);
   return {result.ref, encode_stack(stack), result.layer.about, result.is_final, is_news};
 }
 
-Result<LayerResult> to_result(const RecordedLayer& recorded) {
+Result<LayerResult> to_result(const RecordedLayerResult& recorded) {
   ASSAY_ASSIGN(catalog::Stack stack, decode_stack(recorded.layer));
   if (stack.layers.size() != 1)
     return Error{ErrorCode::kCorrupt, "recording: an answer about one layer names several"};

@@ -72,8 +72,22 @@ class RecordingStacks final : public StackFinder {
   const Clock& clock_;
 };
 
+/// Thread-safe; `inner` outlives it, and calls back into it until it goes.
+class RecordingClaims final : public ClaimReader {
+ public:
+  RecordingClaims(ClaimReader& inner, RecordingWriter& writer, const Clock& clock)
+      : inner_(inner), writer_(writer), clock_(clock) {}
+  std::optional<LayerClaim> recall(const LayerRef& ref) override;
+  void look_up(ClaimTask task, std::function<void(RunClaims)> on_claims) override;
+
+ private:
+  ClaimReader& inner_;
+  RecordingWriter& writer_;
+  const Clock& clock_;
+};
+
 /// A layer's result in a recording, and back. Errors: kCorrupt.
-RecordedLayer to_recorded(const LayerResult& result, bool is_news);
-Result<LayerResult> to_result(const RecordedLayer& recorded);
+RecordedLayerResult to_recorded(const LayerResult& result, bool is_news);
+Result<LayerResult> to_result(const RecordedLayerResult& recorded);
 
 }  // namespace assay::agent

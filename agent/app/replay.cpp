@@ -36,7 +36,8 @@ struct Answers {
   std::unordered_map<RunKey, std::deque<RecordedCommand>> commands;
   std::unordered_map<RunKey, std::deque<std::string>> names;
   std::unordered_map<RunKey, std::deque<RecordedStack>> stacks;
-  std::map<LayerRef, std::deque<RecordedLayer>> recalls;
+  std::map<LayerRef, std::deque<RecordedLayerResult>> recalls;
+  std::map<LayerRef, std::deque<RecordedClaimRecall>> claims;
   std::uint64_t unanswered = 0;
 
   void add(RecordingEntry entry) {
@@ -46,7 +47,9 @@ struct Answers {
       names[answer->key].push_back(std::move(answer->names));
     else if (auto* stack = std::get_if<RecordedStack>(&entry.body))
       stacks[stack->key].push_back(std::move(*stack));
-    else if (auto* layer = std::get_if<RecordedLayer>(&entry.body); layer && !layer->is_news)
+    else if (auto* claim = std::get_if<RecordedClaimRecall>(&entry.body))
+      claims[claim->ref].push_back(std::move(*claim));
+    else if (auto* layer = std::get_if<RecordedLayerResult>(&entry.body); layer && !layer->is_news)
       recalls[layer->ref].push_back(std::move(*layer));
   }
 };
@@ -86,11 +89,41 @@ class ReplayStacks final : public StackFinder {
   Answers& answers_;
 };
 
+/// What the stores said of a run comes with the recording; here is kept which run was asked about.
+class ReplayClaims final : public ClaimReader {
+ public:
+  explicit ReplayClaims(Answers& answers) : answers_(answers) {}
+  std::optional<LayerClaim> recall(const LayerRef& ref) override {
+    RecordedClaimRecall recorded;
+    if (next_answer(answers_.claims, ref, recorded) == nullptr) {
+      ++answers_.unanswered;
+      return std::nullopt;
+    }
+    return recorded.claim;
+  }
+  void look_up(ClaimTask task, std::function<void(RunClaims)>) override {
+    asked_[task.start.key].push_back(std::move(task.run_id));
+  }
+  /// The run that the next answer of `key` is about; "" when none was asked about.
+  RunId next_asked(const RunKey& key) {
+    const auto found = asked_.find(key);
+    if (found == asked_.end()) return {};
+    RunId id = std::move(found->second.front());
+    found->second.pop_front();
+    if (found->second.empty()) asked_.erase(found);
+    return id;
+  }
+
+ private:
+  Answers& answers_;
+  std::unordered_map<RunKey, std::deque<RunId>> asked_;
+};
+
 class ReplayIdentifier final : public Identifier {
  public:
   explicit ReplayIdentifier(Answers& answers) : answers_(answers) {}
   std::optional<LayerResult> recall(const LayerTask& task) override {
-    RecordedLayer recorded;
+    RecordedLayerResult recorded;
     if (next_answer(answers_.recalls, ref_of(task.layer), recorded) == nullptr) {
       ++answers_.unanswered;
       return std::nullopt;
@@ -150,7 +183,8 @@ class Player {
   Player(const RecordingHeader& header, ReplayClock& clock, Journal& journal, Answers answers)
       : clock_(clock),
         answers_(std::move(answers)),
-        auditor_({journal, identifier_, records_, open_runs_, idle_, clock, {}}, config_of(header)),
+        auditor_({journal, identifier_, records_, open_runs_, idle_, clock, {}, {}, &claims_, {}},
+                 config_of(header)),
         sink_(stacks_, auditor_),
         source_(
             sink_, [this](ContainerStart& start) { fill_command(start); },
@@ -211,7 +245,7 @@ class Player {
         return source_.on_sweep_completed(clock_.boot_now());
     }
   }
-  void on(const RecordedLayer& body, ReplayReport& report) {
+  void on(const RecordedLayerResult& body, ReplayReport& report) {
     if (!body.is_news) return;
     auto result = to_result(body);
     if (!result) {
@@ -237,12 +271,23 @@ class Player {
   void on(const RecordedCommand&, ReplayReport&) {}  // answers were read before
   void on(const RecordedNames&, ReplayReport&) {}
   void on(const RecordedStack&, ReplayReport&) {}
+  void on(const RecordedClaimRecall&, ReplayReport&) {}
+  void on(const RecordedClaims& body, ReplayReport& report) {
+    auto names = decode_names(body.names);
+    const RunId asked = claims_.next_asked(body.key);
+    if (!names || asked.empty()) {
+      ++report.unreadable;
+      return;
+    }
+    auditor_.on_claims({asked, body.key, std::move(*names), body.layers, body.conflicts});
+  }
 
   ReplayClock& clock_;
   Answers answers_;
   ReplayIdentifier identifier_{answers_};
   ReplayRecords records_{answers_};
   ReplayStacks stacks_{answers_};
+  ReplayClaims claims_{answers_};
   NoOpenRuns open_runs_;
   RecordedSource idle_;
   Auditor auditor_;

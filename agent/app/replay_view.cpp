@@ -38,6 +38,9 @@ ordered_json to_json(const ContainerNames& names) {
           {"name", text(names.name)},
           {"image", text(names.image)},
           {"image_id", text(names.image_id)},
+          {"config_digest", digest(names.config_digest)},
+          {"manifest_digest", digest(names.manifest_digest)},
+          {"repo_digest", digest(names.repo_digest)},
           {"pod_name", text(names.pod_name)},
           {"pod_namespace", text(names.pod_namespace)},
           {"pod_uid", text(names.pod_uid)},
@@ -71,6 +74,9 @@ ordered_json about_of(const catalog::StackLayer& layer) {
 
 ordered_json to_json(const catalog::StackLayer& layer) {
   return {{"name", text(layer.name)},
+          {"claimed_diff_id", digest(layer.evidence.claimed)},
+          {"claimed_chain_id", digest(layer.evidence.claimed_chain)},
+          {"is_claim_for_display", layer.evidence.is_claim_for_display},
           {"shape", digest(layer.evidence.shape)},
           {"content", digest(layer.evidence.content)},
           {"deletions", digest(layer.evidence.deletions)},
@@ -151,7 +157,7 @@ void ReplayView::record(AgentEvent event, std::shared_ptr<const catalog::Stack> 
 
 void ReplayView::on(const RunStarted& event) {
   by_id_[event.run_id] = runs_.size();
-  runs_.push_back({event, std::nullopt, {}, {}});
+  runs_.push_back({event, std::nullopt, {}, {}, {}});
 }
 
 void ReplayView::on(const RunEnded& event) {
@@ -168,8 +174,10 @@ void ReplayView::on(const StackAdvanced& event) {
 }
 
 void ReplayView::on(const RunNamed& event) {
-  if (const auto run = by_id_.find(event.run_id); run != by_id_.end())
-    runs_[run->second].started.names = event.names;
+  const auto run = by_id_.find(event.run_id);
+  if (run == by_id_.end()) return;
+  runs_[run->second].started.names = event.names;
+  runs_[run->second].claim_conflicts = event.claim_conflicts;
 }
 
 void ReplayView::on(const ExecSeen& event) {
@@ -197,6 +205,7 @@ std::string ReplayView::to_json(const RecordingHeader& header, const ReplayRepor
     one["stack"] = digest(run.started.stack);
     one["layers"] = stack == stacks_.end() ? ordered_json::array() : list_of(stack->second->layers);
     one["unsupported"] = stack == stacks_.end() ? "" : to_utf8(stack->second->unsupported);
+    one["claim_conflicts"] = texts(run.claim_conflicts);
     one["noisy"] = list_of(run.noisy);
     one["execs"] = list_of(run.execs);
     runs.push_back(std::move(one));

@@ -29,6 +29,7 @@ class ReplayView final : public Journal {
   struct Run {
     RunStarted started;
     std::optional<RunEnded> ended;
+    std::vector<std::string> claim_conflicts;
     std::vector<RunNoisy> noisy;
     std::vector<ExecSeen> execs;
   };

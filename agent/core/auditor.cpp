@@ -5,14 +5,14 @@
 #include <set>
 #include <utility>
 
-#include "agent/core/gap_text.h"
 #include "agent/core/run_identity.h"
 
 namespace assay::agent {
 namespace {
 
-// A storm of refused runs is one gap in this time.
-constexpr std::chrono::seconds kJoinRefused{10};
+// Longer than any reader takes; what comes later is of a run that nobody waits for.
+constexpr std::chrono::minutes kClaimsAwaited{2};
+constexpr std::size_t kMaxConflicts = 16;  // of one run
 
 }  // namespace
 
@@ -49,23 +49,25 @@ void Auditor::open_run(ContainerStart start) {
   if (runs_.size() >= config_.max_open_runs) return refuse(start);
   const std::optional<OpenRun> before = take_resumed(start);
   Run run;
-  run.names = ports_.records.look_up(start);
-  run.kind = kind_of(start, run.names, kind_context(start, run.names));
+  const ContainerNames& names = run.told.names = ports_.records.look_up(start);
+  run.kind = kind_of(start, names, kind_context(start, names));
   run.first_seen = start.time;
   run.mount_namespace = start.mount_namespace;
-  if (run.names.name.empty() && !run.names.container_id.empty())
+  if (names.name.empty() && !names.container_id.empty())
     late_names_[start.key] = {start, config_.name_attempts};
 
   const RunKey key = start.key;
   keep_facts(run, start);
   if (before) {
     continue_resumed(*before, start, run);
+    ask_for_claims(run, start);
   } else {
     run.first_process = start.process.key;
     run.started = wall(start.time);
     run.started_boot = start.time;
     run.stack = stand_on_layers(start);
     run.id = make_run_id(config_.boot_id, key, run.first_process);
+    ask_for_claims(run, start);
     announce(run, std::move(start));
   }
   runs_.emplace(key, std::move(run));
@@ -74,6 +76,7 @@ void Auditor::open_run(ContainerStart start) {
 void Auditor::complete_run(Run& run, const ContainerStart& start) {
   const bool is_bare = !stacks_.find(run.stack)->stack->unsupported.empty();
   if (!is_bare || lacks_layers(start)) return;
+  ask_for_claims(run, start);
   const StackDigest bare = std::exchange(run.stack, stand_on_layers(start));
   const StackDigest told = std::exchange(run.resumed_from, std::nullopt).value_or(bare);
   stacks_.remove_run(bare);
@@ -99,13 +102,16 @@ StackDigest Auditor::track(catalog::Stack stack, std::vector<LayerTask> tasks) {
   std::vector<LayerTask> to_identify;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     refs.push_back(ref_of(tasks[i].layer));
+    catalog::StackLayer& layer = stack.layers[i];
     const auto recalled = ports_.identifier.recall(tasks[i]);
     if (recalled) {
-      std::string name = std::move(stack.layers[i].name);
-      stack.layers[i] = recalled->layer;
-      stack.layers[i].name = std::move(name);
+      const catalog::StackLayer before = std::exchange(layer, recalled->layer);
+      layer.name = before.name;
+      catalog::take_claim(layer.evidence, before.evidence);
     }
-    is_final.push_back((recalled && recalled->is_final) || stack.layers[i].evidence.content);
+    if (const auto claim = ports_.claims ? ports_.claims->recall(refs.back()) : std::nullopt)
+      take_claim(layer, *claim);
+    is_final.push_back((recalled && recalled->is_final) || layer.evidence.content);
     if (!is_final.back()) to_identify.push_back(std::move(tasks[i]));
   }
   const StackDigest digest =
@@ -150,7 +156,7 @@ RunStarted Auditor::describe(const Run& run, ContainerStart start) const {
   event.started = run.started;
   event.start = std::move(start);
   event.stack = run.resumed_from.value_or(run.stack);
-  event.names = run.names;
+  event.names = run.told.names;
   event.verdict = judge(*stacks_.find(run.stack)->stack);
   return event;
 }
@@ -247,20 +253,66 @@ void Auditor::end_unseen_resumed(const std::vector<RunKey>& untold) {
 void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
   const auto found = runs_.find(key);
   ASSAY_ASSERT(found != runs_.end());
-  const Run run = std::move(found->second);
+  Run run = std::move(found->second);
   runs_.erase(found);
   if (run.facts) fact_bytes_ -= memory_of(*run.facts);
   late_names_.erase(key);
-  stacks_.remove_run(run.stack);
+  if (run.awaits_claims)
+    ended_[run.id] = {std::move(run.told), run.stack, ports_.clock.boot_now() + kClaimsAwaited};
+  else
+    stacks_.remove_run(run.stack);
   ++counters_.ends;
   ports_.journal.record(
       RunEnded{run.id, in_run(run.started, run.started_boot, time), is_approximate}, nullptr);
 }
 
-std::vector<StackChange> Auditor::apply(const std::vector<LayerResult>& results) {
+void Auditor::ask_for_claims(Run& run, const ContainerStart& start) {
+  if (ports_.claims == nullptr || run.told.names.container_id.empty()) return;
+  if (start.is_host_root || lacks_layers(start)) return;
+  run.awaits_claims = true;
+  ports_.claims->look_up({run.id, start, run.told.names}, ports_.post_claims);
+}
+
+void Auditor::on_claims(const RunClaims& claims) {
+  follow(apply(claims.layers));
+  const auto found = runs_.find(claims.key);
+  if (found != runs_.end() && found->second.id == claims.run_id) {
+    found->second.awaits_claims = false;
+    return take_claims(claims.run_id, found->second.told, claims);
+  }
+  const auto ended = ended_.find(claims.run_id);
+  if (ended == ended_.end()) return;
+  take_claims(claims.run_id, ended->second.told, claims);
+  stacks_.remove_run(ended->second.stack);
+  ended_.erase(ended);
+}
+
+void Auditor::take_claims(const RunId& run_id, Told& told, const RunClaims& claims) {
+  bool is_news = complete_names(told.names, claims.names);
+  for (const std::string& conflict : claims.conflicts) {
+    const auto& known = told.conflicts;
+    if (known.size() >= kMaxConflicts) break;
+    if (std::find(known.begin(), known.end(), conflict) != known.end()) continue;
+    told.conflicts.push_back(conflict);
+    is_news = true;
+  }
+  if (is_news) ports_.journal.record(RunNamed{run_id, told.names, told.conflicts}, nullptr);
+}
+
+void Auditor::forget_overdue() {
+  const BootTime now = ports_.clock.boot_now();
+  for (auto run = ended_.begin(); run != ended_.end();) {
+    const bool is_overdue = run->second.until <= now;
+    if (is_overdue) stacks_.remove_run(run->second.stack);
+    run = is_overdue ? ended_.erase(run) : std::next(run);
+  }
+}
+
+template <typename Result>
+std::vector<StackChange> Auditor::apply(const std::vector<Result>& results) {
   std::vector<StackChange> merged;
   std::set<StackDigest> between;  // made here and never recorded: only the last step counts
-  for (const LayerResult& result : results) {
+  for (const Result& result : results) {
     for (StackChange& change : stacks_.apply(result)) {
       if (!change.joins_known) between.insert(change.to);
       if (!between.contains(change.from)) {
@@ -279,7 +331,13 @@ std::vector<StackChange> Auditor::apply(const std::vector<LayerResult>& results)
 }
 
 void Auditor::on_layers(const std::vector<LayerResult>& results) {
-  for (const StackChange& change : apply(results)) {
+  follow(apply(results));
+}
+
+void Auditor::follow(const std::vector<StackChange>& changes) {
+  for (const StackChange& change : changes) {
+    for (auto& [id, ended] : ended_)
+      if (ended.stack == change.from) ended.stack = change.to;
     for (auto& [key, run] : runs_) {
       if (run.stack == change.from) run.stack = change.to;
     }
@@ -294,6 +352,7 @@ void Auditor::on_catalog(std::shared_ptr<const catalog::Catalog> catalog) {
 
 void Auditor::on_tick() {
   look_up_late_names();
+  forget_overdue();
   if (state_.is_telling())
     tell_state();
   else if (state_.needs_sweep(ports_.clock.boot_now()))
@@ -306,60 +365,14 @@ void Auditor::look_up_late_names() {
     Run& run = runs_.at(late->first);
     ContainerNames names = ports_.records.look_up(late->second.start);
     const bool is_done = !names.name.empty() || --late->second.attempts_left == 0;
-    if (names != run.names) {
-      run.names = names;
-      ports_.journal.record(RunNamed{run.id, std::move(names)}, nullptr);
+    complete_names(names, run.told.names);
+    if (names != run.told.names) {
+      run.told.names = names;
+      ports_.journal.record(RunNamed{run.id, std::move(names), run.told.conflicts}, nullptr);
+      ask_for_claims(run, late->second.start);  // the record is there now
     }
     late = is_done ? late_names_.erase(late) : std::next(late);
   }
-}
-
-void Auditor::refuse(const ContainerStart& start) {
-  ++counters_.refused_runs;
-  if (!refused_) refused_ = {start.time, {}, 0};
-  refused_->until = ports_.clock.boot_now();
-  ++refused_->runs;
-}
-
-void Auditor::report_refused() {
-  if (!refused_ || ports_.clock.boot_now() - refused_->from < kJoinRefused) return;
-  const Refused refused = *std::exchange(refused_, std::nullopt);
-  ports_.journal.record(EvidenceGap{wall(refused.from), wall(refused.until),
-                                    "more runs than the agent's limit are open", refused.runs},
-                        nullptr);
-}
-
-void Auditor::on_gap(const ObservationGap& gap) {
-  EvidenceGap event{wall(gap.from), wall(gap.until), agent::describe(gap, config_.record_execs),
-                    lost_in(gap, config_.record_execs)};
-  if (gap.cause == GapCause::kLosses && event.lost == 0) return;
-  ports_.journal.record(std::move(event), nullptr);
-}
-
-void Auditor::on_noise(const RunNoise& noise) {
-  const Run* run = noisy_run(noise);
-  const WallTime from = wall(noise.since);
-  const WallTime until = wall(noise.time);
-  if (run != nullptr) {
-    ports_.journal.record(
-        RunNoisy{run->id, noise.budget, from, until, noise.dropped, noise.limit, noise.is_over},
-        nullptr);
-  } else if (noise.budget == Budget::kStarts) {
-    ports_.journal.record(
-        EvidenceGap{from, until, "a container that has ended made roots faster than its budget",
-                    noise.dropped},
-        nullptr);
-  }
-}
-
-// The first run in the cgroup may have ended while others in it go on.
-const Auditor::Run* Auditor::noisy_run(const RunNoise& noise) const {
-  const auto found = runs_.find(noise.key);
-  if (found != runs_.end()) return &found->second;
-  if (noise.budget != Budget::kStarts) return nullptr;
-  for (const auto& [key, run] : runs_)
-    if (key.cgroup_id == noise.key.cgroup_id) return &run;
-  return nullptr;
 }
 
 KindContext Auditor::kind_context(const ContainerStart& start, const ContainerNames& names) const {

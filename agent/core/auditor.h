@@ -59,6 +59,9 @@ class Auditor {
     /// The time that dates in the catalog are compared with; empty: the clock's. It may run ahead
     /// of a clock that was set back.
     std::function<WallTime()> judging_time = {};
+    ClaimReader* claims = nullptr;  ///< none: no store is asked
+    /// Brings what was claimed from the reader's threads back to on_claims() on the auditor's.
+    std::function<void(RunClaims)> post_claims = {};
   };
   Auditor(Ports ports, AuditorConfig config);
 
@@ -74,6 +77,9 @@ class Auditor {
   /// stack of 500 new layers does not become 1,000 stacks.
   void on_layers(const std::vector<LayerResult>& results);
   void on_layer(const LayerResult& result) { on_layers({result}); }
+  /// What a runtime's records say: names, conflicts and claims of layers, told as soon as they
+  /// come.
+  void on_claims(const RunClaims& claims);
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   void set_record_execs(bool record_execs) { config_.record_execs = record_execs; }
   /// The collector wants to hear of every open run again; told after the next sweep.
@@ -84,6 +90,11 @@ class Auditor {
   AuditorSnapshot snapshot() const;
 
  private:
+  /// What was told of a run by name.
+  struct Told {
+    ContainerNames names;
+    std::vector<std::string> conflicts;
+  };
   struct Run {
     RunId id;
     RunKind kind = RunKind::kContainer;
@@ -93,7 +104,8 @@ class Auditor {
     WallTime started{};  // as it was told; its end is told on the same clock
     BootTime started_boot{};
     std::optional<BootTime> emptied;
-    ContainerNames names;
+    Told told;
+    bool awaits_claims = false;
     ProcessKey first_process;
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
@@ -108,6 +120,12 @@ class Auditor {
     BootTime from{};
     BootTime until{};
     std::uint64_t runs = 0;
+  };
+  /// A run that went before its runtime's records were read.
+  struct EndedRun {
+    Told told;
+    StackDigest stack;  ///< still held, so that the claims find it
+    BootTime until{};   ///< then nothing is expected any more
   };
   struct LateName {
     ContainerStart start;
@@ -134,7 +152,12 @@ class Auditor {
   void tell_state();
   bool tell_run(const RunKey& key);
   void end_unseen_resumed(const std::vector<RunKey>& untold);
-  std::vector<StackChange> apply(const std::vector<LayerResult>& results);
+  template <typename Result>
+  std::vector<StackChange> apply(const std::vector<Result>& results);
+  void follow(const std::vector<StackChange>& changes);
+  void ask_for_claims(Run& run, const ContainerStart& start);
+  void take_claims(const RunId& run_id, Told& told, const RunClaims& claims);
+  void forget_overdue();
   void look_up_late_names();
   /// `time`: when it was found to be over, unless its end was told meanwhile.
   void end_resumed(const Resumed& resumed, BootTime time);
@@ -155,6 +178,7 @@ class Auditor {
   std::unordered_map<RunKey, Run> runs_;
   std::unordered_map<RunKey, Resumed> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
+  std::unordered_map<RunId, EndedRun> ended_;
   StateTelling state_;
   std::size_t fact_bytes_ = 0;
   std::optional<Refused> refused_;  ///< beyond max_open_runs, not told yet

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -15,6 +14,7 @@
 #include "agent/core/event_source.h"
 #include "agent/core/events.h"
 #include "common/base/result.h"
+#include "common/catalog/container_names.h"
 #include "common/catalog/evidence.h"
 #include "common/catalog/judge.h"
 
@@ -42,6 +42,19 @@ class LayerOpener {
                                               const ContainerStart& start) = 0;
   /// Opens the root directory itself, for roots that are no overlay (vfs, native, chroot).
   virtual Result<std::unique_ptr<Layer>> open_root(const ContainerStart& start) = 0;
+};
+
+/// Whether an open directory (O_PATH is enough) is one that the kernel named. Asks no server and no
+/// FUSE daemon before device and inode agree. Thread-safe.
+class DirectoryCheck {
+ public:
+  virtual ~DirectoryCheck() = default;
+  /// By device, inode and generation; a generation that the file system does not tell proves
+  /// nothing.
+  virtual bool is_layer(int fd, const LowerLayer& layer) = 0;
+  /// Whether it is the upper directory of the overlay with this identity: by inode and generation,
+  /// as the kernel gives the overlay's own device.
+  virtual bool is_upper(int fd, const RootIdentity& root) = 0;
 };
 
 /// Roots whose layers the kernel does not hold as overlayfs does: fuse-overlayfs and aufs.
@@ -79,19 +92,7 @@ class LayerCache {
   virtual Result<void> store(const LayerKey& key, const KnownLayer& layer) = 0;
 };
 
-/// What the node's records on disk say of a container. Claims.
-struct ContainerNames {
-  std::string container_id;
-  std::string runtime;
-  std::string name;
-  std::string image;
-  std::string image_id;
-  std::string pod_name;
-  std::string pod_namespace;
-  std::string pod_uid;
-  std::map<std::string, std::string> labels;
-  bool operator==(const ContainerNames&) const = default;
-};
+using catalog::ContainerNames;
 
 /// Reads names from OCI bundles and stores on disk, read-only. Thread-safe; reads a few small
 /// files.
@@ -103,6 +104,55 @@ class RuntimeRecords {
 };
 
 using RunId = std::string;  ///< 32 hex digits
+
+/// Which directory a task or a result is about, as the kernel names it.
+struct LayerRef {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint32_t generation = 0;
+  auto operator<=>(const LayerRef&) const = default;
+};
+inline LayerRef ref_of(const LowerLayer& layer) {
+  return {layer.device, layer.inode, layer.generation};
+}
+
+/// What the runtime's own store says of one layer directory. A claim.
+struct LayerClaim {
+  LayerRef ref;
+  std::optional<DiffId> diff_id;
+  std::optional<ChainId> chain_id;  ///< of this layer on all below it
+  bool is_for_display = false;      ///< someone but root may write that store
+  bool operator==(const LayerClaim&) const = default;
+};
+
+/// A run whose runtime is to be asked.
+struct ClaimTask {
+  RunId run_id;
+  ContainerStart start;
+  ContainerNames names;  ///< as they are known
+};
+
+/// What a runtime's records say of one run.
+struct RunClaims {
+  RunId run_id;
+  RunKey key;
+  ContainerNames names;            ///< of the task, completed
+  std::vector<LayerClaim> layers;  ///< tied to the kernel's layers by their directories
+  /// What the records and the kernel disagree on, or one record and another; "SUBJECT: REASON",
+  /// escaped.
+  std::vector<std::string> conflicts;
+};
+
+/// Asks runtimes' stores what they say of a run's image and layers. Thread-safe; never blocks.
+class ClaimReader {
+ public:
+  virtual ~ClaimReader() = default;
+  /// What was said of a directory before; from memory, no I/O.
+  virtual std::optional<LayerClaim> recall(const LayerRef& ref) = 0;
+  /// Calls `on_claims` once, on a thread of the reader's, with what was found, if only nothing. Not
+  /// called when the reader goes before.
+  virtual void look_up(ClaimTask task, std::function<void(RunClaims)> on_claims) = 0;
+};
 
 enum class RunKind { kContainer, kInner, kSandbox, kChroot, kHostRoot, kVmSandbox };
 std::string_view to_string(RunKind kind);
@@ -132,6 +182,7 @@ struct StackAdvanced {
 struct RunNamed {
   RunId run_id;
   ContainerNames names;
+  std::vector<std::string> claim_conflicts = {};  ///< all that were found so far, "SUBJECT: REASON"
 };
 struct ExecSeen {
   RunId run_id;
@@ -160,7 +211,8 @@ struct StateBegun {
   std::uint64_t request = 0;  ///< of the collector that it answers; 0: told by ourselves
 };
 struct RunPresent {
-  RunStarted run;  ///< with the stack and the names of now
+  RunStarted run;                                 ///< with the stack and the names of now
+  std::vector<std::string> claim_conflicts = {};  ///< as in RunNamed
 };
 struct StateCompleted {
   std::uint64_t runs = 0;  ///< told since StateBegun
@@ -228,17 +280,6 @@ struct LayerTask {
       false;  ///< the root itself; then only device, inode and generation of `layer` are set
   bool is_top = false;  ///< of the image's stack: the only place for docker's -init layer
 };
-
-/// Which directory a task or a result is about, as the kernel names it.
-struct LayerRef {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  std::uint32_t generation = 0;
-  auto operator<=>(const LayerRef&) const = default;
-};
-inline LayerRef ref_of(const LowerLayer& layer) {
-  return {layer.device, layer.inode, layer.generation};
-}
 
 /// What identification found out so far about one layer.
 struct LayerResult {

@@ -135,6 +135,28 @@ catalog::StackLayer bare_layer(const LayerTask& task) {
   return layer;
 }
 
+void take_claim(catalog::StackLayer& layer, const LayerClaim& claim) {
+  layer.evidence.claimed = claim.diff_id;
+  layer.evidence.claimed_chain = claim.chain_id;
+  layer.evidence.is_claim_for_display = claim.is_for_display;
+}
+
+bool complete_names(ContainerNames& names, const ContainerNames& more) {
+  const ContainerNames before = names;
+  const auto fill_text = [&](std::string ContainerNames::*text) {
+    if ((names.*text).empty()) names.*text = more.*text;
+  };
+  for (const auto text :
+       {&ContainerNames::name, &ContainerNames::image, &ContainerNames::image_id,
+        &ContainerNames::pod_name, &ContainerNames::pod_namespace, &ContainerNames::pod_uid})
+    fill_text(text);
+  if (!names.config_digest) names.config_digest = more.config_digest;
+  if (!names.manifest_digest) names.manifest_digest = more.manifest_digest;
+  if (!names.repo_digest) names.repo_digest = more.repo_digest;
+  if (names.labels.empty()) names.labels = more.labels;
+  return names != before;
+}
+
 std::string file_system_name(std::uint32_t magic) {
   struct Row {
     std::uint32_t magic;

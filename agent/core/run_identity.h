@@ -33,6 +33,12 @@ LayerPlan plan_layers(const ContainerStart& start);
 /// The layer of `task` before any of it was read.
 catalog::StackLayer bare_layer(const LayerTask& task);
 
+/// Notes on `layer` what its store says of it.
+void take_claim(catalog::StackLayer& layer, const LayerClaim& claim);
+
+/// Fills in of `names` what is empty there and known in `more`; true when anything was.
+bool complete_names(ContainerNames& names, const ContainerNames& more);
+
 /// Short name of a file system by its super_block.s_magic, "0x…" for one that has no name here.
 std::string file_system_name(std::uint32_t magic);
 

@@ -2,6 +2,9 @@
 #include "agent/core/stack_tracker.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "agent/core/run_identity.h"
 
 namespace assay::agent {
 namespace {
@@ -47,20 +50,32 @@ void StackTracker::remove_run(const StackDigest& digest) {
 }
 
 std::vector<StackChange> StackTracker::apply(const LayerResult& result) {
+  return edit_layer(result.ref,
+                    [&](catalog::StackLayer& layer, std::vector<bool>::reference is_final) {
+                      if (is_outdated(layer, result.layer)) return;
+                      const catalog::StackLayer before = std::exchange(layer, result.layer);
+                      layer.name = before.name;
+                      catalog::take_claim(layer.evidence, before.evidence);
+                      is_final = result.is_final;
+                    });
+}
+
+std::vector<StackChange> StackTracker::apply(const LayerClaim& claim) {
+  return edit_layer(claim.ref, [&](catalog::StackLayer& layer, std::vector<bool>::reference) {
+    take_claim(layer, claim);
+  });
+}
+
+std::vector<StackChange> StackTracker::edit_layer(const LayerRef& ref, const Edit& edit) {
   std::vector<StackChange> changes;
-  const auto holders = by_ref_.find(result.ref);
+  const auto holders = by_ref_.find(ref);
   if (holders == by_ref_.end()) return changes;
   const std::set<StackDigest> digests = holders->second;  // a copy: entries move below
   for (const StackDigest& from : digests) {
     Entry entry = entries_.at(from);
     catalog::Stack stack = *entry.stack;
-    for (std::size_t i = 0; i < entry.refs.size(); ++i) {
-      if (entry.refs[i] != result.ref || is_outdated(stack.layers[i], result.layer)) continue;
-      const std::string name = stack.layers[i].name;
-      stack.layers[i] = result.layer;
-      stack.layers[i].name = name;
-      entry.is_final[i] = result.is_final;
-    }
+    for (std::size_t i = 0; i < entry.refs.size(); ++i)
+      if (entry.refs[i] == ref) edit(stack.layers[i], entry.is_final[i]);
     const StackDigest to = catalog::digest_of(stack);
     erase(from);
     entry.stack = std::make_shared<const catalog::Stack>(std::move(stack));

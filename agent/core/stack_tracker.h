@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,13 +42,18 @@ class StackTracker {
   StackDigest add_run(catalog::Stack stack, std::vector<LayerRef> refs, std::vector<bool> is_final);
   /// A run left `digest`; the entry stays while evidence is still to come.
   void remove_run(const StackDigest& digest);
-  /// Brings a layer's evidence into all stacks that hold it.
+  /// Brings a layer's evidence into all stacks that hold it; what is claimed of it stays.
   std::vector<StackChange> apply(const LayerResult& result);
+  /// Brings what is claimed of a layer into all stacks that hold it.
+  std::vector<StackChange> apply(const LayerClaim& claim);
   /// Nothing when it is not tracked.
   const Entry* find(const StackDigest& digest) const;
   const std::map<StackDigest, Entry>& entries() const { return entries_; }
 
  private:
+  using Edit =
+      std::function<void(catalog::StackLayer& layer, std::vector<bool>::reference is_final)>;
+  std::vector<StackChange> edit_layer(const LayerRef& ref, const Edit& edit);
   void index(const StackDigest& digest, const Entry& entry);
   void erase(const StackDigest& digest);
   void drop_oldest_waiting();

@@ -48,7 +48,7 @@ struct RecordedNames {
 
 /// A remembered layer, or (`is_news`) one that was found out. Answers to questions come in their
 /// order.
-struct RecordedLayer {
+struct RecordedLayerResult {
   LayerRef ref;
   std::string layer;  ///< serialized assay.v1.Stack of one layer; "": nothing was remembered
   std::string about;  ///< what the layer says of itself (catalog::encode_about)
@@ -63,6 +63,21 @@ struct RecordedStack {
   std::vector<LowerLayer> layers;
 };
 
+/// What was claimed of a layer directory before, or that nothing was. Answers come in the order of
+/// the questions.
+struct RecordedClaimRecall {
+  LayerRef ref;
+  std::optional<LayerClaim> claim;
+};
+
+/// What a runtime's records said of a run, when the answer came.
+struct RecordedClaims {
+  RunKey key;
+  std::string names;  ///< serialized assay.v1.ContainerNames
+  std::vector<LayerClaim> layers;
+  std::vector<std::string> conflicts;
+};
+
 struct RecordedCatalog {
   catalog::SignedLog log;
   std::string trust;  ///< the trust file
@@ -75,8 +90,9 @@ struct RecordingEnd {
 
 struct RecordingEntry {
   BootTime time{};
-  std::variant<RecordedBytes, SweepStep, RecordedCommand, RecordedNames, RecordedLayer,
-               RecordedStack, RecordedCatalog, ObservationGap, RunNoise, RecordingEnd>
+  std::variant<RecordedBytes, SweepStep, RecordedCommand, RecordedNames, RecordedLayerResult,
+               RecordedStack, RecordedClaimRecall, RecordedClaims, RecordedCatalog, ObservationGap,
+               RunNoise, RecordingEnd>
       body;
 };
 

@@ -91,7 +91,7 @@ void put(const RecordedNames& body, wire::RecordingEntry& out) {
   (void)parse(body.names, *out.mutable_names()->mutable_names());
 }
 
-void put(const RecordedLayer& body, wire::RecordingEntry& out) {
+void put(const RecordedLayerResult& body, wire::RecordingEntry& out) {
   const auto fill = [&](auto& layer) {
     put(body.ref, *layer.mutable_ref());
     if (!body.layer.empty()) (void)parse(body.layer, *layer.mutable_layer());
@@ -116,6 +116,34 @@ void put(const RecordedStack& body, wire::RecordingEntry& out) {
     one.set_is_id_mapped(layer.is_id_mapped);
     one.set_is_data_only(layer.is_data_only);
   }
+}
+
+template <typename DigestType>
+std::string raw(const std::optional<DigestType>& digest) {
+  return digest ? std::string(digest->raw()) : std::string();
+}
+
+void put(const LayerClaim& claim, wire::RecordedLayerClaim& out) {
+  put(claim.ref, *out.mutable_ref());
+  out.set_diff_id(raw(claim.diff_id));
+  out.set_chain_id(raw(claim.chain_id));
+  out.set_is_for_display(claim.is_for_display);
+}
+
+void put(const RecordedClaimRecall& body, wire::RecordingEntry& out) {
+  wire::RecordedClaimRecall& recall = *out.mutable_claim_recall();
+  put(body.ref, *recall.mutable_ref());
+  if (body.claim) put(*body.claim, *recall.mutable_claim());
+}
+
+void put(const RecordedClaims& body, wire::RecordingEntry& out) {
+  wire::RecordedClaims& claims = *out.mutable_claims();
+  put(body.key, *claims.mutable_key());
+  (void)parse(body.names, *claims.mutable_names());
+  for (const LayerClaim& claim : body.layers)
+    put(claim, *claims.add_layers());
+  for (const std::string& conflict : body.conflicts)
+    claims.add_conflicts(conflict);
 }
 
 void put(const RecordedCatalog& body, wire::RecordingEntry& out) {
@@ -161,7 +189,7 @@ RecordedCommand command_of(const wire::RecordedCommand& in) {
 }
 
 template <typename Layer>
-RecordedLayer layer_of(const Layer& in, bool is_news) {
+RecordedLayerResult layer_of(const Layer& in, bool is_news) {
   return {ref_of(in.ref()), in.has_layer() ? in.layer().SerializeAsString() : std::string(),
           in.about(), in.is_final(), is_news};
 }
@@ -175,6 +203,41 @@ Result<RecordedStack> stack_of(const wire::RecordedStack& in) {
                             layer.generation(), layer.magic(), layer.is_id_mapped(),
                             layer.is_data_only()});
   return stack;
+}
+
+template <typename DigestType>
+Result<std::optional<DigestType>> digest_of(const std::string& bytes) {
+  if (bytes.empty()) return std::optional<DigestType>();
+  auto digest = DigestType::from_raw(bytes);
+  if (!digest) return corrupt("a claim with a digest of another length");
+  return std::optional<DigestType>(*digest);
+}
+
+Result<LayerClaim> claim_of(const wire::RecordedLayerClaim& in) {
+  LayerClaim claim;
+  claim.ref = ref_of(in.ref());
+  ASSAY_ASSIGN(claim.diff_id, digest_of<DiffId>(in.diff_id()));
+  ASSAY_ASSIGN(claim.chain_id, digest_of<ChainId>(in.chain_id()));
+  claim.is_for_display = in.is_for_display();
+  return claim;
+}
+
+Result<RecordedClaimRecall> claim_recall_of(const wire::RecordedClaimRecall& in) {
+  RecordedClaimRecall recall{ref_of(in.ref()), std::nullopt};
+  if (in.has_claim()) {
+    ASSAY_ASSIGN(recall.claim, claim_of(in.claim()));
+  }
+  return recall;
+}
+
+Result<RecordedClaims> claims_of(const wire::RecordedClaims& in) {
+  RecordedClaims claims{key_of(in.key()), in.names().SerializeAsString(), {}, {}};
+  for (const wire::RecordedLayerClaim& layer : in.layers()) {
+    ASSAY_ASSIGN(LayerClaim claim, claim_of(layer));
+    claims.layers.push_back(std::move(claim));
+  }
+  claims.conflicts = {in.conflicts().begin(), in.conflicts().end()};
+  return claims;
 }
 
 RecordedCatalog catalog_of(const wire::RecordedCatalog& in) {
@@ -291,6 +354,14 @@ Result<std::optional<RecordingEntry>> decode_entry(std::string_view frame) {
       break;
     case wire::RecordingEntry::kStack: {
       ASSAY_ASSIGN(entry.body, stack_of(in.stack()));
+      break;
+    }
+    case wire::RecordingEntry::kClaimRecall: {
+      ASSAY_ASSIGN(entry.body, claim_recall_of(in.claim_recall()));
+      break;
+    }
+    case wire::RecordingEntry::kClaims: {
+      ASSAY_ASSIGN(entry.body, claims_of(in.claims()));
       break;
     }
     case wire::RecordingEntry::kCatalog:

@@ -17,6 +17,8 @@
 namespace assay::agent {
 namespace {
 
+constexpr std::uint32_t kMagicBcachefs = 0xCA451A4E;
+
 // Local file systems whose answers come from the kernel and its disks alone: no server, no FUSE
 // daemon, no stacked file system whose branches could be such.
 constexpr std::array<std::uint32_t, 11> kReadable = {kMagicExt,
@@ -27,7 +29,7 @@ constexpr std::array<std::uint32_t, 11> kReadable = {kMagicExt,
                                                      0x858458F6 /* ramfs */,
                                                      0xF2F52010 /* f2fs */,
                                                      0x2FC12FC1 /* zfs */,
-                                                     0xCA451A4E /* bcachefs */,
+                                                     kMagicBcachefs,
                                                      0xE0F5E1E2 /* erofs */,
                                                      0x73717368 /* squashfs */};
 
@@ -97,6 +99,10 @@ std::optional<std::uint32_t> generation_from_handle(int fd, std::uint32_t magic)
 
 bool is_readable_file_system(std::uint32_t magic) {
   return std::find(kReadable.begin(), kReadable.end(), magic) != kReadable.end();
+}
+
+bool has_anonymous_devices(std::uint32_t magic) {
+  return magic == kMagicBtrfs || magic == kMagicBcachefs;
 }
 
 Result<std::uint32_t> magic_of(int fd) {

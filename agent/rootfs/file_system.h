@@ -20,6 +20,9 @@ inline constexpr std::uint32_t kMagicOverlay = 0x794c7630;
 /// Whether a walk of it stays on this machine and cannot be answered by a container's own process.
 bool is_readable_file_system(std::uint32_t magic);
 
+/// Whether stat() there names a subvolume instead of the superblock's device.
+bool has_anonymous_devices(std::uint32_t magic);
+
 /// f_type of an open directory (O_PATH is enough). Errors: kUnavailable.
 Result<std::uint32_t> magic_of(int fd);
 

@@ -17,8 +17,6 @@
 namespace assay::agent {
 namespace {
 
-constexpr std::uint32_t kMagicBcachefs = 0xCA451A4E;
-
 class OpenLayer final : public Layer {
  public:
   OpenLayer(UniqueFd fd, catalog::LayerInstance instance, bool is_cacheable)
@@ -71,10 +69,6 @@ UniqueFd without_submounts(UniqueFd fd) {
   constexpr unsigned int kFlags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
   UniqueFd copy(static_cast<int>(::syscall(SYS_open_tree, fd.get(), "", kFlags)));
   return copy ? std::move(copy) : std::move(fd);
-}
-
-bool has_anonymous_devices(std::uint32_t magic) {
-  return magic == kMagicBtrfs || magic == kMagicBcachefs;  // st_dev names a subvolume there
 }
 
 }  // namespace

@@ -1,107 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/runtime/disk_records.h"
 
-#include <dirent.h>
-
-#include <memory>
-
+#include "agent/runtime/annotations.h"
 #include "agent/runtime/bounded_json.h"
 #include "agent/runtime/cgroup_path.h"
+#include "agent/runtime/containers_storage.h"
+#include "agent/runtime/docker_store.h"
+#include "agent/runtime/store_folder.h"
+#include "agent/runtime/store_record.h"
 
 namespace assay::agent {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxLabels = 64;
-constexpr std::size_t kMaxLabelKey = 256;
-constexpr std::size_t kMaxLabelValue = 1024;
 constexpr std::size_t kMaxNamespaces = 64;
+constexpr std::size_t kMaxJsonBytes = 1U << 20;
 constexpr const char* kTasks = "io.containerd.runtime.v2.task";
 
 void fill(std::string& target, std::string value) {
   if (target.empty()) target = std::move(value);
 }
 
-void add_label(const std::string& key, const json& value, ContainerNames& names) {
-  const auto* text = value.get_ptr<const json::string_t*>();
-  if (text == nullptr || key.size() > kMaxLabelKey || text->size() > kMaxLabelValue) return;
-  if (names.labels.size() < kMaxLabels) names.labels.emplace(key, *text);
-}
-
-void add_labels(const json& object, ContainerNames& names) {
-  if (!object.is_object()) return;
-  for (const auto& [key, value] : object.items())
-    add_label(key, value, names);
-}
-
-/// kubelet's labels, which dockershim and CRI-O copy onto their containers.
-void read_kubernetes_labels(const json& labels, ContainerNames& names) {
-  fill(names.pod_name, text_at(labels, "io.kubernetes.pod.name"));
-  fill(names.pod_namespace, text_at(labels, "io.kubernetes.pod.namespace"));
-  fill(names.pod_uid, text_at(labels, "io.kubernetes.pod.uid"));
-}
-
-/// Source: containerd internal/cri/annotations/annotations.go; CRI-O pkg/annotations.
-void read_annotations(const json& annotations, ContainerNames& names) {
-  fill(names.name, text_at(annotations, "io.kubernetes.cri.container-name"));
-  fill(names.image, text_at(annotations, "io.kubernetes.cri.image-name"));
-  fill(names.pod_name, text_at(annotations, "io.kubernetes.cri.sandbox-name"));
-  fill(names.pod_namespace, text_at(annotations, "io.kubernetes.cri.sandbox-namespace"));
-  fill(names.pod_uid, text_at(annotations, "io.kubernetes.cri.sandbox-uid"));
-  fill(names.name, text_at(annotations, "nerdctl/name"));
-  fill(names.name, text_at(annotations, "io.kubernetes.container.name"));
-  fill(names.image, text_at(annotations, "io.kubernetes.cri-o.ImageName"));
-  read_kubernetes_labels(annotations, names);
-  add_labels(annotations, names);
-}
-
-bool is_safe_name(const std::string& name) {
-  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos;
-}
-
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
-std::vector<std::string> folders_in(int folder, const std::string& path) {
-  std::vector<std::string> names;
-  UniqueFd fd = open_folder_beneath(folder, path);
-  if (!fd) return names;
-  const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(fd.get()));
-  if (!directory) return names;
-  (void)fd.release();  // the stream owns it now
-  while (const dirent* entry = ::readdir(directory.get())) {
-    if (is_safe_name(entry->d_name)) names.emplace_back(entry->d_name);
-    if (names.size() >= kMaxNamespaces) break;
-  }
-  return names;
-}
-
-bool read_storage_entry(const json& entry, ContainerNames& names) {
-  if (text_at(entry, "id") != names.container_id) return false;
-  const json& aliases = member(entry, "names");
-  if (aliases.is_array() && !aliases.empty() && aliases[0].is_string())
-    fill(names.name, aliases[0].get_ref<const json::string_t&>().substr(0, 512));
-  fill(names.image_id, text_at(entry, "image"));
-  const auto metadata = parse_bounded_json(text_at(entry, "metadata", 64U << 10));
-  if (!metadata) return true;
-  fill(names.image, text_at(*metadata, "image-name"));
+void read_metadata(const std::string& text, ContainerNames& names) {
+  const auto metadata = parse_bounded_json(text);
+  if (!metadata) return;
   fill(names.image_id, text_at(*metadata, "image-id"));
+  fill(names.image, name_of_image(text_at(*metadata, "image-name"), names.image_id));
   fill(names.pod_name, text_at(*metadata, "pod-name"));
   fill(names.pod_namespace, text_at(*metadata, "namespace"));
   fill(names.name, text_at(*metadata, "metadata-name"));
   fill(names.name, text_at(*metadata, "name"));
-  return true;
 }
 
 }  // namespace
 
 RuntimeRoots default_runtime_roots() {
-  return {{"/var/lib/docker"},
-          {"/run/containerd", "/run/docker/containerd", "/run/k3s/containerd",
-           "/run/k0s/containerd", "/var/snap/microk8s/common/run/containerd"},
-          {"/var/lib/containers/storage"}};
+  return {
+      {"/var/lib/docker"},
+      {"/run/containerd", "/run/docker/containerd", "/run/k3s/containerd", "/run/k0s/containerd",
+       "/var/snap/microk8s/common/run/containerd"},
+      {"/var/lib/containers/storage", "/usr/lib/containers/storage", "/run/containers/storage"}};
 }
 
 ContainerNames DiskRecords::look_up(const ContainerStart& start) {
@@ -126,21 +65,17 @@ ContainerNames DiskRecords::look_up(const ContainerStart& start) {
 
 bool DiskRecords::read_docker(ContainerNames& names) const {
   for (const std::string& path : roots_.docker) {
-    const UniqueFd root = open_folder(path);
+    auto root = StoreFolder::open(path);
     if (!root) continue;
     const auto text =
-        read_beneath(root.get(), "containers/" + names.container_id + "/config.v2.json");
+        root->read("containers/" + names.container_id + "/config.v2.json", kMaxJsonBytes);
     const auto config = text ? parse_bounded_json(*text) : std::nullopt;
     if (!config) continue;
     std::string name = text_at(*config, "Name");
     if (name.starts_with('/')) name.erase(0, 1);
     fill(names.name, std::move(name));
-    fill(names.image_id, text_at(*config, "Image"));
-    const json& inner = member(*config, "Config");
-    fill(names.image, text_at(inner, "Image"));
-    const json& labels = member(inner, "Labels");
-    read_kubernetes_labels(labels, names);
-    add_labels(labels, names);
+    read_docker_image(*config, names);
+    read_labels(member(member(*config, "Config"), "Labels"), names);
     return true;
   }
   return false;
@@ -148,16 +83,14 @@ bool DiskRecords::read_docker(ContainerNames& names) const {
 
 bool DiskRecords::read_containerd(ContainerNames& names, const std::string& name_space) const {
   for (const std::string& path : roots_.containerd) {
-    const UniqueFd root = open_folder(path);
+    auto root = StoreFolder::open(path);
     if (!root) continue;
     const std::vector<std::string> spaces =
-        name_space.empty() ? folders_in(root.get(), kTasks) : std::vector{name_space};
+        name_space.empty() ? root->folders_in(kTasks, kMaxNamespaces) : std::vector{name_space};
     for (const std::string& space : spaces) {
       const std::string bundle = std::string(kTasks) + "/" + space + "/" + names.container_id;
-      const auto text = read_beneath(root.get(), bundle + "/config.json");
-      const auto config = text ? parse_bounded_json(*text) : std::nullopt;
-      if (!config) continue;
-      read_annotations(member(*config, "annotations"), names);
+      const auto spec = root->read(bundle + "/config.json", kMaxJsonBytes);
+      if (!spec || !read_spec_annotations(*spec, names)) continue;
       return true;
     }
   }
@@ -165,25 +98,21 @@ bool DiskRecords::read_containerd(ContainerNames& names, const std::string& name
 }
 
 bool DiskRecords::read_containers_storage(ContainerNames& names) const {
-  static constexpr const char* kFiles[] = {
-      "overlay-containers/containers.json", "overlay-containers/volatile-containers.json",
-      "vfs-containers/containers.json", "vfs-containers/volatile-containers.json"};
   for (const std::string& path : roots_.containers_storage) {
-    const UniqueFd root = open_folder(path);
+    auto root = StoreFolder::open(path);
     if (!root) continue;
-    for (const char* file : kFiles) {
-      const auto text = read_beneath(root.get(), file);
-      const auto entries = text ? parse_bounded_json(*text) : std::nullopt;
-      if (!entries || !entries->is_array()) continue;
-      for (const json& entry : *entries) {
-        if (!read_storage_entry(entry, names)) continue;
-        const std::string folder(file, std::string_view(file).find('/'));
-        const auto bundle =
-            read_beneath(root.get(), folder + "/" + names.container_id + "/userdata/config.json");
-        const auto config = bundle ? parse_bounded_json(*bundle) : std::nullopt;
-        if (config) read_annotations(member(*config, "annotations"), names);
-        return true;
-      }
+    for (const std::string driver : {"overlay", "vfs"}) {
+      RowLimits limits;
+      limits.max_bytes = kMaxJsonBytes;  // on the way of a start; what is larger is claims' work
+      const auto entry = find_listed_container(*root, driver, names.container_id, limits);
+      if (!entry) continue;
+      fill(names.name, entry->name);
+      fill(names.image_id, entry->image_id);
+      read_metadata(entry->metadata, names);
+      const auto spec = root->read(
+          driver + "-containers/" + names.container_id + "/userdata/config.json", kMaxJsonBytes);
+      if (spec) read_spec_annotations(*spec, names);
+      return true;
     }
   }
   return false;

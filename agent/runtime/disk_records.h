@@ -13,7 +13,7 @@ namespace assay::agent {
 struct RuntimeRoots {
   std::vector<std::string> docker;              ///< data roots, e.g. /var/lib/docker
   std::vector<std::string> containerd;          ///< states, e.g. /run/containerd
-  std::vector<std::string> containers_storage;  ///< graph roots of podman and CRI-O
+  std::vector<std::string> containers_storage;  ///< graph roots, additional image stores, run roots
 };
 
 /// Where Debian's packages and the usual Kubernetes distributions keep them.

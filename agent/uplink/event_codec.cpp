@@ -29,6 +29,9 @@ void encode(const ContainerNames& names, wire::ContainerNames& out) {
   out.set_name(to_utf8(names.name));
   out.set_image(to_utf8(names.image));
   out.set_image_id(to_utf8(names.image_id));
+  out.set_config_digest(raw(names.config_digest));
+  out.set_manifest_digest(raw(names.manifest_digest));
+  out.set_repo_digest(raw(names.repo_digest));
   out.set_pod_name(to_utf8(names.pod_name));
   out.set_pod_namespace(to_utf8(names.pod_namespace));
   out.set_pod_uid(to_utf8(names.pod_uid));
@@ -114,6 +117,8 @@ void encode(const StateBegun& event, const EncodingTime&, wire::Event& out) {
 
 void encode(const RunPresent& event, const EncodingTime& time, wire::Event& out) {
   encode(event.run, time, *out.mutable_run_present()->mutable_run());
+  for (const std::string& conflict : event.claim_conflicts)
+    out.mutable_run_present()->add_claim_conflicts(to_utf8(conflict));
 }
 
 void encode(const StateCompleted& event, const EncodingTime&, wire::Event& out) {
@@ -140,6 +145,8 @@ void encode(const StackAdvanced& event, const EncodingTime&, wire::Event& out) {
 void encode(const RunNamed& event, const EncodingTime&, wire::Event& out) {
   out.mutable_run_named()->set_run_id(event.run_id);
   encode(event.names, *out.mutable_run_named()->mutable_names());
+  for (const std::string& conflict : event.claim_conflicts)
+    out.mutable_run_named()->add_claim_conflicts(to_utf8(conflict));
 }
 
 void encode(const ExecSeen& event, const EncodingTime& time, wire::Event& out) {
@@ -196,7 +203,7 @@ template <typename DigestType>
 Result<std::optional<DigestType>> digest_from(const std::string& bytes) {
   if (bytes.empty()) return std::optional<DigestType>();
   auto digest = DigestType::from_raw(bytes);
-  if (!digest) return Error{ErrorCode::kCorrupt, "stack description: " + digest.error().message};
+  if (!digest) return Error{ErrorCode::kCorrupt, "digest: " + digest.error().message};
   return std::optional<DigestType>(*digest);
 }
 
@@ -209,6 +216,8 @@ Result<catalog::StackLayer> decode_layer(const wire::StackLayer& in) {
   ASSAY_ASSIGN(layer.evidence.content, digest_from<ContentDigest>(in.content()));
   ASSAY_ASSIGN(layer.evidence.deletions, digest_from<DeletionsDigest>(in.deletions()));
   ASSAY_ASSIGN(layer.evidence.exact, digest_from<DiffId>(in.exact_diff_id()));
+  ASSAY_ASSIGN(layer.evidence.claimed_chain, digest_from<ChainId>(in.claimed_chain_id()));
+  layer.evidence.is_claim_for_display = in.is_claim_for_display();
   layer.evidence.is_capped_at_shape = in.is_capped_at_shape();
   layer.evidence.is_mutable = in.is_mutable();
   layer.evidence.gap = in.gap();
@@ -247,9 +256,18 @@ Result<ContainerNames> decode_names(std::string_view bytes) {
   wire::ContainerNames in;
   if (!in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return Error{ErrorCode::kCorrupt, "container names: not a protobuf message"};
-  ContainerNames names{in.container_id(),  in.runtime(),  in.name(),
-                       in.image(),         in.image_id(), in.pod_name(),
-                       in.pod_namespace(), in.pod_uid(),  {}};
+  ContainerNames names;
+  names.container_id = in.container_id();
+  names.runtime = in.runtime();
+  names.name = in.name();
+  names.image = in.image();
+  names.image_id = in.image_id();
+  ASSAY_ASSIGN(names.config_digest, digest_from<ConfigDigest>(in.config_digest()));
+  ASSAY_ASSIGN(names.manifest_digest, digest_from<ManifestDigest>(in.manifest_digest()));
+  ASSAY_ASSIGN(names.repo_digest, digest_from<RepoDigest>(in.repo_digest()));
+  names.pod_name = in.pod_name();
+  names.pod_namespace = in.pod_namespace();
+  names.pod_uid = in.pod_uid();
   names.labels.insert(in.labels().begin(), in.labels().end());
   return names;
 }
@@ -272,6 +290,8 @@ std::string encode_stack(const catalog::Stack& stack) {
     one.mutable_instance()->set_generation(layer.instance.generation);
     one.mutable_instance()->set_birth_ns(layer.instance.birth_ns);
     one.set_claimed_diff_id(raw(layer.evidence.claimed));
+    one.set_claimed_chain_id(raw(layer.evidence.claimed_chain));
+    one.set_is_claim_for_display(layer.evidence.is_claim_for_display);
     one.set_shape(raw(layer.evidence.shape));
     one.set_content(raw(layer.evidence.content));
     one.set_deletions(raw(layer.evidence.deletions));

@@ -4,13 +4,13 @@
 
 #include <compare>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "common/base/digest.h"
+#include "common/catalog/container_names.h"
 #include "common/catalog/evidence.h"
 #include "common/catalog/judge.h"
 
@@ -34,18 +34,7 @@ struct Process {
   std::string name;
 };
 
-/// Claims of the node's own records, for people.
-struct ContainerNames {
-  std::string container_id;
-  std::string runtime;
-  std::string name;
-  std::string image;
-  std::string image_id;
-  std::string pod_name;
-  std::string pod_namespace;
-  std::string pod_uid;
-  std::map<std::string, std::string> labels;
-};
+using catalog::ContainerNames;
 
 /// Where a run came from.
 struct RunOrigin {
@@ -92,6 +81,8 @@ struct StackAdvanced {
 struct RunNamed {
   RunId run_id;
   ContainerNames names;
+  /// What the runtime's records and the kernel disagree on so far, each as "SUBJECT: REASON".
+  std::vector<std::string> claim_conflicts;
 };
 
 struct Exec {
@@ -134,6 +125,7 @@ struct StateBegun {};
 /// An open run as it stands now.
 struct RunPresent {
   RunStarted run;
+  std::vector<std::string> claim_conflicts = {};  ///< as in RunNamed
 };
 
 struct StateCompleted {

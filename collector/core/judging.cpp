@@ -196,6 +196,8 @@ Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack&
   if (run.overdue_at_ns != 0) deadline_ns = std::min(deadline_ns, run.overdue_at_ns);
   const bool is_overdue = settlement.is_ended || settlement.now_ns >= deadline_ns;
   settlement.wanted = catalog::causes_of(stack.verdict, *stack.stack, is_overdue);
+  for (auto& cause : catalog::causes_of_conflicts(run.claim_conflicts))
+    settlement.wanted.push_back(std::move(cause));
   ASSAY_ASSIGN(settlement.open, store.open_findings(run.key));
   ASSAY_TRY(resolve_unwanted(store, settlement));
   ASSAY_TRY(open_wanted(store, settlement));

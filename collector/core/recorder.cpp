@@ -176,10 +176,17 @@ Result<void> Recorder::on(Context& context, const StackAdvanced& event) {
 }
 
 Result<void> Recorder::on(Context& context, const RunNamed& event) {
-  ASSAY_ASSIGN(const auto run, context.store.find_run(context.node_id, event.run_id));
-  if (run) return context.store.name_run(run->key, event.names);
-  ++counts_.strays;
-  return ok();
+  ASSAY_ASSIGN(auto run, context.store.find_run(context.node_id, event.run_id));
+  if (!run) {
+    ++counts_.strays;
+    return ok();
+  }
+  ASSAY_TRY(context.store.name_run(run->key, event.names));
+  if (event.claim_conflicts.empty()) return ok();  // those told before stay
+  ASSAY_TRY(context.store.set_claim_conflicts(run->key, event.claim_conflicts));
+  run->claim_conflicts = event.claim_conflicts;
+  ASSAY_ASSIGN(const JudgedStack stack, judging_.judged(context.store, run->stack, context.now));
+  return judging_.settle(context.store, *run, stack, context.now);
 }
 
 Result<void> Recorder::on(Context& context, const ExecSeen& event) {
@@ -246,6 +253,10 @@ Result<void> Recorder::on(Context& context, const RunPresent& event) {
     const ContainerNames& names = event.run.names;
     if (!names.container_id.empty() || !names.name.empty())
       ASSAY_TRY(store.name_run(run->key, names));
+  }
+  if (!event.claim_conflicts.empty()) {  // those told before stay
+    ASSAY_TRY(store.set_claim_conflicts(run->key, event.claim_conflicts));
+    run->claim_conflicts = event.claim_conflicts;
   }
   run->stack = stack.id;
   run->ended_ns = 0;

@@ -48,6 +48,7 @@ struct OpenRun {
   bool is_open = true;
   bool is_overdue = false;
   std::int64_t overdue_at_ns = 0;  ///< when a pending verdict becomes `unverified`, 0 = never
+  std::vector<std::string> claim_conflicts = {};  ///< as RunNamed tells them
 };
 
 struct NewRun {
@@ -181,6 +182,8 @@ class StoreWriter {
   /// Runs of `node` that have not ended and were last told before the state `state`.
   virtual Result<std::vector<OpenRun>> untold_runs(NodeId node, std::uint64_t state, int limit) = 0;
   virtual Result<void> name_run(RunKey run, const ContainerNames& names) = 0;
+  virtual Result<void> set_claim_conflicts(RunKey run,
+                                           const std::vector<std::string>& conflicts) = 0;
   virtual Result<void> move_runs(StackId from, StackId to) = 0;
   /// One run that has not ended.
   virtual Result<void> move_run(const OpenRun& run, StackId to) = 0;

@@ -17,6 +17,7 @@ constexpr int kMaxNamespaces = 64;  // the kernel nests 32
 constexpr int kMaxLabels = 256;
 constexpr int kMaxLayers = 1024;  // overlayfs allows 500
 constexpr int kMaxMatches = 256;
+constexpr std::size_t kMaxConflicts = 16;
 constexpr int kMaxDegradations = 16;
 constexpr std::size_t kMaxDegradationBytes = 256;  // kept for every node
 constexpr int kMaxDatabases = 16;
@@ -54,9 +55,18 @@ Process process(const v1::Process& in) {
 }
 
 ContainerNames names(const v1::ContainerNames& in) {
-  ContainerNames out{clip(in.container_id()),  clip(in.runtime()),  clip(in.name()),
-                     clip(in.image()),         clip(in.image_id()), clip(in.pod_name()),
-                     clip(in.pod_namespace()), clip(in.pod_uid()),  {}};
+  ContainerNames out;
+  out.container_id = clip(in.container_id());
+  out.runtime = clip(in.runtime());
+  out.name = clip(in.name());
+  out.image = clip(in.image());
+  out.image_id = clip(in.image_id());
+  out.config_digest = digest<ConfigDigest>(in.config_digest());
+  out.manifest_digest = digest<ManifestDigest>(in.manifest_digest());
+  out.repo_digest = digest<RepoDigest>(in.repo_digest());
+  out.pod_name = clip(in.pod_name());
+  out.pod_namespace = clip(in.pod_namespace());
+  out.pod_uid = clip(in.pod_uid());
   for (const auto& [key, value] : in.labels()) {
     if (out.labels.size() >= kMaxLabels) break;
     out.labels.emplace(clip(key), clip(value, kMaxReasonBytes));
@@ -160,9 +170,16 @@ std::optional<StackAdvanced> body(const v1::StackAdvanced& in) {
   return StackAdvanced{*from, *to};
 }
 
+std::vector<std::string> conflicts(const google::protobuf::RepeatedPtrField<std::string>& in) {
+  std::vector<std::string> out;
+  for (const std::string& conflict : in)
+    if (out.size() < kMaxConflicts) out.push_back(clip(conflict, kMaxReasonBytes));
+  return out;
+}
+
 std::optional<RunNamed> body(const v1::RunNamed& in) {
   if (!is_run_id(in.run_id())) return std::nullopt;
-  return RunNamed{in.run_id(), names(in.names())};
+  return RunNamed{in.run_id(), names(in.names()), conflicts(in.claim_conflicts())};
 }
 
 std::optional<ExecSeen> body(const v1::ExecSeen& in, std::int64_t time_ns) {
@@ -195,7 +212,7 @@ std::optional<RunNoisy> body(const v1::RunNoisy& in) {
 std::optional<RunPresent> body(const v1::RunPresent& in) {
   auto run = body(in.run());
   if (!run) return std::nullopt;
-  return RunPresent{std::move(*run)};
+  return RunPresent{std::move(*run), conflicts(in.claim_conflicts())};
 }
 
 StateCompleted body(const v1::StateCompleted& in) {
@@ -255,6 +272,8 @@ catalog::StackLayer layer(const v1::StackLayer& in) {
                   in.instance().generation(), in.instance().birth_ns()};
   auto& evidence = out.evidence;
   evidence.claimed = digest<DiffId>(in.claimed_diff_id());
+  evidence.claimed_chain = digest<ChainId>(in.claimed_chain_id());
+  evidence.is_claim_for_display = in.is_claim_for_display();
   evidence.shape = digest<ShapeDigest>(in.shape());
   evidence.content = digest<ContentDigest>(in.content());
   evidence.deletions = digest<DeletionsDigest>(in.deletions());

@@ -40,6 +40,11 @@ void fill(const catalog::Verdict& in, v1::Verdict& out) {
   out.set_catalog_sequence(in.catalog_sequence);
 }
 
+template <typename D>
+std::string raw(const std::optional<D>& digest) {
+  return digest ? std::string(digest->raw()) : std::string();
+}
+
 void fill(const Process& in, v1::Process& out) {
   out.set_pid(in.pid);
   out.set_start_ns(in.start_ns);
@@ -52,16 +57,14 @@ void fill(const ContainerNames& in, v1::ContainerNames& out) {
   out.set_name(in.name);
   out.set_image(in.image);
   out.set_image_id(in.image_id);
+  out.set_config_digest(raw(in.config_digest));
+  out.set_manifest_digest(raw(in.manifest_digest));
+  out.set_repo_digest(raw(in.repo_digest));
   out.set_pod_name(in.pod_name);
   out.set_pod_namespace(in.pod_namespace);
   out.set_pod_uid(in.pod_uid);
   for (const auto& [key, value] : in.labels)
     (*out.mutable_labels())[key] = value;
-}
-
-template <typename D>
-std::string raw(const std::optional<D>& digest) {
-  return digest ? std::string(digest->raw()) : std::string();
 }
 
 void fill(const catalog::StackLayer& in, v1::StackLayer& out) {
@@ -70,6 +73,8 @@ void fill(const catalog::StackLayer& in, v1::StackLayer& out) {
   out.mutable_instance()->set_generation(in.instance.generation);
   out.mutable_instance()->set_birth_ns(in.instance.birth_ns);
   out.set_claimed_diff_id(raw(in.evidence.claimed));
+  out.set_claimed_chain_id(raw(in.evidence.claimed_chain));
+  out.set_is_claim_for_display(in.evidence.is_claim_for_display);
   out.set_shape(raw(in.evidence.shape));
   out.set_content(raw(in.evidence.content));
   out.set_deletions(raw(in.evidence.deletions));

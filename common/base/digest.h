@@ -50,11 +50,14 @@ struct Digest {
   }
 };
 
-using Sha256 = Digest<struct Sha256Tag>;                ///< plain SHA-256 of some bytes
-using DiffId = Digest<struct DiffIdTag>;                ///< OCI: SHA-256 of the uncompressed tar
-using ChainId = Digest<struct ChainIdTag>;              ///< OCI: identity of a stack of diff IDs
-using ShapeDigest = Digest<struct ShapeDigestTag>;      ///< docs/formats/fingerprint.md
-using ContentDigest = Digest<struct ContentDigestTag>;  ///< docs/formats/fingerprint.md
+using Sha256 = Digest<struct Sha256Tag>;                  ///< plain SHA-256 of some bytes
+using DiffId = Digest<struct DiffIdTag>;                  ///< OCI: SHA-256 of the uncompressed tar
+using ChainId = Digest<struct ChainIdTag>;                ///< OCI: identity of a stack of diff IDs
+using ConfigDigest = Digest<struct ConfigDigestTag>;      ///< OCI: of an image's configuration
+using ManifestDigest = Digest<struct ManifestDigestTag>;  ///< OCI: of one platform's manifest
+using RepoDigest = Digest<struct RepoDigestTag>;    ///< of what a registry gave: manifest or index
+using ShapeDigest = Digest<struct ShapeDigestTag>;  ///< docs/formats/fingerprint.md
+using ContentDigest = Digest<struct ContentDigestTag>;      ///< docs/formats/fingerprint.md
 using DeletionsDigest = Digest<struct DeletionsDigestTag>;  ///< docs/formats/fingerprint.md
 using FileDigest = Digest<struct FileDigestTag>;            ///< fs-verity SHA-256, 4 KiB, no salt
 using StackDigest = Digest<struct StackDigestTag>;          ///< docs/formats/stack.md

@@ -15,6 +15,9 @@
 
 namespace assay::catalog {
 
+/// What a runtime's store claims never approves, whatever a policy says.
+inline constexpr Rung kLowestApprovingRung = Rung::kShape;
+
 /// What the signed policy may set; these are the documented defaults.
 struct Policy {
   Rung required_rung = Rung::kContent;

@@ -27,6 +27,8 @@ constexpr Names<FindingKind, 16> kKinds{{{FindingKind::kUnknownBase, "unknown-ba
                                          {FindingKind::kEvidenceGap, "evidence-gap"},
                                          {FindingKind::kCatalogRefused, "catalog-refused"}}};
 
+constexpr std::size_t kMaxConflictBytes = 1024;
+
 std::string where_text(const BaseMatch& match, const Verdict& verdict) {
   if (match.first_layer != 0)
     return ", found in the layers from " + std::to_string(match.first_layer + 1) + " on";
@@ -98,7 +100,7 @@ std::vector<FindingCause> causes_of(const Verdict& verdict, const Stack& stack, 
   std::vector<FindingCause> causes;
   add_base_causes(verdict, causes);
   for (const std::string& text : verdict.contradictions)
-    causes.push_back({FindingKind::kMismatch, text.substr(0, text.find(": ")), text});
+    causes.push_back({FindingKind::kMismatch, std::string(contradiction_subject(text)), text});
   const auto layers = compared_layers(stack);
   const bool is_pending = verdict.status == VerdictStatus::kPending;
   const bool is_unknown = verdict.status == VerdictStatus::kUnknown;
@@ -108,6 +110,22 @@ std::vector<FindingCause> causes_of(const Verdict& verdict, const Stack& stack, 
     causes.push_back({FindingKind::kUnknownBase, "", verdict.reason});
   if (is_pending && (is_overdue || is_hopeless(verdict, stack)))
     causes.push_back({FindingKind::kUnverified, verdict.base_name(), verdict.reason});
+  return causes;
+}
+
+std::vector<FindingCause> causes_of_conflicts(const std::vector<std::string>& conflicts) {
+  std::vector<FindingCause> causes;
+  for (const std::string& conflict : conflicts) {
+    const std::string text = escape_untrusted(conflict, kMaxConflictBytes);
+    const std::string subject(contradiction_subject(text));
+    const auto same = std::find_if(causes.begin(), causes.end(), [&](const FindingCause& cause) {
+      return cause.subject == subject;
+    });
+    if (same == causes.end())
+      causes.push_back({FindingKind::kMismatch, subject, text});
+    else
+      same->reason += "; " + text;
+  }
   return causes;
 }
 

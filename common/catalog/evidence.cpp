@@ -16,7 +16,7 @@ constexpr Names<Rung, 6> kRungs{{{Rung::kNone, "none"},
                                  {Rung::kExact, "exact"}}};
 
 // Bumped whenever the fields below change.
-constexpr std::string_view kStackDigestVersion = "1";
+constexpr std::string_view kStackDigestVersion = "2";
 
 template <typename Tag>
 void append_digest(std::string& out, const std::optional<Digest<Tag>>& digest) {
@@ -33,6 +33,8 @@ void append_layer(std::string& out, const StackLayer& layer) {
   append_field(out, std::uint64_t{layer.instance.generation});
   append_field(out, std::to_string(layer.instance.birth_ns));
   append_digest(out, layer.evidence.claimed);
+  append_digest(out, layer.evidence.claimed_chain);
+  append_flag(out, layer.evidence.is_claim_for_display);
   append_digest(out, layer.evidence.shape);
   append_digest(out, layer.evidence.content);
   append_digest(out, layer.evidence.deletions);
@@ -51,6 +53,12 @@ std::string_view to_string(Rung rung) {
 
 Result<Rung> parse_rung(std::string_view text) {
   return value_of(kRungs, text, "rung");
+}
+
+void take_claim(LayerEvidence& to, const LayerEvidence& from) {
+  to.claimed = from.claimed;
+  to.claimed_chain = from.claimed_chain;
+  to.is_claim_for_display = from.is_claim_for_display;
 }
 
 About about_of(const Stack& stack) {

@@ -30,8 +30,9 @@ struct LayerInstance {
 };
 
 struct LayerEvidence {
-  std::optional<DiffId>
-      claimed;  ///< what the runtime's store says, display and rung `claimed` only
+  std::optional<DiffId> claimed;         ///< by the runtime's own store: rung `claimed` only
+  std::optional<ChainId> claimed_chain;  ///< by the same store: of this layer on all below it
+  bool is_claim_for_display = false;     ///< someone but root may write that store
   std::optional<ShapeDigest> shape;
   std::optional<ContentDigest> content;
   std::optional<DeletionsDigest> deletions;
@@ -62,6 +63,9 @@ struct Stack {
   std::string unsupported;  ///< why the root could not be read as layers at all, "" when it could
   About about{};  ///< as a description brought it; about_of() on the node itself. Not in the digest
 };
+
+/// Takes over what a runtime's store says of the layer, and nothing else.
+void take_claim(LayerEvidence& to, const LayerEvidence& from);
 
 /// What the layers that no runtime injected say of themselves together, by their own `about`.
 About about_of(const Stack& stack);

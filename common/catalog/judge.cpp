@@ -79,7 +79,10 @@ std::vector<std::string> contradictions_of(const Matches& matches,
   for (const Contradiction& contradiction : matches.contradictions)
     if (!is_explained(contradiction, prefixes)) texts.push_back(contradiction_text(contradiction));
   std::sort(texts.begin(), texts.end());
-  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  const auto is_same = [](const std::string& a, const std::string& b) {
+    return contradiction_subject(a) == contradiction_subject(b);
+  };
+  texts.erase(std::unique(texts.begin(), texts.end(), is_same), texts.end());
   return texts;
 }
 
@@ -108,9 +111,10 @@ void decide_by_naming(const Judged& naming, const std::vector<const StackLayer*>
   verdict.status = naming.status;
   verdict.reason = base_reason(*naming.match.base, naming.status, naming.match.rung);
   if (naming.status != VerdictStatus::kApproved) return;
-  if (naming.match.rung >= catalog.policy().required_rung) return;
+  const Rung required = std::max(catalog.policy().required_rung, kLowestApprovingRung);
+  if (naming.match.rung >= required) return;
   verdict.status = VerdictStatus::kPending;
-  verdict.reason = below_rung_reason(naming.match, catalog.policy().required_rung, layers);
+  verdict.reason = below_rung_reason(naming.match, required, layers);
 }
 
 void decide(const std::vector<Judged>& all, const std::vector<const StackLayer*>& layers,

@@ -99,5 +99,8 @@ struct FindingCause {
 /// The findings that `verdict` on `stack` calls for. `is_overdue`: the pending deadline passed or
 /// the run ended, so a pending verdict becomes `unverified`. Pure.
 std::vector<FindingCause> causes_of(const Verdict& verdict, const Stack& stack, bool is_overdue);
+/// The findings `mismatch` for what the records of a run's runtime and the kernel disagree on. Each
+/// text is "SUBJECT: REASON", as the agent tells it; those of one subject become one finding. Pure.
+std::vector<FindingCause> causes_of_conflicts(const std::vector<std::string>& conflicts);
 
 }  // namespace assay::catalog

@@ -48,7 +48,7 @@ bool match_layers(const std::vector<const StackLayer*>& layers,
   for (std::size_t i = 0; i < base_layers.size(); ++i) {
     const std::size_t at = match.first_layer + i;
     const auto compared = compare_layer(layers[at]->evidence, base_layers[i], i != 0);
-    if (compared.is_contradiction) contradictions.push_back({at, match.base});
+    if (compared.is_contradiction) contradictions.push_back({at, match.base, compared.is_by_claim});
     if (compared.rung == Rung::kNone) return false;
     match.has_other_deletions |= compared.has_other_deletions;
     match.rung = std::min(match.rung, compared.rung);
@@ -108,15 +108,17 @@ LayerComparison compare_layer(const LayerEvidence& run, const BaseLayer& base,
   if (run.content && is_content_of(*run.content, base))
     return compare_equal_content(run, base, counts_deletions);
   const bool has_shape = run.shape && is_shape_of(*run.shape, base);
-  const bool has_claim =
-      !run.is_mutable && run.claimed && base.diff_id && *run.claimed == *base.diff_id;
+  const bool is_comparable = run.claimed && base.diff_id && !run.is_claim_for_display;
+  const bool has_claim = is_comparable && !run.is_mutable && *run.claimed == *base.diff_id;
   LayerComparison result;
-  if (run.content && !run.is_capped_at_shape)
-    result.is_contradiction = has_shape || has_claim;  // the bytes are known, and they are others
-  else if (has_shape)
+  if (run.content && !run.is_capped_at_shape) {  // the bytes are known, and they are others
+    result.is_contradiction = has_shape || has_claim;
+    result.is_by_claim = !has_shape && has_claim;
+  } else if (has_shape) {
     result.rung = Rung::kShape;
-  else if (has_claim)
+  } else if (has_claim) {
     result.rung = Rung::kClaimed;
+  }
   return result;
 }
 

@@ -15,6 +15,7 @@ namespace assay::catalog {
 struct LayerComparison {
   Rung rung = Rung::kNone;
   bool is_contradiction = false;  ///< a lower rung says yes where the content says no
+  bool is_by_claim = false;       ///< and that rung is `claimed`: the shape says no as well
   bool has_other_deletions = false;
 };
 
@@ -36,6 +37,7 @@ struct StackMatch {
 struct Contradiction {
   std::size_t layer = 0;  ///< index among the compared layers
   const Base* base = nullptr;
+  bool is_by_claim = false;
 };
 
 struct Matches {

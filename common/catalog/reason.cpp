@@ -100,9 +100,17 @@ std::string unknown_reason(const std::vector<const StackLayer*>& layers, const S
          ")";
 }
 
+std::string_view contradiction_subject(std::string_view text) {
+  return text.substr(0, text.find(": "));
+}
+
 std::string contradiction_text(const Contradiction& contradiction) {
+  const char* what =
+      contradiction.is_by_claim
+          ? ": its runtime's store says that it is the same, but its bytes are others"
+          : ": it looks the same, but its bytes are others";
   return "layer " + std::to_string(contradiction.layer + 1) + " against " +
-         name_of_base(*contradiction.base) + ": it looks the same, but its bytes are others";
+         name_of_base(*contradiction.base) + what;
 }
 
 }  // namespace assay::catalog

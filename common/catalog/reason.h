@@ -20,8 +20,10 @@ std::string awaited_reason(std::size_t awaited, std::size_t layers);
 std::string unreadable_reason(const std::vector<const StackLayer*>& layers, const Stack& stack);
 std::string unknown_reason(const std::vector<const StackLayer*>& layers, const Stack& stack,
                            const Catalog& catalog);
-/// "layer N against BASE: …"; what stands before ": " tells two contradictions apart.
+/// "layer N against BASE: …".
 std::string contradiction_text(const Contradiction& contradiction);
+/// What stands before ": " tells two contradictions, or two conflicts of claims, apart.
+std::string_view contradiction_subject(std::string_view text);
 
 /// True when no layer that is compared has, or ever will have, a fingerprint.
 bool is_unreadable(const std::vector<const StackLayer*>& layers, const Stack& stack);

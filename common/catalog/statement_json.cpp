@@ -221,8 +221,8 @@ Policy read_policy(const json& object, std::optional<Error>& fault) {
   JsonReader reader(object, "policy", fault);
   Policy policy;
   const auto rung = parse_rung(reader.text("required_rung", true, 16));
-  if (!rung || *rung < Rung::kClaimed)
-    reader.fail("required_rung", "is not one of claimed, shape, content, exact");
+  if (!rung || *rung < kLowestApprovingRung)
+    reader.fail("required_rung", "is not one of shape, content, exact");
   else
     policy.required_rung = *rung;
   policy.pending_deadline =

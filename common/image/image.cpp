@@ -73,11 +73,6 @@ Result<std::string> verified_json(ImageFiles& files, const Descriptor& descripto
   return text;
 }
 
-ChainId chain_of(const std::optional<ChainId>& below, const DiffId& diff_id) {
-  if (!below) return ChainId{diff_id.bytes};
-  return ChainId{sha256(below->text() + " " + diff_id.text()).bytes};
-}
-
 // Whether this layer can be read at all.
 Result<void> check_layer(const Descriptor& layer, const std::string& file, bool is_there) {
   const std::string name = "layer \"" + file + "\"";
@@ -190,7 +185,7 @@ class ImageReader {
     }
     std::optional<ChainId> chain;
     for (const PlannedLayer& layer : plan) {
-      chain = chain_of(chain, layer.diff_id);
+      chain = chain_id_of(chain, layer.diff_id);
       ImageLayer& made =
           image_.layers.emplace_back(image_layer(layers[layer.file], options_.scope));
       made.diff_id = layer.diff_id;

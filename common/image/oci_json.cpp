@@ -7,6 +7,7 @@
 #include <set>
 
 #include "common/base/encoding.h"
+#include "common/base/sha256.h"
 
 namespace assay::image {
 namespace {
@@ -164,6 +165,11 @@ bool Descriptor::is_index() const {
          media_type == "application/vnd.docker.distribution.manifest.list.v2+json";
 }
 
+bool Descriptor::is_manifest() const {
+  return media_type == "application/vnd.oci.image.manifest.v1+json" ||
+         media_type == "application/vnd.docker.distribution.manifest.v2+json";
+}
+
 Result<std::vector<Descriptor>> parse_index(std::string_view text) {
   ASSAY_ASSIGN(const Json json, parse_object(text, "the index"));
   ASSAY_TRY(check_spelling(json, {"manifests", "layers", "config"}));
@@ -237,6 +243,11 @@ Result<std::vector<DockerManifest>> parse_docker_manifest(std::string_view text)
     images.push_back(std::move(image));
   }
   return images;
+}
+
+ChainId chain_id_of(const std::optional<ChainId>& below, const DiffId& diff_id) {
+  if (!below) return ChainId{diff_id.bytes};
+  return ChainId{sha256(below->text() + " " + diff_id.text()).bytes};
 }
 
 }  // namespace assay::image

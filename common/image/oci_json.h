@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON of OCI images and of docker's archives, as plain values. Private to common/image.
+// The JSON of OCI images and of docker's archives, as plain values.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,7 @@ struct Descriptor {
       ref_name;  ///< annotation io.containerd.image.name, else org.opencontainers.image.ref.name
   bool is_no_image = false;  ///< an attestation, a signature or another artifact
   bool is_index() const;
+  bool is_manifest() const;
 };
 
 struct Manifest {
@@ -55,5 +56,9 @@ Result<std::vector<Descriptor>> parse_index(std::string_view text);
 Result<Manifest> parse_manifest(std::string_view text);
 Result<ImageConfig> parse_image_config(std::string_view text);
 Result<std::vector<DockerManifest>> parse_docker_manifest(std::string_view text);
+
+/// Chain ID of a layer on all below it; `below`: theirs, none for the bottom layer.
+/// Source: OCI image-spec v1.1 config.md "Layer ChainID".
+ChainId chain_id_of(const std::optional<ChainId>& below, const DiffId& diff_id);
 
 }  // namespace assay::image

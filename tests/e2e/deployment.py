@@ -3,7 +3,6 @@
 
 Needs root and BTF. Everything lies in one folder under /tmp and is gone after close().
 """
-import collections
 import json
 import os
 import pathlib
@@ -59,6 +58,13 @@ def is_ready(port):
         return str(error)
 
 
+class Figures(dict):
+    """Figures of /metrics by name; asking for one that the program does not serve fails."""
+
+    def __missing__(self, name):
+        raise AssertionError(f"{name} is not among the metrics")
+
+
 class Deployment:
     """One collector and one agent."""
 
@@ -108,9 +114,10 @@ class Deployment:
     def findings(self, *words):
         return self.query("findings", *words)["findings"]
 
-    def findings_of(self, run):
+    def findings_of(self, run, kind=None):
         """Open findings on one run."""
-        return [finding for finding in self.findings() if finding["run_id"] == run["run_id"]]
+        return [finding for finding in self.findings() if finding["run_id"] == run["run_id"]
+                and kind in (None, finding["kind"])]
 
     def wait(self, condition, what, deadline_s=DEADLINE_S):
         """The first true value of `condition()`; with the daemons' logs when the deadline passes."""
@@ -134,6 +141,11 @@ class Deployment:
                 layers in (None, found[0]["layers"]) and found[0]
         return self.wait(look, f"run of {container} {verdict}{' and ended' if ended else ''}"
                                f"{f' on {layers} layers' if layers else ''}")
+
+    def wait_for_run_of(self, container):
+        """The newest run of a container, whatever its verdict."""
+        return self.wait(lambda: (self.runs("--all", "--container", container) or [None])[0],
+                         f"run of {container}")
 
     def wait_for_finding(self, kind, run, state="open"):
         def look():
@@ -199,18 +211,25 @@ class Deployment:
         """`made_up`: a timetable (ledger.MadeUp) instead of the kernel's news."""
         config = self.agent_config(runtime, trust)
         command = made_up.command(config) if made_up else [BIN / "assay-agent", "run", "--config", config]
+        self.run_agent(command, waits, **options)
+
+    def start_agent_with(self, config):
+        self.run_agent([BIN / "assay-agent", "run", "--config", config])
+
+    def run_agent(self, command, waits=True, **options):
         self.agent = Daemon(command, self.folder / "agent.log", **options)
         if waits:
             self.agent.wait_for(lambda: not is_ready(self.agent_http), "agent ready")
 
     def metrics(self, port):
         """The figures of a daemon's /metrics by name; those with labels are summed."""
-        figures = collections.defaultdict(float)
+        figures = Figures()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             for line in answer.read().decode().splitlines():
                 if not line.startswith("#"):
                     name, _, value = line.rpartition(" ")
-                    figures[name.partition("{")[0]] += float(value)
+                    name = name.partition("{")[0]
+                    figures[name] = figures.get(name, 0.0) + float(value)
         return figures
 
     def wait_until_delivered(self, deadline_s=DEADLINE_S):

@@ -171,6 +171,11 @@ class FuseOverlayTest(Cases, unittest.TestCase):
         self.assertIn("fuse-overlayfs serves this root", finding["reason"])
         run = self.here.wait_for_run("served", "pending")
         self.assertEqual((run["base"], run["verdict"]["rung"]), ("golden:12", "shape"))
+        # Whose layers these are the kernel does not say: names, but no claims, and nothing to disagree on.
+        self.assertEqual(run["names"]["image"], GOLDEN)
+        for layer in self.here.query("trace", run["run_id"])["layers"]:
+            self.assertIsNone(layer["claimed_diff_id"])
+        self.assertEqual(self.here.findings_of(run, "mismatch"), [])
 
 
 class RedirectTest(unittest.TestCase):

@@ -2,6 +2,7 @@
 // Catalog, findings and the audit log.
 #include "collector/store/sqlite/queries.h"
 
+#include "collector/store/sqlite/name_columns.h"
 #include "common/catalog/base_image.h"
 
 namespace assay::collector {
@@ -23,14 +24,7 @@ Result<FindingView> read_finding(const Statement& row) {
   finding.base = row.text(9);
   finding.node = {row.text(10), row.text(11)};
   finding.run_id = row.text(12);
-  finding.names.container_id = row.text(13);
-  finding.names.name = row.text(14);
-  finding.names.runtime = row.text(15);
-  finding.names.image = row.text(16);
-  finding.names.image_id = row.text(17);
-  finding.names.pod_name = row.text(18);
-  finding.names.pod_namespace = row.text(19);
-  finding.names.pod_uid = row.text(20);
+  ASSAY_ASSIGN(finding.names, read_names(row, 13));
   return finding;
 }
 
@@ -38,8 +32,8 @@ Result<FindingView> read_finding(const Statement& row) {
 std::string findings_sql(const FindingFilter& filter, bool is_continued) {
   std::string sql =
       "SELECT f.finding_key, f.finding_id, f.kind, f.subject, f.reason, f.opened_ns, f.changed_ns,"
-      " f.resolved_ns, f.resolved_reason, f.base, n.cluster, n.node, r.run_id, r.container_id,"
-      " r.container_name, r.runtime, r.image, r.image_id, r.pod_name, r.pod_namespace, r.pod_uid"
+      " f.resolved_ns, f.resolved_reason, f.base, n.cluster, n.node, r.run_id, " +
+      std::string(kNameColumns) +
       " FROM findings f JOIN nodes n ON n.node_id = f.node_id"
       " LEFT JOIN runs r ON r.run_key = f.run_key WHERE 1";
   if (!filter.include_resolved) sql += " AND f.resolved_ns = 0";

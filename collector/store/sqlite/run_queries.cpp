@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs: lists, one run's trace, and the blast radius of a base.
 #include "collector/store/sqlite/codec.h"
+#include "collector/store/sqlite/name_columns.h"
 #include "collector/store/sqlite/queries.h"
 #include "collector/store/sqlite/stack_rows.h"
 
@@ -19,10 +20,9 @@ constexpr std::size_t kMinIdPrefix = 12;
 const std::string& run_columns() {
   static const std::string columns =
       "r.run_key, r.run_id, n.cluster, n.node, r.kind, r.is_late, r.started_ns, r.ended_ns,"
-      " r.container_id, r.container_name, r.runtime, r.image, r.image_id, r.pod_name,"
-      " r.pod_namespace, r.pod_uid, r.labels, s.digest, s.layers, r.executable, r.pid,"
-      " r.process_start_ns, r.process_name, r.cgroup_path, s.stack_id, s.is_described, " +
-      std::string(kVerdictColumns);
+      " r.labels, s.digest, s.layers, r.executable, r.pid, r.process_start_ns, r.process_name,"
+      " r.cgroup_path, s.stack_id, s.is_described, " +
+      std::string(kVerdictColumns) + ", " + std::string(kNameColumns);
   return columns;
 }
 
@@ -42,18 +42,17 @@ Result<RunRow> read_run(const Statement& row) {
   view.is_late = row.integer(5) != 0;
   view.started_ns = row.integer(6);
   view.ended_ns = row.integer(7);
-  view.names = {row.text(8),  row.text(10), row.text(9), row.text(11), row.text(12), row.text(13),
-                row.text(14), row.text(15), {}};
-  ASSAY_ASSIGN(view.names.labels, decode_map(row.text(16)));
-  ASSAY_ASSIGN(const StackDigest digest, StackDigest::from_raw(row.text(17)));
+  ASSAY_ASSIGN(view.names, read_names(row, 18 + kVerdictColumnCount));
+  ASSAY_ASSIGN(view.names.labels, decode_map(row.text(8)));
+  ASSAY_ASSIGN(const StackDigest digest, StackDigest::from_raw(row.text(9)));
   view.stack = digest;
-  view.layers = static_cast<std::uint32_t>(row.integer(18));
-  view.executable = row.text(19);
-  view.process = {static_cast<std::uint32_t>(row.integer(20)), row.integer(21), row.text(22)};
-  view.cgroup_path = row.text(23);
-  run.stack = StackId{row.integer(24)};
-  ASSAY_ASSIGN(view.verdict, read_verdict(row, 26));
-  if (row.integer(25) == 0) view.verdict.reason = "the node has not described this stack yet";
+  view.layers = static_cast<std::uint32_t>(row.integer(10));
+  view.executable = row.text(11);
+  view.process = {static_cast<std::uint32_t>(row.integer(12)), row.integer(13), row.text(14)};
+  view.cgroup_path = row.text(15);
+  run.stack = StackId{row.integer(16)};
+  ASSAY_ASSIGN(view.verdict, read_verdict(row, 18));
+  if (row.integer(17) == 0) view.verdict.reason = "the node has not described this stack yet";
   return run;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SqliteWriter's rows of runs and execs.
 #include "collector/store/sqlite/codec.h"
+#include "collector/store/sqlite/digest_column.h"
 #include "collector/store/sqlite/writer.h"
 
 namespace assay::collector {
@@ -15,9 +16,9 @@ std::int64_t number(Id id) {
 
 constexpr std::string_view kOpenRunColumns =
     "SELECT run_key, stack_id, node_id, run_id, started_ns, ended_ns, is_open, is_overdue,"
-    " overdue_at_ns FROM runs ";
+    " overdue_at_ns, claim_conflicts FROM runs ";
 
-OpenRun read_run(const Statement& row) {
+Result<OpenRun> read_run(const Statement& row) {
   OpenRun run;
   run.key = RunKey{row.integer(0)};
   run.stack = StackId{row.integer(1)};
@@ -28,6 +29,7 @@ OpenRun read_run(const Statement& row) {
   run.is_open = row.integer(6) != 0;
   run.is_overdue = row.integer(7) != 0;
   run.overdue_at_ns = row.integer(8);
+  ASSAY_ASSIGN(run.claim_conflicts, decode_texts(row.text(9)));
   return run;
 }
 
@@ -49,15 +51,17 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
   }
   ASSAY_TRY(change(
       "INSERT INTO runs(run_id, node_id, stack_id, kind, cause, is_late, started_ns, container_id,"
-      " container_name, runtime, image, image_id, pod_name, pod_namespace, pod_uid, labels,"
+      " container_name, runtime, image, image_id, config_digest, manifest_digest, repo_digest,"
+      " pod_name, pod_namespace, pod_uid, labels,"
       " executable, arguments, arguments_truncated, pid, process_start_ns, process_name, ancestors,"
       " namespace_pids, uid, gid, cgroup_path, cgroup_id, mount_namespace, pid_namespace,"
       " user_namespace, root_type, agent_verdict, agent_base, agent_catalog_sequence,"
       " verdict_differs, told_in) "
       "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-      "?,?,?) ON CONFLICT DO NOTHING",
+      "?,?,?,?,?,?) ON CONFLICT DO NOTHING",
       start.run_id, number(run.node), number(run.stack), start.kind, origin.cause, start.is_late,
       start.started_ns, names.container_id, names.name, names.runtime, names.image, names.image_id,
+      blob(names.config_digest), blob(names.manifest_digest), blob(names.repo_digest),
       names.pod_name, names.pod_namespace, names.pod_uid, encode(names.labels), start.executable,
       encode(origin.arguments), origin.arguments_truncated, start.process.pid,
       start.process.start_ns, start.process.name, encode(origin.ancestors),
@@ -76,7 +80,7 @@ Result<std::optional<OpenRun>> SqliteWriter::find_run(NodeId node, const RunId& 
                database_.prepare(std::string(kOpenRunColumns) + "WHERE run_id=? AND node_id=?"));
   ASSAY_ASSIGN(const bool is_there, query->bind(run_id, number(node)).step());
   if (!is_there) return std::optional<OpenRun>();
-  OpenRun run = read_run(*query);
+  ASSAY_ASSIGN(OpenRun run, read_run(*query));
   query->reset();
   return std::optional<OpenRun>(std::move(run));
 }
@@ -86,7 +90,8 @@ Result<std::vector<OpenRun>> SqliteWriter::read_runs(Statement& query) {
   for (;;) {
     ASSAY_ASSIGN(const bool is_row, query.step());
     if (!is_row) break;
-    runs.push_back(read_run(query));
+    ASSAY_ASSIGN(OpenRun run, read_run(query));
+    runs.push_back(std::move(run));
   }
   query.reset();
   return runs;
@@ -128,9 +133,17 @@ Result<std::vector<OpenRun>> SqliteWriter::untold_runs(NodeId node, std::uint64_
 Result<void> SqliteWriter::name_run(RunKey run, const ContainerNames& names) {
   return change(
       "UPDATE runs SET container_id=?, container_name=?, runtime=?, image=?, image_id=?,"
-      " pod_name=?, pod_namespace=?, pod_uid=?, labels=? WHERE run_key=?",
-      names.container_id, names.name, names.runtime, names.image, names.image_id, names.pod_name,
-      names.pod_namespace, names.pod_uid, encode(names.labels), number(run));
+      " config_digest=?, manifest_digest=?, repo_digest=?, pod_name=?, pod_namespace=?, pod_uid=?,"
+      " labels=? WHERE run_key=?",
+      names.container_id, names.name, names.runtime, names.image, names.image_id,
+      blob(names.config_digest), blob(names.manifest_digest), blob(names.repo_digest),
+      names.pod_name, names.pod_namespace, names.pod_uid, encode(names.labels), number(run));
+}
+
+Result<void> SqliteWriter::set_claim_conflicts(RunKey run,
+                                               const std::vector<std::string>& conflicts) {
+  return change("UPDATE runs SET claim_conflicts=? WHERE run_key=?", encode(conflicts),
+                number(run));
 }
 
 Result<void> SqliteWriter::move_runs(StackId from, StackId to) {

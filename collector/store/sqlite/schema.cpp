@@ -286,11 +286,21 @@ ALTER TABLE nodes ADD COLUMN started_ns INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE nodes ADD COLUMN degraded TEXT NOT NULL DEFAULT '[]';
 )sql";
 
+// Image name, manifest digest, config digest, diff ID and chain ID are columns of their own.
+constexpr const char* kClaims = R"sql(
+ALTER TABLE runs ADD COLUMN config_digest BLOB;
+ALTER TABLE runs ADD COLUMN manifest_digest BLOB;
+ALTER TABLE runs ADD COLUMN repo_digest BLOB;
+ALTER TABLE runs ADD COLUMN claim_conflicts TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE layers ADD COLUMN claimed_chain_id BLOB;
+ALTER TABLE layers ADD COLUMN is_claim_for_display INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kStackAbout,
-                                            kStatesAndHealth};
+  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kStackAbout, kStatesAndHealth,
+                                            kClaims};
   return all;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "collector/store/sqlite/codec.h"
+#include "collector/store/sqlite/digest_column.h"
 #include "common/base/encoding.h"
 #include "common/base/sha256.h"
 
@@ -12,19 +13,6 @@ namespace {
 
 using sqlite::Database;
 using sqlite::Statement;
-
-template <typename D>
-std::optional<Statement::Blob> blob(const std::optional<D>& digest) {
-  if (!digest) return std::nullopt;
-  return Statement::Blob{digest->raw()};
-}
-
-template <typename D>
-Result<std::optional<D>> read_digest(const Statement& row, int column) {
-  if (row.is_null(column)) return std::optional<D>();
-  ASSAY_ASSIGN(const D digest, D::from_raw(row.text(column)));
-  return std::optional<D>(digest);
-}
 
 template <typename D>
 std::string_view raw_or_empty(const std::optional<D>& digest) {
@@ -41,12 +29,14 @@ Sha256 layer_key(const catalog::StackLayer& layer) {
   append_field(fields, static_cast<std::uint64_t>(layer.instance.birth_ns));
   const auto& evidence = layer.evidence;
   append_field(fields, raw_or_empty(evidence.claimed));
+  append_field(fields, raw_or_empty(evidence.claimed_chain));
   append_field(fields, raw_or_empty(evidence.shape));
   append_field(fields, raw_or_empty(evidence.content));
   append_field(fields, raw_or_empty(evidence.deletions));
   append_field(fields, raw_or_empty(evidence.exact));
   append_field(fields, (evidence.is_capped_at_shape ? 1U : 0U) | (evidence.is_mutable ? 2U : 0U) |
-                           (layer.is_injected ? 4U : 0U));
+                           (layer.is_injected ? 4U : 0U) |
+                           (evidence.is_claim_for_display ? 8U : 0U));
   append_field(fields, evidence.gap);
   return sha256(fields);
 }
@@ -67,14 +57,16 @@ Result<std::int64_t> layer_id(Database& database, NodeId node, const catalog::St
       database.prepare("INSERT INTO layers(node_id, key, file_system, inode, generation, birth_ns,"
                        " claimed_diff_id, shape, content, deletions, exact_diff_id,"
                        " is_capped_at_shape, is_mutable, gap, name, is_injected, entries,"
-                       " content_bytes) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+                       " content_bytes, claimed_chain_id, is_claim_for_display)"
+                       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
   const auto& evidence = layer.evidence;
   ASSAY_TRY(add->bind(node_id, Statement::Blob{key.raw()}, layer.instance.file_system,
                       layer.instance.inode, layer.instance.generation, layer.instance.birth_ns,
                       blob(evidence.claimed), blob(evidence.shape), blob(evidence.content),
                       blob(evidence.deletions), blob(evidence.exact), evidence.is_capped_at_shape,
                       evidence.is_mutable, evidence.gap, layer.name, layer.is_injected,
-                      layer.entries, layer.content_bytes)
+                      layer.entries, layer.content_bytes, blob(evidence.claimed_chain),
+                      evidence.is_claim_for_display)
                 .run());
   return database.last_insert_id();
 }
@@ -96,6 +88,8 @@ Result<catalog::StackLayer> read_layer(const Statement& row) {
   layer.is_injected = row.integer(13) != 0;
   layer.entries = static_cast<std::uint64_t>(row.integer(14));
   layer.content_bytes = static_cast<std::uint64_t>(row.integer(15));
+  ASSAY_ASSIGN(evidence.claimed_chain, read_digest<ChainId>(row, 16));
+  evidence.is_claim_for_display = row.integer(17) != 0;
   return layer;
 }
 
@@ -196,7 +190,8 @@ Result<catalog::Stack> load_description(Database& database, StackId id) {
       database.prepare("SELECT l.file_system, l.inode, l.generation, l.birth_ns,"
                        " l.claimed_diff_id, l.shape, l.content, l.deletions, l.exact_diff_id,"
                        " l.is_capped_at_shape, l.is_mutable, l.gap, l.name, l.is_injected,"
-                       " l.entries, l.content_bytes FROM stack_layers k JOIN layers l"
+                       " l.entries, l.content_bytes, l.claimed_chain_id,"
+                       " l.is_claim_for_display FROM stack_layers k JOIN layers l"
                        " USING(layer_id) WHERE k.stack_id=? ORDER BY k.position"));
   query->bind(key);
   for (;;) {

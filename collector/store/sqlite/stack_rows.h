@@ -12,6 +12,7 @@ namespace assay::collector {
 /// Columns of a verdict without its matches, in the order that read_verdict wants them.
 inline constexpr std::string_view kVerdictColumns =
     "s.verdict, s.rung, s.reason, s.contradictions, s.application_layers, s.catalog_sequence";
+inline constexpr int kVerdictColumnCount = 6;
 /// Reads kVerdictColumns from column `first` on. Errors: kCorrupt.
 Result<catalog::Verdict> read_verdict(const sqlite::Statement& row, int first);
 Result<std::vector<catalog::BaseMatch>> load_matches(sqlite::Database& database, StackId stack);

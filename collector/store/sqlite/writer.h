@@ -48,6 +48,7 @@ class SqliteWriter final : public StoreWriter {
   Result<void> set_told_in(RunKey run, std::uint64_t state) override;
   Result<std::vector<OpenRun>> untold_runs(NodeId node, std::uint64_t state, int limit) override;
   Result<void> name_run(RunKey run, const ContainerNames& names) override;
+  Result<void> set_claim_conflicts(RunKey run, const std::vector<std::string>& conflicts) override;
   Result<void> move_runs(StackId from, StackId to) override;
   Result<void> move_run(const OpenRun& run, StackId to) override;
   Result<void> set_run_state(const OpenRun& run) override;

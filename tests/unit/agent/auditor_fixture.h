@@ -14,13 +14,23 @@ struct Fixture {
   ManualRecords records;
   MemoryOpenRuns& open_runs = journal.open_runs;
   ManualSource source;
+  ManualClaims claims;
   Auditor auditor = make();
 
   Auditor make(AuditorConfig config = {}) {
     config.cluster = "test";
     config.node = "node-1";
     config.boot_id = "boot-1";
-    return Auditor({journal, identifier, records, open_runs, source, clock, [](LayerResult) {}},
+    return Auditor({journal,
+                    identifier,
+                    records,
+                    open_runs,
+                    source,
+                    clock,
+                    [](LayerResult) {},
+                    {},
+                    &claims,
+                    [](RunClaims) {}},
                    config);
   }
 };

@@ -36,6 +36,11 @@ RunStarted make_run() {
   run.stack = StackDigest{sha256("stack").bytes};
   run.names.container_id = "x";
   run.names.labels = {{"team", "payments"}};
+  run.names.image = "registry.example/app:1";
+  run.names.image_id = "sha256:whatever the runtime calls it";
+  run.names.config_digest = ConfigDigest{sha256("config").bytes};
+  run.names.manifest_digest = ManifestDigest{sha256("manifest").bytes};
+  run.names.repo_digest = RepoDigest{sha256("index").bytes};
   run.verdict.status = catalog::VerdictStatus::kApproved;
   run.verdict.rung = catalog::Rung::kContent;
   run.verdict.matches = {
@@ -62,6 +67,11 @@ TEST_CASE("a start arrives with every fact", "[agent][unit]") {
   CHECK(run.cgroup_id() == 42);
   CHECK(run.arguments_size() == 3);
   CHECK(run.names().labels().at("team") == "payments");
+  CHECK(run.names().image() == "registry.example/app:1");
+  CHECK(run.names().image_id() == "sha256:whatever the runtime calls it");
+  CHECK(run.names().config_digest() == sha256("config").raw());
+  CHECK(run.names().manifest_digest() == sha256("manifest").raw());
+  CHECK(run.names().repo_digest() == sha256("index").raw());
   CHECK(run.verdict().status() == v1::VERDICT_STATUS_APPROVED);
   CHECK(run.verdict().rung() == "content");
   CHECK(run.verdict().matches(0).base() == "debian:12");
@@ -81,7 +91,10 @@ TEST_CASE("the other events arrive as what they are", "[agent][unit]") {
   CHECK(advanced.time_ns() == to_unix_ns(kNow.wall));
   RunNamed named;
   named.names.container_id = "id";
+  named.claim_conflicts = {"docker's record: 2 layers"};
   CHECK(decode(named).run_named().names().container_id() == "id");
+  REQUIRE(decode(named).run_named().claim_conflicts_size() == 1);
+  CHECK(decode(named).run_named().claim_conflicts(0) == "docker's record: 2 layers");
   ExecSeen exec;
   exec.exec.executable = "/bin/ls";
   exec.exec.is_from_upper = true;
@@ -122,6 +135,8 @@ TEST_CASE("a stack's description gives back the stack and so its digest", "[agen
   layer.evidence.content = ContentDigest{sha256("content").bytes};
   layer.evidence.deletions = DeletionsDigest{sha256("deletions").bytes};
   layer.evidence.claimed = DiffId{sha256("claimed").bytes};
+  layer.evidence.claimed_chain = ChainId{sha256("chain").bytes};
+  layer.evidence.is_claim_for_display = true;
   layer.evidence.is_capped_at_shape = true;
   layer.evidence.gap = "why not";
   layer.name = "/var/lib/x";
@@ -134,6 +149,7 @@ TEST_CASE("a stack's description gives back the stack and so its digest", "[agen
   decoded->cluster = stack.cluster;
   decoded->node = stack.node;
   CHECK(catalog::digest_of(*decoded) == catalog::digest_of(stack));
+  CHECK(decoded->layers[0].evidence == layer.evidence);
   CHECK(decoded->layers[0].name == "/var/lib/x");
   CHECK(decoded->layers[0].entries == 5);
 }
@@ -174,9 +190,11 @@ TEST_CASE("a description with a digest of another length is corrupt", "[agent][u
 
 TEST_CASE("a full state is told in three kinds of events", "[agent][unit]") {
   CHECK(decode(StateBegun{7}).state_begun().request() == 7);
-  const v1::Event present = decode(RunPresent{make_run()});
+  const v1::Event present = decode(RunPresent{make_run(), {"docker's record: 3 layers"}});
   CHECK(present.time_ns() == to_unix_ns(kNow.wall));  // of the telling, not of the start
   CHECK(present.run_present().run().run_id() == make_run().run_id);
+  REQUIRE(present.run_present().claim_conflicts_size() == 1);
+  CHECK(present.run_present().claim_conflicts(0) == "docker's record: 3 layers");
   CHECK(present.run_present().run().started_ns() == 999'000'000'000);
   CHECK(present.run_present().run().stack() == make_run().stack->raw());
   LossCounters loss;

@@ -90,6 +90,18 @@ struct ManualRecords final : RuntimeRecords {
   int calls = 0;
 };
 
+struct ManualClaims final : ClaimReader {
+  std::optional<LayerClaim> recall(const LayerRef& ref) override {
+    const auto found = known.find(ref);
+    return found == known.end() ? std::nullopt : std::optional(found->second);
+  }
+  void look_up(ClaimTask task, std::function<void(RunClaims)>) override {
+    asked.push_back(std::move(task));
+  }
+  std::map<LayerRef, LayerClaim> known;
+  std::vector<ClaimTask> asked;
+};
+
 struct ManualSource final : EventSource {
   Result<void> start(EventSink&, std::optional<BootTime>) override { return ok(); }
   void request_sweep() override { ++sweeps; }

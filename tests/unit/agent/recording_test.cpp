@@ -10,6 +10,7 @@
 #include "agent/probe/record_arguments.h"
 #include "agent/recording/recording_reader.h"
 #include "agent/recording/recording_writer.h"
+#include "common/base/sha256.h"
 #include "tests/unit/agent/probe_records.h"
 #include "tests/unit/agent/scratch.h"
 
@@ -65,11 +66,15 @@ TEST_CASE("every kind of entry comes back as it was written", "[agent][unit]") {
     (*writer)->write(seconds(4), step);
   (*writer)->write(seconds(5), RecordedCommand{key, "/bin/\xff", {"a", ""}, true});
   (*writer)->write(seconds(6), RecordedNames{key, "\x0a\x02id"});
-  (*writer)->write(seconds(7), RecordedLayer{{1, 2, 3}, "\x0a\x00", "{}", true, true});
-  (*writer)->write(seconds(8), RecordedLayer{{1, 2, 3}, "", "", false, false});
+  (*writer)->write(seconds(7), RecordedLayerResult{{1, 2, 3}, "\x0a\x00", "{}", true, true});
+  (*writer)->write(seconds(8), RecordedLayerResult{{1, 2, 3}, "", "", false, false});
   (*writer)->write(seconds(9), RecordedCatalog{{{"one", "two"}, "head"}, "keys"});
   const LowerLayer lower{"l/\xff", true, 6, 7, 8, 9, true, true};
   (*writer)->write(seconds(9), RecordedStack{key, OtherStack::kFuseOverlay, {lower, {}}});
+  const LayerClaim claim{{1, 2, 3}, DiffId{sha256("d").bytes}, ChainId{sha256("c").bytes}, true};
+  (*writer)->write(seconds(9), RecordedClaimRecall{{1, 2, 3}, claim});
+  (*writer)->write(seconds(9), RecordedClaimRecall{{4, 5, 6}, std::nullopt});
+  (*writer)->write(seconds(9), RecordedClaims{key, "\x0a\x02id", {claim}, {"layer: \xff"}});
   (*writer)->write(seconds(10), gap);
   (*writer)->write(seconds(11), noise);
   REQUIRE((*writer)->close(seconds(12), "over"));
@@ -78,7 +83,7 @@ TEST_CASE("every kind of entry comes back as it was written", "[agent][unit]") {
   bool is_cut = true;
   const auto entries = read_back(path, &is_cut);
   CHECK_FALSE(is_cut);
-  REQUIRE(entries.size() == 15);
+  REQUIRE(entries.size() == 18);
   CHECK(entries[0].time == seconds(1));
   CHECK(std::get<RecordedBytes>(entries[0].body).bytes == "start");
   CHECK(std::get<RecordedBytes>(entries[1].body).channel == ProbeChannel::kExecs);
@@ -91,10 +96,10 @@ TEST_CASE("every kind of entry comes back as it was written", "[agent][unit]") {
   CHECK(command.arguments == std::vector<std::string>{"a", ""});
   CHECK(command.arguments_truncated);
   CHECK(std::get<RecordedNames>(entries[7].body).names == "\x0a\x02id");
-  CHECK(std::get<RecordedLayer>(entries[8].body).is_news);
-  CHECK(std::get<RecordedLayer>(entries[8].body).is_final);
-  CHECK(std::get<RecordedLayer>(entries[8].body).about == "{}");
-  CHECK(std::get<RecordedLayer>(entries[9].body).layer.empty());
+  CHECK(std::get<RecordedLayerResult>(entries[8].body).is_news);
+  CHECK(std::get<RecordedLayerResult>(entries[8].body).is_final);
+  CHECK(std::get<RecordedLayerResult>(entries[8].body).about == "{}");
+  CHECK(std::get<RecordedLayerResult>(entries[9].body).layer.empty());
   CHECK(std::get<RecordedCatalog>(entries[10].body).log.statements.size() == 2);
   CHECK(std::get<RecordedCatalog>(entries[10].body).trust == "keys");
   const auto& stack = std::get<RecordedStack>(entries[11].body);
@@ -110,16 +115,24 @@ TEST_CASE("every kind of entry comes back as it was written", "[agent][unit]") {
   CHECK(stack.layers[0].is_id_mapped);
   CHECK(stack.layers[0].is_data_only);
   CHECK_FALSE(stack.layers[1].is_data_only);
-  const auto& read_gap = std::get<ObservationGap>(entries[12].body);
+  CHECK(std::get<RecordedClaimRecall>(entries[12].body).claim == claim);
+  CHECK(std::get<RecordedClaimRecall>(entries[13].body).ref == LayerRef{4, 5, 6});
+  CHECK_FALSE(std::get<RecordedClaimRecall>(entries[13].body).claim);
+  const auto& claims = std::get<RecordedClaims>(entries[14].body);
+  CHECK(claims.key == key);
+  CHECK(claims.names == "\x0a\x02id");
+  CHECK(claims.layers == std::vector{claim});
+  CHECK(claims.conflicts == std::vector<std::string>{"layer: \xff"});
+  const auto& read_gap = std::get<ObservationGap>(entries[15].body);
   CHECK(read_gap.from == seconds(-1));
   CHECK(read_gap.cause == GapCause::kUnstored);
   CHECK(read_gap.lost.ended_untold == 11);
   CHECK(read_gap.lost.lost_execs == 12);
-  const auto& read_noise = std::get<RunNoise>(entries[13].body);
+  const auto& read_noise = std::get<RunNoise>(entries[16].body);
   CHECK(read_noise.key == key);
   CHECK(read_noise.budget == Budget::kStarts);
   CHECK(read_noise.is_over);
-  CHECK(std::get<RecordingEnd>(entries[14].body).reason == "over");
+  CHECK(std::get<RecordingEnd>(entries[17].body).reason == "over");
 }
 
 TEST_CASE("a recording is for its owner alone and replaces nothing", "[agent][unit]") {

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "agent/rootfs/file_system.h"
+#include "agent/rootfs/kernel_directories.h"
 #include "agent/rootfs/layer_name.h"
 #include "agent/rootfs/layer_opener.h"
 #include "agent/rootfs/mount_table.h"
@@ -151,6 +152,40 @@ TEST_CASE("layers on FUSE and network file systems are not read, and the reason 
     CHECK(opened.error().code == ErrorCode::kUnsupported);
     CHECK_THAT(opened.error().message, Catch::Contains(name));
   }
+}
+
+TEST_CASE("an open directory is the kernel's by device, inode and generation", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", "x");
+  const UniqueFd fd(::open(scratch.path("layer").c_str(), O_PATH | O_CLOEXEC));
+  const LowerLayer layer = layer_of(scratch.path("layer"));
+  KernelDirectories directories;
+  CHECK(directories.is_layer(fd.get(), layer));
+  const RootIdentity upper{42, layer.inode, layer.generation, 0x794c7630};
+  CHECK(directories.is_upper(fd.get(), upper));  // whatever the overlay's own device is
+
+  LowerLayer other = layer;
+  ++other.inode;
+  CHECK_FALSE(directories.is_layer(fd.get(), other));
+  other = layer;
+  ++other.device;
+  CHECK_FALSE(directories.is_layer(fd.get(), other));
+  other = layer;
+  ++other.generation;
+  CHECK_FALSE(directories.is_layer(fd.get(), other));
+  other.generation = 0;  // nothing is known of it
+  CHECK(directories.is_layer(fd.get(), other));
+  CHECK_FALSE(directories.is_upper(fd.get(), {42, layer.inode + 1, layer.generation, 0}));
+  if (layer.generation != 0 && major(layer.device) != 0)
+    CHECK_FALSE(directories.is_upper(fd.get(), {42, layer.inode, layer.generation + 1, 0}));
+  const UniqueFd file(::open(scratch.path("layer/file").c_str(), O_PATH | O_CLOEXEC));
+  struct stat status {};
+  REQUIRE(::fstat(file.get(), &status) == 0);
+  other = layer;
+  other.inode = status.st_ino;
+  other.generation = 0;
+  CHECK_FALSE(directories.is_layer(file.get(), other));
+  CHECK_FALSE(directories.is_layer(-1, layer));
 }
 
 TEST_CASE("a root that another process no longer has is not opened", "[agent][unit]") {

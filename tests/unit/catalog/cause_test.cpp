@@ -111,6 +111,32 @@ TEST_CASE("each contradiction is a mismatch of its own", "[catalog][unit]") {
         Texts{"mismatch layer 2 against java:17"});
 }
 
+TEST_CASE("conflicts of claims are one mismatch per subject", "[catalog][unit]") {
+  CHECK(causes_of_conflicts({}).empty());
+  const auto found = causes_of_conflicts(
+      {"docker's record: 2 layers", "layers.json: twice", "docker's record: other \x1b order"});
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].kind == FindingKind::kMismatch);
+  CHECK(found[0].subject == "docker's record");
+  CHECK(found[0].reason == "docker's record: 2 layers; docker's record: other \\x1b order");
+  CHECK(found[1].subject == "layers.json");
+}
+
+TEST_CASE("a claim that the bytes belie is a mismatch that says so", "[catalog][unit]") {
+  LayerEvidence edited = full("edited");
+  edited.claimed = diff_id("D");
+  Stack stack;
+  stack.layers.push_back(layer_with(edited));
+  const Verdict verdict = judge(stack, catalog_of({kDebian}), kNow);
+  const auto found = causes_of(verdict, stack, false);
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].kind == FindingKind::kMismatch);
+  CHECK(found[0].reason ==
+        "layer 1 against debian:12: its runtime's store says that it is the same, but its bytes "
+        "are others");
+  CHECK(found[1].kind == FindingKind::kUnknownBase);
+}
+
 TEST_CASE("what cannot be read is an unsupported root and not an unknown base", "[catalog][unit]") {
   LayerEvidence failed;
   failed.gap = "too deep";

@@ -23,12 +23,16 @@ Stack documented_stack() {
   StackLayer lower;
   lower.instance = {"uuid:6f1c0f3e-6b0f-4a55-9f0e-1d2c3b4a5968", 131073, 7, 1760000000123456789};
   lower.evidence.claimed = filled<DiffId>(0x11);
+  lower.evidence.claimed_chain = filled<ChainId>(0x66);
   lower.evidence.shape = filled<ShapeDigest>(0x22);
   lower.evidence.content = filled<ContentDigest>(0x33);
   lower.evidence.deletions = filled<DeletionsDigest>(0x44);
   lower.evidence.gap = "no tar stream";
   StackLayer upper;
   upper.instance = {"dev:0:52@3f2504e0", 42, 0, 0};
+  upper.evidence.claimed = filled<DiffId>(0x77);
+  upper.evidence.claimed_chain = filled<ChainId>(0x88);
+  upper.evidence.is_claim_for_display = true;
   upper.evidence.shape = filled<ShapeDigest>(0x55);
   upper.evidence.is_capped_at_shape = true;
   upper.evidence.is_mutable = true;
@@ -40,9 +44,9 @@ Stack documented_stack() {
 
 TEST_CASE("the documented stacks have the documented digests", "[catalog][unit]") {
   CHECK(digest_of(documented_stack()).hex() ==
-        "60decc2c660bd1d7727f184f6f9a4208143ccdb12fb7e9a9542074b16beee7c6");
+        "94c3c89faa2822c5faadc5f831936c44b6c7a5d3ecc6b9075335f64c8feca342");
   CHECK(digest_of(Stack{}).hex() ==
-        "92fe4e64fbea87a837a3280a412ab0e1cd96b07dcb891cde9fc7087e958bede9");
+        "fc9c5e5ce61b96b1ef86e724c019a32e4263d9a6c136c12669c92c436f381e76");
 }
 
 TEST_CASE("every fact of a stack changes its digest", "[catalog][unit]") {
@@ -58,6 +62,8 @@ TEST_CASE("every fact of a stack changes its digest", "[catalog][unit]") {
       [](Stack& s) { s.layers[0].instance.generation++; },
       [](Stack& s) { s.layers[0].instance.birth_ns = -1; },
       [](Stack& s) { s.layers[0].evidence.claimed.reset(); },
+      [](Stack& s) { s.layers[0].evidence.claimed_chain.reset(); },
+      [](Stack& s) { s.layers[0].evidence.is_claim_for_display = true; },
       [](Stack& s) { s.layers[0].evidence.shape.reset(); },
       [](Stack& s) { s.layers[0].evidence.content->bytes[31] ^= 1; },
       [](Stack& s) { s.layers[0].evidence.deletions.reset(); },

@@ -23,6 +23,8 @@ LayerEvidence evidence(const std::string& text) {
   if (rung == "failed") made.gap = "too many entries";
   if (rung == "claimed" || rung == "mutable") made.claimed = diff_id(word);
   made.is_mutable = rung == "mutable";
+  if (rung == "display") made.claimed = diff_id(word);
+  made.is_claim_for_display = rung == "display";
   if (rung == "shape" || rung == "content" || rung == "exact" || rung == "capped" ||
       rung == "stuck" || rung == "deleting")
     made.shape = shape(word);
@@ -157,6 +159,14 @@ std::vector<Row> rung_rows() {
        "java:17",
        0,
        1},
+      {"a claim of a store that others may write does not count",
+       {with(kDebian, BaseStatus::kRevoked)},
+       {"display:D"},
+       S::kPending,
+       Rung::kNone,
+       "",
+       0,
+       0},
       {"a mutable layer's claim does not count",
        {kDebian},
        {"mutable:D"},
@@ -513,6 +523,7 @@ TEST_CASE("the policy's rung decides where approval begins", "[catalog][unit]") 
   };
   CHECK(status(Rung::kShape, "shape:D") == VerdictStatus::kApproved);
   CHECK(status(Rung::kShape, "claimed:D") == VerdictStatus::kPending);
+  CHECK(status(Rung::kClaimed, "claimed:D") == VerdictStatus::kPending);  // never by a claim
   CHECK(status(Rung::kExact, "content:D") == VerdictStatus::kPending);
   CHECK(status(Rung::kExact, "exact:D") == VerdictStatus::kApproved);
 }

@@ -200,7 +200,8 @@ TEST_CASE("a policy that accepts no evidence at all is refused", "[catalog][unit
     return statement_from_in_toto(to_in_toto(statement)).has_value();
   };
   CHECK(read(Rung::kContent, std::chrono::minutes(5)));
-  CHECK(read(Rung::kClaimed, std::chrono::seconds(0)));
+  CHECK(read(Rung::kShape, std::chrono::seconds(0)));
+  CHECK_FALSE(read(Rung::kClaimed, std::chrono::minutes(5)));  // what a store says never approves
   CHECK_FALSE(read(Rung::kNone, std::chrono::minutes(5)));
   CHECK_FALSE(read(Rung::kContained, std::chrono::minutes(5)));
   CHECK_FALSE(read(Rung::kContent, std::chrono::days(8)));

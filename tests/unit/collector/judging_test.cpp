@@ -363,6 +363,45 @@ TEST_CASE("a stack that is not described yet resolves no finding", "[collector][
   CHECK(kept[0].resolved_ns == 0);
 }
 
+TEST_CASE("a run whose records disagree with the kernel has a mismatch that stays",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  RunNamed named{run_id(1), run_started(1, std::nullopt, 1).names, {}};
+  REQUIRE(bench.record({{bench.event(named)}, {}}));
+  CHECK(bench.open_kinds() == kNothing);
+  named.claim_conflicts = {"docker's record: it names 2 layers, the container stands on 1"};
+  REQUIRE(bench.record({{bench.event(named)}, {}}));
+  const auto opened = bench.store->list_findings({}, std::nullopt, 10)->rows;
+  REQUIRE(opened.size() == 1);
+  CHECK(opened[0].kind == FindingKind::kMismatch);
+  CHECK(opened[0].subject == "docker's record");
+  CHECK(opened[0].reason == named.claim_conflicts[0]);
+  CHECK(opened[0].run_id == run_id(1));
+  CHECK(bench.store->trace(run_id(1), "")->run.verdict.status == catalog::VerdictStatus::kApproved);
+
+  named.claim_conflicts.clear();  // a later look that finds nothing takes nothing back
+  REQUIRE(bench.record({{bench.event(named)}, {}}));
+  bench.change_catalog(debian(2, BaseStatus::kRevoked));
+  bench.change_catalog(debian(3, BaseStatus::kApproved));
+  bench.end_run(1);
+  const auto kept = bench.store->list_findings({}, std::nullopt, 10)->rows;
+  REQUIRE(kept.size() == 1);
+  CHECK(kept[0].finding_id == opened[0].finding_id);
+  CHECK(kept[0].changed_ns == opened[0].changed_ns);
+}
+
+TEST_CASE("what records disagree on is told of a run that has ended, too", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  bench.end_run(1);
+  RunNamed named{run_id(1), {}, {"containers/storage: one", "containers/storage: two"}};
+  REQUIRE(bench.record({{bench.event(named)}, {}}));
+  const auto rows = bench.store->list_findings({}, std::nullopt, 10)->rows;
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].reason == "containers/storage: one; containers/storage: two");
+}
+
 TEST_CASE("a node that refused the catalog has a finding until it holds it", "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kApproved));
   REQUIRE(bench.loop->catalog_refused(kNode, 1, "the signature is bad"));

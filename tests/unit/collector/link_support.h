@@ -234,6 +234,23 @@ class Agent {
     send(message);
   }
 
+  /// Names of the run, and what its runtime's records disagree on.
+  void send_named(std::uint64_t sequence, int n, const std::string& conflict) {
+    v1::FromAgent message;
+    v1::Event& event = *message.mutable_batch()->add_events();
+    event.set_sequence(sequence);
+    event.mutable_run_named()->set_run_id(run_id(n));
+    v1::ContainerNames& names = *event.mutable_run_named()->mutable_names();
+    names.set_name("web-" + std::to_string(n));
+    names.set_image("registry.example/web:1");
+    names.set_image_id("deadbeef");
+    names.set_config_digest(std::string(32, 'c'));
+    names.set_manifest_digest(std::string(32, 'm'));
+    names.set_repo_digest("too short for a digest");
+    event.mutable_run_named()->add_claim_conflicts(conflict);
+    send(message);
+  }
+
   v1::Event run_present(int n, std::uint8_t layer_fill) const {
     v1::Event event;
     v1::RunStarted& run = *event.mutable_run_present()->mutable_run();

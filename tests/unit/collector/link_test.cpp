@@ -25,6 +25,28 @@ TEST_CASE("a batch is acknowledged, read back, and its end resolves its findings
   CHECK(here.findings(true).findings(0).state() == "resolved");
 }
 
+TEST_CASE("names of every kind and a mismatch reach who asks", "[collector][unit]") {
+  Deployment here;
+  Agent agent(here, "node-1", "node-1");
+  agent.expect(v1::ToAgent::kWelcome);
+  agent.send_start(1, 1, 9);
+  agent.expect(v1::ToAgent::kAcknowledgement);
+  agent.send_named(2, 1, "docker's record: it names 2 layers, the container stands on 1");
+  agent.expect(v1::ToAgent::kAcknowledgement);
+  const v1::ContainerNames names = here.runs().runs(0).names();
+  CHECK(names.image() == "registry.example/web:1");
+  CHECK(names.image_id() == "deadbeef");
+  CHECK(names.config_digest() == std::string(32, 'c'));
+  CHECK(names.manifest_digest() == std::string(32, 'm'));
+  CHECK(names.repo_digest().empty());
+  const auto findings = here.findings();
+  REQUIRE(findings.findings_size() == 2);
+  CHECK(findings.findings(0).kind() == "mismatch");
+  CHECK(findings.findings(0).reason() ==
+        "docker's record: it names 2 layers, the container stands on 1");
+  CHECK(findings.findings(0).names().config_digest() == std::string(32, 'c'));
+}
+
 TEST_CASE("what a stack says of itself is kept for the trace, within limits", "[collector][unit]") {
   Deployment here;
   Agent agent(here, "node-1", "node-1");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gaps and full states, on the whole commit loop.
+#include "common/base/sha256.h"
 #include "tests/unit/collector/commit_bench.h"
 
 namespace assay::collector {
@@ -25,7 +26,7 @@ struct States : Bench {
     return info;
   }
 
-  RunPresent present(int n) const { return {run_started(n, catalog::digest_of(on), 5)}; }
+  RunPresent present(int n) const { return {run_started(n, catalog::digest_of(on), 5), {}}; }
 
   /// Tells a whole state of these runs.
   BatchOutcome tell(const std::vector<int>& runs, const Epoch& epoch = kEpoch) {
@@ -229,6 +230,30 @@ TEST_CASE("a present run stands on the stack and has the names of now", "[collec
   CHECK(run.names.name == "renamed");
   CHECK(run.verdict.status == catalog::VerdictStatus::kApproved);
   CHECK(here.open_kinds().empty());
+}
+
+TEST_CASE("a full state brings names, claims and conflicts that were lost", "[collector][unit]") {
+  States here;
+  here.on.layers[0].evidence.claimed = DiffId{sha256("diff").bytes};
+  RunPresent now = here.present(1);
+  now.run.names.config_digest = ConfigDigest{sha256("config").bytes};
+  now.claim_conflicts = {"docker's record: 3 layers"};
+  const auto told = [&] {
+    return here.record(
+        {{here.event(StateBegun{}), here.event(now), here.event(StateCompleted{1, 0})}, {here.on}});
+  };
+  REQUIRE(told());  // a run that was not known
+  auto trace = here.store->trace(run_id(1), "");
+  CHECK(trace->run.names.config_digest == now.run.names.config_digest);
+  CHECK(trace->stack.layers[0].evidence.claimed == here.on.layers[0].evidence.claimed);
+  CHECK(here.open_kinds() == std::vector{FindingKind::kMismatch});
+
+  now.run.names.manifest_digest = ManifestDigest{sha256("manifest").bytes};
+  now.claim_conflicts.clear();  // an agent that has not looked again yet takes nothing back
+  REQUIRE(told());
+  trace = here.store->trace(run_id(1), "");
+  CHECK(trace->run.names.manifest_digest == now.run.names.manifest_digest);
+  CHECK(here.open_kinds() == std::vector{FindingKind::kMismatch});
 }
 
 TEST_CASE("a state with a hole in it ends nothing and is asked for anew", "[collector][unit]") {

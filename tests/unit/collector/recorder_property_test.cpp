@@ -41,7 +41,7 @@ class LifeMaker {
       else if (dice < 6)
         advance();
       else if (dice < 8)
-        add(RunNamed{open_[pick(open_.size())], names()});
+        add(RunNamed{open_[pick(open_.size())], names(), conflicts()});
       else if (dice < 9)
         exec();
       else
@@ -89,6 +89,10 @@ class LifeMaker {
           digest_with<ContentDigest>(static_cast<std::uint8_t>(part.instance.inode));
     life_.stacks.push_back(one);
     add(StackAdvanced{from, catalog::digest_of(one)});
+  }
+  std::vector<std::string> conflicts() {
+    if (pick(3) != 0) return {};
+    return {"docker's record: it names " + std::to_string(pick(4)) + " layers"};
   }
   void exec() {
     Exec one;

@@ -43,6 +43,25 @@ void write_old_store(const std::string& path, std::size_t version, const std::st
   REQUIRE(database->execute(rows));
 }
 
+TEST_CASE("a store from before claims were read keeps its runs", "[collector][unit]") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/store.db";
+  write_old_store(path, 4, R"sql(
+      INSERT INTO nodes(node_id, cluster, node) VALUES(1, 'test', 'node-1');
+      INSERT INTO stacks(stack_id, node_id, digest) VALUES(1, 1, zeroblob(32));
+      INSERT INTO runs(run_id, node_id, stack_id, kind, cause, is_late, started_ns, container_name,
+        executable, arguments, arguments_truncated, pid, process_start_ns, process_name, ancestors,
+        namespace_pids, uid, gid, cgroup_path, cgroup_id, mount_namespace, pid_namespace,
+        user_namespace, root_type)
+      VALUES('00112233445566778899aabbccddeeff', 1, 1, 'container', 'exec', 0, 5, 'web', '/bin/sh',
+        '[]', 0, 1, 1, 'sh', '[]', '[]', 0, 0, '', 0, 0, 0, 0, 'overlay'))sql");
+  const auto store = SqliteStore::open({path, 1});
+  REQUIRE(store);
+  const auto run = (*store)->trace("web", "");
+  REQUIRE(run);
+  CHECK_FALSE(run->run.names.config_digest);
+}
+
 TEST_CASE("a store from before layers spoke of themselves is brought up to date",
           "[collector][unit]") {
   const TempDir dir;

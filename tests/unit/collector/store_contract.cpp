@@ -222,6 +222,8 @@ void check_stacks(const OpenStore& open) {
   description.layers[1].evidence.gap = "redirects";
   description.layers[1].evidence.is_capped_at_shape = true;
   description.layers[0].evidence.claimed = digest_with<DiffId>(9);
+  description.layers[0].evidence.claimed_chain = digest_with<ChainId>(8);
+  description.layers[0].evidence.is_claim_for_display = true;
   description.about.distribution = {"debian", "12", "Debian \"12\"", ""};
   description.about.databases = {{"dpkg", "status", "var/lib/dpkg/status", 88, "", {}},
                                  {"rpm", "bdb", "var/lib/rpm/Packages", 0, "not read", {}}};
@@ -238,6 +240,8 @@ void check_stacks(const OpenStore& open) {
     CHECK(owed.empty());
     ASSAY_ASSIGN(const catalog::Stack back, writer.load_stack(id));
     CHECK(catalog::digest_of(back) == digest);
+    for (std::size_t i = 0; i < 3; ++i)
+      CHECK(back.layers[i].evidence == description.layers[i].evidence);
     CHECK(back.layers[1].name == "/layers/2");
     CHECK(back.layers[2].is_injected);
     CHECK(back.about == description.about);
@@ -296,6 +300,35 @@ void check_runs(const OpenStore& open) {
   CHECK(store->trace("web-1", "")->run.run_id == run_id(1));
   CHECK(store->trace("c0ffee000000", "")->run.run_id == run_id(1));
   CHECK(store->trace("nobody", "").error().code == ErrorCode::kNotFound);
+}
+
+/// Image name, runtime's id, config, manifest and repository digest stay apart.
+void check_names(const OpenStore& open) {
+  const auto store = open();
+  const Written written = add_run(*store, 1, 100);
+  const ContainerNames before = run_started(1, std::nullopt, 100).names;
+  CHECK(store->trace(run_id(1), "")->run.names == before);
+  ContainerNames named = before;
+  named.manifest_digest = digest_with<ManifestDigest>(0xe0);
+  named.repo_digest.reset();
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_TRY(writer.name_run(written.run, named));
+    ASSAY_TRY(writer.set_claim_conflicts(written.run, {"one: two", "\"three\": four"}));
+    NewFinding finding;
+    finding.finding_id = "f1";
+    finding.kind = catalog::FindingKind::kMismatch;
+    finding.node = written.node;
+    finding.run = written.run;
+    finding.opened_ns = 100;
+    ASSAY_TRY(writer.add_finding(finding));
+    ASSAY_ASSIGN(const auto run, writer.find_run(written.node, run_id(1)));
+    CHECK(run->claim_conflicts == std::vector<std::string>{"one: two", "\"three\": four"});
+    return ok();
+  });
+  CHECK(store->trace(run_id(1), "")->run.names == named);
+  CHECK(store->list_runs({}, std::nullopt, 1)->rows.at(0).names == named);
+  named.labels.clear();  // not part of a finding
+  CHECK(store->list_findings({}, std::nullopt, 1)->rows.at(0).names == named);
 }
 
 void check_lists(const OpenStore& open) {
@@ -492,6 +525,9 @@ void check_store_contract(const OpenStore& open) {
   }
   SECTION("a run is added once, traced by id, container and name") {
     check_runs(open);
+  }
+  SECTION("names and digests of an image stay apart, with what records disagree on") {
+    check_names(open);
   }
   SECTION("lists are newest first, paged without loss, filtered") {
     check_lists(open);

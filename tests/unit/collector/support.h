@@ -125,6 +125,10 @@ inline RunStarted run_started(int n, const std::optional<StackDigest>& digest,
   start.origin.arguments = {"sh", "-c", "true"};
   start.names.container_id = "c0ffee" + run_id(n);
   start.names.name = "web-" + std::to_string(n);
+  start.names.image = "registry.example/web:1";
+  start.names.image_id = "sha256:as the runtime calls it";
+  start.names.config_digest = digest_with<ConfigDigest>(0xc0);
+  start.names.repo_digest = digest_with<RepoDigest>(0xd0);
   start.names.labels = {{"app", "web"}};
   return start;
 }
