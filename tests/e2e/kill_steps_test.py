@@ -44,8 +44,10 @@ class KillStepsTest(unittest.TestCase):
         self.here.assay("base", "approve", "known:1", "--from", self.layer)
         self.here.stop_collector()
 
-    def timetable(self):
-        made_up = MadeUp(self.layer, count=15, rate_hz=60, life_ms=60, begin_in_s=0.1)
+    def timetable(self, is_first=False):
+        """`is_first`: no agent has watched before, and one may begin late on a busy machine."""
+        watched = self.here.folder / f"watched-{MadeUp.next_pid}" if is_first else None
+        made_up = MadeUp(self.layer, count=15, rate_hz=60, life_ms=60, begin_in_s=0.1, watched=watched)
         self.timetables.append(made_up)
         return made_up
 
@@ -93,13 +95,13 @@ class KillStepsTest(unittest.TestCase):
         for step in steps:
             if step % 3 == 0:  # also the steps that make the files
                 shutil.rmtree(self.here.folder / "agent", ignore_errors=True)
-            made_up = self.timetable()
+            made_up = self.timetable(is_first=not self.has_outbox())
             command = made_up.command(self.here.agent_config())
             daemon, log = self.killed("assay-outbox" if step % 2 else "load_agent", step, command)
             killed += self.wait_for_kill(daemon, log)
             if not self.has_outbox():
                 self.timetables.remove(made_up)  # nobody watched yet
-                made_up = self.timetable()
+                made_up = self.timetable(is_first=True)
             self.here.start_agent(made_up=made_up)
             self.here.wait_until_delivered()
             self.here.stop_agent()

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <fstream>
 #include <map>
 #include <string>
 #include <thread>
@@ -44,7 +45,8 @@ struct Options {
   double rate_hz = 50;
   std::int64_t life_ms = 100;
   std::uint32_t first_pid = 100'000;
-  bool is_hurried = false;  ///< times as in the timetable, but without waiting for them
+  bool is_hurried = false;   ///< times as in the timetable, but without waiting for them
+  std::string watched_file;  ///< gets a line with the boot time since when a process watched, in ns
 };
 
 struct Container {
@@ -114,6 +116,8 @@ class LoadSource final : public EventSource {
   BootTime now() const { return options_.is_hurried ? hurried_now_ : clock_.boot_now(); }
 
   void run(const std::stop_token& stop) {
+    if (!options_.watched_file.empty())
+      std::ofstream(options_.watched_file, std::ios::app) << clock_.boot_now().count() << std::endl;
     find_running();
     if (absent_since_) sink_->on_gap({*absent_since_, clock_.boot_now(), GapCause::kAbsence, {}});
     while (!stop.stop_requested()) {
@@ -249,6 +253,7 @@ int main(int argc, char** argv) {
   run_command.add_option("--config", options.config)->required();
   run_command.add_option("--lower", options.lowers)->required();
   run_command.add_flag("--hurry", options.is_hurried);
+  run_command.add_option("--watched", options.watched_file);
   for (CLI::App* command : {&run_command, &ledger_command}) {
     command->add_option("--begin", options.begin_ns)->required();
     command->add_option("--count", options.count);
