@@ -112,7 +112,7 @@ Result<JudgedStack> Judging::judged(StoreWriter& store, StackId id, WallTime now
 
 Result<JudgedStack> Judging::judge(StoreWriter& store, const StackRow& row, WallTime now,
                                    int* runs) {
-  JudgedStack judged{row.id, row.is_described, nullptr, row.verdict};
+  JudgedStack judged{row.id, row.is_described, nullptr, row.verdict, row.file_set};
   if (!row.is_described) {
     // Not remembered: its description may come with the next message.
     judged.stack = std::make_shared<const catalog::Stack>();
@@ -126,6 +126,8 @@ Result<JudgedStack> Judging::judge(StoreWriter& store, const StackRow& row, Wall
     return judged;
   }
   catalog::Verdict verdict = catalog::judge(*judged.stack, *catalog_, now);
+  ASSAY_ASSIGN(judged.file_set,
+               containing_.look(store, {row, *judged.stack, *catalog_, now}, verdict));
   const bool is_same = row.judged_round != 0 && same_but_sequence(row.verdict, verdict);
   judged.verdict = std::move(verdict);
   if (is_same) {
@@ -155,6 +157,26 @@ Result<StackDigest> Judging::describe(StoreWriter& store, NodeId node, const cat
   row->is_described = true;
   ASSAY_TRY(judge(store, *row, now, nullptr));
   return digest;
+}
+
+Result<void> Judging::take_file_set(StoreWriter& store, NodeId node, const FileSetAnswer& answer,
+                                    WallTime now) {
+  ASSAY_ASSIGN(auto row, store.find_stack(node, answer.stack));
+  if (!row || row->file_set != FileSetState::kWanted || answer.first_layer > row->file_set_from)
+    return ok();
+  ASSAY_TRY(store.save_file_set(row->id, answer));
+  stacks_.erase(row->id);
+  ASSAY_ASSIGN(StackRow with_files, store.stack_row(row->id));
+  with_files.judged_round = 0;  // judged already, but without them
+  ASSAY_TRY(judge(store, with_files, now, nullptr));
+  return ok();
+}
+
+Result<void> Judging::want_again(StoreWriter& store, const JudgedStack& stack) {
+  if (stack.file_set != FileSetState::kGone) return ok();
+  ASSAY_ASSIGN(const StackRow row, store.stack_row(stack.id));
+  stacks_.erase(stack.id);
+  return store.set_file_set_state(stack.id, FileSetState::kWanted, row.file_set_from);
 }
 
 struct Judging::Settlement {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "collector/core/containing.h"
 #include "collector/core/store.h"
 #include "common/base/clock.h"
 #include "common/catalog/catalog.h"
@@ -20,6 +21,7 @@ struct JudgedStack {
   bool is_described = false;
   std::shared_ptr<const catalog::Stack> stack;  ///< shared with the cache; never null
   catalog::Verdict verdict;
+  FileSetState file_set = FileSetState::kNotNeeded;
 };
 
 /// Remembers the stacks it judged in this round. Not thread-safe: it belongs to the commit thread.
@@ -49,6 +51,12 @@ class Judging {
   /// Takes a description; digests are recomputed from it. Known ones cost a look-up.
   Result<StackDigest> describe(StoreWriter& store, NodeId node, const catalog::Stack& stack,
                                WallTime now);
+
+  /// Takes a file set that was asked for, and judges its stack again; any other is passed over.
+  Result<void> take_file_set(StoreWriter& store, NodeId node, const FileSetAnswer& answer,
+                             WallTime now);
+  /// A run started on `stack`: its file set may be made now although it was gone before.
+  Result<void> want_again(StoreWriter& store, const JudgedStack& stack);
 
   /// Brings the findings of `run` in line with the verdict on its stack.
   Result<void> settle(StoreWriter& store, OpenRun run, const JudgedStack& stack, WallTime now);
@@ -86,6 +94,7 @@ class Judging {
 
   std::shared_ptr<const catalog::Catalog> catalog_;  // shared with readers of the same sequence
   JudgingRound round_;
+  Containing containing_;
   const int max_runs_;
   const std::size_t max_remembered_;
   bool has_unsettled_ = true;  // of an earlier life: judge_some() finds out
