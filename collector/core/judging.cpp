@@ -38,6 +38,14 @@ std::string resolution(const catalog::Verdict& verdict) {
   return text;
 }
 
+/// The same directories, known to the same content.
+bool has_same_bytes(const catalog::Stack& a, const catalog::Stack& b) {
+  return std::ranges::equal(
+      a.layers, b.layers, [](const catalog::StackLayer& one, const catalog::StackLayer& other) {
+        return one.instance == other.instance && one.evidence.content == other.evidence.content;
+      });
+}
+
 }  // namespace
 
 bool is_judged_kind(catalog::FindingKind kind) {
@@ -164,12 +172,30 @@ Result<void> Judging::take_file_set(StoreWriter& store, NodeId node, const FileS
   ASSAY_ASSIGN(auto row, store.find_stack(node, answer.stack));
   if (!row || row->file_set != FileSetState::kWanted || answer.first_layer > row->file_set_from)
     return ok();
-  ASSAY_TRY(store.save_file_set(row->id, answer));
-  stacks_.erase(row->id);
-  ASSAY_ASSIGN(StackRow with_files, store.stack_row(row->id));
-  with_files.judged_round = 0;  // judged already, but without them
-  ASSAY_TRY(judge(store, with_files, now, nullptr));
+  return save_file_set(store, row->id, answer, now);
+}
+
+Result<void> Judging::save_file_set(StoreWriter& store, StackId id, const FileSetAnswer& answer,
+                                    WallTime now) {
+  ASSAY_TRY(store.save_file_set(id, answer));
+  stacks_.erase(id);
+  ASSAY_ASSIGN(StackRow row, store.stack_row(id));
+  row.judged_round = 0;  // judged already, but without them
+  ASSAY_TRY(judge(store, row, now, nullptr));
   return ok();
+}
+
+Result<void> Judging::carry_file_set(StoreWriter& store, StackId from, const JudgedStack& to,
+                                     WallTime now) {
+  if (to.file_set != FileSetState::kWanted) return ok();
+  ASSAY_ASSIGN(const StackRow before, store.stack_row(from));
+  ASSAY_ASSIGN(const StackRow after, store.stack_row(to.id));
+  if (before.file_set != FileSetState::kThere || before.file_set_from > after.file_set_from)
+    return ok();
+  ASSAY_ASSIGN(const catalog::Stack told, store.load_stack(from));
+  if (!has_same_bytes(told, *to.stack)) return ok();
+  ASSAY_ASSIGN(const auto saved, store.find_file_set(from));
+  return saved ? save_file_set(store, to.id, *saved, now) : ok();
 }
 
 Result<void> Judging::want_again(StoreWriter& store, const JudgedStack& stack) {

@@ -55,6 +55,10 @@ class Judging {
   /// Takes a file set that was asked for, and judges its stack again; any other is passed over.
   Result<void> take_file_set(StoreWriter& store, NodeId node, const FileSetAnswer& answer,
                              WallTime now);
+  /// The runs of `from` stand on `to` now: when these are the same layers to the last byte, of
+  /// which something else became known, what their files told is not asked for again.
+  Result<void> carry_file_set(StoreWriter& store, StackId from, const JudgedStack& to,
+                              WallTime now);
   /// A run started on `stack`: its file set may be made now although it was gone before.
   Result<void> want_again(StoreWriter& store, const JudgedStack& stack);
 
@@ -85,6 +89,8 @@ class Judging {
   struct Settlement;
 
   Result<JudgedStack> judge(StoreWriter& store, const StackRow& row, WallTime now, int* runs);
+  Result<void> save_file_set(StoreWriter& store, StackId id, const FileSetAnswer& answer,
+                             WallTime now);
   void remember(const JudgedStack& stack);
   Result<int> settle_after(StoreWriter& store, const JudgedStack& stack, RunKey after,
                            WallTime now);

@@ -172,7 +172,7 @@ Result<void> Recorder::on(Context& context, const StackAdvanced& event) {
   if (to.id == from->id) return ok();
   ASSAY_TRY(context.store.move_runs(from->id, to.id));
   ASSAY_TRY(judging_.settle_all(context.store, to, context.now));
-  return ok();
+  return judging_.carry_file_set(context.store, from->id, to, context.now);
 }
 
 Result<void> Recorder::on(Context& context, const RunNamed& event) {

@@ -93,7 +93,8 @@ void confront(Candidate& base, const Candidate& other, const Policy& policy) {
                         (theirs.files == 0 || theirs.ratio() > own.ratio());
   ContainedBase& found = base.found;
   const OwnFiles before{found.own_files, found.own_present};
-  const bool is_harder = found.rival.empty() || own.ratio() < before.ratio();
+  const bool is_harder = found.rival.empty() || own.ratio() < before.ratio() ||
+                         (own.ratio() == before.ratio() && own.files < before.files);
   if (base.is_alike > is_alike || (base.is_alike == is_alike && !is_harder)) return;
   base.is_alike = is_alike;
   found.rival = other.found.base.text();

@@ -49,7 +49,7 @@ Result<std::optional<FileSetAnswer>> SqliteWriter::find_file_set(StackId id) {
 Result<std::vector<FileSetWish>> SqliteWriter::wanted_file_sets(NodeId node, int limit) {
   ASSAY_ASSIGN(Statement * query,
                database_.prepare("SELECT digest, file_set_from FROM stacks WHERE node_id=?"
-                                 " AND file_set_state=1 ORDER BY running DESC, stack_id LIMIT ?"));
+                                 " AND file_set_state=1 ORDER BY stack_id DESC LIMIT ?"));
   query->bind(static_cast<std::int64_t>(node), limit);
   std::vector<FileSetWish> wishes;
   for (;;) {

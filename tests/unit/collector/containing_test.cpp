@@ -159,6 +159,26 @@ TEST_CASE("what nobody asked for changes nothing", "[collector][unit]") {
   CHECK(here.trace(2).containment->is_awaited);
 }
 
+TEST_CASE("a claim that comes late costs no second reading of the files", "[collector][unit]") {
+  Flat here;
+  here.start(1, kFlat);
+  here.answer({kFlatDigest, 0, kRevokedFiles.encode(), ""});
+  catalog::Stack claimed = kFlat;
+  claimed.layers[0].evidence.claimed = digest_with<DiffId>(3);
+  const auto advance = [&](const catalog::Stack& from, const catalog::Stack& to) {
+    const StackAdvanced event{catalog::digest_of(from), catalog::digest_of(to)};
+    const auto outcome = here.record({{here.event(event)}, {to}});
+    REQUIRE(outcome);
+    return outcome->file_sets.size();
+  };
+  CHECK(advance(kFlat, claimed) == 0);
+  CHECK(here.trace(1).run.verdict.base_name() == "old:1");
+  catalog::Stack other = claimed;
+  other.layers[0].evidence.content = digest_with<ContentDigest>(77);
+  CHECK(advance(claimed, other) == 1);  // other bytes
+  CHECK(here.trace(1).run.verdict.base_name().empty());
+}
+
 TEST_CASE("file sets and what was found in them survive a restart", "[collector][unit]") {
   Flat here;
   here.start(1, kFlat);
