@@ -67,8 +67,7 @@ FileSetEntry file_set_entry(const FileFacts& facts) {
 
 FileSet::FileSet(std::vector<FileSetEntry> entries) : entries_(std::move(entries)) {
   std::ranges::sort(entries_);
-  const auto repeated = std::ranges::unique(entries_, is_same_path);
-  entries_.erase(repeated.begin(), repeated.end());
+  entries_.erase(std::unique(entries_.begin(), entries_.end(), is_same_path), entries_.end());
   entries_.shrink_to_fit();
 }
 

@@ -50,8 +50,7 @@ FileSetIndex::FileSetIndex(std::vector<BaseFileSet> sets) : sets_(std::move(sets
       holders.push_back(names[all[i].second]);
     }
     std::ranges::sort(holders);
-    const auto repeated = std::ranges::unique(holders);
-    const auto count = holders.size() - repeated.size();
+    const auto count = std::unique(holders.begin(), holders.end()) - holders.begin();
     files_.push_back(file);
     begins_.push_back(static_cast<std::uint32_t>(begin));
     weights_.push_back(1.0F / static_cast<float>(count));
