@@ -6,10 +6,12 @@
 
 #include "agent/app/config.h"
 #include "agent/app/probe_source.h"
+#include "agent/app/record.h"
 #include "agent/app/run.h"
 #include "common/base/encoding.h"
 #include "common/base/exit_code.h"
 #include "common/config/cli_flags.h"
+#include "common/config/key.h"
 
 namespace {
 
@@ -21,6 +23,10 @@ using Loaded = assay::config::Loaded<AgentConfig>;
 struct CommandLine {
   std::string file;
   assay::config::FlagValues flags;
+  std::string recording;  ///< of record and replay
+  std::string duration;
+  std::string max_bytes;
+  bool with_events = false;
 };
 
 assay::Result<Loaded> load(const CommandLine& given) {
@@ -58,6 +64,31 @@ ExitCode print_config(const CommandLine& given) {
   return ExitCode::kOk;
 }
 
+ExitCode refuse(const assay::Error& error) {
+  std::fprintf(stderr, "assay-agent: %s\n", assay::escape_untrusted(error.text()).c_str());
+  return ExitCode::kUsage;
+}
+
+ExitCode record_to_file(const CommandLine& given) {
+  assay::agent::RecordOptions options;
+  options.file = given.recording;
+  if (!given.duration.empty()) {
+    const auto duration = assay::config::parse_duration(given.duration);
+    if (!duration) return refuse(duration.error());
+    options.duration =
+        std::chrono::ceil<std::chrono::milliseconds>(std::chrono::nanoseconds(*duration));
+  }
+  if (!given.max_bytes.empty()) {
+    const auto bytes = assay::config::parse_size(given.max_bytes);
+    if (!bytes) return refuse(bytes.error());
+    options.max_bytes = static_cast<std::uint64_t>(*bytes);
+  }
+  const auto loaded = load(given);
+  if (loaded) return assay::agent::record_node(loaded->config, options);
+  std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
+  return ExitCode::kUsage;
+}
+
 void add_config_options(CLI::App& command, CommandLine& given) {
   command.add_option("--config", given.file,
                      std::string("Configuration file (default ") +
@@ -73,6 +104,18 @@ int main(int argc, char** argv) {
   CommandLine given;
   CLI::App& run = *app.add_subcommand("run", "Watch this node until SIGTERM");
   CLI::App& check = *app.add_subcommand("check", "Say what this machine offers and lacks");
+  CLI::App& record = *app.add_subcommand(
+      "record", "Write all that the probe sees, and what the node answers about it, to a file");
+  record.add_option("FILE", given.recording, "A new file; it is made with mode 0600")->required();
+  record.add_option("--duration", given.duration,
+                    "Stop after this time, e.g. 30s (default: never)");
+  record.add_option("--max-bytes", given.max_bytes, "Stop at this size (default 256MiB)");
+  CLI::App& replay = *app.add_subcommand(
+      "replay", "Print as JSON what the agent makes of a recording; needs no rights");
+  replay.add_option("FILE", given.recording, "A file that record wrote")->required();
+  replay.add_flag("--events", given.with_events, "Print each event as it would be sent, too");
+  CLI::App& unpin =
+      *app.add_subcommand("unpin", "Remove the probe that a killed agent left in the kernel");
   CLI::App& config = *app.add_subcommand("config", "The configuration");
   config.require_subcommand(1);
   CLI::App& config_check =
@@ -83,7 +126,7 @@ int main(int argc, char** argv) {
   // The probe executes this to see itself see something; it must do nothing.
   CLI::App& canary = *app.add_subcommand("canary", "")->group("");
   canary.allow_extras();
-  for (CLI::App* command : {&run, &check, &config_check})
+  for (CLI::App* command : {&run, &check, &record, &unpin, &config_check})
     add_config_options(*command, given);
 
   try {
@@ -97,6 +140,9 @@ int main(int argc, char** argv) {
   ExitCode code = ExitCode::kOk;
   if (run) code = run_agent(given);
   if (check) code = with_config(given, assay::agent::check_machine);
+  if (record) code = record_to_file(given);
+  if (replay) code = assay::agent::replay_file(given.recording, given.with_events);
+  if (unpin) code = with_config(given, assay::agent::remove_probe);
   if (config_check) code = print_config(given);
   if (config_reference) std::fputs(config_table().reference_markdown().c_str(), stdout);
   if (version) std::printf("assay-agent %s\n", ASSAY_VERSION);

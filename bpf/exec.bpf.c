@@ -1,25 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Exec: the first one on an unknown root is a start, later ones are execs.
+#include "bpf/lib/budget.bpf.h"
 #include "bpf/lib/process.bpf.h"
 #include "bpf/lib/root.bpf.h"
 #include "bpf/lib/runs.bpf.h"
 
-#define ASSAY_SECOND_NS 1000000000ULL
-
-// Takes one record off the run's budget of this second. Execs that race for the last one may both
-// have it.
-static __always_inline bool assay_take_budget(const struct assay_run_key *key)
+static __always_inline bool assay_take_exec_budget(const struct assay_run_key *key)
 {
 	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, key);
-	__u64 now = bpf_ktime_get_boot_ns();
 
-	if (!run)
+	if (!run || assay_take_exec(&run->execs, settings.exec_budget))
 		return true;
-	if (now - run->budget_window_boot_ns >= ASSAY_SECOND_NS) {
-		run->budget_window_boot_ns = now;
-		run->budget_used = 0;
-	}
-	return __sync_fetch_and_add(&run->budget_used, 1) < settings.exec_budget;
+	assay_count(ASSAY_HELD_BACK_EXECS, 1);
+	assay_hold_back(&run->execs, key, ASSAY_BUDGET_EXECS, settings.exec_budget);
+	return false;
 }
 
 // Whether the executed file has been written in this overlay: its inode has an upper dentry.
@@ -46,12 +40,8 @@ __noinline int assay_send_exec(__u32 slot)
 	__u32 flags = 0;
 	__u64 size;
 
-	if (!scratch)
+	if (!scratch || !assay_take_exec_budget(&scratch->key))
 		return 0;
-	if (!assay_take_budget(&scratch->key)) {
-		assay_count_lost_exec();
-		return 0;
-	}
 	task = (struct task_struct *)scratch->task;
 	scratch->exec.key = scratch->key;
 	assay_read_process(&scratch->exec.process, (struct task_struct *)scratch->leader);
@@ -84,7 +74,7 @@ static __noinline int assay_send_canary(struct task_struct *task)
 	record.arguments_size =
 		assay_read_arguments(task, record.arguments, sizeof(record.arguments), &flags);
 	assay_fill_header(&record.header, ASSAY_RECORD_CANARY, sizeof(record));
-	assay_emit_start_record(&record, sizeof(record));
+	assay_emit_start_record(&record, sizeof(record), ASSAY_LOST_NOTICES, true);
 	return 0;
 }
 
@@ -108,11 +98,10 @@ static __noinline int assay_on_other_root(struct task_struct *task, struct linux
 	assay_mark_task(scratch);
 	if (!settings.is_settled)
 		return 0; // the sweep that follows tells of this run
-	if (standing == ASSAY_RUN_KNOWN)
+	if (standing == ASSAY_RUN_KNOWN && !(scratch->run_flags & ASSAY_RUN_UNTOLD))
 		assay_send_exec(ASSAY_SCRATCH_EXEC);
-	else if (assay_send_start(ASSAY_SCRATCH_EXEC, ASSAY_CAUSE_EXEC))
-		bpf_map_delete_elem(&assay_runs,
-				    &scratch->key); // the next exec or sweep tries again
+	else
+		assay_send_start(ASSAY_SCRATCH_EXEC, ASSAY_CAUSE_EXEC);
 	return 0;
 }
 

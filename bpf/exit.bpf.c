@@ -14,10 +14,7 @@ static __noinline int assay_on_unmarked_exit(struct task_struct *task)
 		return 0;
 	if (assay_learn_run(scratch) == -ASSAY_EEXIST)
 		return 0;
-	if (assay_send_start(ASSAY_SCRATCH_EXIT, ASSAY_CAUSE_NO_EXEC)) {
-		bpf_map_delete_elem(&assay_runs, &scratch->key);
-		return 0;
-	}
+	assay_send_start(ASSAY_SCRATCH_EXIT, ASSAY_CAUSE_NO_EXEC);
 	assay_mark_task(scratch);
 	assay_unmark(scratch->tgid);
 	return 0;

@@ -108,6 +108,14 @@ static __always_inline bool assay_may_be_run(const struct assay_scratch *scratch
 	return (scratch->flags & both) != both || scratch->has_container_cgroup;
 }
 
+static __always_inline bool assay_is_known(struct assay_scratch *scratch)
+{
+	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, &scratch->key);
+
+	scratch->run_flags = run ? run->flags : 0;
+	return run != NULL;
+}
+
 // Whoever stands on the root of a known run in the run's own mount namespace belongs to that run,
 // whatever its cgroup: `nsenter` from a shell, an init system's cgroups inside the container.
 static __always_inline bool assay_joins_known_run(struct assay_scratch *scratch)
@@ -121,7 +129,7 @@ static __always_inline bool assay_joins_known_run(struct assay_scratch *scratch)
 	if (!joined)
 		return false;
 	scratch->key.cgroup_id = *joined;
-	if (bpf_map_lookup_elem(&assay_runs, &scratch->key))
+	if (assay_is_known(scratch))
 		return true;
 	scratch->key.cgroup_id = cgroup_id;
 	return false;
@@ -153,7 +161,7 @@ __noinline int assay_find_run(__u32 slot)
 	    mark->leaf_cgroup_id == scratch->leaf_cgroup_id &&
 	    assay_same_root(&mark->key, &scratch->key))
 		scratch->key.cgroup_id = mark->key.cgroup_id;
-	if (bpf_map_lookup_elem(&assay_runs, &scratch->key))
+	if (assay_is_known(scratch))
 		return ASSAY_RUN_KNOWN;
 	return assay_joins_known_run(scratch) ? ASSAY_RUN_KNOWN : ASSAY_RUN_UNKNOWN;
 }

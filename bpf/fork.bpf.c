@@ -26,7 +26,7 @@ static __always_inline bool assay_is_second_fork(const struct assay_run_key *key
 		return true;
 	}
 	if (bpf_map_update_elem(&assay_forked, key, &now, BPF_ANY)) {
-		assay_count_map_failure();
+		assay_count(ASSAY_OTHER_MAPS_FULL, 1);
 		return true;
 	}
 	return false;
@@ -47,11 +47,8 @@ static __always_inline void assay_on_unmarked_fork(struct task_struct *parent,
 		if (!settings.is_settled || !assay_may_be_no_exec(parent, scratch) ||
 		    !assay_is_second_fork(&scratch->key))
 			return;
-		if (assay_learn_run(scratch) != -ASSAY_EEXIST &&
-		    assay_send_start(ASSAY_SCRATCH_FORK, ASSAY_CAUSE_NO_EXEC)) {
-			bpf_map_delete_elem(&assay_runs, &scratch->key);
-			return;
-		}
+		if (assay_learn_run(scratch) != -ASSAY_EEXIST)
+			assay_send_start(ASSAY_SCRATCH_FORK, ASSAY_CAUSE_NO_EXEC);
 	}
 	assay_mark_task(scratch);
 	assay_mark_child(child, &scratch->key, scratch->leaf_cgroup_id);

@@ -85,7 +85,7 @@ __noinline int assay_send_layer_record(__u32 slot, __u32 first, __u32 count)
 	scratch->layers.first_index = first;
 	scratch->layers.count = count;
 	assay_fill_header(&scratch->layers.header, ASSAY_RECORD_LAYERS, (__u32)size);
-	return (int)assay_emit_start_record(&scratch->layers, size);
+	return (int)assay_emit_start_record(&scratch->layers, size, ASSAY_LOST_LAYERS, false);
 }
 
 // Sends the one string that kernels up to 6.4 keep. Losing it costs hints only.
@@ -113,11 +113,26 @@ __noinline int assay_send_lowerdir(__u32 slot)
 	if (size > sizeof(scratch->lowerdir))
 		return 0;
 	assay_fill_header(&scratch->lowerdir.header, ASSAY_RECORD_LOWERDIR, (__u32)size);
-	return (int)assay_emit_start_record(&scratch->lowerdir, size);
+	return (int)assay_emit_start_record(&scratch->lowerdir, size, ASSAY_LOST_LAYERS, false);
 }
 
-// Sends all lower layers. Returns how many records were lost; the first loss ends it, as the ring
-// buffer is full then.
+// Counts the records of layers behind the one that begins with `first`. A function of its own: with
+// the number of layers still in use after the loop below, 6.18 verifies every way through the loop
+// for itself ("BPF program is too large").
+__noinline int assay_count_untried(__u32 slot, __u32 first)
+{
+	struct assay_scratch *scratch = assay_get_scratch(slot);
+	__u32 next = first + ASSAY_LAYERS_PER_RECORD;
+
+	if (scratch && scratch->layer_count > next)
+		assay_count(ASSAY_LOST_LAYERS,
+			    (scratch->layer_count - next + ASSAY_LAYERS_PER_RECORD - 1) /
+				    ASSAY_LAYERS_PER_RECORD);
+	return 1;
+}
+
+// Sends all lower layers. Returns not 0 when a record was lost; the first loss ends it, as the ring
+// buffer is full then, and counts all that follow.
 __noinline int assay_send_layers(__u32 slot)
 {
 	struct assay_scratch *scratch = assay_get_scratch(slot);
@@ -136,7 +151,7 @@ __noinline int assay_send_layers(__u32 slot)
 		if (i % ASSAY_LAYERS_PER_RECORD != ASSAY_LAYERS_PER_RECORD - 1 && i + 1 != count)
 			continue;
 		if (assay_send_layer_record(slot, first, i + 1 - first))
-			return 1;
+			return assay_count_untried(slot, first);
 		first = i + 1;
 	}
 	return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Gathers the facts of a start and sends them, layers first.
+#include "bpf/lib/budget.bpf.h"
 #include "bpf/lib/process.bpf.h"
 
 static __always_inline void assay_read_namespace_ids(struct assay_scratch *scratch)
@@ -150,20 +151,69 @@ static __always_inline void assay_fill_start(struct assay_scratch *scratch, __u3
 	assay_read_namespace_ids(scratch);
 }
 
-// Sends the start of the run at hand. Returns 0, or not 0 when it was lost.
-__noinline int assay_send_start(__u32 slot, __u32 cause)
+// The first start in a cgroup is always sent, and so many more as may wait in the ring buffer at
+// once. What goes beyond it is sent while the buffer is not crowded: a container that makes one
+// root after the other takes no other container's place. Returns 0 when it may be sent, else the
+// flags of a run that was not told; in a cgroup that is no container's (a session, in which
+// somebody starts many by hand) it counts as lost, and not as one run's noise.
+__noinline int assay_check_start_budget(__u32 slot)
+{
+	struct assay_scratch *scratch = assay_get_scratch(slot);
+	struct assay_cgroup fresh = {};
+	struct assay_cgroup *cgroup;
+	__u64 id;
+
+	if (!scratch)
+		return ASSAY_RUN_UNTOLD;
+	id = scratch->key.cgroup_id;
+	cgroup = bpf_map_lookup_elem(&assay_cgroups, &id);
+	if (!cgroup) {
+		fresh.first_run = scratch->key;
+		if (bpf_map_update_elem(&assay_cgroups, &id, &fresh, BPF_ANY))
+			assay_count(ASSAY_OTHER_MAPS_FULL, 1);
+		return 0;
+	}
+	if (!bpf_map_lookup_elem(&assay_runs, &cgroup->first_run))
+		cgroup->first_run = scratch->key; // that one has ended
+	if (assay_take_start(&cgroup->starts, settings.start_budget) ||
+	    bpf_ringbuf_query(&assay_starts, BPF_RB_AVAIL_DATA) < settings.crowded_bytes)
+		return 0;
+	assay_count(ASSAY_HELD_BACK_STARTS, 1);
+	if (!scratch->has_container_cgroup)
+		return ASSAY_RUN_UNTOLD;
+	assay_hold_back(&cgroup->starts, &cgroup->first_run, ASSAY_BUDGET_STARTS,
+			settings.start_budget);
+	return ASSAY_RUN_UNTOLD | ASSAY_RUN_OVER_BUDGET;
+}
+
+// Remembers whether user space has been told of the run at hand.
+static __always_inline void assay_note_told(const struct assay_scratch *scratch, __u32 flags)
+{
+	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, &scratch->key);
+
+	if (run)
+		run->flags = flags;
+	else if (flags == ASSAY_RUN_UNTOLD)
+		assay_count(ASSAY_LOST_UNKNOWN, 1);
+}
+
+// When the run became known, and whether a start of it was lost before.
+static __always_inline void assay_read_run(struct assay_scratch *scratch)
+{
+	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, &scratch->key);
+
+	scratch->start.known_since_boot_ns = run ? run->known_since_boot_ns : 0;
+	if (run && (run->flags & ASSAY_RUN_UNTOLD))
+		scratch->flags |= ASSAY_TOLD_AGAIN;
+}
+
+__noinline int assay_emit_start(__u32 slot)
 {
 	struct assay_scratch *scratch = assay_get_scratch(slot);
 	__u64 size;
 
 	if (!scratch)
 		return -1;
-	assay_fill_start(scratch, cause);
-	scratch->start.start_id |= slot & 3;
-	assay_read_namespace_pids(slot);
-	assay_read_ancestors(slot);
-	assay_read_overlay_options(slot);
-	assay_read_command(slot);
 	if ((scratch->flags & ASSAY_IS_OVERLAY) &&
 	    (!scratch->layer_array || scratch->layer_count > ASSAY_MAX_LAYERS))
 		scratch->flags |= ASSAY_LAYERS_TRUNCATED;
@@ -175,5 +225,34 @@ __noinline int assay_send_start(__u32 slot, __u32 cause)
 	if (size > sizeof(scratch->start))
 		return -1;
 	assay_fill_header(&scratch->start.header, ASSAY_RECORD_START, (__u32)size);
-	return (int)assay_emit_start_record(&scratch->start, size);
+	return (int)assay_emit_start_record(&scratch->start, size, ASSAY_LOST_STARTS, true);
+}
+
+// Sends the start of the run at hand. Returns 0, or not 0 when it was not taken; then the run's
+// next exec or a sweep tries again.
+__noinline int assay_send_start(__u32 slot, __u32 cause)
+{
+	struct assay_scratch *scratch = assay_get_scratch(slot);
+	int error, flags;
+
+	if (!scratch)
+		return -1;
+	if (cause != ASSAY_CAUSE_SWEEP) {
+		flags = assay_check_start_budget(slot);
+		if (flags) {
+			assay_note_told(scratch, (__u32)flags);
+			return -1;
+		}
+	}
+	assay_read_run(scratch);
+	assay_fill_start(scratch, cause);
+	scratch->start.start_id |= slot & 3;
+	assay_read_namespace_pids(slot);
+	assay_read_ancestors(slot);
+	assay_read_overlay_options(slot);
+	assay_read_command(slot);
+	error = assay_emit_start(slot);
+	if (!error || cause != ASSAY_CAUSE_SWEEP) // a sweep asks again by itself
+		assay_note_told(scratch, error ? ASSAY_RUN_UNTOLD : 0);
+	return error;
 }

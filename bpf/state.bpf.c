@@ -11,6 +11,8 @@ struct assay_forked_map assay_forked SEC(".maps");
 struct assay_wanted_map assay_wanted SEC(".maps");
 struct assay_scratch_map assay_scratch SEC(".maps");
 struct assay_counters_map assay_counters SEC(".maps");
+struct assay_cgroups_map assay_cgroups SEC(".maps");
+struct assay_control_map assay_control SEC(".maps");
 
 volatile struct assay_settings settings = {};
 volatile struct assay_host host = {};

@@ -31,6 +31,25 @@ static __always_inline bool assay_speaks_for_group(struct task_struct *task)
 	return task->pid == task->tgid || !task->group_leader->fs;
 }
 
+// Whether the exit of the thread group has been told already: it keeps its root for a moment after
+// the tracepoint (exit_fs comes later in do_exit), and would seem to live on.
+static __always_inline bool assay_has_left(struct task_struct *task)
+{
+	__u32 tgid = (__u32)task->tgid;
+
+	return task->signal->live.counter == 0 && !bpf_map_lookup_elem(&assay_marks, &tgid);
+}
+
+// Counts the thread group under its run. Its exit may go on meanwhile and have looked for a mark
+// before this one was there; whoever comes second takes it back.
+static __always_inline void assay_mark_swept(struct task_struct *task,
+					     struct assay_scratch *scratch)
+{
+	assay_mark_task(scratch);
+	if (task->signal->live.counter == 0)
+		assay_unmark(scratch->tgid);
+}
+
 // Whether the thread group has executed what it runs where it stands: its file lies on a mount of
 // its own mount namespace. A runtime's init, or a helper that changed its root, runs a file of the
 // host's.
@@ -73,12 +92,15 @@ static __always_inline void assay_sweep_key(struct bpf_iter__task *context,
 	} else {
 		if (standing == ASSAY_RUN_UNKNOWN)
 			assay_learn_run(scratch);
-		assay_mark_task(scratch);
+		else if (scratch->run_flags & ASSAY_RUN_UNTOLD)
+			scratch->flags |= ASSAY_TOLD_AGAIN;
+		assay_mark_swept(task, scratch);
 	}
 	assay_write_key(context, scratch);
 }
 
-static __always_inline void assay_sweep_facts(struct assay_scratch *scratch)
+static __always_inline void assay_sweep_facts(struct task_struct *task,
+					      struct assay_scratch *scratch)
 {
 	__u32 tgid = scratch->tgid;
 	int standing;
@@ -90,7 +112,7 @@ static __always_inline void assay_sweep_facts(struct assay_scratch *scratch)
 		return;
 	if (standing == ASSAY_RUN_UNKNOWN)
 		assay_learn_run(scratch);
-	assay_mark_task(scratch);
+	assay_mark_swept(task, scratch);
 	assay_send_start(ASSAY_SCRATCH_SWEEP, ASSAY_CAUSE_SWEEP);
 }
 
@@ -106,7 +128,7 @@ int on_sweep_task(struct bpf_iter__task *context)
 	if (task->real_parent->tgid == 1)
 		assay_learn_host(task->real_parent->group_leader);
 	if (settings.sweep_mode == ASSAY_SWEEP_LEARN_HOST || !assay_speaks_for_group(task) ||
-	    assay_is_plain_host(task))
+	    assay_is_plain_host(task) || assay_has_left(task))
 		return 0;
 	scratch = assay_begin(ASSAY_SCRATCH_SWEEP, task);
 	if (!scratch)
@@ -114,6 +136,6 @@ int on_sweep_task(struct bpf_iter__task *context)
 	if (settings.sweep_mode == ASSAY_SWEEP_KEYS)
 		assay_sweep_key(context, task, scratch);
 	else
-		assay_sweep_facts(scratch);
+		assay_sweep_facts(task, scratch);
 	return 0;
 }

@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "agent/runtime/containerd/claims.h"
-#include "agent/runtime/disk_claims.h"
+#include "agent/app/machine.h"
+#include "agent/app/pipeline.h"
 #include "agent/uplink/tls_files.h"
 #include "common/base/file.h"
 #include "common/image/fingerprint.h"
@@ -24,13 +24,6 @@ constexpr std::size_t kMaxTrustFileBytes = 1U << 20;
 constexpr std::chrono::milliseconds kFlushAtStop{2000};
 constexpr std::chrono::minutes kFloorWriteInterval{1};
 constexpr std::chrono::minutes kClockSetBack{1};  // NTP's usual corrections are smaller
-
-Result<std::string> read_boot_id() {
-  ASSAY_ASSIGN(std::string text, read_file("/proc/sys/kernel/random/boot_id", 128));
-  while (!text.empty() && text.back() == '\n')
-    text.pop_back();
-  return text;
-}
 
 /// Whoever may write there could make the agent forget what it knows, or believe what it never saw.
 Result<void> check_folder(const std::string& folder) {
@@ -62,11 +55,6 @@ Result<UniqueFd> lock_folder(const std::string& folder) {
                                             "this one another state_dir"};
 }
 
-std::string kernel_release() {
-  utsname name{};
-  return ::uname(&name) == 0 ? std::string(name.release) : std::string();
-}
-
 TlsFiles tls_files(const AgentConfig& config) {
   return {config.tls_ca, config.tls_certificate, config.tls_key};
 }
@@ -82,45 +70,6 @@ UplinkOptions uplink_options(const AgentConfig& config, const std::string& boot_
   options.kernel = kernel_release();
   options.fingerprint_version = image::kFingerprintVersion;
   return options;
-}
-
-image::FingerprintLimits fingerprint_limits(const AgentConfig& config) {
-  image::FingerprintLimits limits;
-  limits.max_entries = config.max_entries;
-  limits.max_content_bytes = config.max_content_bytes;
-  return limits;
-}
-
-RecordingLimits recording_limits(const AgentConfig& config) {
-  return {config.arguments, config.max_argument_bytes};
-}
-
-IdentifierOptions identifier_options(const AgentConfig& config) {
-  IdentifierOptions options;
-  options.shape_threads = config.shape_threads;
-  options.content_threads = config.content_threads;
-  options.content_is_idle = config.content_idle;
-  options.limits = fingerprint_limits(config);
-  return options;
-}
-
-AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id) {
-  AuditorConfig auditor;
-  auditor.cluster = config.cluster;
-  auditor.node = config.node;
-  auditor.boot_id = boot_id;
-  auditor.record_execs = config.exec_level == "all";
-  return auditor;
-}
-
-/// In the order in which they are asked.
-std::vector<std::unique_ptr<ClaimSource>> claim_sources(const RuntimeRoots& roots,
-                                                        const std::vector<std::string>& sockets) {
-  std::vector<std::unique_ptr<ClaimSource>> sources;
-  sources.push_back(std::make_unique<DiskClaims>(roots));
-  if (!sockets.empty())
-    sources.push_back(std::make_unique<ContainerdClaims>(ContainerdOptions{.sockets = sockets}));
-  return sources;
 }
 
 }  // namespace
@@ -165,9 +114,18 @@ Result<void> Agent::open_state() {
   options.limits.max_bytes = config_.outbox_max_bytes;
   ASSAY_ASSIGN(outbox_, Outbox::open(config_.state_dir + "/outbox.db", options));
   journal_ = std::make_unique<OutboxJournal>(*outbox_, clock_, recording_limits(config_));
+  commits_ = std::make_unique<CommitWatch>(commit_ports());
   continuity_ =
       std::make_unique<Continuity>(Continuity::Ports{*outbox_, *state_, *journal_, clock_, log_});
   return ok();
+}
+
+CommitWatch::Ports Agent::commit_ports() {
+  CommitWatch::Ports ports;
+  ports.recorded = [this] { return outbox_->appended(); };
+  ports.stored = [this] { return outbox_->committed(); };
+  ports.on_stored = [this](std::uint64_t ticket) { source_->release(ticket); };
+  return ports;
 }
 
 Result<void> Agent::open_uplink() {
@@ -225,11 +183,8 @@ Result<void> Agent::open_trust() {
 
 void Agent::open_pipeline() {
   opener_ = std::make_unique<VerifyingLayerOpener>(boot_id_);
-  const RuntimeRoots roots{config_.docker_roots, config_.containerd_states,
-                           config_.containers_storage_roots};
-  records_ = std::make_unique<DiskRecords>(roots);
-  claims_ =
-      std::make_unique<ClaimDesk>(claim_sources(roots, config_.containerd_sockets), directories_);
+  records_ = std::make_unique<DiskRecords>(runtime_roots(config_));
+  claims_ = std::make_unique<ClaimDesk>(claim_sources(config_), directories_);
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifier_options(config_));
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
@@ -252,9 +207,8 @@ Result<void> Agent::start() {
   auditor_->resume();
   continuity_->tell_lost_files();
   start_outbox();
-  loop_.start(*auditor_, user_stacks_, *source_, [this] { on_tick(); });
-  ASSAY_TRY(source_->start(loop_));
-  continuity_->tell_absence();
+  loop_.start(*auditor_, user_stacks_, commits_.get(), [this] { on_tick(); });
+  ASSAY_TRY(source_->start(loop_, continuity_->absent_since()));
   uplink_->start();
   log_.info(
       "assay-agent is running",
@@ -267,7 +221,10 @@ Result<void> Agent::start() {
 
 void Agent::start_outbox() {
   Outbox::Callbacks callbacks;
-  callbacks.on_committed = [this] { uplink_->notify(); };
+  callbacks.on_committed = [this] {
+    uplink_->notify();
+    commits_->look();
+  };
   callbacks.make_gap = [this](const DroppedEvents& dropped) { return journal_->make_gap(dropped); };
   callbacks.on_trouble = [this](const std::string& error) { log_outbox(error); };
   callbacks.on_lost = [this] { loop_.post_state_request(0); };  // what runs now is told once more
@@ -332,6 +289,8 @@ void Agent::stop() {
   if (outbox_ && !outbox_->flush(kFlushAtStop) && outbox_->status().queued > 0)
     log_.error("events were lost: the outbox takes no writes",
                {{"reason", outbox_->status().error}});
+  if (state_) (void)state_->flush(kFlushAtStop);
+  if (commits_) commits_->look();
   // First the threads that call into the parts, then the parts.
   if (uplink_) uplink_->stop();
   file_sets_.reset();

@@ -10,6 +10,7 @@
 
 #include "agent/app/auditor_loop.h"
 #include "agent/app/catalog_keeper.h"
+#include "agent/app/commit_watch.h"
 #include "agent/app/config.h"
 #include "agent/app/continuity.h"
 #include "agent/app/journal.h"
@@ -67,6 +68,7 @@ class Agent {
   Result<void> open_trust();
   Result<void> open_uplink();
   void open_pipeline();
+  CommitWatch::Ports commit_ports();
   Result<void> start_http();
   struct TrustFile {
     std::string text;
@@ -92,6 +94,7 @@ class Agent {
   std::unique_ptr<StateDb> state_;
   std::unique_ptr<Outbox> outbox_;
   std::unique_ptr<OutboxJournal> journal_;
+  std::unique_ptr<CommitWatch> commits_;
   std::unique_ptr<Continuity> continuity_;
   std::unique_ptr<TimeFloor> time_floor_;
   BootTime floor_written_{};  // the auditor's thread

@@ -24,11 +24,11 @@ Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 }  // namespace
 
-void AuditorLoop::start(Auditor& auditor, StackFinder& stacks, const EventSource& source,
+void AuditorLoop::start(Auditor& auditor, StackFinder& stacks, CommitWatch* commits,
                         std::function<void()> on_tick) {
   auditor_ = &auditor;
   stacks_ = &stacks;
-  source_ = &source;
+  commits_ = commits;
   on_tick_ = std::move(on_tick);
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   ::pthread_setname_np(thread_.native_handle(), "assay-auditor");
@@ -58,6 +58,22 @@ void AuditorLoop::on_emptied(RunEmptied emptied) {
 
 void AuditorLoop::on_sweep(SweepCompleted sweep) {
   push_or_wait(std::move(sweep));
+}
+
+void AuditorLoop::on_gap(ObservationGap gap) {
+  push(gap);
+}
+
+void AuditorLoop::on_noise(RunNoise noise) {
+  push(noise);
+}
+
+void AuditorLoop::on_checkpoint(Checkpoint checkpoint) {
+  push(checkpoint);
+}
+
+bool AuditorLoop::has_room() const {
+  return queue_.size() < kEnoughToDo;
 }
 
 void AuditorLoop::post_layer(LayerResult result) {
@@ -100,13 +116,10 @@ void AuditorLoop::run(const std::stop_token& stop) {
     if (!layers_.empty() && (now >= layers_due_ || layers_.size() >= kMaxLayersTogether))
       flush_layers();
     const auto until = layers_.empty() ? next_tick : std::min(next_tick, layers_due_);
-    // Asked before the queue is looked at: what is delivered afterwards does not count.
-    const BootTime delivered = source_->delivered_until();
-    auto item = queue_.pop(stop, until - now);
-    const bool is_last = queue_.size() == 0;
-    if (item) handle(std::move(*item));
-    if (is_last) settled_ns_ = delivered.count();
-    if (item) continue;
+    if (auto item = queue_.pop(stop, until - now)) {
+      handle(std::move(*item));
+      continue;
+    }
     if (stop.stop_requested() && queue_.size() == 0) {
       return flush_layers();
     }
@@ -115,7 +128,8 @@ void AuditorLoop::run(const std::stop_token& stop) {
 
 void AuditorLoop::tick() {
   auditor_->on_tick();
-  on_tick_();
+  if (commits_ != nullptr) commits_->look();
+  if (on_tick_) on_tick_();
   AuditorSnapshot snapshot = auditor_->snapshot();
   const MutexLock lock(snapshot_mutex_);
   snapshot_ = std::move(snapshot);
@@ -137,10 +151,19 @@ void AuditorLoop::handle(Item item) {
                  },
                  [this](const RunClaims& claims) { auditor_->on_claims(claims); },
                  [this](CatalogPtr& catalog) { auditor_->on_catalog(std::move(catalog)); },
+                 [this](const ObservationGap& gap) { auditor_->on_gap(gap); },
+                 [this](const RunNoise& noise) { auditor_->on_noise(noise); },
+                 [this](const Checkpoint& checkpoint) { settle(checkpoint); },
                  [this](const std::function<void(Auditor&)>& work) { work(*auditor_); },
                  [this](const StateRequest& asked) { auditor_->on_state_request(asked.request); },
              },
              item);
+}
+
+// All that the source told before it is in the journal.
+void AuditorLoop::settle(const Checkpoint& checkpoint) {
+  settled_ns_ = checkpoint.well.count();
+  if (commits_ != nullptr) commits_->on_recorded(checkpoint);
 }
 
 void AuditorLoop::flush_layers() {

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "agent/app/commit_watch.h"
 #include "agent/core/auditor.h"
 #include "common/base/bounded_queue.h"
 #include "common/base/mutex.h"
@@ -24,8 +25,9 @@ class AuditorLoop final : public EventSink {
   ~AuditorLoop() override { stop(); }
 
   /// Builds the auditor's thread. `auditor` is touched by it alone from now on and outlives stop(),
-  /// as `stacks` and `source` do. `on_tick` is called about once a second on that thread.
-  void start(Auditor& auditor, StackFinder& stacks, const EventSource& source,
+  /// as `stacks` does. `commits`, which may be null, learns of checkpoints when all before them is
+  /// recorded; it outlives stop() too. `on_tick` is called about once a second on that thread.
+  void start(Auditor& auditor, StackFinder& stacks, CommitWatch* commits,
              std::function<void()> on_tick);
   /// Works off what is queued and joins. Idempotent.
   void stop();
@@ -34,6 +36,10 @@ class AuditorLoop final : public EventSink {
   void on_exec(ContainerExec exec) override;
   void on_emptied(RunEmptied emptied) override;
   void on_sweep(SweepCompleted sweep) override;
+  void on_gap(ObservationGap gap) override;
+  void on_noise(RunNoise noise) override;
+  void on_checkpoint(Checkpoint checkpoint) override;
+  bool has_room() const override;
   void post_layer(LayerResult result);
   void post_claims(RunClaims claims);
   void post_catalog(std::shared_ptr<const catalog::Catalog> catalog);
@@ -49,28 +55,33 @@ class AuditorLoop final : public EventSink {
 
  private:
   static constexpr std::size_t kCapacity = 65'536;
+  /// Beyond so many waiting items the source leaves records in the kernel, where each container has
+  /// its share; one start takes some KiB.
+  static constexpr std::size_t kEnoughToDo = 1024;
   using CatalogPtr = std::shared_ptr<const catalog::Catalog>;  // shared with the auditor
   struct StateRequest {
     std::uint64_t request = 0;
   };
   using Item = std::variant<ContainerStart, ContainerExec, RunEmptied, SweepCompleted, LayerResult,
-                            RunClaims, CatalogPtr, StateRequest, std::function<void(Auditor&)>>;
+                            RunClaims, CatalogPtr, ObservationGap, RunNoise, Checkpoint,
+                            StateRequest, std::function<void(Auditor&)>>;
 
   void push(Item item);
   void push_or_wait(Item item);
   void run(const std::stop_token& stop);
   void handle(Item item);
   void flush_layers();
+  void settle(const Checkpoint& checkpoint);
   void tick();
 
   BoundedQueue<Item> queue_;
   std::atomic<std::uint64_t> dropped_{0};
   std::atomic<std::int64_t> settled_ns_{0};
-  Auditor* auditor_ = nullptr;           // set before the thread starts
-  StackFinder* stacks_ = nullptr;        // likewise
-  const EventSource* source_ = nullptr;  // likewise
-  std::function<void()> on_tick_;        // likewise
-  std::vector<LayerResult> layers_;      // the thread's: results that wait for their neighbours
+  Auditor* auditor_ = nullptr;       // set before the thread starts
+  StackFinder* stacks_ = nullptr;    // likewise
+  CommitWatch* commits_ = nullptr;   // likewise
+  std::function<void()> on_tick_;    // likewise
+  std::vector<LayerResult> layers_;  // the thread's: results that wait for their neighbours
   std::chrono::steady_clock::time_point layers_due_{};
   mutable Mutex snapshot_mutex_;
   AuditorSnapshot snapshot_ ASSAY_GUARDED_BY(snapshot_mutex_);

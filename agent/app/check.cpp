@@ -13,6 +13,7 @@
 #include "agent/app/probe_source.h"
 #include "agent/app/run.h"
 #include "agent/core/run_identity.h"
+#include "agent/probe/pin_folder.h"
 #include "agent/rootfs/file_handle.h"
 #include "agent/rootfs/file_system.h"
 #include "agent/rootfs/mount_table.h"
@@ -86,7 +87,9 @@ void check_btf(std::vector<Line>& lines) {
 
 void check_probe(const AgentConfig& config, std::vector<Line>& lines) {
   const SystemClock clock;
-  const auto source = make_probe_source(config, clock);
+  AgentConfig unpinned = config;  // what an agent pinned is none of our business
+  unpinned.pin_dir.clear();
+  const auto source = make_probe_source(unpinned, clock);
   if (!source) {
     lines.push_back({"BPF programs", Answer::kMissing, source.error().text()});
     return;
@@ -95,6 +98,26 @@ void check_probe(const AgentConfig& config, std::vector<Line>& lines) {
   const std::string problem = (*source)->health().detail;
   lines.push_back({"overlay types", problem.empty() ? Answer::kOk : Answer::kMissing,
                    problem.empty() ? "layers are read from the kernel at exec" : problem});
+}
+
+Line check_pins(const AgentConfig& config) {
+  Line line{"pins on bpffs", Answer::kOptional, ""};
+  const std::string folder = pin_folder(config);
+  if (folder.empty()) {
+    line.detail =
+        "probe.pin_dir is empty: what starts while the agent is away is seen only if it "
+        "still runs afterwards";
+  } else if (const auto pins = PinFolder::open(folder)) {
+    line.answer = Answer::kOk;
+    line.detail = "a killed agent's probe goes on in " + folder;
+    if (!pins->has_pins()) (void)pins->remove();
+  } else if (pins.error().code == ErrorCode::kUnavailable) {
+    line.answer = Answer::kOk;
+    line.detail = pins.error().text();
+  } else {
+    line.detail = pins.error().text();
+  }
+  return line;
 }
 
 /// Opens a folder by a handle made from its inode and generation, as it is done with layers.
@@ -143,6 +166,7 @@ ExitCode check_machine(const AgentConfig& config) {
   check_capabilities(lines);
   check_btf(lines);
   check_probe(config, lines);
+  lines.push_back(check_pins(config));
   lines.push_back(check_handles(existing_parent(config.state_dir)));
   bool is_missing = false;
   for (const Line& line : lines) {

@@ -65,7 +65,23 @@ void add_watching(Table& table) {
                 {.text = "Time between two sweeps over all tasks",
                  .min = "1s",
                  .max = "1h",
-                 .is_live = true});
+                 .is_live = true})
+      .integer("probe.exec_budget", &AgentConfig::exec_budget,
+               {.text = "Execs of one container that are recorded each second",
+                .min = "1",
+                .max = "100000"})
+      .integer(
+          "probe.start_budget", &AgentConfig::start_budget,
+          {.text = "New roots of one container that may wait in the ring buffer for starts once "
+                   "it is half full",
+           .min = "1",
+           .max = "100000"})
+      .path("probe.pin_dir", &AgentConfig::pin_dir,
+            {.text = "Folder on bpffs where the probe is kept while the agent is away; empty to "
+                     "keep none"})
+      .boolean(
+          "probe.keep_on_exit", &AgentConfig::keep_on_exit,
+          {.text = "Keep the probe after a clean stop too, for an agent that follows at once"});
 }
 
 void add_identifying(Table& table) {

@@ -42,6 +42,10 @@ struct AgentConfig {
   std::uint64_t probe_start_ring_bytes = 1ULL << 20;
   std::uint64_t probe_exec_ring_bytes = 512ULL << 10;
   std::chrono::milliseconds sweep_interval{60'000};
+  std::uint32_t exec_budget = 200;
+  std::uint32_t start_budget = 50;
+  std::string pin_dir = "/sys/fs/bpf/assay";
+  bool keep_on_exit = false;
 
   std::string http_address = "127.0.0.1:7481";
   std::string log_level = "info";

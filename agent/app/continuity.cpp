@@ -38,13 +38,13 @@ void Continuity::tell_lost_files() {
   tell_gap(from, "the outbox was lost with what had not been acknowledged");
 }
 
-void Continuity::tell_absence() {
+std::optional<BootTime> Continuity::absent_since() const {
   const auto& kept = ports_.outbox.kept_until();
-  if (!kept) return;
-  WallTime from = kept->moment.wall;
-  if (kept->is_of_this_boot)
-    from = ports_.clock.wall_now() - (ports_.clock.boot_now() - kept->moment.boot);
-  tell_gap(from, "the agent was not running");
+  if (!kept) return std::nullopt;
+  const BootTime now = ports_.clock.boot_now();
+  if (kept->is_of_this_boot) return std::min(kept->moment.boot, now);
+  // The boot clock began again: the wall clock is all there is. It may have been set back since.
+  return std::min(now - (ports_.clock.wall_now() - kept->moment.wall), now);
 }
 
 void Continuity::on_tick() {

@@ -2,6 +2,8 @@
 // What one life of the agent knows of the one before: what was lost in between is told as a gap.
 #pragma once
 
+#include <optional>
+
 #include "agent/core/ports.h"
 #include "agent/outbox/outbox.h"
 #include "agent/outbox/state_db.h"
@@ -25,8 +27,9 @@ class Continuity {
   /// Tells of databases that were damaged and of an outbox that is not the one of before. Before
   /// the outbox starts.
   void tell_lost_files();
-  /// Tells of the time in which no agent watched. Once the source is started.
-  void tell_absence();
+  /// Until when an earlier agent kept what happened, on this boot's clock: what lies between is the
+  /// source's to find or to tell as a gap. Nothing: there was none.
+  std::optional<BootTime> absent_since() const;
   /// Writes down how far the outbox was delivered, every ten seconds.
   void on_tick();
 

@@ -35,7 +35,8 @@ std::optional<DroppedEvents> gap_in(const AgentEvent& event) {
 }  // namespace
 
 EventPriority priority_of(const AgentEvent& event) {
-  if (std::holds_alternative<EvidenceGap>(event)) return EventPriority::kFinding;
+  if (std::holds_alternative<EvidenceGap>(event) || std::holds_alternative<RunNoisy>(event))
+    return EventPriority::kFinding;
   if (std::holds_alternative<ExecSeen>(event)) return EventPriority::kRoutine;
   const auto* run = std::get_if<RunStarted>(&event);
   const auto* stack = std::get_if<StackAdvanced>(&event);

@@ -10,9 +10,19 @@
 
 namespace assay::agent {
 
-/// Loads the programs. `clock` outlives the source.
+/// Where an agent with this configuration pins its probe; "" for nowhere. Agents with other state
+/// folders have other folders.
+std::string pin_folder(const AgentConfig& config);
+
+/// Loads the programs, or adopts those that a killed agent left. `clock` outlives the source.
 /// Errors: kPermissionDenied, kUnsupported, each with what to do.
 Result<std::unique_ptr<EventSource>> make_probe_source(const AgentConfig& config,
                                                        const Clock& clock);
+
+/// The same for a recorder: never pinned, with a copy of all that is read for `tap`.
+Result<std::unique_ptr<EventSource>> make_recording_source(const AgentConfig& config,
+                                                           const Clock& clock, ProbeTap& tap);
+/// How old a task that executed nothing must be before a sweep tells of its root.
+std::chrono::milliseconds never_executed_age();
 
 }  // namespace assay::agent

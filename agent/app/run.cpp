@@ -3,28 +3,13 @@
 
 #include <malloc.h>
 
-#include <cstdio>
-
 #include "agent/app/agent.h"
-#include "common/base/encoding.h"
+#include "agent/app/failure.h"
 #include "common/service/heap.h"
 #include "common/service/signals.h"
 
 namespace assay::agent {
 namespace {
-
-ExitCode fail(const Error& error) {
-  std::fprintf(stderr, "assay-agent: %s\n", escape_untrusted(error.text(), 2048).c_str());
-  return exit_code_for(error);
-}
-
-/// The probe's own errors are about this machine, not about what the user gave.
-ExitCode fail_to_probe(const Error& error) {
-  const ExitCode code = fail(error);
-  const bool is_missing_need =
-      error.code == ErrorCode::kPermissionDenied || error.code == ErrorCode::kUnsupported;
-  return is_missing_need ? ExitCode::kMissingNeed : code;
-}
 
 using Loaded = config::Loaded<AgentConfig>;
 

@@ -24,6 +24,10 @@ struct RunOptions {
 /// stderr when it cannot.
 ExitCode run_agent(const config::Loaded<AgentConfig>& loaded, const RunOptions& options);
 
+/// `unpin`: removes the probe that a killed agent left in the kernel. kUnavailable while an agent
+/// is using it.
+ExitCode remove_probe(const AgentConfig& config);
+
 /// `check`: one line on stdout for each thing the agent needs of this machine.
 /// kMissingNeed when something is missing without which it does not work.
 ExitCode check_machine(const AgentConfig& config);

@@ -21,18 +21,18 @@ Auditor::Auditor(Ports ports, AuditorConfig config)
       config_(std::move(config)),
       catalog_(std::make_shared<const catalog::Catalog>()),
       stacks_(config_.max_waiting_stacks),
-      places_(config_.max_places),
-      state_(config_.state_interval) {
-  last_tick_ = ports_.clock.boot_now();
-}
+      places_(config_.max_place_bytes),
+      state_(config_.state_interval) {}
 
 void Auditor::resume() {
   for (const OpenRun& run : ports_.open_runs.load_of_other_boots()) {
     const WallTime ended = std::max(ports_.clock.wall_now(), run.started);
     ports_.journal.record(RunEnded{run.run_id, ended, true}, nullptr);
   }
-  for (OpenRun& run : ports_.open_runs.load())
-    resumed_.emplace(run.key, std::move(run));
+  for (OpenRun& run : ports_.open_runs.load()) {
+    const RunKey key = run.key;
+    resumed_.emplace(key, Resumed{std::move(run), std::nullopt});
+  }
   if (!ports_.open_runs.is_complete()) (void)state_.ask(0, BootTime{});  // any sweep will do
 }
 
@@ -47,13 +47,7 @@ void Auditor::on_start(ContainerStart start) {
 }
 
 void Auditor::open_run(ContainerStart start) {
-  if (runs_.size() >= config_.max_open_runs) {
-    ++counters_.refused_runs;
-    ports_.journal.record(EvidenceGap{wall(start.time), ports_.clock.wall_now(),
-                                      "more runs than the agent's limit are open", 1},
-                          nullptr);
-    return;
-  }
+  if (runs_.size() >= config_.max_open_runs) return refuse(start);
   const std::optional<OpenRun> before = take_resumed(start);
   Run run;
   const ContainerNames& names = run.told.names = ports_.records.look_up(start);
@@ -160,7 +154,7 @@ RunStarted Auditor::describe(const Run& run, ContainerStart start) const {
   RunStarted event;
   event.run_id = run.id;
   event.kind = run.kind;
-  event.is_late = start.cause == StartCause::kSweep;
+  event.is_late = start.cause == StartCause::kSweep || start.is_told_again;
   event.started = run.started;
   event.start = std::move(start);
   event.stack = run.resumed_from.value_or(run.stack);
@@ -172,11 +166,12 @@ RunStarted Auditor::describe(const Run& run, ContainerStart start) const {
 std::optional<OpenRun> Auditor::take_resumed(const ContainerStart& start) {
   auto found = resumed_.extract(start.key);
   if (found.empty()) return std::nullopt;
-  OpenRun before = std::move(found.mapped());
-  if (start.cause == StartCause::kSweep) return before;
-  // The earlier life ended while the agent was away.
-  const WallTime ended = in_run(before.started, before.started_boot, start.time);
-  ports_.journal.record(RunEnded{before.run_id, ended, true}, nullptr);
+  Resumed before = std::move(found.mapped());
+  // A start that the earlier agent told of and could not forget any more is read again.
+  const bool is_same =
+      start.cause == StartCause::kSweep || start.process.key == before.run.first_process;
+  if (is_same) return std::move(before.run);
+  end_resumed(before, start.time);  // the earlier life ended while the agent was away
   return std::nullopt;
 }
 
@@ -199,6 +194,12 @@ void Auditor::continue_resumed(const OpenRun& before, const ContainerStart& star
   ports_.journal.record(StackAdvanced{before.stack, run.stack, judge(*stack)}, stack);
 }
 
+void Auditor::end_resumed(const Resumed& resumed, BootTime time) {
+  const OpenRun& run = resumed.run;
+  const WallTime ended = in_run(run.started, run.started_boot, resumed.emptied.value_or(time));
+  ports_.journal.record(RunEnded{run.run_id, ended, !resumed.emptied}, nullptr);
+}
+
 void Auditor::on_exec(const ContainerExec& exec) {
   if (!config_.record_execs) return;
   const auto run = runs_.find(exec.key);
@@ -210,8 +211,13 @@ void Auditor::on_exec(const ContainerExec& exec) {
 
 void Auditor::on_emptied(const RunEmptied& emptied) {
   const auto run = runs_.find(emptied.key);
-  if (run == runs_.end()) return;
-  run->second.emptied = emptied.time;
+  if (run != runs_.end()) {
+    run->second.emptied = emptied.time;
+  } else {
+    const auto resumed = resumed_.find(emptied.key);
+    if (resumed == resumed_.end()) return;
+    resumed->second.emptied = emptied.time;
+  }
   ports_.source.request_sweep();
 }
 
@@ -237,13 +243,12 @@ void Auditor::on_sweep(const SweepCompleted& sweep) {
 }
 
 void Auditor::end_unseen_resumed(const std::vector<RunKey>& untold) {
-  std::unordered_map<RunKey, OpenRun> waiting;  // they live: a later sweep tells of them
+  std::unordered_map<RunKey, Resumed> waiting;  // they live: a later sweep tells of them
   for (const RunKey& key : untold)
     if (auto run = resumed_.extract(key)) waiting.insert(std::move(run));
   const BootTime now = ports_.clock.boot_now();
-  for (const auto& [key, run] : resumed_)
-    ports_.journal.record(RunEnded{run.run_id, in_run(run.started, run.started_boot, now), true},
-                          nullptr);
+  for (const auto& [key, resumed] : resumed_)
+    end_resumed(resumed, now);
   resumed_ = std::move(waiting);
 }
 
@@ -355,8 +360,7 @@ void Auditor::on_tick() {
     tell_state();
   else if (state_.needs_sweep(ports_.clock.boot_now()))
     ports_.source.request_sweep();
-  report_losses();
-  last_tick_ = ports_.clock.boot_now();
+  report_refused();
 }
 
 void Auditor::look_up_late_names() {
@@ -372,20 +376,6 @@ void Auditor::look_up_late_names() {
     }
     late = is_done ? late_names_.erase(late) : std::next(late);
   }
-}
-
-void Auditor::report_losses() {
-  const LossCounters now = ports_.source.health().loss;
-  const std::uint64_t lost = (now.lost_starts - reported_loss_.lost_starts) +
-                             (now.recursion_misses - reported_loss_.recursion_misses);
-  if (lost > 0) {
-    ports_.journal.record(
-        EvidenceGap{wall(last_tick_), ports_.clock.wall_now(),
-                    "the probe lost records of starts; a sweep looks again", lost},
-        nullptr);
-    ports_.source.request_sweep();
-  }
-  reported_loss_ = now;
 }
 
 KindContext Auditor::kind_context(const ContainerStart& start, const ContainerNames& names) const {

@@ -28,7 +28,7 @@ struct AuditorConfig {
   bool record_execs = false;  ///< exec level `all`
   std::size_t max_waiting_stacks = 10'000;
   std::size_t max_open_runs = 100'000;
-  std::size_t max_places = 1024;    ///< stacks whose files may still be asked for
+  std::size_t max_place_bytes = 4U << 20;  ///< where layers lie whose files may be asked for
   std::uint32_t name_attempts = 5;  ///< once a second, for runtimes that write their records late
   BootTime state_interval = std::chrono::seconds(10);  ///< at least, between two full states
   std::size_t runs_per_turn = 1000;                    ///< of a full state, told a second
@@ -73,6 +73,8 @@ class Auditor {
   void on_exec(const ContainerExec& exec);
   void on_emptied(const RunEmptied& emptied);
   void on_sweep(const SweepCompleted& sweep);
+  void on_gap(const ObservationGap& gap);
+  void on_noise(const RunNoise& noise);
   /// Results that came at about the same time: the steps between them are not recorded, so that a
   /// stack of 500 new layers does not become 1,000 stacks.
   void on_layers(const std::vector<LayerResult>& results);
@@ -86,7 +88,7 @@ class Auditor {
   void set_record_execs(bool record_execs) { config_.record_execs = record_execs; }
   /// The collector wants to hear of every open run again; told after the next sweep.
   void on_state_request(std::uint64_t request);
-  /// About once a second: late names, losses.
+  /// About once a second: late names, full states, refused runs.
   void on_tick();
 
   AuditorSnapshot snapshot() const;
@@ -112,6 +114,16 @@ class Auditor {
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
     std::unique_ptr<const ContainerStart> facts;  ///< without layers; null over max_fact_bytes
+  };
+  /// Told before a restart.
+  struct Resumed {
+    OpenRun run;
+    std::optional<BootTime> emptied;
+  };
+  struct Refused {
+    BootTime from{};
+    BootTime until{};
+    std::uint64_t runs = 0;
   };
   /// A run that went before its runtime's records were read.
   struct EndedRun {
@@ -151,7 +163,11 @@ class Auditor {
   void take_claims(const RunId& run_id, Told& told, const RunClaims& claims);
   void forget_overdue();
   void look_up_late_names();
-  void report_losses();
+  /// `time`: when it was found to be over, unless its end was told meanwhile.
+  void end_resumed(const Resumed& resumed, BootTime time);
+  void refuse(const ContainerStart& start);
+  void report_refused();
+  const Run* noisy_run(const RunNoise& noise) const;
   KindContext kind_context(const ContainerStart& start, const ContainerNames& names) const;
   catalog::Verdict judge(const catalog::Stack& stack) const;
   WallTime wall(BootTime time) const;
@@ -165,13 +181,12 @@ class Auditor {
   StackTracker stacks_;
   StackPlaces places_;
   std::unordered_map<RunKey, Run> runs_;
-  std::unordered_map<RunKey, OpenRun> resumed_;
+  std::unordered_map<RunKey, Resumed> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
   std::unordered_map<RunId, EndedRun> ended_;
   StateTelling state_;
   std::size_t fact_bytes_ = 0;
-  LossCounters reported_loss_;
-  BootTime last_tick_{};
+  std::optional<Refused> refused_;  ///< beyond max_open_runs, not told yet
   AuditorSnapshot counters_;
 };
 

@@ -60,7 +60,7 @@ bool Auditor::tell_run(const RunKey& key) {
   }
   const auto found = resumed_.find(key);
   if (found == resumed_.end()) return false;
-  const OpenRun& run = found->second;
+  const OpenRun& run = found->second.run;
   present.run.run_id = run.run_id;
   present.run.is_late = true;
   present.run.started = run.started;

@@ -80,8 +80,11 @@ enum class StartCause {
 struct ContainerStart {
   RunKey key;
   StartCause cause = StartCause::kExec;
-  BootTime time{};      ///< of the exec; for a sweep the start of the oldest task on the root
-  ProcessInfo process;  ///< the task that showed the root
+  /// Of the exec; for a sweep the start of the oldest task on the root; of a start that was told
+  /// again when the root was first seen.
+  BootTime time{};
+  bool is_told_again = false;                 ///< an earlier record of this start was lost
+  ProcessInfo process;                        ///< the task that showed the root
   std::vector<ProcessInfo> ancestors;         ///< nearest first, up to the host's init, at most 16
   std::vector<std::uint32_t> namespace_pids;  ///< outermost first
   std::uint32_t uid = 0;
@@ -137,14 +140,77 @@ struct SweepCompleted {
   std::vector<RunKey> untold;  ///< seen too, but their facts were lost or are still to come
 };
 
-/// Records that did not reach user space since the source was opened.
+/// Records by what became of them, since the programs were loaded.
 struct LossCounters {
   std::uint64_t sent = 0;
-  std::uint64_t lost_starts = 0;
-  std::uint64_t lost_execs = 0;
-  std::uint64_t recursion_misses = 0;
-  std::uint64_t map_failures = 0;
+  std::uint64_t lost_starts = 0;       ///< no room; every try counts
+  std::uint64_t lost_layers = 0;       ///< parts of starts
+  std::uint64_t lost_ends = 0;         ///< hints that a run may have ended
+  std::uint64_t lost_notices = 0;      ///< of the canary, and of runs that are noisy
+  std::uint64_t lost_execs = 0;        ///< no room
+  std::uint64_t held_back_execs = 0;   ///< over a run's budget
+  std::uint64_t held_back_starts = 0;  ///< over a cgroup's budget
+  std::uint64_t ended_untold = 0;      ///< runs that ended before anything could be told of them
+  std::uint64_t lost_unknown = 0;      ///< lost starts of which nothing could be remembered
+  std::uint64_t recursion_misses = 0;  ///< the programs did not run
+  std::uint64_t runs_full = 0;         ///< operations on maps that failed
+  std::uint64_t marks_full = 0;
+  std::uint64_t other_maps_full = 0;
   auto operator<=>(const LossCounters&) const = default;
+
+  /// Starts of which nothing will be told any more, at the most.
+  std::uint64_t gone() const { return ended_untold + lost_unknown + recursion_misses; }
+  /// Records that did not arrive, of any kind; what a sweep made good again counts too.
+  std::uint64_t lost() const {
+    return lost_starts + lost_layers + lost_ends + lost_notices + lost_execs + recursion_misses;
+  }
+  /// Operations on the programs' maps that failed; every one made the programs tell more, not less.
+  std::uint64_t map_failures() const { return runs_full + marks_full + other_maps_full; }
+};
+/// What came between two looks at the same counters.
+inline LossCounters operator-(LossCounters later, const LossCounters& earlier) {
+  for (const auto member :
+       {&LossCounters::sent, &LossCounters::lost_starts, &LossCounters::lost_layers,
+        &LossCounters::lost_ends, &LossCounters::lost_notices, &LossCounters::lost_execs,
+        &LossCounters::held_back_execs, &LossCounters::held_back_starts,
+        &LossCounters::ended_untold, &LossCounters::lost_unknown, &LossCounters::recursion_misses,
+        &LossCounters::runs_full, &LossCounters::marks_full, &LossCounters::other_maps_full})
+    later.*member -= earlier.*member;
+  return later;
+}
+
+enum class GapCause {
+  kLosses,    ///< records were lost
+  kAbsence,   ///< no agent was there, and no programs that went on without one
+  kUnstored,  ///< records were read by an agent that was killed before it had stored them
+};
+
+/// Something could not be seen between two times. What still ran at the end was found by a sweep.
+struct ObservationGap {
+  BootTime from{};  ///< the last time all was well; may lie before this boot
+  BootTime until{};
+  GapCause cause = GapCause::kLosses;
+  LossCounters lost;  ///< between the two
+};
+
+enum class Budget { kExecs, kStarts };
+
+/// A run sends more than its budget allows.
+struct RunNoise {
+  RunKey key;  ///< for starts: of the first run in that cgroup
+  Budget budget = Budget::kExecs;
+  BootTime since{};
+  BootTime time{};  ///< the last time it did
+  std::uint64_t dropped = 0;
+  std::uint32_t limit = 0;  ///< execs a second, or starts that may wait at once
+  bool is_over = false;     ///< it has kept to the budget for a while
+};
+
+/// A place in the stream of what a source told. Once everything told before it is stored, the
+/// source may forget it (EventSource::release).
+struct Checkpoint {
+  std::uint64_t ticket = 0;  ///< ascending
+  BootTime well{};           ///< until when nothing is missing in what was told
 };
 
 /// How far the probe got; health tells `attached` from `seen`.

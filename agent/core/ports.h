@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "agent/core/event_source.h"
 #include "agent/core/events.h"
 #include "common/base/result.h"
 #include "common/catalog/container_names.h"
@@ -18,35 +19,6 @@
 #include "common/catalog/judge.h"
 
 namespace assay::agent {
-
-/// Receives what an EventSource sees. Called on the source's own thread, one call at a time; must
-/// return within microseconds (it queues).
-class EventSink {
- public:
-  virtual ~EventSink() = default;
-  virtual void on_start(ContainerStart start) = 0;
-  virtual void on_exec(ContainerExec exec) = 0;
-  virtual void on_emptied(RunEmptied emptied) = 0;
-  virtual void on_sweep(SweepCompleted sweep) = 0;
-};
-
-/// Where starts come from: the BPF probe, /proc polling, or a recording.
-/// Life: open → start → stop. Destroying stops. Thread-safe after start.
-class EventSource {
- public:
-  virtual ~EventSource() = default;
-  /// Begins delivery to `sink` (which must outlive the source) on a thread of its own, with a sweep
-  /// first. Errors: kPermissionDenied, kUnsupported (no BTF, no BPF), kUnavailable.
-  virtual Result<void> start(EventSink& sink) = 0;
-  /// Asks for a sweep over all tasks soon; requests made meanwhile are merged.
-  virtual void request_sweep() = 0;
-  virtual ProbeHealth health() const = 0;
-  /// Time between two sweeps by the clock, from now on.
-  virtual void set_sweep_interval(std::chrono::milliseconds /*interval*/) {}
-  /// What happened before this time was given to the sink, or is counted as lost. Cheap.
-  virtual BootTime delivered_until() const { return BootTime::max(); }
-  virtual void stop() = 0;
-};
 
 /// Where one run's layers lie, opened for long enough to fingerprint them.
 class Layer {
@@ -185,6 +157,7 @@ class ClaimReader {
 enum class RunKind { kContainer, kInner, kSandbox, kChroot, kHostRoot, kVmSandbox };
 std::string_view to_string(RunKind kind);
 std::string_view to_string(StartCause cause);
+std::string_view to_string(Budget budget);
 
 struct RunStarted {
   RunId run_id;
@@ -222,6 +195,17 @@ struct EvidenceGap {
   std::string reason;
   std::uint64_t lost = 0;
 };
+/// A run sent more records than its budget allows; told again while it goes on, and when it is
+/// over.
+struct RunNoisy {
+  RunId run_id;
+  Budget budget = Budget::kExecs;
+  WallTime from{};
+  WallTime until{};  ///< the last time it did
+  std::uint64_t dropped = 0;
+  std::uint32_t limit = 0;  ///< execs a second, or starts that may wait at once
+  bool is_over = false;
+};
 /// From here to StateCompleted every open run is told once more.
 struct StateBegun {
   std::uint64_t request = 0;  ///< of the collector that it answers; 0: told by ourselves
@@ -236,7 +220,7 @@ struct StateCompleted {
   std::uint64_t catalog_sequence = 0;
 };
 using AgentEvent = std::variant<RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen,
-                                EvidenceGap, StateBegun, RunPresent, StateCompleted>;
+                                EvidenceGap, RunNoisy, StateBegun, RunPresent, StateCompleted>;
 
 /// Where the agent's events go: encoded, put into the outbox, sent. Thread-safe; does not block on
 /// disk or network.

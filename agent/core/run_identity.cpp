@@ -66,6 +66,10 @@ std::string_view to_string(StartCause cause) {
   return "unknown";
 }
 
+std::string_view to_string(Budget budget) {
+  return budget == Budget::kStarts ? "starts" : "execs";
+}
+
 RunId make_run_id(std::string_view boot_id, const RunKey& key, const ProcessKey& first_process) {
   std::string fields;
   append_field(fields, "assay-run");

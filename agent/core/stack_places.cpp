@@ -2,6 +2,7 @@
 #include "agent/core/stack_places.h"
 
 #include "agent/core/run_identity.h"
+#include "agent/core/state_telling.h"
 
 namespace assay::agent {
 namespace {
@@ -24,28 +25,31 @@ ContainerStart opening_facts(const std::vector<LayerTask>& tasks) {
 
 void StackPlaces::put(const StackDigest& digest, const std::vector<LayerTask>& tasks) {
   if (tasks.empty()) return;
-  insert(digest, {std::make_shared<const ContainerStart>(opening_facts(tasks)), {}});
+  auto start = std::make_unique<const ContainerStart>(opening_facts(tasks));
+  const std::size_t bytes = memory_of(*start);
+  insert(digest, {std::move(start), bytes, {}});
 }
 
 void StackPlaces::move(const StackDigest& from, const StackDigest& to) {
   const auto found = places_.find(from);
-  if (found == places_.end()) return;
-  Place place = found->second;
+  if (found != places_.end()) insert(to, take(found));
+}
+
+StackPlaces::Place StackPlaces::take(std::unordered_map<StackDigest, Place>::iterator found) {
+  Place place = std::move(found->second);
+  bytes_ -= place.bytes;
   by_time_.erase(place.order);
   places_.erase(found);
-  insert(to, std::move(place));
+  return place;
 }
 
 void StackPlaces::insert(const StackDigest& digest, Place place) {
-  if (const auto known = places_.find(digest); known != places_.end()) {
-    by_time_.erase(known->second.order);
-    places_.erase(known);
-  }
+  if (const auto known = places_.find(digest); known != places_.end()) (void)take(known);
   place.order = by_time_.insert(by_time_.end(), digest);
+  bytes_ += place.bytes;
   places_.emplace(digest, std::move(place));
-  if (places_.size() <= max_stacks_) return;
-  places_.erase(by_time_.front());
-  by_time_.pop_front();
+  while (bytes_ > max_bytes_)
+    (void)take(places_.find(StackDigest(by_time_.front())));
 }
 
 std::vector<LayerTask> StackPlaces::find(const StackDigest& digest) const {

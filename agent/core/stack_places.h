@@ -17,8 +17,9 @@ namespace assay::agent {
 /// auditor's thread only.
 class StackPlaces {
  public:
-  /// `max_stacks`: about 2 KiB each; the one that was seen longest ago goes first.
-  explicit StackPlaces(std::size_t max_stacks) : max_stacks_(max_stacks) {}
+  /// `max_bytes`: a stack takes about 2 KiB, one of 500 layers a hundred; what was seen longest ago
+  /// goes first.
+  explicit StackPlaces(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
   /// The stack `digest` has the layers of `tasks`, bottom first.
   void put(const StackDigest& digest, const std::vector<LayerTask>& tasks);
@@ -31,12 +32,15 @@ class StackPlaces {
  private:
   /// The layers, and once for all of them what opening needs.
   struct Place {
-    std::shared_ptr<const ContainerStart> start;  // shared by the digests of one stack
+    std::unique_ptr<const ContainerStart> start;
+    std::size_t bytes = 0;
     std::list<StackDigest>::iterator order;
   };
   void insert(const StackDigest& digest, Place place);
+  Place take(std::unordered_map<StackDigest, Place>::iterator found);
 
-  const std::size_t max_stacks_;
+  const std::size_t max_bytes_;
+  std::size_t bytes_ = 0;
   std::unordered_map<StackDigest, Place> places_;
   std::list<StackDigest> by_time_;  // seen longest ago first
 };

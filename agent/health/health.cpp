@@ -114,10 +114,18 @@ void HealthMetrics::update_probe(const ProbeHealth& probe) {
   const LossCounters& loss = probe.loss;
   counter("assay_agent_probe_sent_total", "Records that the probe sent", loss.sent);
   const std::string lost = "Records that did not reach the agent";
-  counter("assay_agent_probe_lost_total", lost, loss.lost_starts, {{"kind", "start"}});
-  counter("assay_agent_probe_lost_total", lost, loss.lost_execs, {{"kind", "exec"}});
-  counter("assay_agent_probe_lost_total", lost, loss.recursion_misses, {{"kind", "recursion"}});
-  counter("assay_agent_probe_lost_total", lost, loss.map_failures, {{"kind", "map"}});
+  for (const auto& [kind, count] :
+       {std::pair{"start", loss.lost_starts}, std::pair{"layers", loss.lost_layers},
+        std::pair{"end", loss.lost_ends}, std::pair{"notice", loss.lost_notices},
+        std::pair{"exec", loss.lost_execs}, std::pair{"recursion", loss.recursion_misses},
+        std::pair{"map", loss.map_failures()}})
+    counter("assay_agent_probe_lost_total", lost, count, {{"kind", kind}});
+  const std::string held_back = "Records that a budget held back";
+  counter("assay_agent_probe_held_back_total", held_back, loss.held_back_execs, {{"kind", "exec"}});
+  counter("assay_agent_probe_held_back_total", held_back, loss.held_back_starts,
+          {{"kind", "start"}});
+  counter("assay_agent_probe_untold_total", "Starts of which nothing will be told any more",
+          loss.gone());
 }
 
 void HealthMetrics::update_runs(const AgentHealth& health, const AuditorSnapshot& auditor) {

@@ -118,6 +118,7 @@ void Outbox::refuse(const NewEvent& event) {
     refused_.add(*event.gap);
   else
     refused_.add(event.time);
+  has_untold_loss_ = true;
   ++refused_events_;
   ++status_.dropped;
 }
@@ -126,6 +127,16 @@ bool Outbox::flush(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
   const std::uint64_t until = appended_;
   return flushed_.wait_for(lock, timeout, [&] { return committed_ >= until; });
+}
+
+std::uint64_t Outbox::appended() const {
+  const MutexLock lock(mutex_);
+  return appended_;
+}
+
+std::uint64_t Outbox::committed() const {
+  const MutexLock lock(mutex_);
+  return has_untold_loss_ ? 0 : committed_;
 }
 
 void Outbox::run(const std::stop_token& stop) {
@@ -255,6 +266,7 @@ void Outbox::publish(const Batch& batch, std::vector<OutgoingEvent> inserted) {
     for (std::size_t i = 0; i < batch.appended; ++i)
       queued_bytes_ -= size_of(batch.events[i]);
     committed_ += batch.appended;
+    if (!batch.refused.is_empty()) has_untold_loss_ = !refused_.is_empty();
     forgotten_ = std::max(forgotten_, batch.how.acknowledged);
     for (OutgoingEvent& event : inserted) {
       tail_bytes_ += event.payload.size();

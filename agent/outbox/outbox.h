@@ -65,6 +65,11 @@ class Outbox final : public OutgoingEvents {
   /// Waits until all that was appended before is committed: false when `timeout` passed first.
   bool flush(std::chrono::milliseconds timeout);
 
+  /// Events ever accepted by append(), and how many of them are on disk: 0 as long as some were
+  /// lost from memory and no gap on disk tells of it.
+  std::uint64_t appended() const;
+  std::uint64_t committed() const;
+
   Epoch epoch() const override;
   std::uint64_t acknowledged() const override;
   Result<std::vector<OutgoingEvent>> read_after(std::uint64_t sequence,
@@ -148,6 +153,7 @@ class Outbox final : public OutgoingEvents {
   std::optional<std::uint64_t> new_max_bytes_ ASSAY_GUARDED_BY(mutex_);
   bool is_working_ ASSAY_GUARDED_BY(mutex_) = false;  // the thread runs and the disk takes writes
   DroppedEvents refused_ ASSAY_GUARDED_BY(mutex_);    // by append, not told yet
+  bool has_untold_loss_ ASSAY_GUARDED_BY(mutex_) = false;  // the same until the gap is on disk
   OutboxStatus status_ ASSAY_GUARDED_BY(mutex_);
 
   std::jthread thread_;

@@ -146,6 +146,24 @@ Result<void> write_floor(sqlite::Database& database, const CatalogFloor& floor) 
   return insert->bind(floor.catalog_id, floor.sequence, blob(floor.last.raw())).run();
 }
 
+Result<StoredCatalog> load_from(sqlite::Database& database) {
+  StoredCatalog catalog;
+  ASSAY_ASSIGN(sqlite::Statement * statements,
+               database.prepare("SELECT envelope FROM catalog_statements ORDER BY sequence"));
+  for (;;) {
+    ASSAY_ASSIGN(const bool has_row, statements->step());
+    if (!has_row) break;
+    catalog.statements.push_back(statements->text(0));
+  }
+  statements->reset();
+  ASSAY_ASSIGN(sqlite::Statement * head, database.prepare("SELECT envelope FROM catalog_head"));
+  ASSAY_ASSIGN(const bool has_head, head->step());
+  if (has_head) catalog.head = head->text(0);
+  head->reset();
+  ASSAY_ASSIGN(catalog.floor, read_floor(database));
+  return catalog;
+}
+
 Result<sqlite::Database> open_database(const std::string& path) {
   ASSAY_ASSIGN(sqlite::Database database,
                sqlite::Database::open(path, {.durability = sqlite::Durability::kNormal}));
@@ -272,21 +290,12 @@ std::optional<WallTime> StateDb::time_floor() {
 
 Result<StoredCatalog> StateDb::load_catalog() {
   const MutexLock lock(mutex_);
-  StoredCatalog catalog;
-  ASSAY_ASSIGN(sqlite::Statement * statements,
-               database_.prepare("SELECT envelope FROM catalog_statements ORDER BY sequence"));
-  for (;;) {
-    ASSAY_ASSIGN(const bool has_row, statements->step());
-    if (!has_row) break;
-    catalog.statements.push_back(statements->text(0));
-  }
-  statements->reset();
-  ASSAY_ASSIGN(sqlite::Statement * head, database_.prepare("SELECT envelope FROM catalog_head"));
-  ASSAY_ASSIGN(const bool has_head, head->step());
-  if (has_head) catalog.head = head->text(0);
-  head->reset();
-  ASSAY_ASSIGN(catalog.floor, read_floor(database_));
-  return catalog;
+  return load_from(database_);
+}
+
+Result<StoredCatalog> StateDb::read_catalog(const std::string& path) {
+  ASSAY_ASSIGN(sqlite::Database database, sqlite::Database::open(path, {.read_only = true}));
+  return load_from(database);
 }
 
 Result<void> StateDb::save_catalog(const StoredCatalog& catalog) {

@@ -71,6 +71,8 @@ class StateDb final : public LayerCache {
 
   /// Nothing stored: an empty StoredCatalog. Errors: kUnavailable, kCorrupt.
   Result<StoredCatalog> load_catalog();
+  /// The same from a file that an agent may be using. Errors: kNotFound, kUnavailable, kCorrupt.
+  static Result<StoredCatalog> read_catalog(const std::string& path);
   /// Replaces the stored log and floor in one transaction, on disk when it returns.
   Result<void> save_catalog(const StoredCatalog& catalog);
 

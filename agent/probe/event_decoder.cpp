@@ -13,6 +13,9 @@
 namespace assay::agent {
 namespace {
 
+// The programs write the records of one start right behind each other.
+constexpr std::chrono::seconds kPartsTogether{1};
+
 Error corrupt(std::string what) {
   return Error{ErrorCode::kCorrupt, "probe record: " + std::move(what)};
 }
@@ -30,24 +33,17 @@ std::uint64_t to_device(std::uint32_t kernel_device) {
   return makedev(kernel_device >> 20U, kernel_device & 0xfffffU);
 }
 
+// No machine runs for 36 years; beyond it arithmetic on what a recording holds would overflow.
+constexpr std::uint64_t kMaxBootNs = 1ULL << 60U;
+
 BootTime to_boot_time(std::uint64_t ns) {
-  return BootTime(static_cast<BootTime::rep>(ns));
+  return BootTime(static_cast<BootTime::rep>(std::min(ns, kMaxBootNs)));
 }
 
 ProcessInfo to_process(const assay_process& process) {
   const std::size_t size = strnlen(process.name, sizeof(process.name));
   return ProcessInfo{ProcessKey{process.tgid, to_boot_time(process.start_boot_ns)},
                      std::string(process.name, size)};
-}
-
-std::vector<std::string> split_arguments(std::string_view bytes) {
-  std::vector<std::string> arguments;
-  while (!bytes.empty()) {
-    const std::size_t end = std::min(bytes.find('\0'), bytes.size());
-    arguments.emplace_back(bytes.substr(0, end));
-    bytes.remove_prefix(std::min(end + 1, bytes.size()));
-  }
-  return arguments;
 }
 
 // The kernel side writes names leaf first. A path that it could not write whole has no leading
@@ -140,6 +136,9 @@ void set_identity(ContainerStart& start, const assay_start& record) {
   // A sweep asks for the oldest task on the root, which stands for the run's beginning.
   start.time = start.cause == StartCause::kSweep ? start.process.key.start
                                                  : to_boot_time(record.header.boot_ns);
+  start.is_told_again = (record.flags & ASSAY_TOLD_AGAIN) != 0;
+  if (start.is_told_again && start.cause != StartCause::kSweep && record.known_since_boot_ns != 0)
+    start.time = to_boot_time(record.known_since_boot_ns);
   start.uid = record.uid;
   start.gid = record.gid;
   start.mount_namespace = record.mount_namespace;
@@ -190,6 +189,18 @@ Result<ProbeRecord> decode_canary(std::string_view bytes) {
                                 split_arguments({record.arguments, record.arguments_size})});
 }
 
+Result<ProbeRecord> decode_noisy(std::string_view bytes) {
+  ASSAY_ASSIGN(const auto record, read_fixed<assay_noisy>(bytes));
+  if (record.kind > ASSAY_BUDGET_STARTS) return corrupt("an unknown budget");
+  NoiseSeen noise;
+  noise.key = to_run_key(record.key);
+  noise.budget = record.kind == ASSAY_BUDGET_STARTS ? Budget::kStarts : Budget::kExecs;
+  noise.time = to_boot_time(record.header.boot_ns);
+  noise.dropped = record.dropped;
+  noise.limit = record.budget;
+  return ProbeRecord(noise);
+}
+
 Result<assay_record_header> read_header(std::string_view bytes) {
   ASSAY_ASSIGN(const auto header, read_fixed<assay_record_header>(bytes));
   if (header.abi_version != ASSAY_ABI_VERSION)
@@ -203,9 +214,29 @@ Result<assay_record_header> read_header(std::string_view bytes) {
 
 }  // namespace
 
+std::vector<std::string> split_arguments(std::string_view bytes) {
+  std::vector<std::string> arguments;
+  while (!bytes.empty()) {
+    const std::size_t end = std::min(bytes.find('\0'), bytes.size());
+    arguments.emplace_back(bytes.substr(0, end));
+    bytes.remove_prefix(std::min(end + 1, bytes.size()));
+  }
+  return arguments;
+}
+
 RunKey to_run_key(const assay_run_key& key) {
   return RunKey{RootIdentity{to_device(key.device), key.inode, key.generation, key.magic},
                 key.cgroup_id};
+}
+
+assay_run_key to_kernel_key(const RunKey& key) {
+  assay_run_key kernel{};
+  kernel.inode = key.root.inode;
+  kernel.cgroup_id = key.cgroup_id;
+  kernel.device = major(key.root.device) << 20U | minor(key.root.device);
+  kernel.generation = key.root.generation;
+  kernel.magic = key.root.magic;
+  return kernel;
 }
 
 Result<ProbeRecord> EventDecoder::decode(std::string_view record) {
@@ -224,17 +255,25 @@ Result<ProbeRecord> EventDecoder::decode(std::string_view record) {
       return decode_emptied(record);
     case ASSAY_RECORD_CANARY:
       return decode_canary(record);
+    case ASSAY_RECORD_NOISY:
+      return decode_noisy(record);
     default:
       return corrupt("unknown type " + std::to_string(header.type));
   }
 }
 
-EventDecoder::PendingStart& EventDecoder::pending(std::uint64_t start_id) {
+bool EventDecoder::has_parts(BootTime now) const {
+  return std::any_of(pending_.begin(), pending_.end(),
+                     [&](const PendingStart& start) { return now - start.time < kPartsTogether; });
+}
+
+EventDecoder::PendingStart& EventDecoder::pending(std::uint64_t start_id, std::uint64_t boot_ns) {
   for (PendingStart& start : pending_)
     if (start.start_id == start_id) return start;
   if (pending_.size() >= kMaxPendingStarts) pending_.pop_front();
   PendingStart& start = pending_.emplace_back();
   start.start_id = start_id;
+  start.time = to_boot_time(boot_ns);
   return start;
 }
 
@@ -255,7 +294,7 @@ Result<ProbeRecord> EventDecoder::decode_layers(std::string_view bytes) {
       record.first_index + record.count > ASSAY_MAX_LAYERS ||
       bytes.size() != kFixed + record.count * sizeof(assay_layer))
     return corrupt("the number of layers disagrees with the size");
-  PendingStart& start = pending(record.start_id);
+  PendingStart& start = pending(record.start_id, record.header.boot_ns);
   const std::size_t end = record.first_index + record.count;
   if (start.layers.size() < end) {
     start.layers.resize(end);
@@ -275,7 +314,7 @@ Result<ProbeRecord> EventDecoder::decode_lowerdir(std::string_view bytes) {
   ASSAY_ASSIGN(const auto record, read_fixed<assay_lowerdir>(bytes, kFixed));
   if (record.text_size > ASSAY_MAX_LOWERDIR || bytes.size() != kFixed + record.text_size)
     return corrupt("the size of the lower directories' names disagrees");
-  pending(record.start_id).names = split_lowerdir(bytes.substr(kFixed));
+  pending(record.start_id, record.header.boot_ns).names = split_lowerdir(bytes.substr(kFixed));
   return ProbeRecord();
 }
 
@@ -320,6 +359,7 @@ Result<std::vector<SweptTask>> decode_swept_tasks(std::string_view records) {
     task.process = to_process(record.process).key;
     task.layer_count = record.layer_count;
     task.has_never_executed = (record.flags & ASSAY_NEVER_EXECUTED) != 0;
+    task.is_lost = (record.flags & ASSAY_TOLD_AGAIN) != 0;
     tasks.push_back(task);
     records.remove_prefix(header.size);
   }

@@ -3,7 +3,7 @@
 // a module's types only with CAP_SYS_ADMIN and is silent without it.
 #pragma once
 
-#include "bpf/include/event_abi.h"
+#include "bpf/include/state_abi.h"
 #include "common/base/result.h"
 
 namespace assay::agent {

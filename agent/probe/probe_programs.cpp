@@ -3,237 +3,214 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
-#include <cstdarg>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
+#include "agent/probe/event_decoder.h"
 #include "agent/probe/overlay_offsets.h"
-#include "bpf/include/event_abi.h"
-#include "common/base/mutex.h"
 #include "common/base/unique_fd.h"
-
-// The skeleton needs the ABI's types before it.
-#include "assay_bpf.skel.h"
 
 namespace assay::agent {
 namespace {
 
-// libbpf has one print function per process: the lines of a failed load end up here and in the
-// error's text instead of on stderr.
-class LibbpfLog {
- public:
-  static LibbpfLog& instance() {
-    static LibbpfLog log;
-    return log;
+constexpr std::array kTracepointLinks{ProbeObject::kExitLink, ProbeObject::kForkLink,
+                                      ProbeObject::kExecLink};
+constexpr std::array kTracepointPrograms{ProbeObject::kExitProgram, ProbeObject::kForkProgram,
+                                         ProbeObject::kExecProgram};
+
+std::uint32_t max_entries_of(int map) {
+  bpf_map_info info{};
+  std::uint32_t size = sizeof(info);
+  return bpf_obj_get_info_by_fd(map, &info, &size) == 0 ? info.max_entries : 0;
+}
+
+bool has_sizes(const ProbeObjects& objects, const ProbeOptions& options) {
+  return max_entries_of(objects.fd(ProbeObject::kStarts)) == ring_size(options.start_ring_bytes) &&
+         max_entries_of(objects.fd(ProbeObject::kExecs)) == ring_size(options.exec_ring_bytes) &&
+         max_entries_of(objects.fd(ProbeObject::kRuns)) == options.max_runs &&
+         max_entries_of(objects.fd(ProbeObject::kMarks)) == options.max_marks;
+}
+
+void detach_links(ProbeObjects& objects) {
+  for (const ProbeObject link : kTracepointLinks)
+    objects.set(link, UniqueFd());
+}
+
+LossCounters counters_of(const ProbeObjects& objects) {
+  std::vector<assay_counters> per_cpu(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  const std::uint32_t zero = 0;
+  assay_counters total{};
+  if (bpf_map_lookup_elem(objects.fd(ProbeObject::kCounters), &zero, per_cpu.data()) == 0)
+    for (const assay_counters& cpu : per_cpu)
+      for (std::size_t i = 0; i < ASSAY_COUNTERS; ++i)
+        total.count[i] += cpu.count[i];
+  std::uint64_t recursion_misses = 0;
+  for (const ProbeObject program : kTracepointPrograms) {
+    bpf_prog_info info{};
+    std::uint32_t size = sizeof(info);
+    if (bpf_obj_get_info_by_fd(objects.fd(program), &info, &size) == 0)
+      recursion_misses += info.recursion_misses;
   }
-  void append(std::string_view line) {
-    const MutexLock lock(mutex_);
-    if (text_.size() < kMaxBytes) text_.append(line.substr(0, kMaxBytes));
-  }
-  void clear() {
-    const MutexLock lock(mutex_);
-    text_.clear();
-  }
-  // The line that says most: the last one of the verifier's log before its summary.
-  std::string reason() {
-    const MutexLock lock(mutex_);
-    std::string_view text(text_);
-    if (const auto end = text.find("\nprocessed "); end != std::string_view::npos) {
-      text = text.substr(0, end);
-      return std::string(text.substr(text.rfind('\n') + 1));
-    }
-    return std::string(text.substr(0, text.find('\n')));
-  }
-
- private:
-  static constexpr std::size_t kMaxBytes = 256 * 1024;
-  Mutex mutex_;
-  std::string text_ ASSAY_GUARDED_BY(mutex_);
-};
-
-int print_to_log(libbpf_print_level level, const char* format, va_list arguments)
-    __attribute__((format(printf, 2, 0)));
-int print_to_log(libbpf_print_level level, const char* format, va_list arguments) {
-  if (level == LIBBPF_DEBUG) return 0;
-  std::array<char, 64 * 1024> line{};
-  const int size = std::vsnprintf(line.data(), line.size(), format, arguments);
-  LibbpfLog::instance().append(line.data());
-  return size;
-}
-
-bool has_capabilities() {
-  constexpr std::uint64_t kSysAdmin = 1ULL << 21U;
-  constexpr std::uint64_t kPerfmon = 1ULL << 38U;
-  constexpr std::uint64_t kBpf = 1ULL << 39U;
-  std::FILE* status = std::fopen("/proc/self/status", "re");
-  if (status == nullptr) return true;  // let the kernel decide
-  std::uint64_t effective = ~0ULL;
-  std::array<char, 256> line{};
-  while (std::fgets(line.data(), line.size(), status) != nullptr)
-    if (std::strncmp(line.data(), "CapEff:", 7) == 0)
-      effective = std::strtoull(line.data() + 7, nullptr, 16);
-  std::fclose(status);
-  return (effective & kSysAdmin) != 0 || (effective & (kPerfmon | kBpf)) == (kPerfmon | kBpf);
-}
-
-Error refused(std::string_view what, int negative_errno) {
-  const int number = negative_errno < 0 ? -negative_errno : errno;
-  const ErrorCode code = number == EPERM ? ErrorCode::kPermissionDenied : ErrorCode::kUnsupported;
-  std::string reason = LibbpfLog::instance().reason();
-  return Error{code,
-               "the kernel refused the probe (" + std::string(what) + ")" +
-                   (reason.empty() ? "" : ": " + reason) +
-                   "; docs/kernel-support.md lists what it needs",
-               number};
-}
-
-Result<void> check_needs() {
-  if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0)
-    return Error{ErrorCode::kUnsupported,
-                 "this kernel has no BTF (/sys/kernel/btf/vmlinux): the probe needs one built with "
-                 "CONFIG_DEBUG_INFO_BTF=y",
-                 errno};
-  if (!has_capabilities())
-    return Error{ErrorCode::kPermissionDenied,
-                 "the probe needs CAP_BPF and CAP_PERFMON: run the agent as root or grant both"};
-  // The number of the initial pid namespace is fixed (PROC_PID_INIT_INO, include/linux/proc_ns.h).
-  // A sweep shows the tasks of the agent's own namespace only.
-  constexpr ino_t kHostPidNamespace = 0xEFFFFFFC;
-  struct stat own {};
-  if (::stat("/proc/self/ns/pid", &own) == 0 && own.st_ino != kHostPidNamespace)
-    return Error{ErrorCode::kUnsupported,
-                 "the agent is not in the host's pid namespace: run it there (docker --pid=host, "
-                 "hostPID: true)"};
-  return ok();
-}
-
-std::uint32_t ring_size(std::uint32_t bytes) {
-  const auto page = static_cast<std::uint32_t>(::sysconf(_SC_PAGESIZE));
-  return std::bit_ceil(std::clamp(bytes, page, 1U << 30U));
-}
-
-struct RingDeleter {
-  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
-};
-using Ring = std::unique_ptr<ring_buffer, RingDeleter>;
-
-int deliver(void* sink, void* bytes, std::size_t size) {
-  (*static_cast<ProbePrograms::RecordSink*>(sink))({static_cast<const char*>(bytes), size});
-  return 0;
+  return to_loss(total, recursion_misses);
 }
 
 }  // namespace
 
-struct ProbePrograms::Loaded {
-  assay_bpf* skeleton = nullptr;
-  RecordSink on_start_record;
-  RecordSink on_exec_record;
-  Ring starts;
-  Ring execs;
+struct ProbePrograms::Variables {
+  explicit Variables(ProbeVariables* mapped) : variables(mapped) {}
+  Variables(const Variables&) = delete;
+  Variables& operator=(const Variables&) = delete;
+  ~Variables() { ::munmap(variables, sizeof(*variables)); }
 
-  Loaded() = default;
-  Loaded(const Loaded&) = delete;
-  Loaded& operator=(const Loaded&) = delete;
-  ~Loaded() {
-    starts.reset();
-    execs.reset();
-    assay_bpf__destroy(skeleton);
-  }
+  ProbeVariables* const variables;  ///< shared with the programs
 };
 
-ProbePrograms::ProbePrograms(std::unique_ptr<Loaded> loaded) : loaded_(std::move(loaded)) {}
+ProbePrograms::ProbePrograms(const ProbeOptions& options) : options_(options) {}
 ProbePrograms::~ProbePrograms() = default;
 
-Result<std::unique_ptr<ProbePrograms>> ProbePrograms::load(const ProbeOptions& options) {
-  libbpf_set_print(print_to_log);
-  LibbpfLog::instance().clear();
-  ASSAY_TRY(check_needs());
-  auto loaded = std::make_unique<Loaded>();
-  loaded->skeleton = assay_bpf__open();
-  if (loaded->skeleton == nullptr) return refused("open", -errno);
-  bpf_map__set_max_entries(loaded->skeleton->maps.assay_starts,
-                           ring_size(options.start_ring_bytes));
-  bpf_map__set_max_entries(loaded->skeleton->maps.assay_execs, ring_size(options.exec_ring_bytes));
-  loaded->skeleton->bss->settings.exec_budget = options.exec_budget_per_second;
-  if (const int error = assay_bpf__load(loaded->skeleton); error != 0)
-    return refused("load", error);
-
-  auto& maps = loaded->skeleton->maps;
-  loaded->starts.reset(
-      ring_buffer__new(bpf_map__fd(maps.assay_starts), deliver, &loaded->on_start_record, nullptr));
-  loaded->execs.reset(
-      ring_buffer__new(bpf_map__fd(maps.assay_execs), deliver, &loaded->on_exec_record, nullptr));
-  if (!loaded->starts || !loaded->execs) return refused("ring buffer", -errno);
-  std::unique_ptr<ProbePrograms> programs(new ProbePrograms(std::move(loaded)));
+Result<std::unique_ptr<ProbePrograms>> ProbePrograms::open(const ProbeOptions& options) {
+  std::unique_ptr<ProbePrograms> programs(new ProbePrograms(options));
+  programs->open_pins();
+  if (!programs->adopt()) ASSAY_TRY(programs->load());
+  ASSAY_TRY(programs->map());
   programs->look_for_overlay_offsets();
   return programs;
 }
 
-Result<void> ProbePrograms::attach() {
-  LibbpfLog::instance().clear();
-  auto& programs = loaded_->skeleton->progs;
-  auto& links = loaded_->skeleton->links;
-  links.on_sweep_task = bpf_program__attach_iter(programs.on_sweep_task, nullptr);
-  if (links.on_sweep_task == nullptr) return refused("attach the sweep", -errno);
-  auto learned = run_iterator(ASSAY_SWEEP_LEARN_HOST);
-  if (!learned) return std::move(learned.error());
-  if (loaded_->skeleton->bss->host.superblock == 0)
-    return Error{ErrorCode::kUnsupported, "the sweep found no child of the host's process 1"};
-  const std::array attachments{
-      std::pair{programs.on_sched_exit, &links.on_sched_exit},
-      std::pair{programs.on_sched_fork, &links.on_sched_fork},
-      std::pair{programs.on_sched_exec, &links.on_sched_exec},
-  };
-  for (const auto& [program, link] : attachments) {
-    *link = bpf_program__attach(program);
-    if (*link == nullptr) return refused("attach", -errno);
+void ProbePrograms::open_pins() {
+  if (options_.pin_folder.empty()) return;
+  auto folder = PinFolder::open(options_.pin_folder);
+  if (folder)
+    pins_.emplace(std::move(*folder));
+  else
+    pin_problem_ = folder.error().text();
+}
+
+bool ProbePrograms::adopt() {
+  if (!pins_ || !pins_->has_pins()) return false;
+  auto found = pins_->get();
+  if (!found || !*found) return false;  // half a set: it is replaced
+  ProbeObjects& objects = **found;
+  auto control = ProbeControl::open(objects.fd(ProbeObject::kControl));
+  if (!control) return false;  // of another version: nothing of it can be read
+  inheritance_.well = control->well();
+  inheritance_.has_gap = control->has_gap();
+  if (!control->is_of(probe_object_digest()) || !has_sizes(objects, options_)) {
+    if (control->abi_version() == ASSAY_ABI_VERSION) predecessor_ = std::move(objects);
+    return false;
   }
-  auto known = run_iterator(ASSAY_SWEEP_KEYS);
-  if (!known) return std::move(known.error());
-  loaded_->skeleton->bss->settings.is_settled = 1;
+  inheritance_.is_adopted = true;
+  objects_ = std::move(objects);
+  return true;
+}
+
+Result<void> ProbePrograms::load() {
+  ASSAY_ASSIGN(objects_, load_probe(options_));
   return ok();
 }
 
-void ProbePrograms::detach() {
-  assay_bpf__detach(loaded_->skeleton);
+Result<void> ProbePrograms::map() {
+  void* variables = ::mmap(nullptr, sizeof(ProbeVariables), PROT_READ | PROT_WRITE, MAP_SHARED,
+                           objects_.fd(ProbeObject::kVariables), 0);
+  if (variables == MAP_FAILED) return system_error("map the probe's variables");
+  variables_ = std::make_unique<Variables>(static_cast<ProbeVariables*>(variables));
+  ASSAY_ASSIGN(ProbeControl control, ProbeControl::open(objects_.fd(ProbeObject::kControl)));
+  control_.emplace(std::move(control));
+  ASSAY_ASSIGN(RingReader starts, RingReader::open(starts_fd(), max_entries_of(starts_fd())));
+  starts_.emplace(std::move(starts));
+  ASSAY_ASSIGN(RingReader execs, RingReader::open(execs_fd(), max_entries_of(execs_fd())));
+  execs_.emplace(std::move(execs));
+  return ok();
+}
+
+volatile assay_settings& ProbePrograms::settings() const {
+  return variables_->variables->settings;
+}
+
+void ProbePrograms::apply_settings() {
+  settings().exec_budget = options_.exec_budget_per_second;
+  settings().start_budget = options_.start_budget;
+  settings().crowded_bytes = starts_->size() / 2;
+  settings().exec_wake_bytes = execs_->size() / 8;
+  settings().canary_tgid = 0;
+}
+
+Result<void> ProbePrograms::attach() {
+  apply_settings();
+  if (!inheritance_.is_adopted) {
+    ASSAY_TRY(attach_ours());
+    if (pins_) replace_predecessor();
+    return ok();
+  }
+  forget_wanted();
+  return learn_host();
+}
+
+void ProbePrograms::forget_wanted() {
+  const int wanted = objects_.fd(ProbeObject::kWanted);
+  std::uint32_t tgid = 0;
+  for (std::size_t i = 0; i < kMaxWanted && bpf_map_get_next_key(wanted, nullptr, &tgid) == 0; ++i)
+    bpf_map_delete_elem(wanted, &tgid);
+}
+
+Result<void> ProbePrograms::learn_host() {
+  auto learned = run_iterator(ASSAY_SWEEP_LEARN_HOST);
+  if (!learned) return std::move(learned.error());
+  if (variables_->variables->host.superblock == 0)
+    return Error{ErrorCode::kUnsupported, "the sweep found no child of the host's process 1"};
+  return ok();
+}
+
+Result<void> ProbePrograms::attach_ours() {
+  ASSAY_TRY(attach_probe(objects_, ProbeObject::kSweepLink));
+  ASSAY_TRY(learn_host());
+  for (const ProbeObject link : kTracepointLinks)
+    ASSAY_TRY(attach_probe(objects_, link));
+  auto known = run_iterator(ASSAY_SWEEP_KEYS);
+  if (!known) return std::move(known.error());
+  settings().is_settled = 1;
+  control_->claim(probe_object_digest());
+  return ok();
+}
+
+void ProbePrograms::replace_predecessor() {
+  // Ours are attached by now: between the two nothing is missed.
+  if (auto cleared = pins_->clear(); !cleared) pin_problem_ = cleared.error().text();
+  if (!predecessor_) return;
+  detach_links(*predecessor_);
+  for (const auto& [ring, sink] : {std::pair{ProbeObject::kStarts, &on_start_record_},
+                                   std::pair{ProbeObject::kExecs, &on_exec_record_}}) {
+    const int fd = predecessor_->fd(ring);
+    if (auto reader = RingReader::open(fd, max_entries_of(fd))) reader->read(*sink);
+  }
+  const LossCounters counters = counters_of(*predecessor_);
+  if (inheritance_.well) inheritance_.lost = counters - inheritance_.well->counters;
+  predecessor_.reset();
+}
+
+void ProbePrograms::pin() {
+  if (!pins_ || inheritance_.is_adopted || !pin_problem_.empty()) return;
+  if (auto pinned = pins_->pin(objects_); !pinned) pin_problem_ = pinned.error().text();
+}
+
+void ProbePrograms::detach(bool keeps_pins) {
+  if (pins_ && !keeps_pins) (void)pins_->remove();
+  detach_links(objects_);
 }
 
 void ProbePrograms::set_sinks(RecordSink on_start_record, RecordSink on_exec_record) {
-  loaded_->on_start_record = std::move(on_start_record);
-  loaded_->on_exec_record = std::move(on_exec_record);
-}
-
-Result<void> ProbePrograms::consume_starts() {
-  if (const int count = ring_buffer__consume(loaded_->starts.get()); count < 0)
-    return system_error("read the ring buffer of starts", -count);
-  return ok();
-}
-
-Result<void> ProbePrograms::consume_execs() {
-  if (const int count = ring_buffer__consume(loaded_->execs.get()); count < 0)
-    return system_error("read the ring buffer of execs", -count);
-  return ok();
-}
-
-int ProbePrograms::starts_fd() const {
-  return ring_buffer__epoll_fd(loaded_->starts.get());
-}
-
-int ProbePrograms::execs_fd() const {
-  return ring_buffer__epoll_fd(loaded_->execs.get());
+  on_start_record_ = std::move(on_start_record);
+  on_exec_record_ = std::move(on_exec_record);
 }
 
 Result<std::string> ProbePrograms::run_iterator(std::uint32_t mode) {
-  loaded_->skeleton->bss->settings.sweep_mode = mode;
-  const UniqueFd iterator(bpf_iter_create(bpf_link__fd(loaded_->skeleton->links.on_sweep_task)));
+  settings().sweep_mode = mode;
+  const UniqueFd iterator(bpf_iter_create(objects_.fd(ProbeObject::kSweepLink)));
   if (!iterator) return system_error("begin a sweep over all tasks");
   std::string records;
   std::array<char, 64 * 1024> buffer{};
@@ -254,7 +231,7 @@ Result<std::string> ProbePrograms::sweep_keys() {
 
 Result<void> ProbePrograms::sweep_facts(const std::vector<std::uint32_t>& tgids) {
   ASSAY_ASSERT(tgids.size() <= kMaxWanted);
-  const int wanted = bpf_map__fd(loaded_->skeleton->maps.assay_wanted);
+  const int wanted = objects_.fd(ProbeObject::kWanted);
   for (const std::uint32_t tgid : tgids) {
     const std::uint32_t one = 1;
     if (bpf_map_update_elem(wanted, &tgid, &one, BPF_ANY) != 0)
@@ -269,12 +246,12 @@ Result<void> ProbePrograms::sweep_facts(const std::vector<std::uint32_t>& tgids)
 
 void ProbePrograms::forget_runs(
     const std::function<bool(const assay_run_key&, const assay_run&)>& is_dead) {
-  const int runs = bpf_map__fd(loaded_->skeleton->maps.assay_runs);
+  const int runs = objects_.fd(ProbeObject::kRuns);
   std::vector<assay_run_key> dead;
   assay_run_key key{};
   const assay_run_key* previous = nullptr;
   // Bounded: with the programs adding and removing meanwhile, the walk may begin again.
-  for (std::uint32_t i = 0; i < bpf_map__max_entries(loaded_->skeleton->maps.assay_runs); ++i) {
+  for (std::uint32_t i = 0; i < options_.max_runs; ++i) {
     assay_run_key next{};
     if (bpf_map_get_next_key(runs, previous, &next) != 0) break;
     assay_run run{};
@@ -286,12 +263,26 @@ void ProbePrograms::forget_runs(
     bpf_map_delete_elem(runs, &gone);
 }
 
+std::optional<std::uint64_t> ProbePrograms::held_back(const RunKey& key, Budget budget) const {
+  if (budget == Budget::kStarts) {
+    assay_cgroup cgroup{};
+    if (bpf_map_lookup_elem(objects_.fd(ProbeObject::kCgroups), &key.cgroup_id, &cgroup) != 0)
+      return std::nullopt;
+    return cgroup.starts.dropped;
+  }
+  assay_run run{};
+  const assay_run_key kernel_key = to_kernel_key(key);
+  if (bpf_map_lookup_elem(objects_.fd(ProbeObject::kRuns), &kernel_key, &run) != 0)
+    return std::nullopt;
+  return run.execs.dropped;
+}
+
 void ProbePrograms::set_canary_parent(std::uint32_t tgid) {
-  loaded_->skeleton->bss->settings.canary_tgid = tgid;
+  settings().canary_tgid = tgid;
 }
 
 bool ProbePrograms::has_overlay_offsets() const {
-  return loaded_->skeleton->bss->settings.overlay.is_known != 0;
+  return settings().overlay.is_known != 0;
 }
 
 void ProbePrograms::look_for_overlay_offsets() {
@@ -301,35 +292,26 @@ void ProbePrograms::look_for_overlay_offsets() {
     return;
   }
   overlay_problem_.clear();
+  if (has_overlay_offsets()) return;  // adopted: this kernel has no others
   assay_overlay_offsets unpublished = *offsets;
   unpublished.is_known = 0;
-  volatile assay_overlay_offsets& target = loaded_->skeleton->bss->settings.overlay;
+  volatile assay_overlay_offsets& target = settings().overlay;
   std::memcpy(const_cast<assay_overlay_offsets*>(&target), &unpublished, sizeof(unpublished));
   // The programs look at is_known first; the offsets must be there before it.
   __atomic_store_n(&target.is_known, 1U, __ATOMIC_RELEASE);
 }
 
 LossCounters ProbePrograms::counters() const {
-  LossCounters total;
-  const auto& skeleton = *loaded_->skeleton;
-  std::vector<assay_counters> per_cpu(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-  const std::uint32_t zero = 0;
-  if (bpf_map_lookup_elem(bpf_map__fd(skeleton.maps.assay_counters), &zero, per_cpu.data()) == 0) {
-    for (const assay_counters& cpu : per_cpu) {
-      total.sent += cpu.sent;
-      total.lost_starts += cpu.lost_starts;
-      total.lost_execs += cpu.lost_execs;
-      total.map_failures += cpu.map_failures;
-    }
-  }
-  for (const bpf_program* program :
-       {skeleton.progs.on_sched_exec, skeleton.progs.on_sched_fork, skeleton.progs.on_sched_exit}) {
-    bpf_prog_info info{};
-    std::uint32_t size = sizeof(info);
-    if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0)
-      total.recursion_misses += info.recursion_misses;
-  }
-  return total;
+  return counters_of(objects_);
+}
+
+Result<bool> remove_pins(const std::string& folder) {
+  auto pins = PinFolder::open_existing(folder);
+  if (!pins && pins.error().code == ErrorCode::kNotFound) return false;
+  if (!pins) return std::move(pins.error());
+  const bool had_pins = pins->has_pins();
+  ASSAY_TRY(pins->remove());
+  return had_pins;
 }
 
 }  // namespace assay::agent

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/uplink/event_codec.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include "agent/core/run_identity.h"
 #include "agent/uplink/utf8.h"
 #include "assay/v1/agent.pb.h"
@@ -122,7 +124,7 @@ void encode(const RunPresent& event, const EncodingTime& time, wire::Event& out)
 void encode(const StateCompleted& event, const EncodingTime&, wire::Event& out) {
   wire::StateCompleted& state = *out.mutable_state_completed();
   state.set_runs(event.runs);
-  state.set_lost_starts(event.loss.lost_starts);
+  state.set_lost_starts(event.loss.ended_untold + event.loss.lost_unknown);
   state.set_lost_execs(event.loss.lost_execs);
   state.set_recursion_misses(event.loss.recursion_misses);
   state.set_catalog_sequence(event.catalog_sequence);
@@ -167,6 +169,17 @@ void encode(const EvidenceGap& event, const EncodingTime&, wire::Event& out) {
   out.mutable_evidence_gap()->set_lost(event.lost);
 }
 
+void encode(const RunNoisy& event, const EncodingTime&, wire::Event& out) {
+  wire::RunNoisy& noisy = *out.mutable_run_noisy();
+  noisy.set_run_id(event.run_id);
+  noisy.set_budget(std::string(to_string(event.budget)));
+  noisy.set_from_ns(to_unix_ns(event.from));
+  noisy.set_until_ns(to_unix_ns(event.until));
+  noisy.set_dropped(event.dropped);
+  noisy.set_limit(event.limit);
+  noisy.set_is_over(event.is_over);
+}
+
 void encode(const catalog::About& about, wire::About& out) {
   if (about.distribution) {
     wire::Distribution& distribution = *out.mutable_distribution();
@@ -190,7 +203,7 @@ template <typename DigestType>
 Result<std::optional<DigestType>> digest_from(const std::string& bytes) {
   if (bytes.empty()) return std::optional<DigestType>();
   auto digest = DigestType::from_raw(bytes);
-  if (!digest) return Error{ErrorCode::kCorrupt, "stack description: " + digest.error().message};
+  if (!digest) return Error{ErrorCode::kCorrupt, "digest: " + digest.error().message};
   return std::optional<DigestType>(*digest);
 }
 
@@ -229,7 +242,43 @@ WallTime time_of(const AgentEvent& event, WallTime now) {
   if (const auto* run = std::get_if<RunEnded>(&event)) return run->ended;
   if (const auto* exec = std::get_if<ExecSeen>(&event)) return exec->time;
   if (const auto* gap = std::get_if<EvidenceGap>(&event)) return gap->from;
+  if (const auto* noisy = std::get_if<RunNoisy>(&event)) return noisy->until;
   return now;
+}
+
+std::string encode_names(const ContainerNames& names) {
+  wire::ContainerNames out;
+  encode(names, out);
+  return out.SerializeAsString();
+}
+
+Result<ContainerNames> decode_names(std::string_view bytes) {
+  wire::ContainerNames in;
+  if (!in.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return Error{ErrorCode::kCorrupt, "container names: not a protobuf message"};
+  ContainerNames names;
+  names.container_id = in.container_id();
+  names.runtime = in.runtime();
+  names.name = in.name();
+  names.image = in.image();
+  names.image_id = in.image_id();
+  ASSAY_ASSIGN(names.config_digest, digest_from<ConfigDigest>(in.config_digest()));
+  ASSAY_ASSIGN(names.manifest_digest, digest_from<ManifestDigest>(in.manifest_digest()));
+  ASSAY_ASSIGN(names.repo_digest, digest_from<RepoDigest>(in.repo_digest()));
+  names.pod_name = in.pod_name();
+  names.pod_namespace = in.pod_namespace();
+  names.pod_uid = in.pod_uid();
+  names.labels.insert(in.labels().begin(), in.labels().end());
+  return names;
+}
+
+Result<std::string> event_to_json(std::string_view event) {
+  wire::Event in;
+  std::string json;
+  if (!in.ParseFromArray(event.data(), static_cast<int>(event.size())) ||
+      !google::protobuf::util::MessageToJsonString(in, &json).ok())
+    return Error{ErrorCode::kCorrupt, "event: not a protobuf message"};
+  return json;
 }
 
 std::string encode_stack(const catalog::Stack& stack) {

@@ -25,6 +25,14 @@ std::string encode_event(const AgentEvent& event, const EncodingTime& time);
 /// When `event` happened; events that do not carry a time happened at `now`.
 WallTime time_of(const AgentEvent& event, WallTime now);
 
+/// A serialized assay.v1.ContainerNames, and back. Errors: kCorrupt.
+std::string encode_names(const ContainerNames& names);
+Result<ContainerNames> decode_names(std::string_view bytes);
+
+/// The JSON form of an encoded event (proto3 JSON mapping), for people and for tests.
+/// Errors: kCorrupt.
+Result<std::string> event_to_json(std::string_view event);
+
 /// A serialized assay.v1.Stack. Cluster and node are not in it: they are the stream's.
 std::string encode_stack(const catalog::Stack& stack);
 /// Errors: kCorrupt.

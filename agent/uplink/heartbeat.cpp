@@ -15,12 +15,11 @@ void fill_probe(const ProbeHealth& probe, v1::Heartbeat& beat) {
   beat.set_probe_is_attached(is_attached(probe.state));
   beat.set_probe_has_seen(probe.state == ProbeState::kSeen);
   beat.set_probe_sent(loss.sent);
-  beat.set_probe_lost(loss.lost_starts + loss.lost_execs + loss.recursion_misses +
-                      loss.map_failures);
+  beat.set_probe_lost(loss.lost() + loss.map_failures());
   beat.set_lost_starts(loss.lost_starts);
   beat.set_lost_execs(loss.lost_execs);
   beat.set_recursion_misses(loss.recursion_misses);
-  beat.set_map_failures(loss.map_failures);
+  beat.set_map_failures(loss.map_failures());
 }
 
 void fill_outbox(const OutboxStatus& outbox, v1::Heartbeat& beat) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Layout of everything that the BPF programs and user space share: records, the run map's entries
-// and the settings. docs/formats/event_abi.md describes the bytes. C and C++.
+// Layout of the records that the BPF programs write and user space reads (what the two share beside
+// them: state_abi.h). docs/formats/event_abi.md describes the bytes. C and C++.
 #ifndef ASSAY_EVENT_ABI_H
 #define ASSAY_EVENT_ABI_H
 
@@ -12,8 +12,8 @@
 #define ASSAY_ABI_ASSERT(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " changed size")
 #endif
 
-// Goes up with every change of the layout below.
-#define ASSAY_ABI_VERSION 1
+// Goes up with every change of the layout below or in state_abi.h.
+#define ASSAY_ABI_VERSION 2
 
 // Bounds. Each is a limit of the record, never of what is counted as seen.
 #define ASSAY_MAX_LAYERS	 500  // overlayfs' own limit, OVL_MAX_STACK
@@ -38,6 +38,7 @@ enum assay_record_type {
 	ASSAY_RECORD_CANARY = 5,
 	ASSAY_RECORD_LOWERDIR = 6,
 	ASSAY_RECORD_TASK = 7, // of a sweep: read from the iterator, not from a ring buffer
+	ASSAY_RECORD_NOISY = 8,
 };
 
 enum assay_cause {
@@ -58,6 +59,7 @@ enum assay_cause {
 #define ASSAY_LAYERS_TRUNCATED	      (1u << 8)
 #define ASSAY_FROM_UPPER	      (1u << 9)
 #define ASSAY_NEVER_EXECUTED	      (1u << 10) // it executed nothing on this root
+#define ASSAY_TOLD_AGAIN	      (1u << 11) // an earlier START of this run was not taken
 
 // Bits of assay_layer.flags.
 #define ASSAY_LAYER_ID_MAPPED	   (1u << 0)
@@ -142,8 +144,9 @@ struct assay_start {
 	struct assay_run_key key;
 	struct assay_process process;
 	__u64 start_id;
-	__u64 mount_namespace_id; // unique per boot (6.8 and later), else 0
-	__u32 mount_namespace;	  // the inode numbers that /proc/PID/ns shows
+	__u64 mount_namespace_id;  // unique per boot (6.8 and later), else 0
+	__u64 known_since_boot_ns; // when the root was first seen; 0: it could not be remembered
+	__u32 mount_namespace;	   // the inode numbers that /proc/PID/ns shows
 	__u32 pid_namespace;
 	__u32 user_namespace;
 	__u32 cause; // enum assay_cause
@@ -164,7 +167,7 @@ struct assay_start {
 	char executable[ASSAY_MAX_EXECUTABLE];
 	char arguments[ASSAY_MAX_ARGUMENTS]; // only the first arguments_size bytes are sent
 };
-ASSAY_ABI_ASSERT(struct assay_start, 6440);
+ASSAY_ABI_ASSERT(struct assay_start, 6448);
 
 struct assay_exec {
 	struct assay_record_header header;
@@ -186,6 +189,23 @@ struct assay_emptied {
 };
 ASSAY_ABI_ASSERT(struct assay_emptied, 48);
 
+// What a budget holds back.
+enum assay_budget_kind {
+	ASSAY_BUDGET_EXECS = 0,	 // of one run
+	ASSAY_BUDGET_STARTS = 1, // of further roots in one container's cgroup
+};
+
+// A run went over a budget; at most one record a second and run. For starts the key is that of the
+// first run in the cgroup.
+struct assay_noisy {
+	struct assay_record_header header;
+	struct assay_run_key key;
+	__u64 dropped; // records held back since the run is known, or the cgroup
+	__u32 kind;    // enum assay_budget_kind
+	__u32 budget;  // execs a second; starts that may wait
+};
+ASSAY_ABI_ASSERT(struct assay_noisy, 64);
+
 // An exec of a child of the agent.
 struct assay_canary {
 	struct assay_record_header header;
@@ -205,77 +225,5 @@ struct assay_task {
 	__u32 layer_count;
 };
 ASSAY_ABI_ASSERT(struct assay_task, 88);
-
-// Value of the map of known runs.
-struct assay_run {
-	__s64 tasks; // marked thread groups
-	__u64 known_since_boot_ns;
-	__u64 budget_window_boot_ns; // begin of the second in which budget_used counts
-	__u32 budget_used;
-	__u32 reserved;
-};
-ASSAY_ABI_ASSERT(struct assay_run, 32);
-
-// Counters, one set per CPU.
-struct assay_counters {
-	__u64 sent;
-	__u64 lost_starts;
-	__u64 lost_execs; // no room, or over the run's budget
-	__u64 map_failures;
-};
-ASSAY_ABI_ASSERT(struct assay_counters, 32);
-
-#define ASSAY_NO_FIELD 0xffffffffu
-
-// Where overlayfs keeps things, in bytes; user space fills it from BTF, of the kernel or of the
-// module. ASSAY_NO_FIELD: this kernel has no such member.
-struct assay_overlay_offsets {
-	__u32 is_known;
-	__u32 layer_size; // sizeof(struct ovl_layer)
-	__u32 layer_mnt;
-	__u32 fs_layers;
-	__u32 fs_layer_count;	   // numlayer
-	__u32 fs_data_layer_count; // numdatalayer
-	__u32 lowerdir;		   // char *, up to 6.4
-	__u32 lowerdirs;	   // char **, from 6.5 on
-	__u32 redirect_mode;	   // int, from 6.5 on
-	__u32 redirect_dir;	   // bool, up to 6.4
-	__u32 redirect_follow;	   // bool, up to 6.4
-	__u32 verity_mode;
-	__u32 metacopy;
-	__u32 userxattr;
-	__u32 inode_vfs_inode; // in struct ovl_inode
-	__u32 inode_upper_dentry;
-};
-ASSAY_ABI_ASSERT(struct assay_overlay_offsets, 64);
-
-// What the sweep program does with a task.
-enum assay_sweep_mode {
-	ASSAY_SWEEP_LEARN_HOST = 0, // only remember what pid 1's root and namespaces are
-	ASSAY_SWEEP_KEYS = 1,	    // write an assay_task for every thread group on a run's root
-	ASSAY_SWEEP_FACTS = 2,	    // send a start for the thread groups in the map assay_wanted
-};
-
-// Written by user space while the programs run.
-struct assay_settings {
-	__u32 canary_tgid; // execs of this process' children are canaries; 0: none
-	__u32 sweep_mode;
-	__u32 exec_budget; // records per run and second
-	// 0 until a first sweep has made the running containers known: no start is sent before.
-	__u32 is_settled;
-	struct assay_overlay_offsets overlay;
-};
-ASSAY_ABI_ASSERT(struct assay_settings, 80);
-
-// pid 1's root and namespaces, as addresses: a sweep refreshes them.
-struct assay_host {
-	__u64 superblock;
-	__u64 root_dentry;
-	__u64 id_map;
-	__u64 mount_namespace;
-	__u64 pid_namespace;
-	__u64 user_namespace;
-};
-ASSAY_ABI_ASSERT(struct assay_host, 48);
 
 #endif // ASSAY_EVENT_ABI_H

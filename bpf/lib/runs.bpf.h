@@ -19,18 +19,26 @@ static __always_inline bool assay_same_key(const struct assay_run_key *a,
 	return assay_same_root(a, b) && a->cgroup_id == b->cgroup_id;
 }
 
-// Takes one thread group off the run; the last one ends it.
+// Takes one thread group off the run; the last one ends it. Of a run that was never told only the
+// number is left.
 static __always_inline void assay_uncount(const struct assay_run_key *key)
 {
 	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, key);
 	struct assay_emptied record = {};
+	__u32 flags;
 
 	if (!run || __sync_fetch_and_sub(&run->tasks, 1) != 1)
 		return;
+	flags = run->flags;
 	bpf_map_delete_elem(&assay_runs, key);
+	if (flags & ASSAY_RUN_UNTOLD) {
+		if (!(flags & ASSAY_RUN_OVER_BUDGET))
+			assay_count(ASSAY_ENDED_UNTOLD, 1);
+		return;
+	}
 	record.key = *key;
 	assay_fill_header(&record.header, ASSAY_RECORD_EMPTIED, sizeof(record));
-	assay_emit_start_record(&record, sizeof(record));
+	assay_emit_start_record(&record, sizeof(record), ASSAY_LOST_ENDS, true);
 }
 
 // Forgets the mark of thread group `tgid`, if it has one; two threads that exit at once do it once.
@@ -51,13 +59,16 @@ static __always_inline bool assay_unmark(__u32 tgid)
 static __always_inline void assay_add_mark(__u32 tgid, const struct assay_mark *mark)
 {
 	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, &mark->key);
+	long error;
 
 	// Counted before the mark is there: an exit between the two must not find the count at 0.
 	if (run)
 		__sync_fetch_and_add(&run->tasks, 1);
-	if (bpf_map_update_elem(&assay_marks, &tgid, mark, BPF_NOEXIST) == 0)
+	error = bpf_map_update_elem(&assay_marks, &tgid, mark, BPF_NOEXIST);
+	if (!error)
 		return;
-	assay_count_map_failure();
+	if (error != -ASSAY_EEXIST) // else a sweep and an exec met at the same task
+		assay_count(ASSAY_MARKS_FULL, 1);
 	if (run)
 		__sync_fetch_and_sub(&run->tasks, 1);
 }
@@ -94,9 +105,9 @@ static __always_inline long assay_learn_run(struct assay_scratch *scratch)
 	run.known_since_boot_ns = bpf_ktime_get_boot_ns();
 	error = bpf_map_update_elem(&assay_runs, &scratch->key, &run, BPF_NOEXIST);
 	if (error && error != -ASSAY_EEXIST)
-		assay_count_map_failure();
+		assay_count(ASSAY_RUNS_FULL, 1);
 	if (!error && bpf_map_update_elem(&assay_joins, &scratch->join, &cgroup_id, BPF_ANY))
-		assay_count_map_failure();
+		assay_count(ASSAY_OTHER_MAPS_FULL, 1);
 	return error;
 }
 

@@ -8,7 +8,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "bpf/include/event_abi.h"
+#include "bpf/include/state_abi.h"
 
 // One scratch area per program: the kernel does not let a tracing program run twice at once on one
 // CPU, but two different ones may interleave where tracepoints can be preempted.
@@ -46,7 +46,7 @@ struct assay_scratch {
 	__u32 layer_count;
 	__u32 has_container_cgroup;
 	__u32 cgroup_path_size;
-	__u32 reserved;
+	__u32 run_flags; // of the known run, as assay_find_run saw it
 	struct assay_run_key key;
 	struct assay_join_key join;
 	char cgroup_name[ASSAY_MAX_CGROUP_NAME + 8]; // room to read past the longest name
@@ -119,6 +119,20 @@ struct assay_counters_map {
 	__type(key, __u32);
 	__type(value, struct assay_counters);
 };
+// By cgroup id. Who flushes it gets new budgets and hides nothing.
+struct assay_cgroups_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, ASSAY_MAX_RUNS);
+	__type(key, __u64);
+	__type(value, struct assay_cgroup);
+};
+struct assay_control_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct assay_control);
+};
 
 extern struct assay_ring_map assay_starts SEC(".maps");
 extern struct assay_ring_map assay_execs SEC(".maps");
@@ -129,6 +143,8 @@ extern struct assay_forked_map assay_forked SEC(".maps");
 extern struct assay_wanted_map assay_wanted SEC(".maps");
 extern struct assay_scratch_map assay_scratch SEC(".maps");
 extern struct assay_counters_map assay_counters SEC(".maps");
+extern struct assay_cgroups_map assay_cgroups SEC(".maps");
+extern struct assay_control_map assay_control SEC(".maps");
 extern volatile struct assay_settings settings;
 extern volatile struct assay_host host;
 
@@ -143,26 +159,20 @@ enum assay_standing {
 int assay_read_cgroup(__u32 slot);	       // cgroup.bpf.c
 int assay_find_run(__u32 slot);		       // find.bpf.c; enum assay_standing
 int assay_send_layers(__u32 slot);	       // layers.bpf.c
-int assay_send_start(__u32 slot, __u32 cause); // start.bpf.c; 0, or not 0 when it was lost
+int assay_send_start(__u32 slot, __u32 cause); // start.bpf.c; 0, or not 0 when it was not taken
 
 static __always_inline struct assay_scratch *assay_get_scratch(__u32 slot)
 {
 	return bpf_map_lookup_elem(&assay_scratch, &slot);
 }
 
-static __always_inline struct assay_counters *assay_get_counters(void)
+static __always_inline void assay_count(enum assay_counter counter, __u64 times)
 {
 	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&assay_counters, &zero);
-}
-
-static __always_inline void assay_count_map_failure(void)
-{
-	struct assay_counters *counters = assay_get_counters();
+	struct assay_counters *counters = bpf_map_lookup_elem(&assay_counters, &zero);
 
 	if (counters)
-		__sync_fetch_and_add(&counters->map_failures, 1);
+		__sync_fetch_and_add(&counters->count[counter], times);
 }
 
 static __always_inline void assay_fill_header(struct assay_record_header *header, __u16 type,
@@ -174,33 +184,26 @@ static __always_inline void assay_fill_header(struct assay_record_header *header
 	header->boot_ns = bpf_ktime_get_boot_ns();
 }
 
-// Sends a record of the ring buffer for starts; counts it as sent or lost. 0 or a negative errno.
-static __always_inline long assay_emit_start_record(void *record, __u64 size)
+// Sends a record of the ring buffer for starts; counts it as sent or as `lost`. 0 or a negative
+// errno. User space gives room free only after it has stored what it read, so that the kernel's own
+// rule when to wake it (it has read everything) would never hold: `wakes` says it.
+static __always_inline long assay_emit_start_record(void *record, __u64 size,
+						    enum assay_counter lost, bool wakes)
 {
-	struct assay_counters *counters = assay_get_counters();
-	long error = bpf_ringbuf_output(&assay_starts, record, size, 0);
+	long error = bpf_ringbuf_output(&assay_starts, record, size,
+					wakes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 
-	if (counters)
-		__sync_fetch_and_add(error ? &counters->lost_starts : &counters->sent, 1);
+	assay_count(error ? lost : ASSAY_SENT, 1);
 	return error;
-}
-
-static __always_inline void assay_count_lost_exec(void)
-{
-	struct assay_counters *counters = assay_get_counters();
-
-	if (counters)
-		__sync_fetch_and_add(&counters->lost_execs, 1);
 }
 
 static __always_inline void assay_emit_exec_record(void *record, __u64 size)
 {
-	struct assay_counters *counters = assay_get_counters();
+	bool wakes = bpf_ringbuf_query(&assay_execs, BPF_RB_AVAIL_DATA) >= settings.exec_wake_bytes;
+	long error = bpf_ringbuf_output(&assay_execs, record, size,
+					wakes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 
-	if (bpf_ringbuf_output(&assay_execs, record, size, 0))
-		assay_count_lost_exec();
-	else if (counters)
-		__sync_fetch_and_add(&counters->sent, 1);
+	assay_count(error ? ASSAY_LOST_EXECS : ASSAY_SENT, 1);
 }
 
 #endif // ASSAY_LIB_STATE_BPF_H

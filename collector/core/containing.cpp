@@ -67,6 +67,7 @@ Result<void> Containing::contain(StoreWriter& store, const Subject& subject,
 
 Result<catalog::Containment> Containing::search(StoreWriter& store, const Subject& subject,
                                                 const catalog::Verdict& verdict) {
+  ++searches_;
   ASSAY_ASSIGN(const auto saved, store.find_file_set(subject.row.id));
   if (!saved) return Error{ErrorCode::kCorrupt, "a stack's file set is not in the store"};
   ASSAY_ASSIGN(const catalog::FileSet files, catalog::FileSet::decode(saved->files));

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "collector/core/store.h"
 #include "common/base/clock.h"
@@ -29,6 +30,9 @@ class Containing {
   /// and not there, notes that they are wanted. The state that the stack's file set has now.
   Result<FileSetState> look(StoreWriter& store, const Subject& subject, catalog::Verdict& verdict);
 
+  /// File sets searched since it was asked last: each takes some milliseconds.
+  int take_searches() { return std::exchange(searches_, 0); }
+
  private:
   Result<void> contain(StoreWriter& store, const Subject& subject, catalog::Verdict& verdict);
   Result<catalog::Containment> search(StoreWriter& store, const Subject& subject,
@@ -37,6 +41,7 @@ class Containing {
   Result<std::shared_ptr<const catalog::FileSet>> base_set(StoreWriter& store,
                                                            const FileSetDigest& digest);
 
+  int searches_ = 0;
   std::optional<std::uint64_t> indexed_at_;  // sequence of the catalog
   Sha256 index_key_;                         // over the bases and sets in it
   catalog::FileSetIndex index_;

@@ -108,6 +108,17 @@ struct EvidenceGap {
   std::uint64_t lost = 0;
 };
 
+/// A run sent more records than its budget allows.
+struct RunNoisy {
+  RunId run_id;
+  std::string budget;  ///< execs, starts
+  std::int64_t from_ns = 0;
+  std::int64_t until_ns = 0;
+  std::uint64_t dropped = 0;
+  std::uint32_t limit = 0;
+  bool is_over = false;
+};
+
 /// The node tells all its open runs, until StateCompleted.
 struct StateBegun {};
 
@@ -128,7 +139,7 @@ struct Event {
   std::uint64_t skipped = 0;  ///< sequences right before this one that the agent no longer has
   /// monostate: of a newer agent; only its sequence counts.
   std::variant<std::monostate, RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap,
-               StateBegun, RunPresent, StateCompleted>
+               RunNoisy, StateBegun, RunPresent, StateCompleted>
       body;
 };
 

@@ -12,6 +12,7 @@ namespace assay::collector {
 namespace {
 
 constexpr int kStacksPerLook = 256;
+constexpr int kRunsPerSearch = 50;  // a search in a file set takes as long as settling so many
 
 catalog::Verdict undescribed_verdict(std::uint64_t sequence) {
   catalog::Verdict verdict;
@@ -347,6 +348,7 @@ Result<bool> Judging::judge_some(StoreWriter& store, int max_runs, WallTime now)
   for (const StackId id : stacks) {
     ASSAY_ASSIGN(const StackRow row, store.stack_row(id));
     ASSAY_TRY(judge(store, row, now, &runs));
+    runs += kRunsPerSearch * containing_.take_searches();
     if (runs >= max_runs) break;
   }
   return had_left || !stacks.empty();

@@ -11,6 +11,17 @@ namespace {
 
 constexpr int kMaxStacksAskedFor = 1000;
 constexpr int kMaxFileSetsAskedFor = 16;  // the others with the next batches
+constexpr const char* kQuiet = "the run keeps to its budget again";
+
+std::string noise_text(const RunNoisy& event) {
+  const bool is_starts = event.budget == "starts";
+  const std::string limit = std::to_string(event.limit);
+  const std::string what = is_starts ? "more new roots at once than the " + limit + " that may wait"
+                                     : "more than " + limit + " executed programs a second";
+  return what + ", from " + to_rfc3339(from_unix_ns(event.from_ns)) + " to " +
+         to_rfc3339(from_unix_ns(event.until_ns)) + ": " + std::to_string(event.dropped) +
+         (is_starts ? " starts" : " execs") + " were not recorded";
+}
 
 }  // namespace
 
@@ -205,6 +216,26 @@ Result<void> Recorder::on(Context& context, const EvidenceGap& event) {
       {new_finding_id(to_unix_ns(context.now)), catalog::FindingKind::kEvidenceGap,
        to_rfc3339(from_unix_ns(event.from_ns), 9), std::move(reason), "", context.node_id,
        std::nullopt, to_unix_ns(context.now), 0, ""});
+}
+
+/// One finding per run and budget: open while it goes on, resolved when it is over or the run ends.
+Result<void> Recorder::on(Context& context, const RunNoisy& event) {
+  ASSAY_ASSIGN(const auto run, context.store.find_run(context.node_id, event.run_id));
+  if (!run || run->ended_ns != 0) {
+    ++(run ? counts_.duplicates : counts_.strays);
+    return ok();
+  }
+  const std::int64_t now_ns = to_unix_ns(context.now);
+  const std::string reason = noise_text(event);
+  ASSAY_ASSIGN(const auto open, context.store.open_findings(run->key));
+  for (const auto& finding : open) {
+    if (finding.kind != catalog::FindingKind::kNoisy || finding.subject != event.budget) continue;
+    ASSAY_TRY(context.store.set_finding_reason(finding.key, reason, now_ns));
+    return event.is_over ? context.store.resolve_finding(finding.key, now_ns, kQuiet) : ok();
+  }
+  return context.store.add_finding({new_finding_id(now_ns), catalog::FindingKind::kNoisy,
+                                    event.budget, reason, "", context.node_id, run->key, now_ns,
+                                    event.is_over ? now_ns : 0, event.is_over ? kQuiet : ""});
 }
 
 Result<void> Recorder::on(Context& context, const StateBegun& /*event*/) {

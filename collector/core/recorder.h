@@ -62,6 +62,7 @@ class Recorder {
   Result<void> on(Context& context, const RunNamed& event);
   Result<void> on(Context& context, const ExecSeen& event);
   Result<void> on(Context& context, const EvidenceGap& event);
+  Result<void> on(Context& context, const RunNoisy& event);
   Result<void> on(Context& context, const StateBegun& event);
   Result<void> on(Context& context, const RunPresent& event);
   Result<void> on(Context& context, const StateCompleted& event);

@@ -202,6 +202,14 @@ EvidenceGap body(const v1::EvidenceGap& in) {
           in.lost()};
 }
 
+std::optional<RunNoisy> body(const v1::RunNoisy& in) {
+  if (!is_run_id(in.run_id())) return std::nullopt;
+  return RunNoisy{in.run_id(),           clip(in.budget(), 32),
+                  time_of(in.from_ns()), time_of(in.until_ns()),
+                  in.dropped(),          in.limit(),
+                  in.is_over()};
+}
+
 std::optional<RunPresent> body(const v1::RunPresent& in) {
   auto run = body(in.run());
   if (!run) return std::nullopt;
@@ -240,6 +248,9 @@ Event one(const v1::Event& in) {
       break;
     case v1::Event::kEvidenceGap:
       out.body = body(in.evidence_gap());
+      break;
+    case v1::Event::kRunNoisy:
+      take(out, body(in.run_noisy()));
       break;
     case v1::Event::kStateBegun:
       out.body = StateBegun{};

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <set>
+#include <thread>
 
 #include "tests/bpf/probe_fixture.h"
 
@@ -53,21 +55,6 @@ bool is_live(const SweepCompleted& sweep, const Bundle& bundle) {
   return std::any_of(sweep.live.begin(), sweep.live.end(),
                      [&](const RunKey& key) { return bundle.owns(key); });
 }
-
-// A container that waits for commands; its first line, the host's pid, is read.
-struct HeldContainer {
-  explicit HeldContainer(const Bundle& bundle, const std::vector<std::string>& options = {})
-      : program(bundle.run({kProgram, "hold"}, options)) {
-    pid = program.read_line().substr(4);
-    REQUIRE(program.read_line() == "ready");
-  }
-  void execute() {
-    program.write_line("exec");
-    REQUIRE(program.read_line() == "done");
-  }
-  Program program;
-  std::string pid;
-};
 
 TEST_CASE("a container's first exec is told once, with all facts", "[probe][bpf]") {
   RunningProbe probe;
@@ -164,6 +151,38 @@ TEST_CASE("the end is told once, after the last task", "[probe][bpf]") {
   run_to_end(probe);
   CHECK(ends_of(probe.sink, bundle) == 1);
   CHECK(starts_of(probe.sink, bundle).size() == 1);
+}
+
+TEST_CASE("a sweep sees nobody who was told to have left", "[probe][bpf]") {
+  agent::ProbeOptions options;
+  options.min_sweep_gap = std::chrono::milliseconds(0);
+  RunningProbe probe(options);
+  const Bundle bundle(1);
+  std::atomic<bool> is_over{false};
+  std::thread sweeping([&] {
+    while (!is_over)
+      probe.source->request_sweep();
+  });
+  for (int i = 0; i < 100; ++i)
+    run_short(bundle);
+  is_over = true;
+  sweeping.join();
+  // An end is a hint and may come twice when a sweep and an exit meet; a start never does.
+  REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) >= 100; }));
+  CHECK(starts_of(probe.sink, bundle).size() == 100);
+  // Each life begins after the end of the one before: no sweep that began in between shows the
+  // root.
+  const auto starts = starts_of(probe.sink, bundle);
+  const auto ends = probe.sink.emptied();
+  for (const SweepCompleted& sweep : probe.sink.sweeps()) {
+    const bool is_between = std::all_of(starts.begin(), starts.end(), [&](const auto& start) {
+      const auto end = std::find_if(ends.begin(), ends.end(), [&](const auto& one) {
+        return one.key == start.key && one.time >= start.time;
+      });
+      return sweep.completed < start.time || (end != ends.end() && sweep.began > end->time);
+    });
+    if (is_between) CHECK_FALSE(is_live(sweep, bundle));
+  }
 }
 
 TEST_CASE("a program executed by a thread is counted like any other", "[probe][bpf]") {

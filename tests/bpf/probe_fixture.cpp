@@ -33,8 +33,15 @@ std::string missing_need() {
 
 template <typename Change>
 void RecordingSink::change(Change change) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !is_held_; });
   change();
+  changed_.notify_all();
+}
+
+void RecordingSink::hold(bool is_held) {
+  const std::lock_guard lock(mutex_);
+  is_held_ = is_held;
   changed_.notify_all();
 }
 void RecordingSink::on_start(ContainerStart start) {
@@ -48,6 +55,15 @@ void RecordingSink::on_emptied(agent::RunEmptied emptied) {
 }
 void RecordingSink::on_sweep(agent::SweepCompleted sweep) {
   change([&] { sweeps_.push_back(std::move(sweep)); });
+}
+void RecordingSink::on_gap(agent::ObservationGap gap) {
+  change([&] { gaps_.push_back(gap); });
+}
+void RecordingSink::on_noise(agent::RunNoise noise) {
+  change([&] { noises_.push_back(noise); });
+}
+void RecordingSink::on_checkpoint(agent::Checkpoint checkpoint) {
+  if (agent::EventSource* source = source_) source->release(checkpoint.ticket);
 }
 
 std::vector<ContainerStart> RecordingSink::starts() const {
@@ -65,6 +81,14 @@ std::vector<agent::RunEmptied> RecordingSink::emptied() const {
 std::vector<agent::SweepCompleted> RecordingSink::sweeps() const {
   const std::lock_guard lock(mutex_);
   return sweeps_;
+}
+std::vector<agent::ObservationGap> RecordingSink::gaps() const {
+  const std::lock_guard lock(mutex_);
+  return gaps_;
+}
+std::vector<agent::RunNoise> RecordingSink::noises() const {
+  const std::lock_guard lock(mutex_);
+  return noises_;
 }
 
 bool RecordingSink::wait_for(const std::function<bool()>& condition) const {
@@ -144,6 +168,7 @@ Bundle::Bundle(int layers) : layers_(layers) {
     std::ofstream(layer(i) + "/layer-" + std::to_string(i)) << i;
   }
   fs::create_directories(layer(0) + "/bin");
+  fs::create_directory(layer(0) + "/tmp");
   fs::copy_file(starter_path(), layer(0) + "/bin/starter");
   struct stat upper {};
   REQUIRE(::stat((path_ + "/upper").c_str(), &upper) == 0);
@@ -197,11 +222,35 @@ std::size_t ends_of(const RecordingSink& sink, const Bundle& bundle) {
       all.begin(), all.end(), [&](const agent::RunEmptied& end) { return bundle.owns(end.key); }));
 }
 
-RunningProbe::RunningProbe(agent::ProbeOptions options) {
+HeldContainer::HeldContainer(const Bundle& bundle, const std::vector<std::string>& options)
+    : program(bundle.run({kStarterInside, "hold"}, options)) {
+  pid = program.read_line().substr(4);
+  REQUIRE(program.read_line() == "ready");
+}
+
+void HeldContainer::execute() {
+  program.write_line("exec");
+  REQUIRE(program.read_line() == "done");
+}
+
+void run_short(const Bundle& bundle, const std::vector<std::string>& options) {
+  Program container(bundle.run({kStarterInside, "true"}, options));
+  REQUIRE(container.finish() == 0);
+}
+
+std::vector<std::unique_ptr<Bundle>> make_bundles(int count, int layers) {
+  std::vector<std::unique_ptr<Bundle>> bundles;
+  for (int i = 0; i < count; ++i)
+    bundles.push_back(std::make_unique<Bundle>(layers));
+  return bundles;
+}
+
+RunningProbe::RunningProbe(agent::ProbeOptions options, std::optional<BootTime> absent_since) {
   auto created = agent::BpfEventSource::create(std::move(options), clock);
   if (!created) FAIL(created.error().text());
   source = std::move(*created);
-  auto started = source->start(sink);
+  sink.store_for(source.get());
+  auto started = source->start(sink, absent_since);
   if (!started) FAIL(started.error().text());
   REQUIRE(sink.wait_for([&] { return !sink.sweeps().empty(); }));
 }

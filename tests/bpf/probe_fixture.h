@@ -4,9 +4,11 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -24,11 +26,24 @@ class RecordingSink final : public agent::EventSink {
   void on_exec(agent::ContainerExec exec) override;
   void on_emptied(agent::RunEmptied emptied) override;
   void on_sweep(agent::SweepCompleted sweep) override;
+  void on_gap(agent::ObservationGap gap) override;
+  void on_noise(agent::RunNoise noise) override;
+  /// Stored at once, unless told otherwise.
+  void on_checkpoint(agent::Checkpoint checkpoint) override;
+  bool has_room() const override { return has_room_; }
 
   std::vector<agent::ContainerStart> starts() const;
   std::vector<agent::ContainerExec> execs() const;
   std::vector<agent::RunEmptied> emptied() const;
   std::vector<agent::SweepCompleted> sweeps() const;
+  std::vector<agent::ObservationGap> gaps() const;
+  std::vector<agent::RunNoise> noises() const;
+
+  /// Answers checkpoints; null: they are never stored.
+  void store_for(agent::EventSource* source) { source_ = source; }
+  void set_room(bool has_room) { has_room_ = has_room; }
+  /// While held, the source's thread waits in its next call: an agent that is stopped.
+  void hold(bool is_held);
 
   /// Waits until `condition` holds, at most 30 seconds; says whether it does.
   bool wait_for(const std::function<bool()>& condition) const;
@@ -43,6 +58,11 @@ class RecordingSink final : public agent::EventSink {
   std::vector<agent::ContainerExec> execs_;
   std::vector<agent::RunEmptied> emptied_;
   std::vector<agent::SweepCompleted> sweeps_;
+  std::vector<agent::ObservationGap> gaps_;
+  std::vector<agent::RunNoise> noises_;
+  bool is_held_ = false;
+  std::atomic<agent::EventSource*> source_{nullptr};
+  std::atomic<bool> has_room_{true};
 };
 
 /// A running program with a pipe to its input and from its output; killed and reaped when it goes.
@@ -94,6 +114,21 @@ class Bundle {
   std::uint32_t upper_generation_ = 0;  ///< inode numbers are used again at once
 };
 
+inline constexpr const char* kStarterInside = "/bin/starter";  ///< in a container
+
+/// A container that waits for commands; its first line, the host's pid, is read.
+struct HeldContainer {
+  explicit HeldContainer(const Bundle& bundle, const std::vector<std::string>& options = {});
+  /// Executes a program in it and waits for its end.
+  void execute();
+  Program program;
+  std::string pid;
+};
+
+/// A container that ends at once; waits for its end.
+void run_short(const Bundle& bundle, const std::vector<std::string>& options = {});
+std::vector<std::unique_ptr<Bundle>> make_bundles(int count, int layers = 1);
+
 std::string starter_path();
 /// The inode's generation as the file system tells it (FS_IOC_GETVERSION).
 std::uint32_t generation_of(const std::string& path);
@@ -104,7 +139,8 @@ std::size_t ends_of(const RecordingSink& sink, const Bundle& bundle);
 
 /// A source that runs, settled: its first sweep is over.
 struct RunningProbe {
-  explicit RunningProbe(agent::ProbeOptions options = {});
+  explicit RunningProbe(agent::ProbeOptions options = {},
+                        std::optional<BootTime> absent_since = std::nullopt);
   SystemClock clock;
   RecordingSink sink;
   std::unique_ptr<agent::BpfEventSource> source;

@@ -39,7 +39,7 @@ TEST_CASE("a ring buffer that is too small loses records, and counts them", "[pr
   REQUIRE(container.finish() == 0);
   REQUIRE(probe.sink.wait_for([&] { return !starts_of(probe.sink, bundle).empty(); }));
   CHECK(starts_of(probe.sink, bundle).front().layers_truncated);
-  CHECK(probe.source->health().loss.lost_starts > 0);
+  CHECK(probe.source->health().loss.lost_layers > 0);
   // A loss makes the probe look at all tasks again.
   const std::size_t sweeps = probe.sink.sweeps().size();
   REQUIRE(probe.sink.wait_for([&] { return probe.sink.sweeps().size() > sweeps; }));
@@ -57,7 +57,7 @@ TEST_CASE("execs over a run's budget are counted as lost", "[probe][bpf]") {
   REQUIRE(container.read_line() == "done");
   CHECK(container.finish() == 0);
   REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) == 1; }));
-  CHECK(probe.source->health().loss.lost_execs == 1);
+  CHECK(probe.source->health().loss.held_back_execs == 1);
   CHECK(starts_of(probe.sink, bundle).size() == 1);
   CHECK(execs_of(probe.sink, bundle).empty());
 }

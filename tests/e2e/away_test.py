@@ -39,11 +39,11 @@ class AwayTest(unittest.TestCase):
         made_up = MadeUp(layer, count, RATE_HZ, life_ms=60_000, begin_in_s=-HOURS * 3600, is_hurried=True)
         begin = time.monotonic()
         here.start_agent(made_up=made_up)
-        here.agent.wait_for(lambda: here.metrics(here.agent_http)["assay_agent_ends"] == count,
+        here.agent.wait_for(lambda: here.metrics(here.agent_http)["assay_agent_ends_total"] == count,
                             "all of the timetable has passed", DEADLINE_S)
         passed_s = time.monotonic() - begin
         figures = here.metrics(here.agent_http)
-        self.assertEqual(figures["assay_agent_outbox_dropped"], 0)
+        self.assertEqual(figures["assay_agent_outbox_dropped_total"], 0)
         self.assertGreaterEqual(figures["assay_agent_outbox_events"], 2 * count)
 
         begin = time.monotonic()

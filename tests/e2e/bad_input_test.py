@@ -129,8 +129,8 @@ class BadInputTest(unittest.TestCase):
 
     def wait_until_agent_holds(self, sequence):
         def look():
-            (node,) = self.here.query("nodes")["nodes"]
-            return node["is_connected"] and node["catalog_sequence"] >= sequence
+            nodes = self.here.query("nodes")["nodes"]  # none right after the collector's start
+            return nodes and nodes[0]["is_connected"] and nodes[0]["catalog_sequence"] >= sequence
         self.here.wait(look, f"agent connected and at catalog sequence {sequence}")
 
     def tamper(self):

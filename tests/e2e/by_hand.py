@@ -42,15 +42,15 @@ class Started:
         return code
 
 
-def run_of(here, report, ended=False, verdict=None):
+def run_of(here, report, ended=False, verdict=None, layers=None):
     """Waits for the run whose first process has this report's pid."""
     pid, exec_ns = report
 
     def look():
         for run in here.runs("--all"):
             if run["process"]["pid"] == pid and (run["state"] == "ended") == ended \
-                    and verdict in (None, run["verdict"]["status"]):
+                    and verdict in (None, run["verdict"]["status"]) and layers in (None, run["layers"]):
                 return run
         return None
-    return here.wait(look, f"run with pid {pid} (exec at {exec_ns}), verdict {verdict}")
+    return here.wait(look, f"run with pid {pid} (exec at {exec_ns}), verdict {verdict}, layers {layers}")
 

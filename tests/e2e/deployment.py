@@ -3,7 +3,6 @@
 
 Needs root and BTF. Everything lies in one folder under /tmp and is gone after close().
 """
-import collections
 import json
 import os
 import pathlib
@@ -59,6 +58,13 @@ def is_ready(port):
         return str(error)
 
 
+class Figures(dict):
+    """Figures of /metrics by name; asking for one that the program does not serve fails."""
+
+    def __missing__(self, name):
+        raise AssertionError(f"{name} is not among the metrics")
+
+
 class Deployment:
     """One collector and one agent."""
 
@@ -67,6 +73,8 @@ class Deployment:
         self.collector = self.agent = None
         self.settings = {}  # of the agent, over those that agent_config() makes
         self.port, self.collector_http, self.agent_http = free_port(), free_port(), free_port()
+        # Pins outlive a killed agent: only a test that mounts a bpffs of its own makes some.
+        self.agent_settings = {"probe": {"pin_dir": ""}}
         try:
             self.make_keys()
         except BaseException:
@@ -186,7 +194,7 @@ class Deployment:
             "tls": self.tls("agent-tls"),
             "trust_file": str(trust or self.folder / "operator.pub"),
             "state_dir": str(self.folder / "agent"),
-            "http": {"address": f"127.0.0.1:{self.agent_http}"}}
+            "http": {"address": f"127.0.0.1:{self.agent_http}"}, **self.agent_settings}
         if runtime:
             tree["runtime"] = runtime.agent_settings()
         return self.write("agent.yaml", {**tree, **self.settings})
@@ -215,12 +223,13 @@ class Deployment:
 
     def metrics(self, port):
         """The figures of a daemon's /metrics by name; those with labels are summed."""
-        figures = collections.defaultdict(float)
+        figures = Figures()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             for line in answer.read().decode().splitlines():
                 if not line.startswith("#"):
                     name, _, value = line.rpartition(" ")
-                    figures[name.partition("{")[0]] += float(value)
+                    name = name.partition("{")[0]
+                    figures[name] = figures.get(name, 0.0) + float(value)
         return figures
 
     def wait_until_delivered(self, deadline_s=DEADLINE_S):

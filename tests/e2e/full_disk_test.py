@@ -27,7 +27,7 @@ class FullDiskTest(unittest.TestCase):
 
     def wait_for_starts(self, count):
         self.here.agent.wait_for(lambda: self.figures()["assay_agent_starts_total"]
-                                 + self.figures()["assay_agent_starts"] >= count, f"{count} starts")
+                                 + self.figures()["assay_agent_starts_total"] >= count, f"{count} starts")
 
     def check(self, made_up):
         self.here.wait_until_delivered()

@@ -42,11 +42,11 @@ def layer(path, files, links=None):
     return pathlib.Path(path)
 
 
-def busybox_layer(path, marker):
-    """A scratch-like root: one static binary, its names, and a file that says which tree it is."""
+def busybox_layer(path, marker, files=None):
+    """A scratch-like root: one static binary, its names, a file that says which tree it is, and `files`."""
     names = {f"bin/{name}": "busybox" for name in ("sh", "true", "sleep", "cat", "ls")}
     return layer(path, {"bin/busybox": pathlib.Path(BUSYBOX).read_bytes(),
-                        "etc/marker": marker.encode()}, names)
+                        "etc/marker": marker.encode(), **(files or {})}, names)
 
 
 def sha256_of(path):

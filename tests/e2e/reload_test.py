@@ -25,8 +25,8 @@ class ReloadTest(unittest.TestCase):
     def wait_for_connects(self, count):
         def is_connected():
             figures = self.here.metrics(self.here.agent_http)
-            return figures["assay_agent_collector_connects_total"] + figures["assay_agent_collector_connects"] \
-                == count and figures["assay_agent_collector_connected"] == 1
+            return figures["assay_agent_collector_connects_total"] == count \
+                and figures["assay_agent_collector_connected"] == 1
         self.here.agent.wait_for(is_connected, f"connected {count} times")
 
     def change(self, name, **changes):

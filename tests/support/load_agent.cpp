@@ -96,16 +96,15 @@ class LoadSource final : public EventSource {
   }
   ~LoadSource() override { stop(); }
 
-  Result<void> start(EventSink& sink) override {
+  Result<void> start(EventSink& sink, std::optional<BootTime> absent_since) override {
     sink_ = &sink;
+    absent_since_ = absent_since;
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
     return ok();
   }
   void request_sweep() override { is_sweep_wanted_ = true; }
   ProbeHealth health() const override { return {ProbeState::kSeen, "made up", {}}; }
-  BootTime delivered_until() const override {
-    return options_.is_hurried ? clock_.boot_now() : BootTime(delivered_ns_.load());
-  }
+  void release(std::uint64_t) override {}  // what it told is in the timetable
   void stop() override {
     thread_.request_stop();
     if (thread_.joinable()) thread_.join();
@@ -116,11 +115,12 @@ class LoadSource final : public EventSource {
 
   void run(const std::stop_token& stop) {
     find_running();
+    if (absent_since_) sink_->on_gap({*absent_since_, clock_.boot_now(), GapCause::kAbsence, {}});
     while (!stop.stop_requested()) {
       const BootTime until = next_look();
       deliver(until);
       if (is_sweep_wanted_.exchange(false)) sweep(until);
-      delivered_ns_ = until.count();
+      sink_->on_checkpoint({++ticket_, options_.is_hurried ? clock_.boot_now() : until});
       if (options_.is_hurried && next_ < timetable_.count()) continue;
       std::this_thread::sleep_for(kPass);
     }
@@ -202,8 +202,9 @@ class LoadSource final : public EventSource {
   std::uint64_t next_ = 0;  // the container that starts next
   std::multimap<BootTime, std::uint64_t> ends_;
   BootTime hurried_now_{};
+  std::optional<BootTime> absent_since_;
+  std::uint64_t ticket_ = 0;
   std::atomic<bool> is_sweep_wanted_{false};
-  std::atomic<std::int64_t> delivered_ns_{0};
   std::jthread thread_;
 };
 

@@ -79,6 +79,19 @@ class PrintingSink final : public EventSink {
                 sweep.live.size());
     std::fflush(stdout);
   }
+  void on_gap(ObservationGap gap) override {
+    std::printf("GAP %ld ms, %lu gone\n", (gap.until - gap.from).count() / 1'000'000,
+                gap.lost.gone());
+    std::fflush(stdout);
+  }
+  void on_noise(RunNoise noise) override {
+    std::printf("NOISY %s dropped=%lu%s\n", text_of(noise.key).c_str(), noise.dropped,
+                noise.is_over ? " OVER" : "");
+    std::fflush(stdout);
+  }
+  void on_checkpoint(Checkpoint checkpoint) override {
+    if (source != nullptr) source->release(checkpoint.ticket);
+  }
   EventSource* source = nullptr;
 };
 
@@ -95,7 +108,7 @@ int main(int argc, char** argv) {
   }
   PrintingSink sink;
   sink.source = source->get();
-  if (auto started = (*source)->start(sink); !started) {
+  if (auto started = (*source)->start(sink, std::nullopt); !started) {
     std::fprintf(stderr, "%s\n", started.error().text().c_str());
     return 1;
   }
@@ -106,7 +119,7 @@ int main(int argc, char** argv) {
   std::printf("HEALTH state=%d '%s' sent=%lu lost=%lu/%lu recursion=%lu map=%lu\n",
               static_cast<int>(health.state), health.detail.c_str(), health.loss.sent,
               health.loss.lost_starts, health.loss.lost_execs, health.loss.recursion_misses,
-              health.loss.map_failures);
+              health.loss.map_failures());
   (*source)->stop();
   return 0;
 }

@@ -8,10 +8,17 @@
 //     PROGRAM.
 //     --no-exec: does not execute, ends when its input closes.  --read-only: without an upper.
 //     --threads: executes from a thread that is not the leader.
+//     --cgroup DIRECTORY: goes there first, and so does the container.
 //     Prints "pid N" (the host's number) first; ends with the program's status.
 // starter join PID PROGRAM ARGUMENT…     enters the mount and pid namespaces of PID and executes.
 // starter chroot DIRECTORY PROGRAM ARGUMENT…
 // starter true                           ends at once.
+// starter storm COUNT                    forks, and executes `true` in the child, so many times.
+// starter roots COUNT                    gives so many children one after the other a mount
+//                                        namespace and a root of their own (pivot_root), in which
+//                                        they execute `true`.
+// starter namespaces COUNT               gives so many children a mount namespace of their own, in
+//                                        which they execute `true` on the same root.
 // starter hold                           prints "ready"; for each line "exec" executes `true` in a
 //                                        child and prints "done"; ends when its input closes.
 #define _GNU_SOURCE
@@ -25,6 +32,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,6 +112,14 @@ static void wait_for_parent(const int gate[2]) {
   close(gate[0]);
 }
 
+static void enter_cgroup(const char* directory) {
+  char path[4096];
+  snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, "0", 1) != 1) die(path);
+  close(fd);
+}
+
 static int run(int argc, char** argv) {
   struct container c = {.base = argv[0], .lowerdir = argv[1]};
   int i = 2;
@@ -111,6 +127,7 @@ static int run(int argc, char** argv) {
     c.no_exec |= strcmp(argv[i], "--no-exec") == 0;
     c.read_only |= strcmp(argv[i], "--read-only") == 0;
     c.threads |= strcmp(argv[i], "--threads") == 0;
+    if (strcmp(argv[i], "--cgroup") == 0) enter_cgroup(argv[++i]);
   }
   c.argv = argv + i + 1;
   int gate[2];
@@ -147,6 +164,37 @@ static int join(char** argv) {
   return 1;
 }
 
+// Runs `work` in `count` children, one after the other: how many of them failed.
+static int in_children(int count, void (*work)(void)) {
+  int failed = 0;
+  for (int i = 0; i < count; ++i) {
+    pid_t pid = fork();
+    if (pid < 0) die("fork");
+    if (pid == 0) {
+      work();
+      execl("/bin/starter", "/bin/starter", "true", (char*)NULL);
+      _exit(120);
+    }
+    failed += wait_for(pid) != 0;
+  }
+  return failed;
+}
+
+static void stay(void) {}
+
+static void take_namespace(void) {
+  if (unshare(CLONE_NEWNS) != 0) die("unshare");
+}
+
+static void take_root(void) {
+  take_namespace();
+  if (mount("none", "/tmp", "tmpfs", 0, NULL) != 0) die("mount a tmpfs");
+  if (mkdir("/tmp/bin", 0755) != 0) die("mkdir");
+  if (mount("/bin", "/tmp/bin", NULL, MS_BIND, NULL) != 0) die("bind /bin");
+  if (chdir("/tmp") != 0 || syscall(SYS_pivot_root, ".", ".") != 0) die("pivot_root");
+  if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) die("umount the old root");
+}
+
 static int hold(const char* self) {
   char line[64];
   puts("ready");
@@ -175,6 +223,10 @@ int main(int argc, char** argv) {
   }
   if (strcmp(command, "true") == 0) return 0;
   if (strcmp(command, "hold") == 0) return hold(argv[0]);
+  if (strcmp(command, "storm") == 0 && argc > 2) return in_children(atoi(argv[2]), stay);
+  if (strcmp(command, "roots") == 0 && argc > 2) return in_children(atoi(argv[2]), take_root);
+  if (strcmp(command, "namespaces") == 0 && argc > 2)
+    return in_children(atoi(argv[2]), take_namespace);
   fprintf(stderr, "usage: see the head of starter.c\n");
   return 2;
 }

@@ -19,9 +19,10 @@ Result<std::string> load_base_file_set(Database& database, const FileSetDigest& 
 
 Result<std::optional<ContainmentView>> load_containment(Database& database, StackId stack) {
   ASSAY_ASSIGN(Statement * query,
-               database.prepare("SELECT s.file_set_state, s.file_set_from, f.gap, f.found"
+               database.prepare("SELECT s.file_set_state, s.file_set_from, f.gap, c.found"
                                 " FROM stacks s LEFT JOIN stack_file_sets f USING(stack_id)"
-                                " WHERE s.stack_id=? AND s.file_set_state <> 0"));
+                                " LEFT JOIN stack_containments c USING(stack_id) WHERE "
+                                "s.stack_id=? AND s.file_set_state <> 0"));
   ASSAY_ASSIGN(const bool is_there, query->bind(static_cast<std::int64_t>(stack)).step());
   if (!is_there) return std::optional<ContainmentView>();
   ContainmentView view;

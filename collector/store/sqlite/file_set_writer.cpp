@@ -22,6 +22,7 @@ Result<void> SqliteWriter::set_file_set_state(StackId id, FileSetState state,
 }
 
 Result<void> SqliteWriter::save_file_set(StackId id, const FileSetAnswer& answer) {
+  ASSAY_TRY(change("DELETE FROM stack_containments WHERE stack_id=?", number(id)));
   ASSAY_TRY(change(
       "INSERT OR REPLACE INTO stack_file_sets(stack_id, first_layer, files, gap) VALUES(?,?,?,?)",
       number(id), std::uint64_t{answer.first_layer}, Statement::Blob{answer.files}, answer.gap));
@@ -65,8 +66,8 @@ Result<std::vector<FileSetWish>> SqliteWriter::wanted_file_sets(NodeId node, int
 Result<std::optional<catalog::Containment>> SqliteWriter::find_containment(StackId id,
                                                                            const Sha256& key) {
   ASSAY_ASSIGN(Statement * query,
-               database_.prepare("SELECT found FROM stack_file_sets WHERE stack_id=?"
-                                 " AND found_key=?"));
+               database_.prepare("SELECT found FROM stack_containments WHERE stack_id=?"
+                                 " AND key=?"));
   ASSAY_ASSIGN(const bool is_there, query->bind(number(id), Statement::Blob{key.raw()}).step());
   const std::string text = is_there ? query->text(0) : std::string();
   query->reset();
@@ -77,8 +78,8 @@ Result<std::optional<catalog::Containment>> SqliteWriter::find_containment(Stack
 
 Result<void> SqliteWriter::save_containment(StackId id, const Sha256& key,
                                             const catalog::Containment& found) {
-  return change("UPDATE stack_file_sets SET found_key=?, found=? WHERE stack_id=?",
-                Statement::Blob{key.raw()}, encode(found), number(id));
+  return change("INSERT OR REPLACE INTO stack_containments(stack_id, key, found) VALUES(?,?,?)",
+                number(id), Statement::Blob{key.raw()}, encode(found));
 }
 
 Result<std::string> SqliteWriter::base_file_set(const FileSetDigest& digest) {

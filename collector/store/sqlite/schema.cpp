@@ -306,10 +306,13 @@ CREATE INDEX stacks_file_set_wanted ON stacks(node_id) WHERE file_set_state = 1;
 CREATE TABLE stack_file_sets(
   stack_id INTEGER PRIMARY KEY REFERENCES stacks,
   first_layer INTEGER NOT NULL,
-  files BLOB NOT NULL,
   gap TEXT NOT NULL,
-  found_key BLOB,
-  found TEXT NOT NULL DEFAULT '') STRICT;
+  files BLOB NOT NULL) STRICT;
+
+CREATE TABLE stack_containments(
+  stack_id INTEGER PRIMARY KEY REFERENCES stacks,
+  key BLOB NOT NULL,
+  found TEXT NOT NULL) STRICT;
 
 CREATE TABLE base_file_sets(
   digest BLOB PRIMARY KEY,

@@ -263,11 +263,9 @@ TEST_CASE("a clock that is set meanwhile changes no run's length", "[agent][unit
 
 TEST_CASE("a gap never ends before it begins", "[agent][unit]") {
   Fixture f;
-  f.auditor.on_tick();
   f.clock.boot += seconds(1);
   f.clock.set_by = std::chrono::hours(-1);
-  f.source.state.loss.lost_starts = 3;
-  f.auditor.on_tick();
+  f.auditor.on_gap({f.clock.boot - seconds(1), f.clock.boot, GapCause::kAbsence, {}});
   const auto gaps = f.journal.all<EvidenceGap>();
   REQUIRE(gaps.size() == 1);
   CHECK(gaps[0].until - gaps[0].from == seconds(1));
@@ -395,15 +393,126 @@ TEST_CASE("names that a runtime writes late are brought in", "[agent][unit]") {
   CHECK(f.records.calls == calls);
 }
 
-TEST_CASE("lost records are a gap on record and cause a sweep", "[agent][unit]") {
+TEST_CASE("a gap is recorded with its times, its count and what is missing", "[agent][unit]") {
   Fixture f;
-  f.source.state.loss.lost_starts = 3;
-  f.auditor.on_tick();
+  ObservationGap gap{seconds(40), seconds(45), GapCause::kLosses, {}};
+  gap.lost.ended_untold = 3;
+  gap.lost.lost_starts = 9;
+  f.auditor.on_gap(gap);
+  const auto gaps = f.journal.all<EvidenceGap>();
+  REQUIRE(gaps.size() == 1);
+  CHECK(gaps[0].from == f.clock.wall_now() - seconds(60));
+  CHECK(gaps[0].until == f.clock.wall_now() - seconds(55));
+  CHECK(gaps[0].lost == 3);
+  CHECK(gaps[0].reason.find("3 runs that had ended") != std::string::npos);
+}
+
+TEST_CASE("execs that nobody records are no gap", "[agent][unit]") {
+  Fixture f;
+  ObservationGap gap{seconds(40), seconds(45), GapCause::kLosses, {}};
+  gap.lost.lost_execs = 5;
+  f.auditor.on_gap(gap);
+  CHECK(f.journal.all<EvidenceGap>().empty());
+  gap.cause = GapCause::kAbsence;  // an absence is a gap whatever was counted
+  f.auditor.on_gap(gap);
   REQUIRE(f.journal.all<EvidenceGap>().size() == 1);
-  CHECK(f.journal.all<EvidenceGap>()[0].lost == 3);
-  CHECK(f.source.sweeps == 1);
-  f.auditor.on_tick();
-  CHECK(f.journal.all<EvidenceGap>().size() == 1);
+  CHECK(f.journal.all<EvidenceGap>()[0].lost == 0);
+}
+
+TEST_CASE("a noisy run is told by its id", "[agent][unit]") {
+  Fixture f;
+  const ContainerStart start = container(1, seconds(10));
+  f.auditor.on_start(start);
+  RunNoise noise;
+  noise.key = start.key;
+  noise.since = seconds(20);
+  noise.time = seconds(21);
+  noise.dropped = 7;
+  noise.limit = 200;
+  f.auditor.on_noise(noise);
+  const auto noisy = f.journal.all<RunNoisy>();
+  REQUIRE(noisy.size() == 1);
+  CHECK(noisy[0].run_id == f.journal.all<RunStarted>()[0].run_id);
+  CHECK(noisy[0].from == f.clock.wall_now() - seconds(80));
+  CHECK(noisy[0].until == f.clock.wall_now() - seconds(79));
+  CHECK(noisy[0].dropped == 7);
+  noise.key.root.inode = 99;  // of execs only the run itself speaks
+  f.auditor.on_noise(noise);
+  CHECK(f.journal.all<RunNoisy>().size() == 1);
+}
+
+TEST_CASE("roots made too fast are noise of the container, or a gap when it has ended",
+          "[agent][unit]") {
+  Fixture f;
+  const ContainerStart start = container(1, seconds(10));
+  f.auditor.on_start(start);
+  RunNoise noise;
+  noise.key = start.key;
+  noise.key.root.inode = 99;  // the first run in the cgroup ended, this one goes on
+  noise.budget = Budget::kStarts;
+  noise.dropped = 4;
+  f.auditor.on_noise(noise);
+  CHECK(f.journal.all<RunNoisy>().size() == 1);
+  noise.key.cgroup_id = 1;
+  f.auditor.on_noise(noise);
+  REQUIRE(f.journal.all<EvidenceGap>().size() == 1);
+  CHECK(f.journal.all<EvidenceGap>()[0].lost == 4);
+}
+
+TEST_CASE("runs beyond the limit are one gap in a while", "[agent][unit]") {
+  Fixture f;
+  Auditor small(
+      {f.journal, f.identifier, f.records, f.open_runs, f.source, f.clock, [](LayerResult) {}},
+      {.cluster = "test", .node = "node-1", .boot_id = "boot-1", .max_open_runs = 1});
+  small.on_start(container(1, seconds(99)));
+  small.on_start(container(2, seconds(100)));
+  small.on_start(container(3, seconds(100)));
+  small.on_tick();
+  CHECK(f.journal.all<EvidenceGap>().empty());
+  f.clock.boot += seconds(11);
+  small.on_tick();
+  small.on_tick();
+  REQUIRE(f.journal.all<EvidenceGap>().size() == 1);
+  CHECK(f.journal.all<EvidenceGap>()[0].lost == 2);
+}
+
+TEST_CASE("an end that was read after a restart has its own time", "[agent][unit]") {
+  Fixture f;
+  const ContainerStart start = container(1, seconds(10));
+  f.auditor.on_start(start);
+  Auditor again = f.make();
+  again.resume();
+  again.on_emptied({start.key, seconds(30)});
+  again.on_sweep(sweep(seconds(50), {}));
+  REQUIRE(f.journal.all<RunEnded>().size() == 1);
+  CHECK_FALSE(f.journal.all<RunEnded>()[0].is_approximate);
+  CHECK(f.journal.all<RunEnded>()[0].ended == f.clock.wall_now() - seconds(70));
+}
+
+TEST_CASE("a start that is read again after a restart is no second run", "[agent][unit]") {
+  Fixture f;
+  const ContainerStart start = container(1, seconds(10));
+  f.auditor.on_start(start);
+  Auditor again = f.make();
+  again.resume();
+  again.on_start(start);
+  CHECK(f.journal.all<RunStarted>().size() == 1);
+  CHECK(f.journal.all<RunEnded>().empty());
+  ContainerStart next = start;  // and one of another process is
+  next.process.key.tgid += 1;
+  Auditor later = f.make();
+  later.resume();
+  later.on_start(next);
+  CHECK(f.journal.all<RunStarted>().size() == 2);
+  CHECK(f.journal.all<RunEnded>().size() == 1);
+}
+
+TEST_CASE("a start that was told again is late", "[agent][unit]") {
+  Fixture f;
+  ContainerStart start = container(1, seconds(10));
+  start.is_told_again = true;
+  f.auditor.on_start(start);
+  CHECK(f.journal.all<RunStarted>()[0].is_late);
 }
 
 TEST_CASE("known layers need no identification", "[agent][unit]") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch.hpp>
 
-#include "agent/probe/sweeper.h"
+#include "agent/probe/delivered_runs.h"
 
 using namespace assay;
 using namespace assay::agent;

@@ -102,6 +102,15 @@ TEST_CASE("the other events arrive as what they are", "[agent][unit]") {
   const v1::Event gap = decode(EvidenceGap{from_unix_ns(1), from_unix_ns(2), "lost", 3});
   CHECK(gap.evidence_gap().lost() == 3);
   CHECK(gap.time_ns() == 1);
+  const v1::Event noisy =
+      decode(RunNoisy{"r", Budget::kStarts, from_unix_ns(1), from_unix_ns(4), 9, 50, true});
+  CHECK(noisy.run_noisy().run_id() == "r");
+  CHECK(noisy.run_noisy().budget() == "starts");
+  CHECK(noisy.run_noisy().from_ns() == 1);
+  CHECK(noisy.run_noisy().until_ns() == 4);
+  CHECK(noisy.run_noisy().dropped() == 9);
+  CHECK(noisy.run_noisy().limit() == 50);
+  CHECK(noisy.run_noisy().is_over());
 }
 
 TEST_CASE("bytes that are not UTF-8 are escaped, so that no name stops an event", "[agent][unit]") {
@@ -189,7 +198,8 @@ TEST_CASE("a full state is told in three kinds of events", "[agent][unit]") {
   CHECK(present.run_present().run().started_ns() == 999'000'000'000);
   CHECK(present.run_present().run().stack() == make_run().stack->raw());
   LossCounters loss;
-  loss.lost_starts = 1;
+  loss.lost_starts = 5;  // a sweep found what still ran
+  loss.ended_untold = 1;
   loss.lost_execs = 2;
   loss.recursion_misses = 3;
   const v1::StateCompleted completed = decode(StateCompleted{4, loss, 5}).state_completed();

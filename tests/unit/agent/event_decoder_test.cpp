@@ -4,61 +4,13 @@
 #include <sys/sysmacros.h>
 
 #include <catch2/catch.hpp>
-#include <cstddef>
-#include <cstring>
+
+#include "tests/unit/agent/probe_records.h"
 
 namespace assay::agent {
 namespace {
 
-template <typename Record>
-std::string bytes_of(Record record, std::uint16_t type, std::size_t size = sizeof(Record)) {
-  record.header.type = type;
-  record.header.abi_version = ASSAY_ABI_VERSION;
-  record.header.size = static_cast<std::uint32_t>(size);
-  record.header.boot_ns = 5'000'000'000;
-  return {reinterpret_cast<const char*>(&record), size};
-}
-
-std::string layers_record(std::uint64_t start_id, std::uint32_t first, std::uint32_t count) {
-  assay_layers record{};
-  record.start_id = start_id;
-  record.first_index = first;
-  record.count = count;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    assay_layer& layer = record.layers[i];
-    layer.inode = 1000 + first + i;
-    layer.device = (254U << 20U) | 1U;
-    layer.generation = 7;
-    layer.name_size = 1;
-    layer.name[0] = static_cast<char>('a' + (first + i) % 26);
-  }
-  return bytes_of(record, ASSAY_RECORD_LAYERS,
-                  offsetof(assay_layers, layers) + count * sizeof(assay_layer));
-}
-
-assay_start make_start(std::uint64_t start_id, std::uint32_t layer_count) {
-  assay_start record{};
-  record.start_id = start_id;
-  record.layer_count = layer_count;
-  record.flags = ASSAY_IS_OVERLAY;
-  record.key.device = (0U << 20U) | 39U;
-  record.key.inode = 42;
-  record.key.cgroup_id = 842;
-  record.process.tgid = 77;
-  std::memcpy(record.process.name, "exactly15bytes!", 15);
-  constexpr char kPath[] = "leaf\0docker";
-  std::memcpy(record.cgroup_path, kPath, sizeof(kPath));
-  record.cgroup_path_size = sizeof(kPath);
-  constexpr char kArguments[] = "/bin/sh\0-c\0";
-  record.arguments_size = sizeof(kArguments) - 1;
-  std::memcpy(record.arguments, kArguments, sizeof(kArguments));
-  return record;
-}
-
-std::string start_record(const assay_start& record) {
-  return bytes_of(record, ASSAY_RECORD_START,
-                  offsetof(assay_start, arguments) + record.arguments_size);
-}
+using namespace assay::agent::tests;
 
 ContainerStart decode_start(EventDecoder& decoder, const std::string& bytes) {
   auto record = decoder.decode(bytes);
@@ -156,6 +108,51 @@ TEST_CASE("layers whose start never comes are forgotten, the oldest first", "[pr
     REQUIRE(decoder.decode(layers_record(id, 0, 1)));
   CHECK(decode_start(decoder, start_record(make_start(1, 1))).layers.empty());
   CHECK(decode_start(decoder, start_record(make_start(2, 1))).layers.size() == 1);
+}
+
+TEST_CASE("a start that was lost before is told as of when its root was first seen",
+          "[probe][unit]") {
+  EventDecoder decoder;
+  assay_start record = make_start(1, 0);
+  record.flags |= ASSAY_TOLD_AGAIN;
+  record.known_since_boot_ns = 3'000'000'000;
+  const ContainerStart start = decode_start(decoder, start_record(record));
+  CHECK(start.is_told_again);
+  CHECK(start.time == std::chrono::seconds(3));
+}
+
+TEST_CASE("a run over its budget is told with the budget", "[probe][unit]") {
+  EventDecoder decoder;
+  assay_noisy record{};
+  record.key.inode = 42;
+  record.dropped = 12;
+  record.kind = ASSAY_BUDGET_STARTS;
+  record.budget = 50;
+  const auto decoded = decoder.decode(bytes_of(record, ASSAY_RECORD_NOISY));
+  REQUIRE(decoded);
+  const auto& noise = std::get<NoiseSeen>(*decoded);
+  CHECK(noise.key.root.inode == 42);
+  CHECK(noise.budget == Budget::kStarts);
+  CHECK(noise.dropped == 12);
+  CHECK(noise.limit == 50);
+  CHECK(noise.time == std::chrono::seconds(5));
+  record.kind = 7;
+  CHECK_FALSE(decoder.decode(bytes_of(record, ASSAY_RECORD_NOISY)));
+}
+
+TEST_CASE("parts of a start wait for a moment, not for ever", "[probe][unit]") {
+  EventDecoder decoder;
+  CHECK_FALSE(decoder.has_parts(std::chrono::seconds(5)));
+  REQUIRE(decoder.decode(layers_record(9, 0, 1)));
+  CHECK(decoder.has_parts(std::chrono::seconds(5)));
+  CHECK_FALSE(decoder.has_parts(std::chrono::seconds(7)));
+  REQUIRE(decoder.decode(start_record(make_start(9, 1))));
+  CHECK_FALSE(decoder.has_parts(std::chrono::seconds(5)));
+}
+
+TEST_CASE("a run's key is the same there and back", "[probe][unit]") {
+  const RunKey key{{makedev(254, 7), 11, 12, 13}, 14};
+  CHECK(to_run_key(to_kernel_key(key)) == key);
 }
 
 TEST_CASE("a sweep's records are read one after the other", "[probe][unit]") {

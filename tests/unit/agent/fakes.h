@@ -103,10 +103,12 @@ struct ManualClaims final : ClaimReader {
 };
 
 struct ManualSource final : EventSource {
-  Result<void> start(EventSink&) override { return ok(); }
+  Result<void> start(EventSink&, std::optional<BootTime>) override { return ok(); }
   void request_sweep() override { ++sweeps; }
   ProbeHealth health() const override { return state; }
   void stop() override {}
+  void release(std::uint64_t ticket) override { released = ticket; }
+  std::uint64_t released = 0;
   int sweeps = 0;
   ProbeHealth state;
 };

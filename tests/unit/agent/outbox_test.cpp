@@ -249,8 +249,10 @@ TEST_CASE("a full queue drops routine events before runs, and findings last", "[
   (*outbox)->append(make_event("f2", EventPriority::kFinding));  // instead of r1
   (*outbox)->append(make_event("r2", EventPriority::kRoutine));  // refused
   (*outbox)->append(make_event("f3", EventPriority::kFinding));  // instead of n1
+  CHECK((*outbox)->committed() == 0);  // nothing may be forgotten before the gap is on disk
   (*outbox)->start({[] {}, make_gap});
   REQUIRE((*outbox)->flush(kDeadline));
+  CHECK((*outbox)->committed() == (*outbox)->appended());
   CHECK(payloads(**outbox, 0) == strings({"f1", "f2", "f3", "gap of 3"}));
 }
 

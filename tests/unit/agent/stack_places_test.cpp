@@ -25,8 +25,8 @@ std::vector<LayerTask> tasks_of(const ContainerStart& start) {
 }
 
 TEST_CASE("places are found under the newest digest, the oldest go first", "[agent][unit]") {
-  StackPlaces places(2);
   ContainerStart start = container(1, BootTime(5), 3);
+  StackPlaces places(2 * memory_of(start) + 100);  // two of them
   start.arguments = {"long"};
   places.put(digest(1), tasks_of(start));
   places.move(digest(1), digest(2));

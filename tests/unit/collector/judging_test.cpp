@@ -55,6 +55,37 @@ TEST_CASE("a revocation reaches runs that already run, and resolves as they end"
   CHECK(bench.open_kinds() == kNothing);
 }
 
+TEST_CASE("a noisy run is one finding per budget, until it is quiet or ends", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  const std::int64_t now_ns = to_unix_ns(bench.clock.wall_now());
+  RunNoisy execs{run_id(1), "execs", now_ns, now_ns, 1, 200, false};
+  REQUIRE(bench.record({{bench.event(execs)}, {}}));
+  execs.dropped = 7;
+  const RunNoisy starts{run_id(1), "starts", now_ns, now_ns, 3, 50, false};
+  REQUIRE(bench.record({{bench.event(execs), bench.event(starts)}, {}}));
+  CHECK(bench.open_kinds() == std::vector(2, FindingKind::kNoisy));
+  execs.dropped = 9;
+  execs.is_over = true;
+  REQUIRE(bench.record({{bench.event(execs)}, {}}));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kNoisy});
+  bench.end_run(1);
+  CHECK(bench.open_kinds() == kNothing);
+  REQUIRE(bench.record({{bench.event(starts)}, {}}));  // of a run that has ended: nothing to do
+  CHECK(bench.open_kinds() == kNothing);
+  const auto findings = bench.store->trace(run_id(1), "")->findings;
+  REQUIRE(findings.size() == 2);
+  for (const auto& finding : findings) {
+    const bool is_execs = finding.subject == "execs";
+    CHECK(finding.resolved_reason ==
+          (is_execs ? "the run keeps to its budget again" : "the run ended"));
+    CHECK(finding.reason.find(is_execs ? "more than 200 executed programs a second"
+                                       : "more new roots at once than the 50 that may wait") == 0);
+    CHECK(finding.reason.find(is_execs ? "9 execs were not recorded"
+                                       : "3 starts were not recorded") != std::string::npos);
+  }
+}
+
 TEST_CASE("a base approved later resolves the findings on it", "[collector][unit]") {
   Bench bench(make_catalog(1, {}));
   bench.start_run(1, stack(kNode, {layer(1)}));

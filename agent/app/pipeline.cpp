@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app/pipeline.h"
+
+#include "agent/runtime/containerd/claims.h"
+#include "agent/runtime/disk_claims.h"
+
+namespace assay::agent {
+
+image::FingerprintLimits fingerprint_limits(const AgentConfig& config) {
+  image::FingerprintLimits limits;
+  limits.max_entries = config.max_entries;
+  limits.max_content_bytes = config.max_content_bytes;
+  return limits;
+}
+
+RecordingLimits recording_limits(const AgentConfig& config) {
+  return {config.arguments, config.max_argument_bytes};
+}
+
+IdentifierOptions identifier_options(const AgentConfig& config) {
+  IdentifierOptions options;
+  options.shape_threads = config.shape_threads;
+  options.content_threads = config.content_threads;
+  options.content_is_idle = config.content_idle;
+  options.limits = fingerprint_limits(config);
+  return options;
+}
+
+AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id) {
+  AuditorConfig auditor;
+  auditor.cluster = config.cluster;
+  auditor.node = config.node;
+  auditor.boot_id = boot_id;
+  auditor.record_execs = config.exec_level == "all";
+  return auditor;
+}
+
+RuntimeRoots runtime_roots(const AgentConfig& config) {
+  return {config.docker_roots, config.containerd_states, config.containers_storage_roots};
+}
+
+std::vector<std::unique_ptr<ClaimSource>> claim_sources(const AgentConfig& config) {
+  std::vector<std::unique_ptr<ClaimSource>> sources;
+  sources.push_back(std::make_unique<DiskClaims>(runtime_roots(config)));
+  if (!config.containerd_sockets.empty())
+    sources.push_back(std::make_unique<ContainerdClaims>(
+        ContainerdOptions{.sockets = config.containerd_sockets}));
+  return sources;
+}
+
+}  // namespace assay::agent

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings of the parts behind the probe, as the configuration gives them, and ports that hold
+// nothing: what an agent and a recorder share.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/app/config.h"
+#include "agent/app/journal.h"
+#include "agent/core/auditor.h"
+#include "agent/identify/layer_identifier.h"
+#include "agent/runtime/claim_source.h"
+#include "agent/runtime/disk_records.h"
+
+namespace assay::agent {
+
+image::FingerprintLimits fingerprint_limits(const AgentConfig& config);
+RecordingLimits recording_limits(const AgentConfig& config);
+IdentifierOptions identifier_options(const AgentConfig& config);
+AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id);
+RuntimeRoots runtime_roots(const AgentConfig& config);
+
+/// In the order in which they are asked.
+std::vector<std::unique_ptr<ClaimSource>> claim_sources(const AgentConfig& config);
+
+/// For those that keep no state.
+class NoOpenRuns final : public OpenRuns {
+ public:
+  std::vector<OpenRun> load() override { return {}; }
+  std::vector<OpenRun> load_of_other_boots() override { return {}; }
+  std::optional<catalog::Stack> describe(const StackDigest&) override { return std::nullopt; }
+  bool is_complete() override { return true; }  // nothing was ever told
+  void set_complete() override {}
+};
+
+}  // namespace assay::agent
