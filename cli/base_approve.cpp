@@ -157,8 +157,8 @@ Result<Outcome> approve(const Options& options, Session& session) {
   ASSAY_ASSIGN(Change change, apply_change(trusted, statement, options.change, session, file_sets));
   change.value.emplace_back("platform", statement.stacks.front().platform);
   change.value.emplace_back("expires_at", statement.expires_at);
-  if (described.file_set)
-    change.value.emplace_back("files", std::uint64_t{described.file_set->size()});
+  change.value.emplace_back(
+      "files", described.file_set ? Value(std::uint64_t{described.file_set->size()}) : Value());
   change.value.emplace_back("layers", layer_values(statement.stacks.front()));
   add_about(change.value, described.about);
   return Outcome{.document = {std::move(change.value), sections(described.about)},

@@ -46,10 +46,14 @@ Value to_value(const catalog::BaseStack& stack) {
                   {"content", stack.root->content},
                   {"entries", stack.root->entries},
                   {"content_bytes", stack.root->content_bytes}};
+  Value file_set;
+  if (stack.file_set)
+    file_set = Object{{"digest", stack.file_set->digest.text()}, {"files", stack.file_set->files}};
   return Object{{"platform", stack.platform},
                 {"manifest_digest", stack.manifest_digest},
                 {"layers", std::move(layers)},
-                {"root", std::move(root)}};
+                {"root", std::move(root)},
+                {"file_set", std::move(file_set)}};
 }
 
 /// A draft is no verdict, so it keeps its own word.

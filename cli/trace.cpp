@@ -16,7 +16,8 @@ Value to_value(const Trace& trace) {
       {"layers", to_array(trace.layers)},         {"unsupported", trace.unsupported},
       {"execs", to_array(trace.execs)},           {"findings", to_array(trace.findings)},
       {"other_runs", to_texts(trace.other_runs)}, {"runs_on_same_stack", trace.runs_on_same_stack}};
-  if (trace.containment) object.emplace_back("containment", cli::to_value(*trace.containment));
+  object.emplace_back("containment",
+                      trace.containment ? cli::to_value(*trace.containment) : Value());
   add_about(object, trace.about);
   return object;
 }
