@@ -48,7 +48,7 @@ struct Answers {
     else if (auto* stack = std::get_if<RecordedStack>(&entry.body))
       stacks[stack->key].push_back(std::move(*stack));
     else if (auto* claim = std::get_if<RecordedClaimRecall>(&entry.body))
-      claims[claim->ref].push_back(std::move(*claim));
+      claims[claim->ref].push_back(*claim);
     else if (auto* layer = std::get_if<RecordedLayerResult>(&entry.body); layer && !layer->is_news)
       recalls[layer->ref].push_back(std::move(*layer));
   }

@@ -51,6 +51,7 @@ Result<void> Canary::launch(const std::vector<std::string>& command, BootTime de
   std::vector<std::string> arguments = command;
   arguments.push_back(token);
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments)
     argv.push_back(argument.data());
   argv.push_back(nullptr);

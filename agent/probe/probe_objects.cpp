@@ -63,7 +63,7 @@ class LibbpfLog {
   }
 
  private:
-  static constexpr std::size_t kMaxBytes = 256 * 1024;
+  static constexpr std::size_t kMaxBytes = 256UL * 1024;
   Mutex mutex_;
   std::string text_ ASSAY_GUARDED_BY(mutex_);
 };
@@ -72,7 +72,7 @@ int print_to_log(libbpf_print_level level, const char* format, va_list arguments
     __attribute__((format(printf, 2, 0)));
 int print_to_log(libbpf_print_level level, const char* format, va_list arguments) {
   if (level == LIBBPF_DEBUG) return 0;
-  std::array<char, 64 * 1024> line{};
+  std::array<char, 64UL * 1024> line{};
   const int size = std::vsnprintf(line.data(), line.size(), format, arguments);
   LibbpfLog::instance().append(line.data());
   return size;

@@ -213,7 +213,7 @@ Result<std::string> ProbePrograms::run_iterator(std::uint32_t mode) {
   const UniqueFd iterator(bpf_iter_create(objects_.fd(ProbeObject::kSweepLink)));
   if (!iterator) return system_error("begin a sweep over all tasks");
   std::string records;
-  std::array<char, 64 * 1024> buffer{};
+  std::array<char, 64UL * 1024> buffer{};
   while (true) {
     const ssize_t count = ::read(iterator.get(), buffer.data(), buffer.size());
     if (count == 0) return records;

@@ -20,10 +20,10 @@ std::optional<nlohmann::json> parse_bounded_json(std::string_view text) {
 }
 
 const nlohmann::json& member(const nlohmann::json& object, const char* key) {
-  static const nlohmann::json kNull;
-  if (!object.is_object()) return kNull;
+  static const nlohmann::json null;
+  if (!object.is_object()) return null;
   const auto found = object.find(key);
-  return found == object.end() ? kNull : *found;
+  return found == object.end() ? null : *found;
 }
 
 std::string text_at(const nlohmann::json& object, const char* key, std::size_t max_bytes) {

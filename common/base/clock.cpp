@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/clock.h"
 
-#include <time.h>
+#include <ctime>
 
 #include <charconv>
 #include <cstdio>

@@ -57,16 +57,16 @@ std::optional<WallTime> JsonReader::time(const char* name, bool is_required) {
 }
 
 const json& JsonReader::array(const char* name, bool is_required, std::size_t max_items) {
-  static const json kEmpty = json::array();
+  static const json empty = json::array();
   const json* found = member(name, is_required);
-  if (found == nullptr) return kEmpty;
+  if (found == nullptr) return empty;
   if (!found->is_array()) {
     fail(name, "is not an array");
-    return kEmpty;
+    return empty;
   }
   if (found->size() > max_items) {
     fail(name, "has more than " + std::to_string(max_items) + " items", ErrorCode::kLimitExceeded);
-    return kEmpty;
+    return empty;
   }
   return *found;
 }

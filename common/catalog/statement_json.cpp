@@ -18,7 +18,7 @@ constexpr std::string_view kStatementType = "https://in-toto.io/Statement/v1";
 constexpr std::string_view kStatementPredicate = "urn:assay:catalog:statement:v1";
 constexpr std::string_view kHeadPredicate = "urn:assay:catalog:head:v1";
 constexpr std::size_t kMaxPayloadBytes = 16 << 20;
-constexpr std::uint64_t kMaxPendingSeconds = 7 * 24 * 3600;
+constexpr std::uint64_t kMaxPendingSeconds = 7UL * 24 * 3600;
 
 constexpr Names<Action, 4> kActions{{{Action::kApprove, "approve"},
                                      {Action::kDeprecate, "deprecate"},
@@ -440,7 +440,7 @@ Result<Head> head_from_in_toto(std::string_view text) {
   return read_in_toto<Head>(
       text, kHeadPredicate,
       [](const json& object, const json& predicate, std::optional<Error>& fault) {
-        const Head head = read_head(predicate, fault);
+        Head head = read_head(predicate, fault);
         check_subject(object, head.catalog_id, head.last, fault);
         return head;
       });

@@ -23,7 +23,7 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
 
-constexpr std::size_t kMaxHeaderBytes = 8 * 1024;
+constexpr std::size_t kMaxHeaderBytes = 8UL * 1024;
 using Response = http::response<http::string_body>;
 
 Response text_response(http::status status, std::string_view type, std::string body) {
