@@ -109,7 +109,8 @@ std::vector<Candidate> candidates_of(const std::vector<FileSetIndex::Hit>& hits,
   std::vector<Candidate> candidates;
   for (const FileSetIndex::Hit& hit : hits) {
     if (hit.share * 100 + 1e-9 < policy.contained_share_percent ||
-        hit.present < policy.contained_min_files)
+        hit.present < std::min<std::uint64_t>(policy.contained_min_files,
+                                              index.sets()[hit.set].files->size()))
       continue;
     const BaseFileSet& set = index.sets()[hit.set];
     const bool is_known = std::ranges::any_of(
