@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/dates.h"
 #include "cli/image_reading.h"
+#include "common/base/sha256.h"
 
 namespace assay::cli {
 namespace {
@@ -46,6 +47,19 @@ Result<catalog::BaseStack> stack_of(const image::Image& image) {
   return stack;
 }
 
+/// The set is submitted beside the statement, which names it.
+std::vector<std::string> take_file_set(const DescribedImage& described, catalog::BaseStack& stack,
+                                       Session& session) {
+  if (!described.file_set) {
+    session.terminal().note("warning: this base will not be found in flattened images: " +
+                            described.no_file_set);
+    return {};
+  }
+  std::string bytes = described.file_set->encode();
+  stack.file_set = {FileSetDigest{sha256(bytes).bytes}, described.file_set->size()};
+  return {std::move(bytes)};
+}
+
 /// Claims for people, as the source makes them.
 std::map<std::string, std::string> annotations_of(const DescribedImage& described) {
   const image::Image& image = described.image;
@@ -76,6 +90,7 @@ std::vector<Section> sections(const catalog::About& about) {
   std::vector<Section> shown{{.columns = {{"Base", "base"},
                                           {"Platform", "platform"},
                                           {"Expires", "expires_at"},
+                                          {"Files", "files"},
                                           {"Reason", "reason"},
                                           {"Catalog sequence", "sequence"},
                                           {"Signed by", "key_id"},
@@ -126,21 +141,24 @@ Result<Outcome> approve(const Options& options, Session& session) {
   image::ImageOptions wanted;
   wanted.platform = options.platform;
   wanted.wants_other_forms = true;
-  ASSAY_ASSIGN(const DescribedImage described, read_described(options.source, std::move(wanted),
-                                                              /*keeps_packages=*/false, session));
+  ASSAY_ASSIGN(const DescribedImage described,
+               read_described(options.source, std::move(wanted),
+                              /*keeps_packages=*/false, session, FileSetWanted::kYes));
   const image::Image& image = described.image;
   if (image.layers.empty())
     return Error{ErrorCode::kInvalidArgument, options.source + ": this image has no layers"};
   if (id.version.empty()) {
     ASSAY_ASSIGN(id.version, version_of(image));
   }
-  ASSAY_ASSIGN(const catalog::Statement statement,
-               statement_of(trusted, options, id, described, now));
+  ASSAY_ASSIGN(catalog::Statement statement, statement_of(trusted, options, id, described, now));
+  const auto file_sets = take_file_set(described, statement.stacks.front(), session);
   ASSAY_ASSIGN(const bool is_agreed, may_replace(trusted, options, id, session));
   if (!is_agreed) return Outcome{.exit_code = ExitCode::kNegative, .note = "Nothing was changed."};
-  ASSAY_ASSIGN(Change change, apply_change(trusted, statement, options.change, session));
+  ASSAY_ASSIGN(Change change, apply_change(trusted, statement, options.change, session, file_sets));
   change.value.emplace_back("platform", statement.stacks.front().platform);
   change.value.emplace_back("expires_at", statement.expires_at);
+  change.value.emplace_back(
+      "files", described.file_set ? Value(std::uint64_t{described.file_set->size()}) : Value());
   change.value.emplace_back("layers", layer_values(statement.stacks.front()));
   add_about(change.value, described.about);
   return Outcome{.document = {std::move(change.value), sections(described.about)},

@@ -34,7 +34,8 @@ catalog::Statement new_statement(const TrustedLog& trusted, const ChangeOptions&
 }
 
 Result<Change> apply_change(const TrustedLog& trusted, const catalog::Statement& statement,
-                            const ChangeOptions& options, Session& session) {
+                            const ChangeOptions& options, Session& session,
+                            const std::vector<std::string>& file_sets) {
   ASSAY_ASSIGN(const catalog::SigningKey key, signing_key(options, session));
   ASSAY_ASSIGN(const PreparedChange prepared, prepare_change(trusted, statement, key, session));
   Change change{{{"base", statement.base.text()},
@@ -46,7 +47,7 @@ Result<Change> apply_change(const TrustedLog& trusted, const catalog::Statement&
                  {"is_dry_run", options.is_dry_run}},
                 statement.sequence};
   if (options.is_dry_run) return change;
-  ASSAY_ASSIGN(const Submitted submitted, submit_change(prepared, session));
+  ASSAY_ASSIGN(const Submitted submitted, submit_change(prepared, file_sets, session));
   change.value.emplace_back("agents_connected", submitted.agents_connected);
   return change;
 }

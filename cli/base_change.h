@@ -36,7 +36,9 @@ struct Change {
   Object value;
   std::uint64_t sequence = 0;
 };
+/// `file_sets`: those that the statement names, encoded.
 Result<Change> apply_change(const TrustedLog& trusted, const catalog::Statement& statement,
-                            const ChangeOptions& options, Session& session);
+                            const ChangeOptions& options, Session& session,
+                            const std::vector<std::string>& file_sets = {});
 
 }  // namespace assay::cli

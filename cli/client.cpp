@@ -10,11 +10,13 @@
 #include "cli/tls.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
+#include "common/base/sha256.h"
 
 namespace assay::cli {
 namespace {
 
 constexpr std::size_t kMaxPemBytes = 1 << 20;
+constexpr std::size_t kFileSetsAtOnce = 16;
 constexpr int kMaxMessageBytes = 256 << 20;  // a whole catalog log
 constexpr std::int32_t kPageSize = 1000;
 constexpr std::chrono::milliseconds kDiagnosisTimeout{2000};
@@ -200,10 +202,30 @@ Result<catalog::SignedLog> Client::get_log() {
   return catalog::SignedLog{{log.statements().begin(), log.statements().end()}, log.head()};
 }
 
-Result<Submitted> Client::submit(const catalog::SignedChange& change) {
+Result<std::map<FileSetDigest, catalog::FileSet>> Client::get_file_sets(
+    const std::vector<FileSetDigest>& digests) {
+  std::map<FileSetDigest, catalog::FileSet> sets;
+  for (std::size_t begin = 0; begin < digests.size(); begin += kFileSetsAtOnce) {
+    v1::GetFileSetsRequest request;
+    for (std::size_t i = begin; i < std::min(begin + kFileSetsAtOnce, digests.size()); ++i)
+      request.add_digests(std::string(digests[i].raw()));
+    ASSAY_ASSIGN(const v1::FileSets answer,
+                 state_->call(*state_->catalog, &v1::CatalogService::Stub::GetFileSets, request));
+    for (const std::string& bytes : answer.file_sets()) {
+      ASSAY_ASSIGN(catalog::FileSet set, catalog::FileSet::decode(bytes));
+      sets.emplace(FileSetDigest{sha256(bytes).bytes}, std::move(set));
+    }
+  }
+  return sets;
+}
+
+Result<Submitted> Client::submit(const catalog::SignedChange& change,
+                                 const std::vector<std::string>& file_sets) {
   v1::SubmitRequest request;
   request.set_statement(change.statement);
   request.set_head(change.head);
+  for (const std::string& file_set : file_sets)
+    request.add_file_sets(file_set);
   ASSAY_ASSIGN(const v1::SubmitResponse response,
                state_->call(*state_->catalog, &v1::CatalogService::Stub::Submit, request));
   return Submitted{response.sequence(), response.agents_connected()};

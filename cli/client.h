@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "common/base/result.h"
 #include "common/catalog/about.h"
 #include "common/catalog/container_names.h"
+#include "common/catalog/file_set.h"
 #include "common/catalog/log.h"
 
 namespace assay::cli {
@@ -181,6 +183,32 @@ struct RunOrigin {
   std::string root_type;
 };
 
+/// How one base is in the files of a stack.
+struct ContainedBase {
+  std::string base;  ///< NAME:VERSION
+  std::string platform;
+  std::uint64_t files = 0;
+  std::uint64_t present = 0;
+  std::uint64_t changed = 0;
+  std::uint64_t missing = 0;
+  std::uint32_t share_permille = 0;
+  std::string rival;
+  std::uint64_t own_files = 0;
+  std::uint64_t own_present = 0;
+  bool is_contained = false;
+  std::string why;
+};
+
+/// What the files of a stack tell, where its layers do not.
+struct Containment {
+  std::uint32_t first_layer = 0;
+  bool is_awaited = false;
+  std::string gap;
+  std::uint64_t files = 0;
+  std::vector<ContainedBase> bases;  ///< contained ones first; the runner-up last
+  std::string why;
+};
+
 struct Trace {
   Run run;
   RunOrigin origin;
@@ -191,6 +219,7 @@ struct Trace {
   std::vector<Finding> findings;
   std::vector<std::string> other_runs;
   std::uint64_t runs_on_same_stack = 0;
+  std::optional<Containment> containment;
 };
 
 struct ImpactRow {
@@ -257,7 +286,12 @@ class Client {
   Result<Trace> get_trace(std::string_view target, std::string_view node);
   /// The whole log as the collector has it: not verified.
   Result<catalog::SignedLog> get_log();
-  Result<Submitted> submit(const catalog::SignedChange& change);
+  /// Those of `digests` that the collector has, each verified against its digest.
+  Result<std::map<FileSetDigest, catalog::FileSet>> get_file_sets(
+      const std::vector<FileSetDigest>& digests);
+  /// `file_sets`: encoded, those that the statement names.
+  Result<Submitted> submit(const catalog::SignedChange& change,
+                           const std::vector<std::string>& file_sets);
   Result<Impact> get_impact(const catalog::BaseId& base);
 
  private:

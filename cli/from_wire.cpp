@@ -223,6 +223,25 @@ Node from_wire(const v1::Node& wire) {
   return node;
 }
 
+namespace {
+
+ContainedBase contained_from(const v1::ContainedBase& wire) {
+  return {wire.base(),      wire.platform(),    wire.files(),          wire.present(),
+          wire.changed(),   wire.missing(),     wire.share_permille(), wire.rival(),
+          wire.own_files(), wire.own_present(), wire.is_contained(),   wire.why()};
+}
+
+Containment containment_from(const v1::Containment& wire) {
+  Containment found{wire.first_layer(), wire.is_awaited(), wire.gap(), wire.files(), {},
+                    wire.why()};
+  for (const auto& base : wire.contained())
+    found.bases.push_back(contained_from(base));
+  if (wire.has_runner_up()) found.bases.push_back(contained_from(wire.runner_up()));
+  return found;
+}
+
+}  // namespace
+
 Trace from_wire(const v1::Trace& wire) {
   Trace trace;
   trace.run = from_wire(wire.run());
@@ -237,6 +256,7 @@ Trace from_wire(const v1::Trace& wire) {
     trace.findings.push_back(from_wire(finding));
   trace.other_runs.assign(wire.other_runs().begin(), wire.other_runs().end());
   trace.runs_on_same_stack = wire.runs_on_same_stack();
+  if (wire.has_containment()) trace.containment = containment_from(wire.containment());
   return trace;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/output/table.h"
 #include "common/about/layer_about_reader.h"
+#include "common/files/file_set_maker.h"
 
 namespace assay::cli {
 namespace {
@@ -48,7 +49,8 @@ Result<image::Image> read_shown(const std::string& source, image::ImageOptions o
 }
 
 Result<DescribedImage> read_described(const std::string& source, image::ImageOptions options,
-                                      bool keeps_packages, Session& session) {
+                                      bool keeps_packages, Session& session,
+                                      FileSetWanted file_set) {
   about::ListBudget budget;
   std::map<std::size_t, about::LayerAboutReader> readers;
   options.observer_of = [&](std::size_t layer) -> image::LayerObserver* {
@@ -57,6 +59,13 @@ Result<DescribedImage> read_described(const std::string& source, image::ImageOpt
                              std::stop_token{})
                 .first->second;
   };
+  files::FileSetMaker maker;
+  bool has_merged = false;
+  if (file_set == FileSetWanted::kYes)
+    options.on_merged = [&](const image::Entry& entry) {
+      has_merged = true;
+      maker.add(entry);
+    };
   ASSAY_ASSIGN(image::Image image, read_shown(source, std::move(options), session));
   std::vector<catalog::LayerAbout> layers(image.layers.size());
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -69,7 +78,15 @@ Result<DescribedImage> read_described(const std::string& source, image::ImageOpt
       if (image.layers[below].diff_id == image.layers[i].diff_id) layers[i] = layers[below];
   }
   catalog::About about = catalog::merge_about(layers);
-  return DescribedImage{std::move(image), std::move(about)};
+  DescribedImage described{std::move(image), std::move(about), std::nullopt, ""};
+  if (file_set == FileSetWanted::kNo) return described;
+  auto made = std::move(maker).finish();
+  if (made && has_merged)
+    described.file_set = std::move(*made);
+  else
+    described.no_file_set =
+        made ? "its layers hold too many entries, or none" : made.error().message;
+  return described;
 }
 
 }  // namespace assay::cli

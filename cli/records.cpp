@@ -46,10 +46,14 @@ Value to_value(const catalog::BaseStack& stack) {
                   {"content", stack.root->content},
                   {"entries", stack.root->entries},
                   {"content_bytes", stack.root->content_bytes}};
+  Value file_set;
+  if (stack.file_set)
+    file_set = Object{{"digest", stack.file_set->digest.text()}, {"files", stack.file_set->files}};
   return Object{{"platform", stack.platform},
                 {"manifest_digest", stack.manifest_digest},
                 {"layers", std::move(layers)},
-                {"root", std::move(root)}};
+                {"root", std::move(root)},
+                {"file_set", std::move(file_set)}};
 }
 
 /// A draft is no verdict, so it keeps its own word.
@@ -197,6 +201,41 @@ Value to_value(const Node& node) {
                 {"is_state_wanted", node.is_state_wanted},
                 {"rss_bytes", node.rss_bytes},
                 {"cpu_ns", node.cpu_ns}};
+}
+
+namespace {
+
+Value to_value(const ContainedBase& base) {
+  return Object{{"base", base.base},
+                {"platform", base.platform},
+                {"is_contained", base.is_contained},
+                {"share_percent", std::to_string(base.share_permille / 10) + "." +
+                                      std::to_string(base.share_permille % 10)},
+                {"files", base.files},
+                {"present", base.present},
+                {"changed", base.changed},
+                {"missing", base.missing},
+                {"rival", base.rival},
+                {"own_files", base.own_files},
+                {"own_present", base.own_present},
+                {"why", base.why}};
+}
+
+std::string state_text(const Containment& found) {
+  if (found.is_awaited) return "not here yet";
+  if (!found.gap.empty()) return "could not be looked at: " + found.gap;
+  return found.why;
+}
+
+}  // namespace
+
+Value to_value(const Containment& found) {
+  Array bases;
+  for (const ContainedBase& base : found.bases)
+    bases.push_back(to_value(base));
+  return Object{{"state", state_text(found)}, {"is_awaited", found.is_awaited},
+                {"gap", found.gap},           {"first_layer", std::uint64_t{found.first_layer}},
+                {"files", found.files},       {"bases", std::move(bases)}};
 }
 
 Value to_value(const Layer& layer) {

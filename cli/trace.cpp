@@ -16,6 +16,8 @@ Value to_value(const Trace& trace) {
       {"layers", to_array(trace.layers)},         {"unsupported", trace.unsupported},
       {"execs", to_array(trace.execs)},           {"findings", to_array(trace.findings)},
       {"other_runs", to_texts(trace.other_runs)}, {"runs_on_same_stack", trace.runs_on_same_stack}};
+  object.emplace_back("containment",
+                      trace.containment ? cli::to_value(*trace.containment) : Value());
   add_about(object, trace.about);
   return object;
 }
@@ -44,6 +46,7 @@ Section run_section() {
                       {"Rung", "run.verdict.rung"},
                       {"Reason", "run.verdict.reason"},
                       {"Catalog sequence", "run.verdict.catalog_sequence"},
+                      {"Files", "containment.state", Style::kPlain, true},
                       {"Contradictions", "run.verdict.contradictions", Style::kPlain, true},
                       {"Own layers", "run.verdict.application_layers"},
                       {"Stack", "run.stack"},
@@ -81,6 +84,15 @@ std::vector<Section> sections(const catalog::About& about) {
                    {"RUNG", "rung"},
                    {"LAYERS", "layers"},
                    {"ABOVE", "first_layer"}}},
+      {.title = "Bases in its files",
+       .path = "containment.bases",
+       .columns = {{"BASE", "base"},
+                   {"CONTAINED", "is_contained"},
+                   {"SHARE", "share_percent"},
+                   {"FILES", "files"},
+                   {"CHANGED", "changed"},
+                   {"MISSING", "missing"},
+                   {"WHY", "why"}}},
       {.title = "Layers, bottom first",
        .path = "layers",
        .columns = {{"SHAPE", "shape", Style::kDigest},

@@ -105,9 +105,10 @@ Result<PreparedChange> prepare_change(const TrustedLog& trusted,
   return prepared;
 }
 
-Result<Submitted> submit_change(const PreparedChange& prepared, Session& session) {
+Result<Submitted> submit_change(const PreparedChange& prepared,
+                                const std::vector<std::string>& file_sets, Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
-  auto submitted = client->submit(prepared.change);
+  auto submitted = client->submit(prepared.change, file_sets);
   if (!submitted && submitted.error().code == ErrorCode::kUnavailable)
     return std::move(submitted.error())
         .with_context("whether the change has arrived is not known (assay base list tells)");

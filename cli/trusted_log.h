@@ -34,7 +34,9 @@ Result<PreparedChange> prepare_change(const TrustedLog& trusted,
                                       const catalog::Statement& statement,
                                       const catalog::SigningKey& key, Session& session);
 
-/// Hands the change to the collector and remembers the new head. Errors: those of Client.
-Result<Submitted> submit_change(const PreparedChange& prepared, Session& session);
+/// Hands the change, with the file sets that it names (encoded), to the collector and remembers the
+/// new head. Errors: those of Client.
+Result<Submitted> submit_change(const PreparedChange& prepared,
+                                const std::vector<std::string>& file_sets, Session& session);
 
 }  // namespace assay::cli

@@ -139,6 +139,8 @@ Result<void> Agent::open_uplink() {
     log_.info("the collector asks for the full state of this node", {{"reason", reason}});
     loop_.post_state_request(request);
   };
+  callbacks.on_file_set_wish = [this](const FileSetWish& wish) { file_sets_->ask(wish); };
+  callbacks.take_file_set = [this] { return file_sets_->take(); };
   callbacks.on_status = [this] { log_uplink(); };
   uplink_ = std::make_unique<Uplink>(std::move(options), *outbox_, std::move(callbacks));
   return ok();
@@ -190,6 +192,14 @@ void Agent::open_pipeline() {
                      [this] { return time_floor_->wall_now(); }, claims_.get(),
                      [this](RunClaims claims) { loop_.post_claims(std::move(claims)); }},
       auditor_config(config_, boot_id_));
+  file_sets_ = std::make_unique<FileSetDesk>(
+      FileSetDesk::Ports{*opener_,
+                         [this](const StackDigest& stack, const auto& then) {
+                           loop_.post(
+                               [stack, then](Auditor& auditor) { then(auditor.layers_of(stack)); });
+                         },
+                         [this] { uplink_->notify(); }},
+      fingerprint_limits(config_));
 }
 
 Result<void> Agent::start() {
@@ -283,6 +293,7 @@ void Agent::stop() {
   if (commits_) commits_->look();
   // First the threads that call into the parts, then the parts.
   if (uplink_) uplink_->stop();
+  file_sets_.reset();
   identifier_.reset();
   claims_.reset();
   catalog_.reset();

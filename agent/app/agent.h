@@ -17,6 +17,7 @@
 #include "agent/core/outgoing.h"
 #include "agent/core/time_floor.h"
 #include "agent/health/health.h"
+#include "agent/identify/file_set_desk.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/outbox/outbox.h"
 #include "agent/outbox/state_db.h"
@@ -105,6 +106,7 @@ class Agent {
   UserStacks user_stacks_;
   AuditorLoop loop_;
   std::unique_ptr<LayerIdentifier> identifier_;
+  std::unique_ptr<FileSetDesk> file_sets_;
   std::unique_ptr<Auditor> auditor_;
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<CatalogKeeper> catalog_;

@@ -13,6 +13,7 @@
 
 #include "agent/core/ports.h"
 #include "agent/core/run_identity.h"
+#include "agent/core/stack_places.h"
 #include "agent/core/stack_tracker.h"
 #include "agent/core/state_telling.h"
 #include "common/base/clock.h"
@@ -27,6 +28,7 @@ struct AuditorConfig {
   bool record_execs = false;  ///< exec level `all`
   std::size_t max_waiting_stacks = 10'000;
   std::size_t max_open_runs = 100'000;
+  std::size_t max_place_bytes = 4U << 20;  ///< where layers lie whose files may be asked for
   std::uint32_t name_attempts = 5;  ///< once a second, for runtimes that write their records late
   BootTime state_interval = std::chrono::seconds(10);  ///< at least, between two full states
   std::size_t runs_per_turn = 1000;                    ///< of a full state, told a second
@@ -81,6 +83,8 @@ class Auditor {
   /// come.
   void on_claims(const RunClaims& claims);
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
+  /// How to open the layers of a stack that was told, bottom first; empty when it was long ago.
+  std::vector<LayerTask> layers_of(const StackDigest& stack) const { return places_.find(stack); }
   void set_record_execs(bool record_execs) { config_.record_execs = record_execs; }
   /// The collector wants to hear of every open run again; told after the next sweep.
   void on_state_request(std::uint64_t request);
@@ -175,6 +179,7 @@ class Auditor {
   AuditorConfig config_;
   std::shared_ptr<const catalog::Catalog> catalog_;  // shared with the uplink that verified it
   StackTracker stacks_;
+  StackPlaces places_;
   std::unordered_map<RunKey, Run> runs_;
   std::unordered_map<RunKey, Resumed> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "agent/core/run_identity.h"
+#include "agent/identify/layer_dialect.h"
 #include "common/about/layer_about_reader.h"
 #include "common/base/encoding.h"
 #include "common/image/fingerprint.h"
@@ -27,13 +28,6 @@ constexpr const char* kServedByProgram =
 // ovl_config.redirect_mode (fs/overlayfs/params.h): these two follow redirects in lower layers.
 constexpr std::uint32_t kRedirectFollow = 1;
 constexpr std::uint32_t kRedirectOn = 3;
-
-image::Dialect dialect_of(const LayerTask& task) {
-  if (task.is_root_directory) return image::Dialect::kPlain;
-  if (task.start.other_stack == OtherStack::kFuseOverlay) return image::Dialect::kFuseOverlay;
-  if (task.start.other_stack == OtherStack::kAufs) return image::Dialect::kAufs;
-  return task.start.overlay.userxattr ? image::Dialect::kOverlayUser : image::Dialect::kOverlay;
-}
 
 /// Canonical text of all mount options that decide a fingerprint or its cap.
 std::string options_of(const LayerTask& task) {

@@ -118,6 +118,8 @@ bool Stream::next_message(v1::FromAgent& message) {
   if (!is_welcome_) return false;
   if (!requested_.empty() && next_descriptions(*message.mutable_stacks())) return true;
   message.Clear();
+  if (next_file_set(*message.mutable_file_set())) return true;
+  message.Clear();
   if (in_flight_bytes_ >= options_.max_in_flight_bytes) return false;
   if (next_batch(*message.mutable_batch())) return true;
   message.Clear();
@@ -191,6 +193,9 @@ void Stream::OnReadDone(bool is_ok) {
       callbacks_.on_state_request(incoming_.state_request().request(),
                                   incoming_.state_request().reason());
       break;
+    case v1::ToAgent::kFileSetRequest:
+      on_file_set_request(incoming_.file_set_request());
+      break;
     case v1::ToAgent::MESSAGE_NOT_SET:
       break;  // from a newer collector
   }
@@ -234,6 +239,25 @@ void Stream::on_stack_request(const v1::StackRequest& request) {
     if (requested_.size() >= kMaxRequestedStacks) return;  // asked for again on the next stream
     if (const auto digest = StackDigest::from_raw(raw)) requested_.push_back(*digest);
   }
+}
+
+void Stream::on_file_set_request(const v1::FileSetRequest& request) {
+  if (!callbacks_.on_file_set_wish) return;
+  for (const v1::FileSetWish& wish : request.wishes())
+    if (const auto stack = StackDigest::from_raw(wish.stack()))
+      callbacks_.on_file_set_wish({*stack, wish.first_layer()});
+}
+
+/// Not acknowledged: what is lost with the stream is asked for on the next one.
+bool Stream::next_file_set(v1::FileSetAnswer& answer) {
+  auto ready = callbacks_.take_file_set ? callbacks_.take_file_set() : std::nullopt;
+  if (!ready) return false;
+  answer.set_stack(std::string(ready->wish.stack.raw()));
+  answer.set_first_layer(static_cast<std::uint32_t>(ready->wish.first_layer));
+  answer.set_files(std::move(ready->files));
+  answer.set_gap(std::move(ready->gap));
+  is_outgoing_large_ = true;
+  return true;
 }
 
 bool Stream::next_descriptions(v1::StackDescriptions& answer) {

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "agent/core/file_sets.h"
 #include "agent/core/outgoing.h"
 #include "agent/uplink/tls_files.h"
 #include "common/catalog/log.h"
@@ -38,6 +40,10 @@ struct UplinkCallbacks {
   std::function<void(catalog::SignedLog)> on_catalog;
   /// The collector wants the node's full state, and why.
   std::function<void(std::uint64_t request, const std::string& reason)> on_state_request;
+  /// The collector wants the file set of a stack; may be empty.
+  std::function<void(const FileSetWish&)> on_file_set_wish;
+  /// One that is ready to be sent, if any; notify() says that there is. May be empty.
+  std::function<std::optional<FileSetAnswer>()> take_file_set;
   std::function<void()> on_status;  ///< the state or its reason changed
 };
 

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/catalog/keeper.h"
 
+#include <algorithm>
+#include <set>
+
+#include "common/catalog/file_set.h"
+
 namespace assay::collector {
 namespace {
 
@@ -12,6 +17,37 @@ std::size_t bytes_of(const catalog::SignedLog& log) {
   for (const auto& statement : log.statements)
     bytes += statement.size();
   return bytes;
+}
+
+/// Whether some stack that was approved before has this file set: then it is kept already.
+bool is_kept(const catalog::FileSetReference& wanted,
+             const std::map<catalog::BaseId, catalog::Base>& bases) {
+  for (const auto& [id, base] : bases)
+    for (const catalog::BaseStack& stack : base.stacks)
+      if (stack.file_set == wanted) return true;
+  return false;
+}
+
+/// Those that came are the ones that the statement names, and none that is not kept is missing.
+Result<void> check_file_sets(const catalog::Statement& statement,
+                             const std::map<catalog::BaseId, catalog::Base>& bases,
+                             const std::vector<std::string>& file_sets) {
+  std::set<FileSetDigest> named;
+  std::set<FileSetDigest> came;
+  for (const std::string& bytes : file_sets) {
+    ASSAY_ASSIGN(const catalog::FileSet set, catalog::FileSet::decode(bytes));
+    came.insert(set.digest());
+  }
+  for (const catalog::BaseStack& stack : statement.stacks) {
+    if (!stack.file_set) continue;
+    named.insert(stack.file_set->digest);
+    if (!came.contains(stack.file_set->digest) && !is_kept(*stack.file_set, bases))
+      return Error{ErrorCode::kNotFound, "the file set " + stack.file_set->digest.text() +
+                                             " that the statement names did not come with it"};
+  }
+  if (!std::ranges::includes(named, came))
+    return Error{ErrorCode::kInvalidArgument, "a file set came that the statement does not name"};
+  return ok();
 }
 
 }  // namespace
@@ -55,7 +91,8 @@ std::uint64_t SignedLogKeeper::sequence() const {
 }
 
 Result<KeptLog> SignedLogKeeper::verify_next(const KeptLog& held, const std::string& statement,
-                                             const std::string& head) const {
+                                             const std::string& head,
+                                             const std::vector<std::string>& file_sets) const {
   catalog::SignedLog next = *held.log;
   next.statements.push_back(statement);
   next.head = head;
@@ -68,27 +105,29 @@ Result<KeptLog> SignedLogKeeper::verify_next(const KeptLog& held, const std::str
   if (verified.head.issued_at > clock_.wall_now() + kMaxClockSkew)
     return Error{ErrorCode::kUntrusted,
                  "the head is signed for a time to come: set the clock of the signing machine"};
+  ASSAY_TRY(check_file_sets(verified.history.back(), held.catalog->bases(), file_sets));
   return KeptLog{std::make_shared<const catalog::SignedLog>(std::move(next)),
                  std::make_shared<const catalog::Catalog>(std::move(verified.catalog)),
                  verified.head};
 }
 
 Result<std::uint64_t> SignedLogKeeper::submit(const std::string& actor, std::string statement,
-                                              std::string head) {
+                                              std::string head,
+                                              std::vector<std::string> file_sets) {
   const MutexLock submitting(submitting_);
   const auto refuse = [&](const Error& error) {
     ledger_.audit({to_unix_ns(clock_.wall_now()), actor, "catalog.submit",
                    "sequence " + std::to_string(sequence() + 1), "refused", error.message});
   };
   const KeptLog before = held();
-  auto next = verify_next(before, statement, head);
+  auto next = verify_next(before, statement, head, file_sets);
   if (!next) {
     refuse(next.error());
     return std::move(next.error());
   }
   const std::uint64_t sequence = next->catalog->sequence();
-  const CatalogEntry entry{sequence, std::move(statement), std::move(head), actor,
-                           to_unix_ns(clock_.wall_now())};
+  const CatalogEntry entry{sequence, std::move(statement),          std::move(head),
+                           actor,    to_unix_ns(clock_.wall_now()), std::move(file_sets)};
   if (auto committed = ledger_.change_catalog(entry, next->catalog); !committed) {
     refuse(committed.error());
     return std::move(committed.error());

@@ -38,12 +38,13 @@ class SignedLogKeeper final : public CatalogKeeper {
 
   std::shared_ptr<const catalog::SignedLog> log() const override;
   std::uint64_t sequence() const override;
-  Result<std::uint64_t> submit(const std::string& actor, std::string statement,
-                               std::string head) override;
+  Result<std::uint64_t> submit(const std::string& actor, std::string statement, std::string head,
+                               std::vector<std::string> file_sets) override;
 
  private:
   Result<KeptLog> verify_next(const KeptLog& held, const std::string& statement,
-                              const std::string& head) const;
+                              const std::string& head,
+                              const std::vector<std::string>& file_sets) const;
   KeptLog held() const;
 
   catalog::TrustRoot trust_;  // guarded by submitting_

@@ -16,6 +16,13 @@ constexpr std::chrono::seconds kJump{10};  // a clock that goes this far by itse
 constexpr std::chrono::minutes kRoundAhead{
     1};  // a round that began later than now, by a wrong clock
 
+std::size_t bytes_of(const CatalogEntry& entry) {
+  std::size_t bytes = entry.statement.size() + entry.head.size();
+  for (const std::string& file_set : entry.file_sets)
+    bytes += file_set.size();
+  return bytes;
+}
+
 }  // namespace
 
 CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
@@ -176,7 +183,7 @@ Result<void> CommitLoop::change_catalog(const CatalogEntry& entry,
   auto future = committed->get_future();
   auto round = std::make_shared<JudgingRound>();  // filled by work, read by done
   ASSAY_TRY(
-      push({std::nullopt, entry.statement.size() + entry.head.size(),
+      push({std::nullopt, bytes_of(entry),
             [this, entry, round](StoreWriter& store) -> Result<void> {
               *round = {judging_.round().round + 1, entry.sequence, to_unix_ns(clock_.wall_now())};
               ASSAY_TRY(store.append_catalog(entry));

@@ -143,10 +143,19 @@ struct Event {
       body;
 };
 
+/// The file set of a stack's layers, as it was asked for, or why there is none.
+struct FileSetAnswer {
+  StackDigest stack;
+  std::size_t first_layer = 0;  ///< of those in it, from the bottom, injected ones counted
+  std::string files;            ///< catalog::FileSet's bytes, checked; "" when there is a gap
+  std::string gap;
+};
+
 /// What one message of an agent brings. Stacks carry the cluster and node of the certificate.
 struct Batch {
   std::vector<Event> events;
   std::vector<catalog::Stack> stacks;
+  std::vector<FileSetAnswer> file_sets = {};
 };
 
 /// What an agent says of itself when it connects.

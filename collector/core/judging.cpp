@@ -12,6 +12,7 @@ namespace assay::collector {
 namespace {
 
 constexpr int kStacksPerLook = 256;
+constexpr int kRunsPerSearch = 50;  // a search in a file set takes as long as settling so many
 
 catalog::Verdict undescribed_verdict(std::uint64_t sequence) {
   catalog::Verdict verdict;
@@ -36,6 +37,14 @@ std::string resolution(const catalog::Verdict& verdict) {
   std::string text = "the verdict is " + std::string(catalog::to_string(verdict.status)) + " now";
   if (const std::string base = verdict.base_name(); !base.empty()) text += " (" + base + ")";
   return text;
+}
+
+/// The same directories, known to the same content.
+bool has_same_bytes(const catalog::Stack& a, const catalog::Stack& b) {
+  return std::ranges::equal(
+      a.layers, b.layers, [](const catalog::StackLayer& one, const catalog::StackLayer& other) {
+        return one.instance == other.instance && one.evidence.content == other.evidence.content;
+      });
 }
 
 }  // namespace
@@ -112,7 +121,7 @@ Result<JudgedStack> Judging::judged(StoreWriter& store, StackId id, WallTime now
 
 Result<JudgedStack> Judging::judge(StoreWriter& store, const StackRow& row, WallTime now,
                                    int* runs) {
-  JudgedStack judged{row.id, row.is_described, nullptr, row.verdict};
+  JudgedStack judged{row.id, row.is_described, nullptr, row.verdict, row.file_set};
   if (!row.is_described) {
     // Not remembered: its description may come with the next message.
     judged.stack = std::make_shared<const catalog::Stack>();
@@ -126,6 +135,8 @@ Result<JudgedStack> Judging::judge(StoreWriter& store, const StackRow& row, Wall
     return judged;
   }
   catalog::Verdict verdict = catalog::judge(*judged.stack, *catalog_, now);
+  ASSAY_ASSIGN(judged.file_set,
+               containing_.look(store, {row, *judged.stack, *catalog_, now}, verdict));
   const bool is_same = row.judged_round != 0 && same_but_sequence(row.verdict, verdict);
   judged.verdict = std::move(verdict);
   if (is_same) {
@@ -155,6 +166,44 @@ Result<StackDigest> Judging::describe(StoreWriter& store, NodeId node, const cat
   row->is_described = true;
   ASSAY_TRY(judge(store, *row, now, nullptr));
   return digest;
+}
+
+Result<void> Judging::take_file_set(StoreWriter& store, NodeId node, const FileSetAnswer& answer,
+                                    WallTime now) {
+  ASSAY_ASSIGN(auto row, store.find_stack(node, answer.stack));
+  if (!row || row->file_set != FileSetState::kWanted || answer.first_layer > row->file_set_from)
+    return ok();
+  return save_file_set(store, row->id, answer, now);
+}
+
+Result<void> Judging::save_file_set(StoreWriter& store, StackId id, const FileSetAnswer& answer,
+                                    WallTime now) {
+  ASSAY_TRY(store.save_file_set(id, answer));
+  stacks_.erase(id);
+  ASSAY_ASSIGN(StackRow row, store.stack_row(id));
+  row.judged_round = 0;  // judged already, but without them
+  ASSAY_TRY(judge(store, row, now, nullptr));
+  return ok();
+}
+
+Result<void> Judging::carry_file_set(StoreWriter& store, StackId from, const JudgedStack& to,
+                                     WallTime now) {
+  if (to.file_set != FileSetState::kWanted) return ok();
+  ASSAY_ASSIGN(const StackRow before, store.stack_row(from));
+  ASSAY_ASSIGN(const StackRow after, store.stack_row(to.id));
+  if (before.file_set != FileSetState::kThere || before.file_set_from > after.file_set_from)
+    return ok();
+  ASSAY_ASSIGN(const catalog::Stack told, store.load_stack(from));
+  if (!has_same_bytes(told, *to.stack)) return ok();
+  ASSAY_ASSIGN(const auto saved, store.find_file_set(from));
+  return saved ? save_file_set(store, to.id, *saved, now) : ok();
+}
+
+Result<void> Judging::want_again(StoreWriter& store, const JudgedStack& stack) {
+  if (stack.file_set != FileSetState::kGone) return ok();
+  ASSAY_ASSIGN(const StackRow row, store.stack_row(stack.id));
+  stacks_.erase(stack.id);
+  return store.set_file_set_state(stack.id, FileSetState::kWanted, row.file_set_from);
 }
 
 struct Judging::Settlement {
@@ -299,6 +348,7 @@ Result<bool> Judging::judge_some(StoreWriter& store, int max_runs, WallTime now)
   for (const StackId id : stacks) {
     ASSAY_ASSIGN(const StackRow row, store.stack_row(id));
     ASSAY_TRY(judge(store, row, now, &runs));
+    runs += kRunsPerSearch * containing_.take_searches();
     if (runs >= max_runs) break;
   }
   return had_left || !stacks.empty();

@@ -8,6 +8,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "collector/core/containing.h"
 #include "collector/core/store.h"
 #include "common/base/clock.h"
 #include "common/catalog/catalog.h"
@@ -20,6 +21,7 @@ struct JudgedStack {
   bool is_described = false;
   std::shared_ptr<const catalog::Stack> stack;  ///< shared with the cache; never null
   catalog::Verdict verdict;
+  FileSetState file_set = FileSetState::kNotNeeded;
 };
 
 /// Remembers the stacks it judged in this round. Not thread-safe: it belongs to the commit thread.
@@ -50,6 +52,16 @@ class Judging {
   Result<StackDigest> describe(StoreWriter& store, NodeId node, const catalog::Stack& stack,
                                WallTime now);
 
+  /// Takes a file set that was asked for, and judges its stack again; any other is passed over.
+  Result<void> take_file_set(StoreWriter& store, NodeId node, const FileSetAnswer& answer,
+                             WallTime now);
+  /// The runs of `from` stand on `to` now: when these are the same layers to the last byte, of
+  /// which something else became known, what their files told is not asked for again.
+  Result<void> carry_file_set(StoreWriter& store, StackId from, const JudgedStack& to,
+                              WallTime now);
+  /// A run started on `stack`: its file set may be made now although it was gone before.
+  Result<void> want_again(StoreWriter& store, const JudgedStack& stack);
+
   /// Brings the findings of `run` in line with the verdict on its stack.
   Result<void> settle(StoreWriter& store, OpenRun run, const JudgedStack& stack, WallTime now);
   /// The same for the open runs on `stack`, from the first one on; how many were looked at.
@@ -77,6 +89,8 @@ class Judging {
   struct Settlement;
 
   Result<JudgedStack> judge(StoreWriter& store, const StackRow& row, WallTime now, int* runs);
+  Result<void> save_file_set(StoreWriter& store, StackId id, const FileSetAnswer& answer,
+                             WallTime now);
   void remember(const JudgedStack& stack);
   Result<int> settle_after(StoreWriter& store, const JudgedStack& stack, RunKey after,
                            WallTime now);
@@ -86,6 +100,7 @@ class Judging {
 
   std::shared_ptr<const catalog::Catalog> catalog_;  // shared with readers of the same sequence
   JudgingRound round_;
+  Containing containing_;
   const int max_runs_;
   const std::size_t max_remembered_;
   bool has_unsettled_ = true;  // of an earlier life: judge_some() finds out

@@ -23,9 +23,10 @@ struct StateWish {
 
 /// What became of one batch after its commit.
 struct BatchOutcome {
-  std::uint64_t acknowledged = 0;       ///< everything up to here is committed
-  std::vector<StackDigest> unknown;     ///< stacks that were named but never described
-  std::optional<StateWish> state_wish;  ///< not answered yet
+  std::uint64_t acknowledged = 0;           ///< everything up to here is committed
+  std::vector<StackDigest> unknown;         ///< stacks that were named but never described
+  std::optional<StateWish> state_wish;      ///< not answered yet
+  std::vector<FileSetWish> file_sets = {};  ///< those that the node owes, some of them
 };
 
 /// Takes what agents send. Thread-safe; returns at once. Callbacks come on the commit thread, after
@@ -72,8 +73,10 @@ class CatalogKeeper {
   virtual std::uint64_t sequence() const = 0;
   /// Verifies and appends one signed change; returns its sequence.
   /// Errors: kUntrusted, kCorrupt, kLimitExceeded, kUnavailable.
+  /// `file_sets`: those that the statement names, encoded; known ones may be left out. kNotFound:
+  /// one is missing. kInvalidArgument: one that it does not name.
   virtual Result<std::uint64_t> submit(const std::string& actor, std::string statement,
-                                       std::string head) = 0;
+                                       std::string head, std::vector<std::string> file_sets) = 0;
 };
 
 /// What is known of nodes right now. Thread-safe.

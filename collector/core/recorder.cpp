@@ -10,6 +10,7 @@ namespace assay::collector {
 namespace {
 
 constexpr int kMaxStacksAskedFor = 1000;
+constexpr int kMaxFileSetsAskedFor = 16;  // the others with the next batches
 constexpr const char* kQuiet = "the run keeps to its budget again";
 
 std::string noise_text(const RunNoisy& event) {
@@ -47,6 +48,7 @@ Result<BatchOutcome> Recorder::open_epoch(StoreWriter& store, const NodeKey& nod
   outcome.acknowledged = row.acknowledged;
   outcome.state_wish = Reconciler::wish(state);
   ASSAY_ASSIGN(outcome.unknown, store.undescribed_stacks(id, kMaxStacksAskedFor));
+  ASSAY_ASSIGN(outcome.file_sets, store.wanted_file_sets(id, kMaxFileSetsAskedFor));
   return outcome;
 }
 
@@ -60,6 +62,8 @@ Result<BatchOutcome> Recorder::apply(StoreWriter& store, const NodeKey& node, co
   EpochRow row = known.value_or(EpochRow{});
   for (const auto& stack : batch.stacks)
     ASSAY_TRY(judging_.describe(store, context.node_id, stack, now));
+  for (const auto& answer : batch.file_sets)
+    ASSAY_TRY(judging_.take_file_set(store, context.node_id, answer, now));
   for (const auto& event : batch.events) {
     if (event.sequence <= row.acknowledged) {
       ++counts_.duplicates;
@@ -75,8 +79,9 @@ Result<BatchOutcome> Recorder::apply(StoreWriter& store, const NodeKey& node, co
   if (!known || row.acknowledged != known->acknowledged)
     ASSAY_TRY(store.save_epoch(context.node_id, epoch, row));
   if (context.state != before) ASSAY_TRY(store.save_node_state(context.node_id, context.state));
-  return BatchOutcome{row.acknowledged, std::move(context.unknown),
-                      Reconciler::wish(context.state)};
+  ASSAY_ASSIGN(auto wanted, store.wanted_file_sets(context.node_id, kMaxFileSetsAskedFor));
+  return BatchOutcome{row.acknowledged, std::move(context.unknown), Reconciler::wish(context.state),
+                      std::move(wanted)};
 }
 
 /// What the agent dropped at its limit it says itself, in `skipped` and in an EvidenceGap. Any
@@ -118,6 +123,11 @@ Result<JudgedStack> Recorder::stack_of(Context& context, const std::optional<Sta
 bool Recorder::differs(const RunStarted& event, const JudgedStack& stack) {
   if (!event.agent_verdict || !stack.is_described) return false;
   const auto& theirs = *event.agent_verdict;
+  // What files tell only we know.
+  const auto is_by_files = [](const auto& match) {
+    return match.rung == catalog::Rung::kContained;
+  };
+  if (std::ranges::any_of(stack.verdict.matches, is_by_files)) return false;
   if (theirs.catalog_sequence != stack.verdict.catalog_sequence) return false;
   if (theirs.status == stack.verdict.status && theirs.base_name() == stack.verdict.base_name())
     return false;
@@ -141,6 +151,7 @@ Result<void> Recorder::on(Context& context, const RunStarted& event) {
   const NewRun row{context.node_id, stack.id, &event, differs(event, stack), context.state.state};
   ASSAY_ASSIGN(const auto key, context.store.add_run(row));
   if (!key) return start_again(context, event, stack);
+  ASSAY_TRY(judging_.want_again(context.store, stack));
   OpenRun run;
   run.key = *key;
   run.stack = stack.id;
@@ -172,7 +183,7 @@ Result<void> Recorder::on(Context& context, const StackAdvanced& event) {
   if (to.id == from->id) return ok();
   ASSAY_TRY(context.store.move_runs(from->id, to.id));
   ASSAY_TRY(judging_.settle_all(context.store, to, context.now));
-  return ok();
+  return judging_.carry_file_set(context.store, from->id, to, context.now);
 }
 
 Result<void> Recorder::on(Context& context, const RunNamed& event) {

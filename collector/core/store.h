@@ -24,11 +24,28 @@ enum class StackId : std::int64_t {};
 enum class RunKey : std::int64_t {};
 enum class FindingKey : std::int64_t {};
 
+/// Whether the file set of a stack is needed, and there.
+enum class FileSetState {
+  kNotNeeded = 0,
+  kWanted = 1,  ///< asked for, on this and on every later connection
+  kThere = 2,
+  kGone = 3,  ///< the node could not make it; asked for again when a run starts on the stack
+};
+
 struct StackRow {
   StackId id{};
   bool is_described = false;       ///< false: only its digest is known yet
   std::uint64_t judged_round = 0;  ///< 0: never judged
   catalog::Verdict verdict;
+  FileSetState file_set = FileSetState::kNotNeeded;
+  std::size_t file_set_from = 0;  ///< the first layer that is wanted or there
+};
+
+/// A file set that a node should make.
+struct FileSetWish {
+  StackDigest stack;
+  std::size_t first_layer = 0;  ///< from the bottom, injected ones counted
+  bool operator==(const FileSetWish&) const = default;
 };
 
 /// A stack with more open runs than one transaction settles: those up to `after` are done.
@@ -123,6 +140,7 @@ struct CatalogEntry {
   std::string head;
   std::string submitted_by;
   std::int64_t received_ns = 0;
+  std::vector<std::string> file_sets = {};  ///< of the bases in it, as encoded
 };
 
 /// A round of judging: begun by a change of the catalog or by a date in it passing.
@@ -165,6 +183,24 @@ class StoreWriter {
                                        std::uint64_t round) = 0;
   /// Described stacks that were last judged before `round`; those with running runs come first.
   virtual Result<std::vector<StackId>> stacks_to_judge(std::uint64_t round, int limit) = 0;
+
+  /// Only the state; what was saved of a file set stays.
+  virtual Result<void> set_file_set_state(StackId id, FileSetState state,
+                                          std::size_t first_layer) = 0;
+  /// Replaces what there was; the state becomes kThere, or kGone when it has a gap.
+  virtual Result<void> save_file_set(StackId id, const FileSetAnswer& answer) = 0;
+  /// `files` and `gap` as saved; nothing when there is none.
+  virtual Result<std::optional<FileSetAnswer>> find_file_set(StackId id) = 0;
+  virtual Result<std::vector<FileSetWish>> wanted_file_sets(NodeId node, int limit) = 0;
+  /// What was found in the stack's file set under `key`: the bases, thresholds and layers that it
+  /// depends on. Nothing when it was another key, or nothing was found yet.
+  virtual Result<std::optional<catalog::Containment>> find_containment(StackId id,
+                                                                       const Sha256& key) = 0;
+  /// Of a stack with a file set.
+  virtual Result<void> save_containment(StackId id, const Sha256& key,
+                                        const catalog::Containment& found) = 0;
+  /// A base's file set, encoded; "" when it is not there.
+  virtual Result<std::string> base_file_set(const FileSetDigest& digest) = 0;
 
   /// The open runs on `id` after `after` still have to follow its verdict; none: all of them do.
   virtual Result<void> set_unsettled(StackId id, std::optional<RunKey> after) = 0;
@@ -224,6 +260,9 @@ class Store {
   virtual Result<void> write_repeatable(const std::function<Result<void>(StoreWriter&)>& work) = 0;
 
   virtual Result<catalog::SignedLog> load_catalog() = 0;
+  /// Those of `digests` that are there, encoded.
+  virtual Result<std::vector<std::string>> base_file_sets(
+      const std::vector<FileSetDigest>& digests) = 0;
   virtual Result<JudgingRound> load_round() = 0;
   virtual Result<std::vector<NodeView>> load_nodes() = 0;
 

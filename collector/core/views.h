@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "collector/core/events.h"
+#include "common/catalog/containment.h"
 
 namespace assay::collector {
 
@@ -98,6 +99,14 @@ struct NodeView {
   bool is_state_wanted = false;  ///< its full state was asked for and has not come yet
 };
 
+/// What the files of a stack tell, where its layers do not.
+struct ContainmentView {
+  std::size_t first_layer = 0;  ///< whose files were looked at, from there upward
+  bool is_awaited = false;      ///< the node still owes them
+  std::string gap;              ///< why they could not be looked at
+  catalog::Containment found;
+};
+
 struct TraceView {
   RunView run;
   RunOrigin origin;
@@ -106,6 +115,7 @@ struct TraceView {
   std::vector<FindingView> findings;
   std::vector<RunId> other_runs;  ///< newest first, at most kMaxTraceRuns
   std::uint64_t runs_on_same_stack = 0;
+  std::optional<ContainmentView> containment;  ///< none: its files are of no interest
 };
 inline constexpr int kMaxTraceExecs = 1000;
 inline constexpr int kMaxTraceRuns = 100;

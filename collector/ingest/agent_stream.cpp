@@ -85,6 +85,8 @@ bool AgentStream::on_message() {
       return on_batch(from_wire(incoming_.batch(), who_.node), bytes);
     case v1::FromAgent::kStacks:
       return on_batch(from_wire(incoming_.stacks(), who_.node), bytes);
+    case v1::FromAgent::kFileSet:
+      return on_file_set(incoming_.file_set(), bytes);
     case v1::FromAgent::kHeartbeat:
       return on_heartbeat(incoming_.heartbeat());
     case v1::FromAgent::kCatalogRefused:
@@ -167,6 +169,7 @@ void AgentStream::on_epoch(Result<BatchOutcome> outcome, std::uint64_t agent_seq
   }
   request_stacks(outcome->unknown);
   request_state(outcome->state_wish);
+  request_file_sets(outcome->file_sets);
 }
 
 bool AgentStream::on_batch(Batch batch, std::size_t wire_bytes) {
@@ -198,6 +201,7 @@ void AgentStream::on_committed(Result<BatchOutcome> outcome, std::size_t bytes) 
   }
   request_stacks(outcome->unknown);
   request_state(outcome->state_wish);
+  request_file_sets(outcome->file_sets);
   if (is_resumed) read_next();
 }
 
@@ -212,6 +216,31 @@ void AgentStream::request_state(const std::optional<StateWish>& wish) {
     state_request_ = wish->request;
   }
   send(std::move(message));
+}
+
+/// Each once on a stream, until it is answered: a set takes the agent seconds to make.
+void AgentStream::request_file_sets(const std::vector<FileSetWish>& wishes) {
+  auto message = std::make_shared<v1::ToAgent>();
+  {
+    const MutexLock lock(mutex_);
+    for (const FileSetWish& wish : wishes) {
+      if (!file_sets_asked_.insert(wish.stack).second) continue;
+      v1::FileSetWish& asked = *message->mutable_file_set_request()->add_wishes();
+      asked.set_stack(std::string(wish.stack.raw()));
+      asked.set_first_layer(static_cast<std::uint32_t>(wish.first_layer));
+    }
+  }
+  if (message->has_file_set_request()) send(std::move(message));
+}
+
+bool AgentStream::on_file_set(const v1::FileSetAnswer& answer, std::size_t bytes) {
+  auto batch = from_wire(answer);
+  if (!batch) return true;
+  {
+    const MutexLock lock(mutex_);
+    file_sets_asked_.erase(batch->file_sets.front().stack);
+  }
+  return on_batch(std::move(*batch), bytes);
 }
 
 void AgentStream::request_stacks(const std::vector<StackDigest>& digests) {

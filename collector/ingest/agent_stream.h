@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,8 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   void send(Message message);
   void request_stacks(const std::vector<StackDigest>& digests);
   void request_state(const std::optional<StateWish>& wish);
+  void request_file_sets(const std::vector<FileSetWish>& wishes);
+  bool on_file_set(const v1::FileSetAnswer& answer, std::size_t bytes);
   void read_next();
   void pump() ASSAY_REQUIRES(mutex_);
 
@@ -98,9 +101,10 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   std::deque<Message> queue_ ASSAY_GUARDED_BY(mutex_);
   Message catalog_ ASSAY_GUARDED_BY(mutex_);  // the newest one not yet sent
   std::optional<std::uint64_t> acknowledged_ ASSAY_GUARDED_BY(mutex_);  // not yet sent
-  std::uint64_t committed_ ASSAY_GUARDED_BY(mutex_) = 0;      // what was acknowledged last
-  std::uint64_t state_request_ ASSAY_GUARDED_BY(mutex_) = 0;  // asked for on this stream
-  Message outgoing_ ASSAY_GUARDED_BY(mutex_);                 // being written
+  std::uint64_t committed_ ASSAY_GUARDED_BY(mutex_) = 0;            // what was acknowledged last
+  std::uint64_t state_request_ ASSAY_GUARDED_BY(mutex_) = 0;        // asked for on this stream
+  std::set<StackDigest> file_sets_asked_ ASSAY_GUARDED_BY(mutex_);  // and not answered yet
+  Message outgoing_ ASSAY_GUARDED_BY(mutex_);                       // being written
   std::size_t in_flight_bytes_ ASSAY_GUARDED_BY(mutex_) = 0;
   bool is_paused_ ASSAY_GUARDED_BY(mutex_) = false;
   bool is_welcomed_ ASSAY_GUARDED_BY(mutex_) = false;

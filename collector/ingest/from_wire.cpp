@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include "common/catalog/file_set.h"
 
 namespace assay::collector {
 namespace {
@@ -337,6 +338,21 @@ Batch from_wire(const v1::EventBatch& batch, const NodeKey& node) {
 
 Batch from_wire(const v1::StackDescriptions& in, const NodeKey& node) {
   return {{}, stacks(in.stacks(), node)};
+}
+
+std::optional<Batch> from_wire(const v1::FileSetAnswer& in) {
+  const auto stack = digest<StackDigest>(in.stack());
+  if (!stack) return std::nullopt;
+  FileSetAnswer answer{*stack, in.first_layer(), "", clip(in.gap(), kMaxReasonBytes)};
+  if (answer.gap.empty()) {
+    if (const auto set = catalog::FileSet::decode(in.files()); set)
+      answer.files = in.files();
+    else
+      answer.gap = "the node sent " + set.error().message;
+  }
+  Batch out;
+  out.file_sets.push_back(std::move(answer));
+  return out;
 }
 
 Heartbeat from_wire(const v1::Heartbeat& in) {

@@ -3,6 +3,8 @@
 // makes no sense is left out, so that no agent can make a row that breaks another's work.
 #pragma once
 
+#include <optional>
+
 #include "assay/v1/agent.pb.h"
 #include "collector/core/events.h"
 
@@ -12,6 +14,8 @@ namespace assay::collector {
 /// sequence and loses its body.
 Batch from_wire(const v1::EventBatch& batch, const NodeKey& node);
 Batch from_wire(const v1::StackDescriptions& stacks, const NodeKey& node);
+/// Nothing when it names no stack; bytes that are no file set become a gap.
+std::optional<Batch> from_wire(const v1::FileSetAnswer& in);
 Heartbeat from_wire(const v1::Heartbeat& heartbeat);
 AgentInfo from_wire(const v1::Hello& hello);
 

@@ -10,6 +10,8 @@
 namespace assay::collector {
 namespace {
 
+constexpr int kMaxFileSets = 16;  // 3.2 MB each, in one message
+
 constexpr std::size_t kMaxFilterBytes = 512;
 
 Result<void> check_text(const char* what, const std::string& text) {
@@ -112,10 +114,26 @@ Result<void> Answers::get_log(const v1::GetLogRequest& request, v1::CatalogLog& 
   return ok();
 }
 
+Result<void> Answers::get_file_sets(const v1::GetFileSetsRequest& request, v1::FileSets& response) {
+  if (request.digests_size() > kMaxFileSets)
+    return Error{ErrorCode::kInvalidArgument,
+                 "at most " + std::to_string(kMaxFileSets) + " file sets at once"};
+  std::vector<FileSetDigest> digests;
+  for (const std::string& raw : request.digests()) {
+    ASSAY_ASSIGN(const FileSetDigest digest, FileSetDigest::from_raw(raw));
+    digests.push_back(digest);
+  }
+  ASSAY_ASSIGN(std::vector<std::string> sets, store_.base_file_sets(digests));
+  for (std::string& set : sets)
+    response.add_file_sets(std::move(set));
+  return ok();
+}
+
 Result<void> Answers::submit(const std::string& actor, const v1::SubmitRequest& request,
                              v1::SubmitResponse& response) {
   ASSAY_ASSIGN(const std::uint64_t sequence,
-               keeper_.submit(actor, request.statement(), request.head()));
+               keeper_.submit(actor, request.statement(), request.head(),
+                              {request.file_sets().begin(), request.file_sets().end()}));
   response.set_sequence(sequence);
   std::uint32_t connected = 0;
   for (const auto& node : nodes_.nodes())

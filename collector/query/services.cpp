@@ -131,6 +131,12 @@ class CatalogRpc final : public v1::CatalogService::CallbackService {
       return answers_.get_log(*request, *response);
     });
   }
+  Reactor* GetFileSets(Context* context, const v1::GetFileSetsRequest* request,
+                       v1::FileSets* response) override {
+    return desk_.serve(context, "CatalogService.GetFileSets", [=, this](const std::string&) {
+      return answers_.get_file_sets(*request, *response);
+    });
+  }
   Reactor* Submit(Context* context, const v1::SubmitRequest* request,
                   v1::SubmitResponse* response) override {
     return desk_.serve(context, "CatalogService.Submit", [=, this](const std::string& actor) {

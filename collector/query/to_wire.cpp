@@ -136,6 +136,32 @@ void fill(const Exec& in, v1::Exec& out) {
   out.set_is_from_upper(in.is_from_upper);
 }
 
+void fill(const catalog::ContainedBase& in, v1::ContainedBase& out) {
+  out.set_base(in.base.text());
+  out.set_platform(in.platform);
+  out.set_files(in.files);
+  out.set_present(in.present);
+  out.set_changed(in.changed);
+  out.set_missing(in.missing);
+  out.set_share_permille(in.share_permille);
+  out.set_rival(in.rival);
+  out.set_own_files(in.own_files);
+  out.set_own_present(in.own_present);
+  out.set_is_contained(in.is_contained);
+  out.set_why(in.why);
+}
+
+void fill(const ContainmentView& in, v1::Containment& out) {
+  out.set_first_layer(static_cast<std::uint32_t>(in.first_layer));
+  out.set_is_awaited(in.is_awaited);
+  out.set_gap(in.gap);
+  out.set_files(in.found.files);
+  for (const auto& base : in.found.contained)
+    fill(base, *out.add_contained());
+  if (in.found.runner_up) fill(*in.found.runner_up, *out.mutable_runner_up());
+  out.set_why(in.found.why);
+}
+
 }  // namespace
 
 void to_wire(const RunView& run, v1::Run& out) {
@@ -234,6 +260,7 @@ void to_wire(const TraceView& trace, v1::Trace& out) {
   for (const auto& run : trace.other_runs)
     out.add_other_runs(run);
   out.set_runs_on_same_stack(trace.runs_on_same_stack);
+  if (trace.containment) fill(*trace.containment, *out.mutable_containment());
 }
 
 void to_wire(const ImpactView& impact, v1::Impact& out) {

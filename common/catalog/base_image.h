@@ -48,11 +48,21 @@ struct BaseRoot {
   bool operator==(const BaseRoot&) const = default;
 };
 
+/// Which file set all layers of a stack have together (docs/formats/file_set.md). The set itself
+/// lies beside the catalog, at collectors and in exports: agents do not need it.
+struct FileSetReference {
+  FileSetDigest digest;
+  std::uint64_t files = 0;
+  bool operator==(const FileSetReference&) const = default;
+};
+
 struct BaseStack {
   std::string platform;           ///< "linux/amd64", "" when unknown
   std::string manifest_digest;    ///< "sha256:…" or ""
   std::vector<BaseLayer> layers;  ///< bottom first, at least one
   std::optional<BaseRoot> root;   ///< none: roots without layers do not match this stack
+  /// None: the base is not found in flattened images by this stack.
+  std::optional<FileSetReference> file_set = {};
 };
 
 /// Named NAME:VERSION everywhere; NAME may hold "/", VERSION neither "/" nor ":".

@@ -17,6 +17,7 @@ bool is_same(const BaseLayer& a, const BaseLayer& b) {
 
 bool is_same(const BaseStack& a, const BaseStack& b) {
   return a.platform == b.platform && a.manifest_digest == b.manifest_digest && a.root == b.root &&
+         a.file_set == b.file_set &&
          std::equal(a.layers.begin(), a.layers.end(), b.layers.begin(), b.layers.end(),
                     [](const BaseLayer& x, const BaseLayer& y) { return is_same(x, y); });
 }

@@ -4,6 +4,7 @@
 
 #include "common/base/encoding.h"
 #include "common/base/sha256.h"
+#include "common/catalog/file_set.h"
 #include "common/catalog/json_reader.h"
 #include "common/catalog/log.h"
 #include "common/catalog/names.h"
@@ -41,17 +42,27 @@ void append_deviceless(std::string& fields, const std::optional<BaseDeviceless>&
   append_field(fields, deviceless ? deviceless->content.raw() : std::string_view());
 }
 
-/// Whether a stack says anything that version 1 of the subject does not cover.
-bool has_other_forms(const BaseStack& stack) {
+void append_file_set(std::string& fields, const std::optional<FileSetReference>& file_set) {
+  append_field(fields, file_set ? file_set->digest.raw() : std::string_view());
+  append_field(fields, file_set ? file_set->files : 0);
+}
+
+/// The lowest version of the subject that covers everything that the stack says.
+int subject_version(const BaseStack& stack) {
+  if (stack.file_set) return 3;
   const auto is_deviceless = [](const BaseLayer& layer) { return layer.deviceless.has_value(); };
-  return stack.root || std::any_of(stack.layers.begin(), stack.layers.end(), is_deviceless);
+  const bool has_other_forms =
+      stack.root || std::any_of(stack.layers.begin(), stack.layers.end(), is_deviceless);
+  return has_other_forms ? 2 : 1;
 }
 
 std::string stacks_fields(const std::vector<BaseStack>& stacks) {
-  const bool is_version_2 = std::any_of(stacks.begin(), stacks.end(), has_other_forms);
+  int version = 1;
+  for (const BaseStack& stack : stacks)
+    version = std::max(version, subject_version(stack));
   std::string fields;
   append_field(fields, std::string_view("assay-base-stacks"));
-  append_field(fields, std::string_view(is_version_2 ? "2" : "1"));
+  append_field(fields, std::to_string(version));
   append_field(fields, std::uint64_t{stacks.size()});
   for (const BaseStack& stack : stacks) {
     append_field(fields, stack.platform);
@@ -64,25 +75,43 @@ std::string stacks_fields(const std::vector<BaseStack>& stacks) {
       append_field(fields, raw_or_empty(layer.deletions));
       append_field(fields, layer.entries);
       append_field(fields, layer.content_bytes);
-      if (is_version_2) append_deviceless(fields, layer.deviceless);
+      if (version >= 2) append_deviceless(fields, layer.deviceless);
     }
-    if (is_version_2) append_root(fields, stack.root);
+    if (version >= 2) append_root(fields, stack.root);
+    if (version >= 3) append_file_set(fields, stack.file_set);
   }
+  return fields;
+}
+
+bool has_default_containment(const Policy& policy) {
+  const Policy usual;
+  return policy.contained_share_percent == usual.contained_share_percent &&
+         policy.contained_own_percent == usual.contained_own_percent &&
+         policy.contained_min_files == usual.contained_min_files;
+}
+
+std::string policy_fields(const Policy& policy) {
+  const bool is_version_1 = has_default_containment(policy);
+  std::string fields;
+  append_field(fields, std::string_view("assay-policy"));
+  append_field(fields, std::string_view(is_version_1 ? "1" : "2"));
+  append_field(fields, to_string(policy.required_rung));
+  append_field(fields, static_cast<std::uint64_t>(policy.pending_deadline.count()));
+  if (is_version_1) return fields;
+  append_field(fields, std::uint64_t{policy.contained_share_percent});
+  append_field(fields, std::uint64_t{policy.contained_own_percent});
+  append_field(fields, policy.contained_min_files);
   return fields;
 }
 
 /// What the statement is about, as one digest: in-toto wants a subject.
 Sha256 subject_digest(const Statement& statement) {
   if (statement.action == Action::kApprove) return sha256(stacks_fields(statement.stacks));
+  if (statement.policy) return sha256(policy_fields(*statement.policy));
   std::string fields;
-  append_field(fields, std::string_view(statement.policy ? "assay-policy" : "assay-base-name"));
+  append_field(fields, std::string_view("assay-base-name"));
   append_field(fields, std::string_view("1"));
-  if (statement.policy) {
-    append_field(fields, to_string(statement.policy->required_rung));
-    append_field(fields, static_cast<std::uint64_t>(statement.policy->pending_deadline.count()));
-  } else {
-    append_field(fields, statement.base.text());
-  }
+  append_field(fields, statement.base.text());
   return sha256(fields);
 }
 
@@ -124,6 +153,19 @@ json stack_json(const BaseStack& stack) {
                       {"content", stack.root->content.text()},
                       {"entries", stack.root->entries},
                       {"content_bytes", stack.root->content_bytes}};
+  if (stack.file_set)
+    object["file_set"] = {{"digest", stack.file_set->digest.text()},
+                          {"files", stack.file_set->files}};
+  return object;
+}
+
+json policy_json(const Policy& policy) {
+  json object = {{"required_rung", to_string(policy.required_rung)},
+                 {"pending_deadline_seconds", policy.pending_deadline.count()}};
+  if (has_default_containment(policy)) return object;
+  object["contained_share_percent"] = policy.contained_share_percent;
+  object["contained_own_percent"] = policy.contained_own_percent;
+  object["contained_min_files"] = policy.contained_min_files;
   return object;
 }
 
@@ -142,9 +184,7 @@ json predicate_json(const Statement& statement) {
   if (statement.expires_at) object["expires_at"] = to_rfc3339(*statement.expires_at, 9);
   if (!statement.successor.empty()) object["successor"] = statement.successor;
   if (!statement.annotations.empty()) object["annotations"] = statement.annotations;
-  if (statement.policy)
-    object["policy"] = {{"required_rung", to_string(statement.policy->required_rung)},
-                        {"pending_deadline_seconds", statement.policy->pending_deadline.count()}};
+  if (statement.policy) object["policy"] = policy_json(*statement.policy);
   return object;
 }
 
@@ -184,6 +224,16 @@ BaseRoot read_root(const json& object, const std::string& where, std::optional<E
   return root;
 }
 
+FileSetReference read_file_set(const json& object, const std::string& where,
+                               std::optional<Error>& fault) {
+  JsonReader reader(object, where, fault);
+  FileSetReference file_set;
+  file_set.digest = reader.digest<FileSetDigest>("digest", true).value_or(FileSetDigest{});
+  file_set.files = reader.number("files", true, kMaxFileSetEntries);
+  reader.expect_no_more();
+  return file_set;
+}
+
 BaseStack read_stack(const json& object, const std::string& where, std::optional<Error>& fault) {
   JsonReader reader(object, where, fault);
   BaseStack stack;
@@ -198,6 +248,8 @@ BaseStack read_stack(const json& object, const std::string& where, std::optional
   if (stack.layers.empty()) reader.fail("layers", "is empty");
   if (const json* root = reader.member("root", false))
     stack.root = read_root(*root, where + ".root", fault);
+  if (const json* file_set = reader.member("file_set", false))
+    stack.file_set = read_file_set(*file_set, where + ".file_set", fault);
   reader.expect_no_more();
   return stack;
 }
@@ -217,6 +269,23 @@ void read_annotations(JsonReader& reader, Statement& statement) {
   }
 }
 
+/// All three or none; one that is 0 would name every base everywhere.
+void read_containment(JsonReader& reader, Policy& policy) {
+  if (reader.member("contained_share_percent", false) == nullptr &&
+      reader.member("contained_own_percent", false) == nullptr &&
+      reader.member("contained_min_files", false) == nullptr)
+    return;
+  const auto number = [&](const char* name, std::uint64_t max) {
+    const std::uint64_t value = reader.number(name, true, max);
+    if (value == 0) reader.fail(name, "is 0");
+    return value;
+  };
+  policy.contained_share_percent =
+      static_cast<std::uint32_t>(number("contained_share_percent", 100));
+  policy.contained_own_percent = static_cast<std::uint32_t>(number("contained_own_percent", 100));
+  policy.contained_min_files = number("contained_min_files", kMaxFileSetEntries);
+}
+
 Policy read_policy(const json& object, std::optional<Error>& fault) {
   JsonReader reader(object, "policy", fault);
   Policy policy;
@@ -227,6 +296,7 @@ Policy read_policy(const json& object, std::optional<Error>& fault) {
     policy.required_rung = *rung;
   policy.pending_deadline =
       std::chrono::seconds(reader.number("pending_deadline_seconds", true, kMaxPendingSeconds));
+  read_containment(reader, policy);
   reader.expect_no_more();
   return policy;
 }

@@ -173,7 +173,8 @@ class ImageReader {
                      "two diff IDs for \"" + escape_untrusted(layer.file) + "\""};
     }
     ReadLayers layers;
-    ASSAY_TRY(read_files(by_file, options_.scope, options_.wants_other_forms, layers));
+    const bool keeps_trees = options_.wants_other_forms || options_.on_merged;
+    ASSAY_TRY(read_files(by_file, options_.scope, keeps_trees, layers));
     // Hard links can make a file interesting after it has passed; it takes no second hashing.
     std::erase_if(by_file, [&](const auto& one) {
       const LayerObserver* observer = observer_of(*one.second);
@@ -192,7 +193,7 @@ class ImageReader {
       made.chain_id = chain;
       made.media_type = layer.media_type;
     }
-    if (options_.wants_other_forms && !options_.only_layer) put_together(plan, layers);
+    if (keeps_trees && !options_.only_layer) put_together(plan, layers);
     return std::move(image_);
   }
 
@@ -232,7 +233,8 @@ class ImageReader {
       merged.add(layers.at(layer.file).tree);
       if (merged.size() > options_.limits.max_entries) return;
     }
-    image_.root = merged.fingerprint(options_.scope);
+    if (options_.wants_other_forms) image_.root = merged.fingerprint(options_.scope);
+    if (options_.on_merged) merged.show(options_.on_merged);
   }
 
   // The digests are compared although the tar was parsed first: nothing of it is used otherwise.
@@ -277,9 +279,8 @@ Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_toke
   walk.wants_root_form = options.wants_other_forms && options.dialect == Dialect::kPlain;
   walk.limits = options.limits;
   LayerTreeKeeper keeper(options.observer_of ? options.observer_of(0) : nullptr);
-  walk.observer = options.wants_other_forms ? &keeper
-                  : options.observer_of     ? options.observer_of(0)
-                                            : nullptr;
+  const bool keeps_tree = options.wants_other_forms || options.on_merged;
+  walk.observer = keeps_tree ? &keeper : options.observer_of ? options.observer_of(0) : nullptr;
   if (options.progress)
     walk.progress = [&](std::uint64_t files, std::uint64_t bytes) {
       options.progress({bytes, 0, files, 1, 1});
@@ -287,6 +288,7 @@ Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_toke
   ReadLayer read;
   ASSAY_ASSIGN(read.fingerprint, fingerprint_directory(fd, walk, std::move(stop)));
   read.tree = std::move(keeper.tree());
+  if (options.on_merged) std::ranges::for_each(read.tree.entries, options.on_merged);
   Image image;
   image.kind = SourceKind::kDirectory;
   image.root = read.fingerprint.root;

@@ -68,6 +68,10 @@ struct ImageOptions {
   /// Who looks on while the layer of this place (from 0, bottom first) is read, null for nobody;
   /// may be empty. Of equal layers only the first is read. An observer must outlive the call.
   std::function<LayerObserver*(std::size_t layer)> observer_of;
+  /// Called for every entry of all layers together, by path, once they are read; may be empty.
+  /// Keeps all records in memory; is not called when the layers hold more entries together than one
+  /// layer may, or with `only_layer`. Files have a digest with Scope::kContent.
+  std::function<void(const Entry&)> on_merged;
   /// Reads this layer alone; the others keep an empty fingerprint.
   std::optional<std::size_t> only_layer;
 };

@@ -95,4 +95,9 @@ RootFingerprint MergedTree::fingerprint(Scope scope) const {
   return digests.finish_root();
 }
 
+void MergedTree::show(const std::function<void(const Entry&)>& visitor) const {
+  for (const auto& [path, entry] : entries_)
+    visitor(entry);
+}
+
 }  // namespace assay::image

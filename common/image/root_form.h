@@ -3,6 +3,7 @@
 // store copied into one directory (docs/formats/fingerprint.md, "The root form").
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -55,6 +56,8 @@ class MergedTree {
   std::size_t size() const { return entries_.size(); }
   /// `scope`: kContent needs every file's digest in the layers.
   RootFingerprint fingerprint(Scope scope) const;
+  /// Shows every entry, by path.
+  void show(const std::function<void(const Entry&)>& visitor) const;
 
  private:
   void erase_below(const std::string& directory);

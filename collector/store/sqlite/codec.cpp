@@ -44,6 +44,64 @@ static void from_json(const json& in, Degradation& degradation) {
   in.at("reason").get_to(degradation.reason);
 }
 
+static json to_object(const catalog::ContainedBase& base) {
+  return {{"name", base.base.name},
+          {"version", base.base.version},
+          {"platform", base.platform},
+          {"files", base.files},
+          {"present", base.present},
+          {"changed", base.changed},
+          {"missing", base.missing},
+          {"share_permille", base.share_permille},
+          {"rival", base.rival},
+          {"own_files", base.own_files},
+          {"own_present", base.own_present},
+          {"is_contained", base.is_contained},
+          {"why", base.why}};
+}
+
+static catalog::ContainedBase contained_base(const json& in) {
+  catalog::ContainedBase base;
+  in.at("name").get_to(base.base.name);
+  in.at("version").get_to(base.base.version);
+  in.at("platform").get_to(base.platform);
+  in.at("files").get_to(base.files);
+  in.at("present").get_to(base.present);
+  in.at("changed").get_to(base.changed);
+  in.at("missing").get_to(base.missing);
+  in.at("share_permille").get_to(base.share_permille);
+  in.at("rival").get_to(base.rival);
+  in.at("own_files").get_to(base.own_files);
+  in.at("own_present").get_to(base.own_present);
+  in.at("is_contained").get_to(base.is_contained);
+  in.at("why").get_to(base.why);
+  return base;
+}
+
+std::string encode(const catalog::Containment& found) {
+  json contained = json::array();
+  for (const catalog::ContainedBase& base : found.contained)
+    contained.push_back(to_object(base));
+  json object = {{"files", found.files}, {"contained", contained}, {"why", found.why}};
+  if (found.runner_up) object["runner_up"] = to_object(*found.runner_up);
+  return dump(object);
+}
+
+Result<catalog::Containment> decode_containment(const std::string& text) {
+  ASSAY_ASSIGN(const json object, decode<json>(text));
+  try {
+    catalog::Containment found;
+    object.at("files").get_to(found.files);
+    object.at("why").get_to(found.why);
+    for (const json& base : object.at("contained"))
+      found.contained.push_back(contained_base(base));
+    if (object.contains("runner_up")) found.runner_up = contained_base(object.at("runner_up"));
+    return found;
+  } catch (const json::exception&) {
+    return Error{ErrorCode::kCorrupt, "a column does not hold the JSON it should"};
+  }
+}
+
 std::string encode(const std::vector<std::string>& texts) {
   return dump(json(texts));
 }

@@ -9,6 +9,7 @@
 
 #include "collector/core/events.h"
 #include "common/base/result.h"
+#include "common/catalog/containment.h"
 
 namespace assay::collector {
 
@@ -17,6 +18,7 @@ std::string encode(const std::vector<std::uint32_t>& numbers);
 std::string encode(const std::map<std::string, std::string>& texts);
 std::string encode(const std::vector<Process>& processes);
 std::string encode(const std::vector<Degradation>& degraded);
+std::string encode(const catalog::Containment& found);
 
 // Errors: kCorrupt.
 Result<std::vector<std::string>> decode_texts(const std::string& json);
@@ -24,5 +26,6 @@ Result<std::vector<std::uint32_t>> decode_numbers(const std::string& json);
 Result<std::map<std::string, std::string>> decode_map(const std::string& json);
 Result<std::vector<Process>> decode_processes(const std::string& json);
 Result<std::vector<Degradation>> decode_degraded(const std::string& json);
+Result<catalog::Containment> decode_containment(const std::string& json);
 
 }  // namespace assay::collector

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs: lists, one run's trace, and the blast radius of a base.
 #include "collector/store/sqlite/codec.h"
+#include "collector/store/sqlite/file_set_rows.h"
 #include "collector/store/sqlite/name_columns.h"
 #include "collector/store/sqlite/queries.h"
 #include "collector/store/sqlite/stack_rows.h"
@@ -299,6 +300,7 @@ Result<TraceView> query_trace(Database& database, const std::string& target,
   ASSAY_ASSIGN(const bool is_row, same->bind(static_cast<std::int64_t>(stack)).step());
   if (is_row) trace.runs_on_same_stack = static_cast<std::uint64_t>(same->integer(0));
   same->reset();
+  ASSAY_ASSIGN(trace.containment, load_containment(database, stack));
   return trace;
 }
 

@@ -296,11 +296,36 @@ ALTER TABLE layers ADD COLUMN claimed_chain_id BLOB;
 ALTER TABLE layers ADD COLUMN is_claim_for_display INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// File sets: of stacks whose layers match no base, what was found in them, and those of bases. The
+// new round looks which stacks of before need one.
+constexpr const char* kFileSets = R"sql(
+ALTER TABLE stacks ADD COLUMN file_set_state INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE stacks ADD COLUMN file_set_from INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX stacks_file_set_wanted ON stacks(node_id) WHERE file_set_state = 1;
+
+CREATE TABLE stack_file_sets(
+  stack_id INTEGER PRIMARY KEY REFERENCES stacks,
+  first_layer INTEGER NOT NULL,
+  gap TEXT NOT NULL,
+  files BLOB NOT NULL) STRICT;
+
+CREATE TABLE stack_containments(
+  stack_id INTEGER PRIMARY KEY REFERENCES stacks,
+  key BLOB NOT NULL,
+  found TEXT NOT NULL) STRICT;
+
+CREATE TABLE base_file_sets(
+  digest BLOB PRIMARY KEY,
+  files BLOB NOT NULL) STRICT;
+
+UPDATE judging SET round = round + 1 WHERE EXISTS (SELECT 1 FROM stacks);
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst, kUnsettledStacks, kStackAbout, kStatesAndHealth,
-                                            kClaims};
+  static const std::vector<std::string> all{kFirst,           kUnsettledStacks, kStackAbout,
+                                            kStatesAndHealth, kClaims,          kFileSets};
   return all;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "collector/store/sqlite/file_set_rows.h"
 #include "collector/store/sqlite/queries.h"
 #include "collector/store/sqlite/schema.h"
 
@@ -118,6 +119,18 @@ Result<void> SqliteStore::write_with(const char* synchronous,
 
 Result<catalog::SignedLog> SqliteStore::load_catalog() {
   return Lease(*this).read(query_catalog);
+}
+
+Result<std::vector<std::string>> SqliteStore::base_file_sets(
+    const std::vector<FileSetDigest>& digests) {
+  return Lease(*this).read([&](sqlite::Database& database) -> Result<std::vector<std::string>> {
+    std::vector<std::string> sets;
+    for (const FileSetDigest& digest : digests) {
+      ASSAY_ASSIGN(std::string bytes, load_base_file_set(database, digest));
+      if (!bytes.empty()) sets.push_back(std::move(bytes));
+    }
+    return sets;
+  });
 }
 
 Result<JudgingRound> SqliteStore::load_round() {

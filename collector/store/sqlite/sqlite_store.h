@@ -33,6 +33,8 @@ class SqliteStore final : public Store {
   Result<void> write(const std::function<Result<void>(StoreWriter&)>& work) override;
   Result<void> write_repeatable(const std::function<Result<void>(StoreWriter&)>& work) override;
   Result<catalog::SignedLog> load_catalog() override;
+  Result<std::vector<std::string>> base_file_sets(
+      const std::vector<FileSetDigest>& digests) override;
   Result<JudgingRound> load_round() override;
   Result<std::vector<NodeView>> load_nodes() override;
   Result<Page<RunView>> list_runs(const RunFilter& filter, std::optional<Cursor> after,

@@ -2,6 +2,7 @@
 #include "collector/store/sqlite/writer.h"
 
 #include "collector/store/sqlite/stack_rows.h"
+#include "common/base/sha256.h"
 
 namespace assay::collector {
 namespace {
@@ -65,13 +66,17 @@ Result<void> SqliteWriter::describe_stack(StackId id, NodeId node, const catalog
 }
 
 Result<StackRow> SqliteWriter::stack_row(StackId id) {
-  ASSAY_ASSIGN(Statement * query,
-               database_.prepare("SELECT s.is_described, s.judged_round, " +
-                                 std::string(kVerdictColumns) + " FROM stacks s WHERE stack_id=?"));
+  ASSAY_ASSIGN(
+      Statement * query,
+      database_.prepare("SELECT s.is_described, s.judged_round, " + std::string(kVerdictColumns) +
+                        ", s.file_set_state, s.file_set_from FROM stacks s WHERE"
+                        " stack_id=?"));
   ASSAY_ASSIGN(const bool is_there, query->bind(number(id)).step());
   if (!is_there) return Error{ErrorCode::kNotFound, "there is no such stack"};
   StackRow row{id, query->integer(0) != 0, static_cast<std::uint64_t>(query->integer(1)), {}};
   ASSAY_ASSIGN(row.verdict, read_verdict(*query, 2));
+  row.file_set = static_cast<FileSetState>(query->integer(2 + kVerdictColumnCount));
+  row.file_set_from = static_cast<std::size_t>(query->integer(3 + kVerdictColumnCount));
   query->reset();
   ASSAY_ASSIGN(row.verdict.matches, load_matches(database_, id));
   return row;
@@ -206,6 +211,9 @@ Result<void> SqliteWriter::append_catalog(const CatalogEntry& entry) {
   ASSAY_TRY(change(
       "INSERT INTO catalog_log(sequence, statement, submitted_by, received_ns) VALUES(?,?,?,?)",
       entry.sequence, Statement::Blob{entry.statement}, entry.submitted_by, entry.received_ns));
+  for (const std::string& file_set : entry.file_sets)
+    ASSAY_TRY(change("INSERT INTO base_file_sets(digest, files) VALUES(?,?) ON CONFLICT DO NOTHING",
+                     Statement::Blob{sha256(file_set).raw()}, Statement::Blob{file_set}));
   return change(
       "INSERT INTO catalog_head(id, head) VALUES(1,?)"
       " ON CONFLICT DO UPDATE SET head=excluded.head",

@@ -69,6 +69,16 @@ class SqliteWriter final : public StoreWriter {
   Result<void> resolve_finding(FindingKey finding, std::int64_t resolved_ns,
                                std::string_view reason) override;
 
+  Result<void> set_file_set_state(StackId id, FileSetState state, std::size_t first_layer) override;
+  Result<void> save_file_set(StackId id, const FileSetAnswer& answer) override;
+  Result<std::optional<FileSetAnswer>> find_file_set(StackId id) override;
+  Result<std::vector<FileSetWish>> wanted_file_sets(NodeId node, int limit) override;
+  Result<std::optional<catalog::Containment>> find_containment(StackId id,
+                                                               const Sha256& key) override;
+  Result<void> save_containment(StackId id, const Sha256& key,
+                                const catalog::Containment& found) override;
+  Result<std::string> base_file_set(const FileSetDigest& digest) override;
+
   Result<void> append_catalog(const CatalogEntry& entry) override;
   Result<void> set_round(const JudgingRound& round) override;
   Result<void> audit(const AuditEntry& entry) override;

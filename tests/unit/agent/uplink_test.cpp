@@ -227,6 +227,15 @@ struct AgentSide {
       state_requests.emplace_back(request, reason);
       changed.notify_all();
     };
+    callbacks.on_file_set_wish = [this](const FileSetWish& wish) {
+      const std::lock_guard lock(mutex);
+      wishes.push_back(wish);
+      changed.notify_all();
+    };
+    callbacks.take_file_set = [this] {
+      const std::lock_guard lock(mutex);
+      return std::exchange(file_set, std::nullopt);
+    };
     callbacks.on_status = [this] {
       const std::lock_guard lock(mutex);
       changed.notify_all();
@@ -251,6 +260,8 @@ struct AgentSide {
   std::condition_variable changed;
   std::vector<catalog::SignedLog> catalogs;
   std::vector<std::pair<std::uint64_t, std::string>> state_requests;
+  std::vector<FileSetWish> wishes;
+  std::optional<FileSetAnswer> file_set;
   std::unique_ptr<Uplink> uplink;
 };
 
@@ -471,6 +482,32 @@ TEST_CASE("a request for the full state reaches the agent", "[agent][unit]") {
   collector.send(request);
   REQUIRE(agent.wait_for([&] { return !agent.state_requests.empty(); }));
   CHECK(agent.state_requests[0] == std::pair<std::uint64_t, std::string>{9, "why"});
+}
+
+TEST_CASE("wishes for file sets reach the agent, and a ready set the collector", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  AgentSide agent(authority);
+  agent.start(collector.address());
+  collector.wait_for([](const auto& message) { return message.has_heartbeat(); });
+  v1::ToAgent request;
+  v1::FileSetWish& wish = *request.mutable_file_set_request()->add_wishes();
+  wish.set_stack(std::string(32, 's'));
+  wish.set_first_layer(3);
+  request.mutable_file_set_request()->add_wishes()->set_stack("no digest");
+  collector.send(request);
+  REQUIRE(agent.wait_for([&] { return !agent.wishes.empty(); }));
+  CHECK(agent.wishes.size() == 1);
+  CHECK(agent.wishes[0].first_layer == 3);
+  {
+    const std::lock_guard lock(agent.mutex);
+    agent.file_set = FileSetAnswer{agent.wishes[0], std::string(1 << 20, 'f'), ""};
+  }
+  agent.uplink->notify();
+  const auto sent = collector.wait_for([](const auto& message) { return message.has_file_set(); });
+  CHECK(sent.file_set().stack() == std::string(32, 's'));
+  CHECK(sent.file_set().first_layer() == 3);
+  CHECK(sent.file_set().files().size() == 1 << 20);
 }
 
 TEST_CASE("an outbox that is an older copy sends nothing under its old epoch", "[agent][unit]") {

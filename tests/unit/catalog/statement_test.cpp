@@ -27,6 +27,7 @@ Statement full_approval() {
   statement.stacks[1].layers[0].deletions.reset();
   statement.stacks[1].root = BaseRoot{shape("R"), content("R"), 11, 1100};
   statement.stacks[0].layers[1].deviceless = BaseDeviceless{shape("B'"), content("B'")};
+  statement.stacks[0].file_set = FileSetReference{digest_for<FileSetDigest>("files", "x"), 4711};
   statement.reason = "first \"release\"\n";
   statement.expires_at = parse_rfc3339("2027-01-01T00:00:00Z").value();
   statement.successor = "golden/debian:13";
@@ -76,6 +77,8 @@ TEST_CASE("a statement survives in-toto JSON whole", "[catalog][unit]") {
   CHECK(read.stacks[1].root == full_approval().stacks[1].root);
   CHECK(read.stacks[0].layers[1].deviceless == full_approval().stacks[0].layers[1].deviceless);
   CHECK_FALSE(read.stacks[0].layers[0].deviceless);
+  CHECK(read.stacks[0].file_set == full_approval().stacks[0].file_set);
+  CHECK_FALSE(read.stacks[1].file_set);
   CHECK(read.annotations == full_approval().annotations);
 }
 
@@ -97,6 +100,47 @@ TEST_CASE("the documented statement with other forms has the documented subject"
   const json object = json::parse(to_in_toto(statement));
   CHECK(object["subject"][0]["digest"]["sha256"] ==
         "a90478596ed9d104ea6fcf0501275c3d5cb0bc1e0f7860fc5db0f9d3c757c2b0");
+}
+
+TEST_CASE("the documented statement with a file set has the documented subject",
+          "[catalog][unit]") {
+  Statement statement = documented_approval();
+  FileSetReference& file_set = statement.stacks[0].file_set.emplace();
+  file_set.digest.bytes.fill(0x88);
+  file_set.files = 5;
+  const json object = json::parse(to_in_toto(statement));
+  CHECK(object["subject"][0]["digest"]["sha256"] ==
+        "5f1c354209ca0360427d1d674b8d425ec2661f2ed02507f225264397df0f0e1c");
+}
+
+TEST_CASE("a policy for containment has the documented subject, and is strict", "[catalog][unit]") {
+  Statement statement = documented_approval();
+  statement.stacks.clear();
+  statement.action = Action::kSetPolicy;
+  statement.policy.emplace();
+  const json usual = json::parse(to_in_toto(statement));
+  CHECK_FALSE(usual["predicate"]["policy"].contains("contained_share_percent"));
+  statement.policy->contained_share_percent = 80;
+  const std::string text = to_in_toto(statement);
+  const json object = json::parse(text);
+  CHECK(object["subject"][0]["digest"]["sha256"] != usual["subject"][0]["digest"]["sha256"]);
+  CHECK(object["subject"][0]["digest"]["sha256"] ==
+        "6b82717227b2b69f52d036f591af91bddb3db7ddd709442f0af3502aed8f1969");
+  CHECK(statement_from_in_toto(text).value().policy == statement.policy);
+  for (const char* name :
+       {"contained_share_percent", "contained_own_percent", "contained_min_files"}) {
+    INFO(name);
+    for (const json& value : {json(0), json(101), json(-1), json("80"), json(1.5)}) {
+      json bad = object;
+      bad["predicate"]["policy"][name] = value;
+      if (value == 101 && std::string(name) == "contained_min_files") continue;
+      CHECK_THAT(statement_from_in_toto(bad.dump()).error().message,
+                 Catch::Matchers::Contains(name));
+    }
+    json bad = object;
+    bad["predicate"]["policy"].erase(name);
+    CHECK_THAT(statement_from_in_toto(bad.dump()).error().message, Catch::Matchers::Contains(name));
+  }
 }
 
 TEST_CASE("statements are in-toto Statement v1", "[catalog][unit]") {
@@ -133,6 +177,16 @@ TEST_CASE("a statement with anything wrong in it is refused", "[catalog][unit]")
        "stacks[1].root: \"content\""},
       {"root not under the subject", [&](json& j) { p(j)["stacks"][1]["root"]["entries"] = 1; },
        "subject"},
+      {"a file set without its digest",
+       [&](json& j) { p(j)["stacks"][0]["file_set"].erase("digest"); },
+       "stacks[0].file_set: \"digest\""},
+      {"too large a file set", [&](json& j) { p(j)["stacks"][0]["file_set"]["files"] = 200'001; },
+       "stacks[0].file_set: \"files\""},
+      {"unknown member of a file set", [&](json& j) { p(j)["stacks"][0]["file_set"]["x"] = 1; },
+       "stacks[0].file_set: \"x\""},
+      {"file set not under the subject",
+       [&](json& j) { p(j)["stacks"][0]["file_set"]["files"] = 4712; }, "subject"},
+      {"file set taken away", [&](json& j) { p(j)["stacks"][0].erase("file_set"); }, "subject"},
       {"root taken away", [&](json& j) { p(j)["stacks"][1].erase("root"); }, "subject"},
       {"unknown member of a layer without devices",
        [&](json& j) { p(j)["stacks"][0]["layers"][1]["deviceless"]["x"] = 1; },

@@ -11,6 +11,8 @@
 #include "collector/app/collector.h"
 #include "collector/identity/authority_dir.h"
 #include "common/base/file.h"
+#include "common/base/sha256.h"
+#include "common/catalog/file_set.h"
 #include "common/catalog/signing.h"
 #include "tests/unit/collector/support.h"
 
@@ -93,13 +95,42 @@ struct Deployment {
     return *change;
   }
 
-  grpc::Status submit(const catalog::SignedChange& change) {
+  /// An approval whose stack names this file set.
+  v1::SubmitRequest sign_with_files(const std::string& file_set, std::uint64_t files) {
+    catalog::Statement statement = catalog::next_statement(signed_log, head, clock.wall_now());
+    statement.base = *catalog::BaseId::parse("debian:12");
+    statement.stacks = {base_stack(1)};
+    statement.stacks.front().file_set = {FileSetDigest{sha256(file_set).bytes}, files};
+    const auto change = catalog::sign_change(statement, {key});
+    REQUIRE(change);
+    v1::SubmitRequest request;
+    request.set_statement(change->statement);
+    request.set_head(change->head);
+    return request;
+  }
+
+  v1::FileSets file_sets(const std::vector<std::string>& digests) {
     grpc::ClientContext context;
+    v1::GetFileSetsRequest request;
+    for (const std::string& digest : digests)
+      request.add_digests(digest);
+    v1::FileSets response;
+    const auto catalog = v1::CatalogService::NewStub(connect("ann"));
+    REQUIRE(catalog->GetFileSets(&context, request, &response).ok());
+    return response;
+  }
+
+  grpc::Status submit(const v1::SubmitRequest& request) {
+    grpc::ClientContext context;
+    v1::SubmitResponse response;
+    return v1::CatalogService::NewStub(connect("ann"))->Submit(&context, request, &response);
+  }
+
+  grpc::Status submit(const catalog::SignedChange& change) {
     v1::SubmitRequest request;
     request.set_statement(change.statement);
     request.set_head(change.head);
-    v1::SubmitResponse response;
-    return v1::CatalogService::NewStub(connect("ann"))->Submit(&context, request, &response);
+    return submit(request);
   }
 
   /// Signs, submits, and takes it into the signer's own copy of the log.
@@ -193,16 +224,24 @@ class Agent {
   }
 
   /// The next message; none when the stream ended.
-  std::optional<v1::ToAgent> read() {
+  std::optional<v1::ToAgent> read_any() {
     v1::ToAgent message;
     if (!stream_->Read(&message)) return std::nullopt;
     return message;
   }
 
+  /// The next one but wishes for file sets, which come whenever a stack is unknown.
+  std::optional<v1::ToAgent> read() {
+    for (;;) {
+      auto message = read_any();
+      if (!message || message->message_case() != v1::ToAgent::kFileSetRequest) return message;
+    }
+  }
+
   /// Skips to the next message of this kind.
   v1::ToAgent expect(v1::ToAgent::MessageCase kind) {
     for (;;) {
-      auto message = read();
+      auto message = read_any();
       REQUIRE(message);
       if (message->message_case() == kind) return *message;
     }

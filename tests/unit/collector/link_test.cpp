@@ -88,6 +88,57 @@ TEST_CASE("a hole ends the stream and the next one resumes", "[collector][unit]"
   CHECK(again.expect(v1::ToAgent::kWelcome).welcome().acknowledged() == 1);
 }
 
+TEST_CASE("a file set is asked for once a stream until it comes", "[collector][unit]") {
+  Deployment here;
+  const auto wish_of = [](const v1::ToAgent& message, const catalog::Stack& stack) {
+    REQUIRE(message.file_set_request().wishes_size() == 1);
+    const v1::FileSetWish& wish = message.file_set_request().wishes(0);
+    CHECK(wish.stack() == catalog::digest_of(stack).raw());
+    CHECK(wish.first_layer() == 0);
+  };
+  v1::FromAgent answer;
+  {
+    Agent agent(here, "node-1", "node-1");
+    agent.expect(v1::ToAgent::kWelcome);
+    agent.send_start(1, 1, 9);
+    wish_of(agent.expect(v1::ToAgent::kFileSetRequest), agent.on(9));
+    agent.send_start(2, 2, 9);
+    CHECK(agent.read_any()->message_case() == v1::ToAgent::kAcknowledgement);
+    answer.mutable_file_set()->set_stack(std::string(catalog::digest_of(agent.on(9)).raw()));
+  }
+  Agent again(here, "node-1", "node-1");
+  wish_of(again.expect(v1::ToAgent::kFileSetRequest), again.on(9));
+  answer.mutable_file_set()->set_files("no file set");
+  again.send(answer);
+  again.expect(v1::ToAgent::kAcknowledgement);
+  CHECK(here.trace(run_id(1)).containment().gap() ==
+        "the node sent not a file set: it does not begin like one");
+  again.send_start(3, 3, 9);  // may be made now
+  wish_of(again.expect(v1::ToAgent::kFileSetRequest), again.on(9));
+  answer.mutable_file_set()->set_files(catalog::FileSet({{1, 2}, {3, 4}}).encode());
+  again.send(answer);
+  again.expect(v1::ToAgent::kAcknowledgement);
+  CHECK(here.trace(run_id(1)).containment().gap().empty());
+  CHECK_FALSE(here.trace(run_id(1)).containment().is_awaited());
+}
+
+TEST_CASE("an approval comes with the file sets that it names", "[collector][unit]") {
+  Deployment here;
+  const std::string bytes = catalog::FileSet({{1, 2}, {3, 4}}).encode();
+  const v1::SubmitRequest without = here.sign_with_files(bytes, 2);
+  CHECK(here.submit(without).error_code() == StatusCode::NOT_FOUND);
+  v1::SubmitRequest other = without;
+  other.add_file_sets(bytes);
+  other.add_file_sets(catalog::FileSet({{1, 3}}).encode());
+  CHECK(here.submit(other).error_code() == StatusCode::INVALID_ARGUMENT);
+  v1::SubmitRequest whole = without;
+  whole.add_file_sets(bytes);
+  CHECK(here.submit(whole).ok());
+  const auto sets = here.file_sets({std::string(sha256(bytes).raw()), std::string(32, 'x')});
+  REQUIRE(sets.file_sets_size() == 1);
+  CHECK(sets.file_sets(0) == bytes);
+}
+
 TEST_CASE("a stack that was never described is asked for, also on the next connection",
           "[collector][unit]") {
   Deployment here;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/collector/store_contract.h"
 
+#include "common/base/sha256.h"
 #include "tests/unit/collector/support.h"
 
 namespace assay::collector::tests {
@@ -447,6 +448,80 @@ void check_findings(const OpenStore& open) {
         "the run ended");
 }
 
+void check_file_sets(const OpenStore& open) {
+  const auto store = open();
+  const Written run = add_run(*store, 1, 1000);
+  const StackDigest digest = catalog::digest_of(stack(kNode, {layer(1)}));
+  const Sha256 key = digest_with<Sha256>(1);
+  catalog::Containment found;
+  found.files = 7;
+  found.why = "because";
+  found.runner_up.emplace();
+  found.runner_up->base = {"debian", "11"};
+  catalog::ContainedBase& base = found.contained.emplace_back();
+  base = {{"debian", "12"}, "linux/amd64", 10, 7, 2, 1, 700, "debian:11", 3, 2, true, "most of it"};
+  CHECK_FALSE(store->trace(run_id(1), "")->containment);
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const auto none, writer.find_file_set(run.stack));
+    CHECK_FALSE(none);
+    ASSAY_TRY(writer.set_file_set_state(run.stack, FileSetState::kWanted, 2));
+    ASSAY_ASSIGN(const auto wanted, writer.wanted_file_sets(run.node, 10));
+    CHECK(wanted == std::vector<FileSetWish>{{digest, 2}});
+    return ok();
+  });
+  CHECK(store->trace(run_id(1), "")->containment->is_awaited);
+  CHECK(store->trace(run_id(1), "")->containment->first_layer == 2);
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_TRY(writer.save_file_set(run.stack, {digest, 0, "", "the layers are gone"}));
+    ASSAY_ASSIGN(const auto wanted, writer.wanted_file_sets(run.node, 10));
+    CHECK(wanted.empty());
+    ASSAY_ASSIGN(const StackRow row, writer.stack_row(run.stack));
+    CHECK(row.file_set == FileSetState::kGone);
+    return ok();
+  });
+  CHECK(store->trace(run_id(1), "")->containment->gap == "the layers are gone");
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_TRY(writer.save_file_set(run.stack, {digest, 0, std::string("f\0iles", 6), ""}));
+    ASSAY_ASSIGN(const StackRow row, writer.stack_row(run.stack));
+    CHECK(row.file_set == FileSetState::kThere);
+    CHECK(row.file_set_from == 0);
+    ASSAY_ASSIGN(const auto saved, writer.find_file_set(run.stack));
+    CHECK(saved->files == std::string("f\0iles", 6));
+    CHECK(saved->stack == digest);
+    ASSAY_ASSIGN(const auto unknown, writer.find_containment(run.stack, key));
+    CHECK_FALSE(unknown);
+    ASSAY_TRY(writer.save_containment(run.stack, key, found));
+    ASSAY_ASSIGN(const auto known, writer.find_containment(run.stack, key));
+    CHECK(known == found);
+    ASSAY_ASSIGN(const auto other, writer.find_containment(run.stack, digest_with<Sha256>(2)));
+    CHECK_FALSE(other);
+    return ok();
+  });
+  CHECK(store->trace(run_id(1), "")->containment->found == found);
+}
+
+void check_base_file_sets(const OpenStore& open) {
+  const FileSetDigest digest{sha256("a base's files").bytes};
+  {
+    const auto store = open();
+    CHECK(store->base_file_sets({digest})->empty());
+    write(*store, [&](StoreWriter& writer) -> Result<void> {
+      ASSAY_TRY(writer.append_catalog({1, "one", "head", "user:x", 5, {"a base's files"}}));
+      return writer.append_catalog({2, "two", "head", "user:x", 5, {"a base's files"}});
+    });
+  }
+  const auto store = open();
+  CHECK(*store->base_file_sets({FileSetDigest{}, digest}) ==
+        std::vector<std::string>{"a base's files"});
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const std::string bytes, writer.base_file_set(digest));
+    CHECK(bytes == "a base's files");
+    ASSAY_ASSIGN(const std::string nothing, writer.base_file_set(FileSetDigest{}));
+    CHECK(nothing.empty());
+    return ok();
+  });
+}
+
 void check_catalog(const OpenStore& open) {
   {
     const auto store = open();
@@ -540,6 +615,12 @@ void check_store_contract(const OpenStore& open) {
   }
   SECTION("the catalog's log only grows") {
     check_catalog(open);
+  }
+  SECTION("file sets of stacks are wanted, come, and keep what was found in them") {
+    check_file_sets(open);
+  }
+  SECTION("file sets of bases stay beside the log") {
+    check_base_file_sets(open);
   }
   SECTION("nodes are kept") {
     check_nodes(open);

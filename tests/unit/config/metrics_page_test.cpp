@@ -59,7 +59,10 @@ struct NoCatalog final : collector::CatalogKeeper {
     return std::make_shared<const catalog::SignedLog>();
   }
   std::uint64_t sequence() const override { return 0; }
-  Result<std::uint64_t> submit(const std::string&, std::string, std::string) override { return 0; }
+  Result<std::uint64_t> submit(const std::string&, std::string, std::string,
+                               std::vector<std::string>) override {
+    return 0;
+  }
 };
 
 TEST_CASE("docs/metrics.md lists the collector's metrics with their types", "[docs][unit]") {

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/catalog/containment.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+using namespace assay;
+using namespace assay::catalog;
+
+namespace {
+
+// Files are pairs of a path and a content, both numbers.
+using Files = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+
+std::uint64_t mixed(std::uint64_t value) {  // splitmix64: hashes are spread out
+  value += 0x9e3779b97f4a7c15U;
+  value = (value ^ (value >> 30U)) * 0xbf58476d1ce4e5b9U;
+  value = (value ^ (value >> 27U)) * 0x94d049bb133111ebU;
+  return value ^ (value >> 31U);
+}
+
+FileSet set_of(const Files& files) {
+  std::vector<FileSetEntry> entries;
+  for (const auto& [path, content] : files)
+    entries.push_back({mixed(path), mixed((path << 20U) + content)});
+  return FileSet(std::move(entries));
+}
+
+Files range(std::uint64_t from, std::uint64_t to, std::uint64_t content = 0) {
+  Files files;
+  for (; from < to; ++from)
+    files.emplace_back(from, content);
+  return files;
+}
+
+Files operator+(Files a, const Files& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+BaseFileSet base(const std::string& name, const Files& files) {
+  return {BaseId::parse(name).value(), "linux/amd64",
+          std::make_shared<const FileSet>(set_of(files))};
+}
+
+// Version 2 replaced 100 of the 1,000 files of version 1.
+const Files kVersion1 = range(0, 1000);
+const Files kVersion2 = range(0, 900) + range(900, 1000, 1);
+
+FileSetIndex two_versions() {
+  return FileSetIndex({base("debian:1", kVersion1), base("debian:2", kVersion2),
+                       base("other:1", range(50'000, 51'000))});
+}
+
+std::vector<std::string> names_of(const Containment& answer) {
+  std::vector<std::string> names;
+  for (const ContainedBase& found : answer.contained)
+    names.push_back(found.base.text());
+  return names;
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a copy of a base contains it and no look-alike", "[files][unit]") {
+  const FileSet files = set_of(kVersion1 + range(10'000, 12'000));
+  const Containment answer = find_contained(files, two_versions(), {});
+  REQUIRE(names_of(answer) == Names{"debian:1"});
+  const ContainedBase& found = answer.contained.front();
+  CHECK(found.files == 1000);
+  CHECK(found.present == 1000);
+  CHECK(found.changed == 0);
+  CHECK(found.missing == 0);
+  CHECK(found.share_permille == 1000);
+  CHECK(found.platform == "linux/amd64");
+  CHECK(found.rival == "debian:2");
+  CHECK(found.own_files == 100);
+  CHECK(found.own_present == 100);
+  CHECK(answer.why ==
+        "100.0 % of base debian:1 is here: 1000 of 1000 files unchanged, 0 changed, 0 missing; "
+        "100 of 100 files that tell it from debian:2 are here");
+  REQUIRE(answer.runner_up);
+  CHECK(answer.runner_up->base.text() == "debian:2");
+  CHECK(answer.runner_up->own_present == 0);
+  CHECK_FALSE(answer.runner_up->is_contained);
+}
+
+TEST_CASE("versions are told apart although an application overwrote a fifth", "[files][unit]") {
+  for (const bool is_first : {true, false}) {
+    Files files = is_first ? kVersion1 : kVersion2;
+    for (std::size_t i = 0; i < files.size(); i += 5)
+      files[i].second = 77;
+    const Containment answer = find_contained(set_of(files), two_versions(), {});
+    CHECK(names_of(answer) == Names{is_first ? "debian:1" : "debian:2"});
+    CHECK(answer.contained.front().changed == 200);
+    CHECK(answer.contained.front().share_permille == 800);
+  }
+}
+
+TEST_CASE("an upgrade in place is the version that most of it is", "[files][unit]") {
+  const auto upgraded = [](std::uint64_t until) {
+    return set_of(range(0, 900) + range(900, until, 1) + range(until, 1000));
+  };
+  CHECK(names_of(find_contained(upgraded(990), two_versions(), {})) == Names{"debian:2"});
+  CHECK(names_of(find_contained(upgraded(920), two_versions(), {})) == Names{"debian:1"});
+}
+
+TEST_CASE("where nothing tells two versions apart both are said", "[files][unit]") {
+  const Containment answer = find_contained(set_of(range(0, 900)), two_versions(), {});
+  CHECK(names_of(answer) == Names{"debian:1", "debian:2"});
+  CHECK(answer.contained.front().own_present == 0);
+}
+
+TEST_CASE("a base inside another base is contained with it", "[files][unit]") {
+  const FileSetIndex index({base("debian:1", kVersion1), base("debian:2", kVersion2),
+                            base("java:1", kVersion1 + range(2000, 2500))});
+  const FileSet java = set_of(kVersion1 + range(2000, 2500) + range(9000, 9100));
+  CHECK(names_of(find_contained(java, index, {})) == Names{"java:1", "debian:1"});
+  // And an image of the inner one is not taken for the outer one, which has most of its weight in
+  // files that are not there.
+  CHECK(names_of(find_contained(set_of(kVersion1), index, {})) == Names{"debian:1"});
+}
+
+TEST_CASE("a base that only adds a little is told by that", "[files][unit]") {
+  const FileSetIndex index(
+      {base("debian:1", kVersion1), base("debian-curl:1", kVersion1 + range(2000, 2020))});
+  const Containment plain = find_contained(set_of(kVersion1), index, {});
+  CHECK(names_of(plain) == Names{"debian:1"});
+  REQUIRE(plain.runner_up);
+  CHECK(plain.runner_up->own_files == 20);
+  CHECK(names_of(find_contained(set_of(kVersion1 + range(2000, 2020)), index, {})) ==
+        Names{"debian-curl:1", "debian:1"});
+}
+
+TEST_CASE("the threshold of the share is the policy's", "[files][unit]") {
+  const FileSetIndex index({base("debian:1", kVersion1)});
+  CHECK(names_of(find_contained(set_of(range(0, 700)), index, {})) == Names{"debian:1"});
+  const Containment below = find_contained(set_of(range(0, 699)), index, {});
+  CHECK(below.contained.empty());
+  REQUIRE(below.runner_up);
+  CHECK(below.runner_up->missing == 301);
+  CHECK(below.why ==
+        "no base is contained; the nearest: only 69.9 % of base debian:1 is here: 699 of 1000 "
+        "files unchanged, 0 changed, 301 missing");
+  Policy strict;
+  strict.contained_share_percent = 99;
+  CHECK(find_contained(set_of(range(0, 980)), index, strict).contained.empty());
+  Policy many;
+  many.contained_min_files = 901;
+  CHECK(find_contained(set_of(range(0, 900)), index, many).contained.empty());
+  CHECK(names_of(find_contained(set_of(range(0, 901)), index, many)) == Names{"debian:1"});
+}
+
+TEST_CASE("a base of a few files is there wholly or not at all", "[files][unit]") {
+  const FileSetIndex index({base("static:1", range(0, 7))});
+  CHECK(names_of(find_contained(set_of(range(0, 7) + range(90, 99)), index, {})) ==
+        Names{"static:1"});
+  CHECK(find_contained(set_of(range(0, 6) + range(6, 7, 1)), index, {}).contained.empty());
+}
+
+TEST_CASE("files that bases of many names share count little", "[files][unit]") {
+  // 600 licences that five bases share, 400 files of their own.
+  std::vector<BaseFileSet> sets;
+  for (std::uint64_t i = 0; i < 5; ++i)
+    sets.push_back(base("base" + std::to_string(i) + ":1",
+                        range(0, 600) + range(10'000 * (i + 1), 10'000 * (i + 1) + 400)));
+  const FileSetIndex index(std::move(sets));
+  const Containment licences =
+      find_contained(set_of(range(0, 600) + range(10'000, 10'200)), index, {});
+  CHECK(licences.contained.empty());  // 80 % of the files, 61 % of the weight
+  REQUIRE(licences.runner_up);
+  CHECK(licences.runner_up->share_permille == 615);
+  CHECK(licences.runner_up->present == 800);
+}
+
+TEST_CASE("what an attacker may do to the files of a base", "[files][unit]") {
+  Files one_binary = kVersion1;
+  one_binary[7].second = 66;
+  const Containment changed = find_contained(set_of(one_binary), two_versions(), {});
+  REQUIRE(names_of(changed) == Names{"debian:1"});
+  CHECK(changed.contained.front().changed == 1);
+
+  // Every path of the base, other bytes but for its links.
+  const Containment other_bytes =
+      find_contained(set_of(range(0, 20) + range(20, 1000, 66)), two_versions(), {});
+  CHECK(other_bytes.contained.empty());
+  REQUIRE(other_bytes.runner_up);
+  CHECK(other_bytes.runner_up->changed == 980);
+
+  const Containment hidden =
+      find_contained(set_of(kVersion1 + range(100'000, 190'000)), two_versions(), {});
+  CHECK(names_of(hidden) == Names{"debian:1"});
+}
+
+TEST_CASE("nothing in common is said as such", "[files][unit]") {
+  const Containment none = find_contained(set_of(range(70'000, 70'100)), two_versions(), {});
+  CHECK(none.contained.empty());
+  CHECK_FALSE(none.runner_up);
+  CHECK(none.why == "none of 100 files is a base's");
+  CHECK(find_contained({}, two_versions(), {}).why == "there is no file to compare");
+  CHECK(find_contained(set_of(kVersion1), FileSetIndex(), {}).contained.empty());
+}
+
+TEST_CASE("of several stacks of one base the best is told", "[files][unit]") {
+  BaseFileSet other = base("debian:1", range(30'000, 30'900));
+  other.platform = "linux/arm64";
+  const FileSetIndex index({base("debian:1", kVersion1), other});
+  const Containment answer = find_contained(set_of(range(30'000, 30'900)), index, {});
+  REQUIRE(names_of(answer) == Names{"debian:1"});
+  CHECK(answer.contained.front().platform == "linux/arm64");
+}
+
+TEST_CASE("many versions of one base", "[files][unit]") {
+  std::vector<BaseFileSet> sets;
+  for (std::uint64_t i = 0; i < 60; ++i)
+    sets.push_back(base("debian:" + std::to_string(i), range(0, 900) + range(900, 1000, i + 1)));
+  const FileSetIndex index(std::move(sets));
+  for (const std::uint64_t version : {0, 31, 59}) {
+    Files files = range(0, 900) + range(900, 1000, version + 1);
+    for (std::size_t i = 0; i < files.size(); i += 9)
+      files[i].second = 5000;
+    CHECK(names_of(find_contained(set_of(files), index, {})) ==
+          Names{"debian:" + std::to_string(version)});
+  }
+}
