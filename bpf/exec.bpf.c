@@ -93,12 +93,15 @@ static __noinline int assay_on_other_root(struct task_struct *task, struct linux
 		assay_unmark(scratch->tgid); // it has left a container's root
 		return 0;
 	}
-	if (standing == ASSAY_RUN_UNKNOWN && assay_learn_run(scratch) == -ASSAY_EEXIST)
-		standing = ASSAY_RUN_KNOWN; // another task was first
+	if (standing == ASSAY_RUN_UNKNOWN && assay_learn_run(scratch, 0) == -ASSAY_EEXIST)
+		standing = assay_find_run(ASSAY_SCRATCH_EXEC); // another task or a sweep was first
 	assay_mark_task(scratch);
 	if (!settings.is_settled)
 		return 0; // the sweep that follows tells of this run
-	if (standing == ASSAY_RUN_KNOWN && !(scratch->run_flags & ASSAY_RUN_UNTOLD))
+	// A sweep may come between a program's file and this tracepoint; what ends before the sweep
+	// asks for the facts would have no start.
+	if (standing == ASSAY_RUN_KNOWN &&
+	    !(scratch->run_flags & (ASSAY_RUN_UNTOLD | ASSAY_RUN_SWEPT)))
 		assay_send_exec(ASSAY_SCRATCH_EXEC);
 	else
 		assay_send_start(ASSAY_SCRATCH_EXEC, ASSAY_CAUSE_EXEC);

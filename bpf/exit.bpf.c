@@ -12,7 +12,7 @@ static __noinline int assay_on_unmarked_exit(struct task_struct *task)
 	    assay_find_run(ASSAY_SCRATCH_EXIT) != ASSAY_RUN_UNKNOWN ||
 	    !assay_may_be_no_exec(task, scratch))
 		return 0;
-	if (assay_learn_run(scratch) == -ASSAY_EEXIST)
+	if (assay_learn_run(scratch, 0) == -ASSAY_EEXIST)
 		return 0;
 	assay_send_start(ASSAY_SCRATCH_EXIT, ASSAY_CAUSE_NO_EXEC);
 	assay_mark_task(scratch);

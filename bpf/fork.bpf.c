@@ -47,7 +47,7 @@ static __always_inline void assay_on_unmarked_fork(struct task_struct *parent,
 		if (!settings.is_settled || !assay_may_be_no_exec(parent, scratch) ||
 		    !assay_is_second_fork(&scratch->key))
 			return;
-		if (assay_learn_run(scratch) != -ASSAY_EEXIST)
+		if (assay_learn_run(scratch, 0) != -ASSAY_EEXIST)
 			assay_send_start(ASSAY_SCRATCH_FORK, ASSAY_CAUSE_NO_EXEC);
 	}
 	assay_mark_task(scratch);

@@ -91,7 +91,7 @@ static __always_inline void assay_sweep_key(struct bpf_iter__task *context,
 		scratch->flags |= ASSAY_NEVER_EXECUTED;
 	} else {
 		if (standing == ASSAY_RUN_UNKNOWN)
-			assay_learn_run(scratch);
+			assay_learn_run(scratch, ASSAY_RUN_SWEPT);
 		else if (scratch->run_flags & ASSAY_RUN_UNTOLD)
 			scratch->flags |= ASSAY_TOLD_AGAIN;
 		assay_mark_swept(task, scratch);
@@ -111,7 +111,7 @@ static __always_inline void assay_sweep_facts(struct task_struct *task,
 	if (standing == ASSAY_NO_RUN)
 		return;
 	if (standing == ASSAY_RUN_UNKNOWN)
-		assay_learn_run(scratch);
+		assay_learn_run(scratch, ASSAY_RUN_SWEPT);
 	assay_mark_swept(task, scratch);
 	assay_send_start(ASSAY_SCRATCH_SWEEP, ASSAY_CAUSE_SWEEP);
 }

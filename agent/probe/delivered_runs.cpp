@@ -40,13 +40,14 @@ void DeliveredRuns::mark_emptied(const RunKey& key, BootTime time) {
   if (known != runs_.end()) known->second.emptied = time;
 }
 
-void DeliveredRuns::forget_earlier_life(const RunKey& key, BootTime oldest_task) {
+void DeliveredRuns::forget_earlier_life(const RunKey& key, BootTime oldest_task, BootTime swept) {
   const auto known = runs_.find(key);
   if (known == runs_.end() || !known->second.emptied) return;
   if (*known->second.emptied < oldest_task)
     runs_.erase(known);
-  else
+  else if (*known->second.emptied < swept)
     known->second.emptied.reset();  // the hint was wrong: a task lived on
+  // Else the task may have gone after the sweep saw it.
 }
 
 }  // namespace assay::agent

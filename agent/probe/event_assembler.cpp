@@ -82,7 +82,7 @@ Result<void> EventAssembler::on_swept_tasks(std::string_view records) {
 std::vector<SweptRun> EventAssembler::wanted() {
   std::vector<SweptRun> runs;
   for (const auto& [key, run] : swept_) {
-    delivered_.forget_earlier_life(key, run.oldest.start);
+    delivered_.forget_earlier_life(key, run.oldest.start, began_);
     if (is_wanted(key, run)) runs.push_back(run);
   }
   return runs;

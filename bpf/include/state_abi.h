@@ -21,6 +21,7 @@ ASSAY_ABI_ASSERT(struct assay_budget, 32);
 // Bits of assay_run.flags.
 #define ASSAY_RUN_UNTOLD      (1u << 0) // its START was not taken: the next exec sends it again
 #define ASSAY_RUN_OVER_BUDGET (1u << 1) // it was held back by the cgroup's budget
+#define ASSAY_RUN_SWEPT	      (1u << 2) // only a sweep knows it: the next exec sends its START
 
 // Value of the map of known runs.
 struct assay_run {

@@ -67,8 +67,14 @@ static __always_inline void assay_add_mark(__u32 tgid, const struct assay_mark *
 	error = bpf_map_update_elem(&assay_marks, &tgid, mark, BPF_NOEXIST);
 	if (!error)
 		return;
-	if (error != -ASSAY_EEXIST) // else a sweep and an exec met at the same task
-		assay_count(ASSAY_MARKS_FULL, 1);
+	if (error == -ASSAY_EEXIST) {
+		// A sweep and an exec met at the same task. It may have left since, and have found
+		// itself not to be the last one.
+		if (run)
+			assay_uncount(&mark->key);
+		return;
+	}
+	assay_count(ASSAY_MARKS_FULL, 1);
 	if (run)
 		__sync_fetch_and_sub(&run->tasks, 1);
 }
@@ -96,13 +102,14 @@ static __always_inline void assay_mark_task(struct assay_scratch *scratch)
 
 // Puts the run at hand into the map of known runs. 0: it was not there. -EEXIST: it was. Any other
 // failure is counted, and must be treated like 0.
-static __always_inline long assay_learn_run(struct assay_scratch *scratch)
+static __always_inline long assay_learn_run(struct assay_scratch *scratch, __u32 flags)
 {
 	struct assay_run run = {};
 	__u64 cgroup_id = scratch->key.cgroup_id;
 	long error;
 
 	run.known_since_boot_ns = bpf_ktime_get_boot_ns();
+	run.flags = flags;
 	error = bpf_map_update_elem(&assay_runs, &scratch->key, &run, BPF_NOEXIST);
 	if (error && error != -ASSAY_EEXIST)
 		assay_count(ASSAY_RUNS_FULL, 1);

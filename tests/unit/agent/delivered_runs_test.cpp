@@ -54,3 +54,21 @@ TEST_CASE("a restart of a known root is told only after its last task went", "[a
   runs.mark_emptied(start.key, seconds(3));
   CHECK(runs.accept(start, seconds(4)));
 }
+
+TEST_CASE("a task that left after a sweep saw it is no sign of life", "[agent][unit]") {
+  DeliveredRuns runs;
+  const ContainerStart start = overlay_start(StartCause::kExec, 3);
+  CHECK(runs.accept(start, seconds(1)));
+  runs.mark_emptied(start.key, seconds(6));
+  runs.forget_earlier_life(start.key, /*oldest_task=*/seconds(1), /*swept=*/seconds(5));
+  CHECK(runs.accept(start, seconds(7)));
+}
+
+TEST_CASE("a task that a sweep sees after the end was told lived on", "[agent][unit]") {
+  DeliveredRuns runs;
+  const ContainerStart start = overlay_start(StartCause::kExec, 3);
+  CHECK(runs.accept(start, seconds(1)));
+  runs.mark_emptied(start.key, seconds(4));
+  runs.forget_earlier_life(start.key, /*oldest_task=*/seconds(1), /*swept=*/seconds(5));
+  CHECK_FALSE(runs.accept(start, seconds(7)));
+}
