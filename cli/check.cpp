@@ -103,13 +103,7 @@ void add_check(CLI::App& app, Invocation& invocation) {
       add_command(app, "check", "Ask whether an image would be accepted, before it ships",
                   invocation, [options](Session& session) { return check(*options, session); });
   command.group("Images and keys");
-  command
-      .add_option("SOURCE", options->source,
-                  "OCI layout, OCI or docker archive, or directory; dir:, oci:, oci-archive: or "
-                  "docker-archive: before the path force a kind")
-      ->required();
-  command.add_option("--platform", options->platform, "which image of an index to read")
-      ->option_text("OS/ARCH[/VARIANT]");
+  add_source(command, options->source, options->platform);
   add_base_flags(command, options->bases);
   add_directory_flags(command, options->directory);
   command.add_flag("--refuse-deprecated", options->refuses_deprecated,

@@ -134,13 +134,7 @@ void add_fingerprint(CLI::App& app, Invocation& invocation) {
       app, "fingerprint", "Print the digests of an image's or a directory's layers", invocation,
       [options](Session& session) { return fingerprint(*options, session); });
   command.group("Images and keys (no collector needed)");
-  command
-      .add_option("SOURCE", options->source,
-                  "OCI layout, OCI or docker archive, or directory; dir:, oci:, oci-archive: or "
-                  "docker-archive: before the path force a kind")
-      ->required();
-  command.add_option("--platform", options->platform, "which image of an index to read")
-      ->option_text("OS/ARCH[/VARIANT]");
+  add_source(command, options->source, options->platform);
   add_directory_flags(command, options->directory);
   add_base_flags(command, options->bases);
   CLI::Option* other =
