@@ -154,8 +154,10 @@ std::vector<Candidate> candidates_of(const std::vector<FileSetIndex::Hit>& hits,
                                      const Policy& policy) {
   std::vector<Candidate> candidates;
   for (const FileSetIndex::Hit& hit : hits) {
-    const bool is_enough = hit.share * 100 + 1e-9 >= policy.contained_share_percent &&
-                           hit.present >= policy.contained_min_files;
+    const bool is_enough =
+        hit.share * 100 + 1e-9 >= policy.contained_share_percent &&
+        hit.present >= std::min<std::uint64_t>(policy.contained_min_files,
+                                               index.sets()[hit.set].files->size());
     if (!is_enough && candidates.size() >= kMaxCompared) continue;
     const BaseFileSet& set = index.sets()[hit.set];
     const auto known = std::ranges::find_if(

@@ -30,6 +30,7 @@ std::vector<Posting> sorted_postings(const std::vector<BaseFileSet>& sets) {
 std::vector<std::uint32_t> names_of(const std::vector<BaseFileSet>& sets) {
   std::map<std::string, std::uint32_t> numbers;
   std::vector<std::uint32_t> names;
+  names.reserve(sets.size());
   for (const BaseFileSet& set : sets)
     names.push_back(
         numbers.emplace(set.base.name, static_cast<std::uint32_t>(numbers.size())).first->second);

@@ -147,8 +147,16 @@ TEST_CASE("the threshold of the share is the policy's", "[files][unit]") {
   strict.contained_share_percent = 99;
   CHECK(find_contained(set_of(range(0, 980)), index, strict).contained.empty());
   Policy many;
-  many.contained_min_files = 1001;
-  CHECK(find_contained(set_of(kVersion1), index, many).contained.empty());
+  many.contained_min_files = 901;
+  CHECK(find_contained(set_of(range(0, 900)), index, many).contained.empty());
+  CHECK(names_of(find_contained(set_of(range(0, 901)), index, many)) == Names{"debian:1"});
+}
+
+TEST_CASE("a base of a few files is there wholly or not at all", "[files][unit]") {
+  const FileSetIndex index({base("static:1", range(0, 7))});
+  CHECK(names_of(find_contained(set_of(range(0, 7) + range(90, 99)), index, {})) ==
+        Names{"static:1"});
+  CHECK(find_contained(set_of(range(0, 6) + range(6, 7, 1)), index, {}).contained.empty());
 }
 
 TEST_CASE("files that bases of many names share count little", "[files][unit]") {
