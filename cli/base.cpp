@@ -14,6 +14,7 @@ void add_base(CLI::App& app, Invocation& invocation) {
   add_base_approve(*base, invocation);
   add_base_deprecate(*base, invocation);
   add_base_revoke(*base, invocation);
+  add_base_export(*base, invocation);
 }
 
 }  // namespace assay::cli

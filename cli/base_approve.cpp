@@ -4,6 +4,7 @@
 
 #include "cli/about_view.h"
 #include "cli/base_change.h"
+#include "cli/base_stack.h"
 #include "cli/commands.h"
 #include "cli/dates.h"
 #include "cli/image_reading.h"
@@ -27,24 +28,6 @@ Result<std::string> version_of(const image::Image& image) {
   if (top.chain_id) return top.chain_id->hex().substr(0, kVersionDigits);
   if (top.fingerprint.content) return top.fingerprint.content->hex().substr(0, kVersionDigits);
   return Error{ErrorCode::kInternal, "the image was read without content"};
-}
-
-Result<catalog::BaseStack> stack_of(const image::Image& image) {
-  catalog::BaseStack stack;
-  stack.platform = image.platform;
-  stack.manifest_digest = image.manifest_digest;
-  for (const image::ImageLayer& layer : image.layers) {
-    const image::LayerFingerprint& print = layer.fingerprint;
-    if (!print.content) return Error{ErrorCode::kInternal, "the image was read without content"};
-    stack.layers.push_back({layer.diff_id, print.shape, *print.content, print.deletions,
-                            print.entries, print.content_bytes});
-    if (layer.deviceless && layer.deviceless->content)
-      stack.layers.back().deviceless = {layer.deviceless->shape, *layer.deviceless->content};
-  }
-  if (image.root && image.root->content)
-    stack.root = {image.root->shape, *image.root->content, image.root->entries,
-                  image.root->content_bytes};
-  return stack;
 }
 
 /// The set is submitted beside the statement, which names it.
@@ -123,7 +106,7 @@ Result<catalog::Statement> statement_of(const TrustedLog& trusted, const Options
                                         WallTime now) {
   catalog::Statement statement =
       new_statement(trusted, options.change, id, catalog::Action::kApprove, now);
-  ASSAY_ASSIGN(catalog::BaseStack stack, stack_of(described.image));
+  ASSAY_ASSIGN(catalog::BaseStack stack, base_stack_of(described.image));
   statement.stacks.push_back(std::move(stack));
   statement.annotations = annotations_of(described);
   if (!options.expires.empty()) {

@@ -15,6 +15,7 @@ class App;
 namespace assay::cli {
 
 void add_version(CLI::App& app, Invocation& invocation);
+void add_check(CLI::App& app, Invocation& invocation);
 void add_fingerprint(CLI::App& app, Invocation& invocation);
 void add_key(CLI::App& app, Invocation& invocation);
 void add_ps(CLI::App& app, Invocation& invocation);
@@ -27,6 +28,7 @@ void add_base(CLI::App& app, Invocation& invocation);
 void add_base_approve(CLI::App& base, Invocation& invocation);
 void add_base_deprecate(CLI::App& base, Invocation& invocation);
 void add_base_revoke(CLI::App& base, Invocation& invocation);
+void add_base_export(CLI::App& base, Invocation& invocation);
 void add_base_list(CLI::App& base, Invocation& invocation);
 void add_base_show(CLI::App& base, Invocation& invocation);
 

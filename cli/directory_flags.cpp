@@ -54,6 +54,16 @@ Result<std::vector<image::IdRange>> parse_map(const std::vector<std::string>& te
 
 }  // namespace
 
+void add_source(CLI::App& command, std::string& source, std::string& platform) {
+  command
+      .add_option("SOURCE", source,
+                  "OCI layout, OCI or docker archive, or directory; dir:, oci:, oci-archive: or "
+                  "docker-archive: before the path force a kind")
+      ->required();
+  command.add_option("--platform", platform, "which image of an index to read")
+      ->option_text("OS/ARCH[/VARIANT]");
+}
+
 void add_directory_flags(CLI::App& command, DirectoryFlags& flags) {
   command
       .add_option("--dialect", flags.dialect,

@@ -19,6 +19,9 @@ struct DirectoryFlags {
   std::vector<std::string> gid_maps;
 };
 
+/// SOURCE and --platform. Both must live as long as `command`.
+void add_source(CLI::App& command, std::string& source, std::string& platform);
+
 void add_directory_flags(CLI::App& command, DirectoryFlags& flags);
 /// Errors: kInvalidArgument, saying what is allowed.
 Result<void> apply(const DirectoryFlags& flags, image::ImageOptions& options);

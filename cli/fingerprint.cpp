@@ -3,10 +3,13 @@
 #include <memory>
 
 #include "cli/about_view.h"
+#include "cli/base_search.h"
 #include "cli/commands.h"
 #include "cli/directory_flags.h"
 #include "cli/image_diff.h"
 #include "cli/image_reading.h"
+#include "cli/known_bases.h"
+#include "cli/layered_image.h"
 
 namespace assay::cli {
 namespace {
@@ -15,6 +18,7 @@ struct Options {
   std::string source;
   std::string platform;
   DirectoryFlags directory;
+  BaseFlags bases;
   std::string other;  // --diff
   std::uint64_t max_paths = DiffOptions{}.max_paths;
 };
@@ -45,7 +49,7 @@ Value to_value(const image::RootFingerprint& root) {
                 {"content_bytes", root.content_bytes}};
 }
 
-Value to_value(const std::string& source, const DescribedImage& described) {
+Object to_value(const std::string& source, const DescribedImage& described) {
   const image::Image& image = described.image;
   Array layers;
   for (const auto& layer : image.layers)
@@ -88,6 +92,14 @@ std::vector<Section> sections(const catalog::About& about) {
   return shown;
 }
 
+/// A reading of its own: it keeps what the layers hold, which digests alone do not need.
+Result<BaseSearch> search_for(const Options& options, const image::ImageOptions& wanted,
+                              Session& session) {
+  ASSAY_ASSIGN(const KnownBases known, known_bases(options.bases, options.platform, session));
+  ASSAY_ASSIGN(const LayeredImage layered, read_layers(options.source, wanted, session));
+  return search_bases(layered, known, session.now());
+}
+
 Result<Outcome> fingerprint(const Options& options, Session& session) {
   image::ImageOptions wanted;
   wanted.platform = options.platform;
@@ -95,10 +107,22 @@ Result<Outcome> fingerprint(const Options& options, Session& session) {
   if (!options.other.empty())
     return diff_images({options.source, options.other, std::move(wanted), options.max_paths},
                        session);
+  std::optional<BaseSearch> search;
+  if (options.bases.are_wanted()) {
+    ASSAY_ASSIGN(search, search_for(options, wanted, session));
+  }
   wanted.wants_other_forms = true;
   ASSAY_ASSIGN(const DescribedImage described,
                read_described(options.source, std::move(wanted), /*keeps_packages=*/true, session));
-  return Outcome{{to_value(options.source, described), sections(described.about)}};
+  Object value = to_value(options.source, described);
+  std::vector<Section> shown = sections(described.about);
+  if (search) {
+    add_search(value, *search);
+    shown.front().columns.push_back({"Base", "base"});
+    shown.front().columns.push_back({"Evidence", "evidence"});
+    add_search_sections(shown, *search);
+  }
+  return Outcome{{std::move(value), std::move(shown)}};
 }
 
 }  // namespace
@@ -110,18 +134,15 @@ void add_fingerprint(CLI::App& app, Invocation& invocation) {
       app, "fingerprint", "Print the digests of an image's or a directory's layers", invocation,
       [options](Session& session) { return fingerprint(*options, session); });
   command.group("Images and keys (no collector needed)");
-  command
-      .add_option("SOURCE", options->source,
-                  "OCI layout, OCI or docker archive, or directory; dir:, oci:, oci-archive: or "
-                  "docker-archive: before the path force a kind")
-      ->required();
-  command.add_option("--platform", options->platform, "which image of an index to read")
-      ->option_text("OS/ARCH[/VARIANT]");
+  add_source(command, options->source, options->platform);
   add_directory_flags(command, options->directory);
+  add_base_flags(command, options->bases);
   CLI::Option* other =
       command
           .add_option("--diff", options->other, "print which paths make SOURCE and OTHER differ")
-          ->option_text("OTHER");
+          ->option_text("OTHER")
+          ->excludes("--base")
+          ->excludes("--catalog");
   command
       .add_option("--max-paths", options->max_paths,
                   "with --diff: paths to show of one layer, 0 for all (default: 100)")

@@ -11,20 +11,6 @@ namespace {
 
 constexpr std::size_t kMaxTrustBytes = 1 << 20;
 
-Result<catalog::TrustRoot> load_trust(Session& session) {
-  ASSAY_ASSIGN(const Settings* settings, session.settings());
-  if (settings->trust_file.empty())
-    return Error{ErrorCode::kInvalidArgument,
-                 "no trust file given (set --trust-file FILE, the variable ASSAY_TRUST_FILE, or "
-                 "trust_file in the "
-                 "configuration): it holds the public keys that may sign the catalog"};
-  auto text = read_file(settings->trust_file, kMaxTrustBytes);
-  if (!text) return std::move(text.error()).with_context("trust file");
-  auto trust = catalog::TrustRoot::parse(*text);
-  if (!trust) return std::move(trust.error()).with_context("trust file " + settings->trust_file);
-  return trust;
-}
-
 /// A machine without a home still works, but cannot notice a rollback, and says so.
 void remember(Session& session, const catalog::TrustRoot& trust, const catalog::SignedLog& log,
               const catalog::Head& head) {
@@ -48,6 +34,27 @@ std::string versions_text(const std::vector<const catalog::Base*>& versions) {
 
 }  // namespace
 
+Result<catalog::TrustRoot> load_trust(Session& session) {
+  ASSAY_ASSIGN(const Settings* settings, session.settings());
+  if (settings->trust_file.empty())
+    return Error{ErrorCode::kInvalidArgument,
+                 "no trust file given (set --trust-file FILE, the variable ASSAY_TRUST_FILE, or "
+                 "trust_file in the "
+                 "configuration): it holds the public keys that may sign the catalog"};
+  auto text = read_file(settings->trust_file, kMaxTrustBytes);
+  if (!text) return std::move(text.error()).with_context("trust file");
+  auto trust = catalog::TrustRoot::parse(*text);
+  if (!trust) return std::move(trust.error()).with_context("trust file " + settings->trust_file);
+  return trust;
+}
+
+void warn_if_stale(const catalog::VerifiedLog& verified, Session& session) {
+  if (verified.head.sequence != 0 && catalog::is_stale(verified.head, session.now()))
+    session.terminal().note("warning: the catalog's head expired on " +
+                            to_rfc3339(verified.head.expires_at, 0) +
+                            "; any newly signed change renews it");
+}
+
 Result<TrustedLog> fetch_trusted_log(Session& session) {
   ASSAY_ASSIGN(const catalog::TrustRoot trust, load_trust(session));
   ASSAY_ASSIGN(Client * client, session.client());
@@ -59,10 +66,7 @@ Result<TrustedLog> fetch_trusted_log(Session& session) {
   if (const auto store = HeadStore::open_default())
     ASSAY_TRY(store->check(settings->connection.address, trust, log, verified->head));
   remember(session, trust, log, verified->head);
-  if (!log.statements.empty() && catalog::is_stale(verified->head, session.now()))
-    session.terminal().note("warning: the catalog's head expired on " +
-                            to_rfc3339(verified->head.expires_at, 0) +
-                            "; any newly signed change renews it");
+  warn_if_stale(*verified, session);
   return TrustedLog{std::move(log), std::move(*verified)};
 }
 

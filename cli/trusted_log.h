@@ -13,6 +13,13 @@ struct TrustedLog {
   catalog::VerifiedLog verified;
 };
 
+/// The keys of `trust_file`. Errors: kInvalidArgument (none given, not readable as keys),
+/// kNotFound.
+Result<catalog::TrustRoot> load_trust(Session& session);
+
+/// Notes that the head's date has passed.
+void warn_if_stale(const catalog::VerifiedLog& verified, Session& session);
+
 /// Fetches, verifies and remembers the log.
 /// Errors: those of Client, of verify_log() and of HeadStore; kInvalidArgument (no trust file).
 Result<TrustedLog> fetch_trusted_log(Session& session);

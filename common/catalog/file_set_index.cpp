@@ -8,6 +8,9 @@
 namespace assay::catalog {
 namespace {
 
+// However many bases are built on one: what few files it has alone must not outweigh the rest.
+constexpr float kMinWeight = 0.25F;
+
 using Posting = std::pair<std::uint64_t, std::uint32_t>;  // file hash, set
 
 std::vector<Posting> sorted_postings(const std::vector<BaseFileSet>& sets) {
@@ -54,7 +57,7 @@ FileSetIndex::FileSetIndex(std::vector<BaseFileSet> sets) : sets_(std::move(sets
     const auto count = std::unique(holders.begin(), holders.end()) - holders.begin();
     files_.push_back(file);
     begins_.push_back(static_cast<std::uint32_t>(begin));
-    weights_.push_back(1.0F / static_cast<float>(count));
+    weights_.push_back(std::max(kMinWeight, 1.0F / static_cast<float>(count)));
     for (std::size_t at = begin; at < postings_.size(); ++at)
       totals_[postings_[at]] += static_cast<double>(weights_.back());
   }

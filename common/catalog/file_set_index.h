@@ -44,7 +44,7 @@ class FileSetIndex {
   std::vector<std::uint64_t> files_;   // distinct file hashes, sorted
   std::vector<std::uint32_t> begins_;  // where the postings of files_[i] begin; one more at the end
   std::vector<std::uint32_t> postings_;  // indexes into sets_
-  std::vector<float> weights_;           // of files_[i]: 1 / names of bases that have it
+  std::vector<float> weights_;  // of files_[i]: 1 / names of bases that have it, at least 1/4
 };
 
 }  // namespace assay::catalog
