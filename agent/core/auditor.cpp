@@ -12,6 +12,7 @@ namespace {
 
 // Longer than any reader takes; what comes later is of a run that nobody waits for.
 constexpr std::chrono::minutes kClaimsAwaited{2};
+constexpr std::size_t kMaxAwaited = 10'000;  // ended runs whose claims are still to come
 constexpr std::size_t kMaxConflicts = 16;  // of one run
 
 }  // namespace
@@ -257,7 +258,7 @@ void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
   runs_.erase(found);
   if (run.facts) fact_bytes_ -= memory_of(*run.facts);
   late_names_.erase(key);
-  if (run.awaits_claims)
+  if (run.awaits_claims && ended_.size() < kMaxAwaited)
     ended_[run.id] = {std::move(run.told), run.stack, ports_.clock.boot_now() + kClaimsAwaited};
   else
     stacks_.remove_run(run.stack);
