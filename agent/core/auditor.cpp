@@ -13,7 +13,7 @@ namespace {
 // Longer than any reader takes; what comes later is of a run that nobody waits for.
 constexpr std::chrono::minutes kClaimsAwaited{2};
 constexpr std::size_t kMaxAwaited = 10'000;  // ended runs whose claims are still to come
-constexpr std::size_t kMaxConflicts = 16;  // of one run
+constexpr std::size_t kMaxConflicts = 16;    // of one run
 
 }  // namespace
 
