@@ -13,7 +13,7 @@ namespace {
 // Longer than any reader takes; what comes later is of a run that nobody waits for.
 constexpr std::chrono::minutes kClaimsAwaited{2};
 constexpr std::size_t kMaxAwaited = 10'000;  // ended runs whose claims are still to come
-constexpr std::size_t kMaxConflicts = 16;  // of one run
+constexpr std::size_t kMaxConflicts = 16;    // of one run
 
 }  // namespace
 
@@ -22,7 +22,6 @@ Auditor::Auditor(Ports ports, AuditorConfig config)
       config_(std::move(config)),
       catalog_(std::make_shared<const catalog::Catalog>()),
       stacks_(config_.max_waiting_stacks),
-      places_(config_.max_place_bytes),
       state_(config_.state_interval) {}
 
 void Auditor::resume() {
@@ -114,11 +113,10 @@ StackDigest Auditor::track(catalog::Stack stack, std::vector<LayerTask> tasks) {
     if (const auto claim = ports_.claims ? ports_.claims->recall(refs.back()) : std::nullopt)
       take_claim(layer, *claim);
     is_final.push_back((recalled && recalled->is_final) || layer.evidence.content);
-    if (!is_final.back()) to_identify.push_back(tasks[i]);
+    if (!is_final.back()) to_identify.push_back(std::move(tasks[i]));
   }
   const StackDigest digest =
       stacks_.add_run(std::move(stack), std::move(refs), std::move(is_final));
-  places_.put(digest, tasks);
   for (LayerTask& task : to_identify)
     ports_.identifier.identify(std::move(task), ports_.post_layer);
   return digest;
@@ -339,7 +337,6 @@ void Auditor::on_layers(const std::vector<LayerResult>& results) {
 
 void Auditor::follow(const std::vector<StackChange>& changes) {
   for (const StackChange& change : changes) {
-    places_.move(change.from, change.to);
     for (auto& [id, ended] : ended_)
       if (ended.stack == change.from) ended.stack = change.to;
     for (auto& [key, run] : runs_) {

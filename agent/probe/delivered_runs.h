@@ -21,8 +21,9 @@ class DeliveredRuns {
   /// Whether `key` was told of without its layers and should be asked for again.
   bool wants_layers(const RunKey& key, BootTime now) const;
   void mark_emptied(const RunKey& key, BootTime time);
-  /// Of a run that a sweep saw, which began at `swept` and whose oldest task began at `oldest_task`.
-  /// Forgets `key` when its last task went before that one began: a new life of the same root.
+  /// Of a run that a sweep saw, which began at `swept` and whose oldest task began at
+  /// `oldest_task`. Forgets `key` when its last task went before that one began: a new life of the
+  /// same root.
   void forget_earlier_life(const RunKey& key, BootTime oldest_task, BootTime swept);
   /// Forgets the runs that were delivered before `began` and that `is_live` does not know.
   template <typename Predicate>
