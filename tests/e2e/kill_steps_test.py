@@ -103,6 +103,7 @@ class KillStepsTest(unittest.TestCase):
                 self.timetables.remove(made_up)  # nobody watched yet
                 made_up = self.timetable(is_first=True)
             self.here.start_agent(made_up=made_up)
+            made_up.wait_until_over()  # nothing is outstanding before it began, either
             self.here.wait_until_delivered()
             self.here.stop_agent()
         self.check(killed, steps)
@@ -117,6 +118,7 @@ class KillStepsTest(unittest.TestCase):
                 deployment.BIN / "assay-collector", "run", "--config", self.here.folder / "collector.yaml"])
             killed += self.wait_for_kill(daemon, log)
             self.here.start_collector()
+            made_up.wait_until_over()
             self.here.wait_until_delivered()
             self.here.stop_agent()
             self.here.stop_collector()

@@ -174,10 +174,15 @@ class MadeUp:
                           "--life", str(life_ms), "--first-pid", str(self.first_pid)]
         self.watched = watched
         self.words = ["--hurry"] * is_hurried + ["--watched", str(watched)] * bool(watched)
+        # No life is longer than seven quarters of the usual one.
+        self.over_ns = begin_ns + int((count / rate_hz + 2 * life_ms / 1000) * SECOND)
 
     def command(self, config):
         return [TESTS / "load_agent", "run", "--config", config, "--lower", self.layer,
                 *self.timetable, *self.words]
+
+    def wait_until_over(self):
+        time.sleep(max(0, self.over_ns - time.clock_gettime_ns(time.CLOCK_BOOTTIME)) / SECOND)
 
     def starts(self):
         out = subprocess.run([TESTS / "load_agent", "ledger", *self.timetable], capture_output=True,
