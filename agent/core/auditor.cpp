@@ -22,6 +22,7 @@ Auditor::Auditor(Ports ports, AuditorConfig config)
       config_(std::move(config)),
       catalog_(std::make_shared<const catalog::Catalog>()),
       stacks_(config_.max_waiting_stacks),
+      places_(config_.max_place_bytes),
       state_(config_.state_interval) {}
 
 void Auditor::resume() {
@@ -113,10 +114,11 @@ StackDigest Auditor::track(catalog::Stack stack, std::vector<LayerTask> tasks) {
     if (const auto claim = ports_.claims ? ports_.claims->recall(refs.back()) : std::nullopt)
       take_claim(layer, *claim);
     is_final.push_back((recalled && recalled->is_final) || layer.evidence.content);
-    if (!is_final.back()) to_identify.push_back(std::move(tasks[i]));
+    if (!is_final.back()) to_identify.push_back(tasks[i]);
   }
   const StackDigest digest =
       stacks_.add_run(std::move(stack), std::move(refs), std::move(is_final));
+  places_.put(digest, tasks);
   for (LayerTask& task : to_identify)
     ports_.identifier.identify(std::move(task), ports_.post_layer);
   return digest;
@@ -337,6 +339,7 @@ void Auditor::on_layers(const std::vector<LayerResult>& results) {
 
 void Auditor::follow(const std::vector<StackChange>& changes) {
   for (const StackChange& change : changes) {
+    places_.move(change.from, change.to);
     for (auto& [id, ended] : ended_)
       if (ended.stack == change.from) ended.stack = change.to;
     for (auto& [key, run] : runs_) {
