@@ -9,6 +9,10 @@ namespace assay::cli {
 
 void add_change_options(CLI::App& command, ChangeOptions& options) {
   command.add_option("NAME", options.name, "NAME or NAME:VERSION of the base")->required();
+  add_signing_options(command, options);
+}
+
+void add_signing_options(CLI::App& command, ChangeOptions& options) {
   command.add_option("--key", options.key_file, "private key to sign with (default: signing_key)")
       ->option_text("FILE");
   command.add_option("--reason", options.reason, "why, for everyone who reads the log")
@@ -38,14 +42,14 @@ Result<Change> apply_change(const TrustedLog& trusted, const catalog::Statement&
                             const std::vector<std::string>& file_sets) {
   ASSAY_ASSIGN(const catalog::SigningKey key, signing_key(options, session));
   ASSAY_ASSIGN(const PreparedChange prepared, prepare_change(trusted, statement, key, session));
-  Change change{{{"base", statement.base.text()},
-                 {"action", catalog::to_string(statement.action)},
+  Change change{{{"action", catalog::to_string(statement.action)},
                  {"reason", statement.reason},
                  {"catalog_id", statement.catalog_id},
                  {"sequence", statement.sequence},
                  {"key_id", key.public_key().key_id()},
                  {"is_dry_run", options.is_dry_run}},
                 statement.sequence};
+  if (!statement.policy) change.value.insert(change.value.begin(), {"base", statement.base.text()});
   if (options.is_dry_run) return change;
   ASSAY_ASSIGN(const Submitted submitted, submit_change(prepared, file_sets, session));
   change.value.emplace_back("agents_connected", submitted.agents_connected);

@@ -32,6 +32,9 @@ void add_base_export(CLI::App& base, Invocation& invocation);
 void add_base_list(CLI::App& base, Invocation& invocation);
 void add_base_show(CLI::App& base, Invocation& invocation);
 
+/// `assay policy …`
+void add_policy(CLI::App& app, Invocation& invocation);
+
 /// A subcommand of `parent` that answers with a document: it has -o and --no-headers, and takes the
 /// global options as well. Not for commands that only hold others.
 CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& text,

@@ -27,6 +27,7 @@ void declare(CLI::App& app, Invocation& invocation) {
   add_trace(app, invocation);
   add_nodes(app, invocation);
   add_base(app, invocation);
+  add_policy(app, invocation);
   add_check(app, invocation);
   add_fingerprint(app, invocation);
   add_key(app, invocation);

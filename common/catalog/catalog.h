@@ -25,7 +25,7 @@ struct Policy {
   // When a base counts as contained in a set of files (containment.h). Only ever bad news.
   std::uint32_t contained_share_percent = 50;  ///< of the base's weight
   std::uint32_t contained_own_percent = 50;    ///< of what tells it from another base
-  std::uint64_t contained_min_files = 20;      ///< that are present; of a smaller base all
+  std::uint64_t contained_min_files = 20;      ///< that are present
   bool operator==(const Policy&) const = default;
 };
 

@@ -154,10 +154,8 @@ std::vector<Candidate> candidates_of(const std::vector<FileSetIndex::Hit>& hits,
                                      const Policy& policy) {
   std::vector<Candidate> candidates;
   for (const FileSetIndex::Hit& hit : hits) {
-    const bool is_enough =
-        hit.share * 100 + 1e-9 >= policy.contained_share_percent &&
-        hit.present >= std::min<std::uint64_t>(policy.contained_min_files,
-                                               index.sets()[hit.set].files->size());
+    const bool is_enough = hit.share * 100 + 1e-9 >= policy.contained_share_percent &&
+                           hit.present >= policy.contained_min_files;
     if (!is_enough && candidates.size() >= kMaxCompared) continue;
     const BaseFileSet& set = index.sets()[hit.set];
     const auto known = std::ranges::find_if(
@@ -187,7 +185,8 @@ void tell_apart(std::vector<Candidate>& candidates, const Policy& policy) {
 /// The nearest base although it is not contained: one whose share sufficed, else the best share.
 std::optional<ContainedBase> runner_up_of(const std::vector<Candidate>& candidates,
                                           const std::vector<FileSetIndex::Hit>& hits,
-                                          const FileSet& files, const FileSetIndex& index) {
+                                          const FileSet& files, const FileSetIndex& index,
+                                          const Policy& policy) {
   for (const Candidate& candidate : candidates) {
     if (!candidate.is_alike || !candidate.is_enough) continue;
     ContainedBase found = candidate.found;
@@ -203,7 +202,11 @@ std::optional<ContainedBase> runner_up_of(const std::vector<Candidate>& candidat
   }
   if (best == nullptr) return std::nullopt;
   ContainedBase found = compare(index.sets()[best->set], best->share, files).found;
-  found.why = "only " + share_text(found);
+  const bool are_few = best->share * 100 >= policy.contained_share_percent &&
+                       found.present < policy.contained_min_files;
+  found.why = are_few ? share_text(found) + "; fewer than " +
+                            count_text(policy.contained_min_files, "files tell nothing")
+                      : "only " + share_text(found);
   return found;
 }
 
@@ -229,7 +232,7 @@ Containment find_contained(const FileSet& files, const FileSetIndex& index, cons
     found.why = share_text(found) + own_text(found);
     answer.contained.push_back(std::move(found));
   }
-  answer.runner_up = runner_up_of(candidates, hits, files, index);
+  answer.runner_up = runner_up_of(candidates, hits, files, index, policy);
   answer.why = reason_of(answer);
   return answer;
 }

@@ -50,7 +50,7 @@ std::string join(const std::vector<std::string>& keys);
 /// The effective configuration as YAML that can be read back, each value's origin as a comment.
 std::string effective_yaml(const std::vector<Key>& keys, const std::vector<EffectiveValue>& values);
 /// All keys as a Markdown table, for docs/configuration.md; with a column about reloading when any
-/// key is live.
+/// key is live, and without flags and variables when there is no prefix: keys of a file alone.
 std::string reference_markdown(const std::vector<Key>& keys, std::string_view environment_prefix);
 
 }  // namespace assay::config

@@ -59,9 +59,11 @@ std::string reference_markdown(const std::vector<Key>& keys, std::string_view en
   const bool can_reload =
       std::any_of(keys.begin(), keys.end(), [](const Key& key) { return key.spec.is_live; });
   const std::string reload = can_reload ? " on reload |" : "";
+  const bool is_file_only = environment_prefix.empty();
   std::string out = "| key | type | default | allowed |" + reload +
-                    " flag | variable | what it sets |\n| --- | --- | --- | --- |" +
-                    (can_reload ? " --- |" : "") + " --- | --- | --- |\n";
+                    (is_file_only ? "" : " flag | variable |") +
+                    " what it sets |\n| --- | --- | --- | --- |" + (can_reload ? " --- |" : "") +
+                    (is_file_only ? "" : " --- | --- |") + " --- |\n";
   for (const Key& key : keys) {
     const std::string fallback = to_text(key.type, key.default_value);
     const std::string shown =
@@ -70,8 +72,9 @@ std::string reference_markdown(const std::vector<Key>& keys, std::string_view en
            (key.spec.unit.empty() ? "" : " (" + key.spec.unit + ")") + " | " + table_cell(shown) +
            " | " + table_cell(key.range()) + " | ";
     if (can_reload) out += key.spec.is_live ? "taken over | " : "restart | ";
-    out += "`" + key.flag() + "` | `" + key.variable(environment_prefix) + "` | " +
-           table_cell(key.spec.text) + " |\n";
+    if (!is_file_only)
+      out += "`" + key.flag() + "` | `" + key.variable(environment_prefix) + "` | ";
+    out += table_cell(key.spec.text) + " |\n";
   }
   return out;
 }

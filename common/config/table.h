@@ -92,7 +92,7 @@ struct Reloaded {
 template <class C>
 class Table {
  public:
-  /// `environment_prefix`: e.g. "ASSAY_AGENT_".
+  /// `environment_prefix`: e.g. "ASSAY_AGENT_"; "" for keys that only a file holds.
   explicit Table(std::string environment_prefix) : prefix_(std::move(environment_prefix)) {}
 
   template <class Access>

@@ -3,6 +3,7 @@
 """A pipeline without a collector: the catalog is exported, then images are checked against the file."""
 import json
 import os
+import pathlib
 import unittest
 import unittest.mock
 
@@ -19,17 +20,16 @@ class ExportTest(unittest.TestCase):
         state = unittest.mock.patch.dict(os.environ, XDG_STATE_HOME=str(self.here.folder / "state"))
         state.start()
         self.addCleanup(state.stop)
-        self.layer = images.busybox_layer(self.here.folder / "base.layer", "base")
+        names = {f"bin/{name}": "busybox" for name in ("sh", "true", "sleep", "cat", "ls")}
+        files = {"bin/busybox": pathlib.Path(images.BUSYBOX).read_bytes(),
+                 **{f"etc/setting-{number}": b"set" for number in range(30)}}
+        self.layer = images.layer(self.here.folder / "base.layer", files, names)
         self.base = images.image_archive(self.here.folder / "base.tar", "localhost/base:1",
                                          [self.layer])
         own = images.layer(self.here.folder / "own.layer", {"app/run": b"own"})
         self.child = images.image_archive(self.here.folder / "child.tar", "localhost/child:1",
                                           [self.layer, own])
-        names = {f"bin/{name}": "busybox" for name in ("sh", "true", "sleep", "cat", "ls")}
-        with open(images.BUSYBOX, "rb") as file:
-            flat = images.layer(self.here.folder / "flat.layer",
-                                {"bin/busybox": file.read(), "etc/marker": b"base",
-                                 "app/run": b"own"}, names)
+        flat = images.layer(self.here.folder / "flat.layer", {**files, "app/run": b"own"}, names)
         self.flat = images.image_archive(self.here.folder / "flat.tar", "localhost/flat:1", [flat])
         self.file = self.here.folder / "catalog.json"
         self.here.start_collector()

@@ -242,6 +242,14 @@ TEST_CASE("the reference lists every key once", "[config][unit]") {
                                    "`--collector-timeout` | `ASSAY_T_COLLECTOR_TIMEOUT` |"));
 }
 
+TEST_CASE("the reference of a file alone has no flags and variables", "[config][unit]") {
+  Table<Settings> table("");
+  table.boolean("quiet", &Settings::is_quiet, {.text = "say nothing"});
+  CHECK(table.reference_markdown() ==
+        "| key | type | default | allowed | what it sets |\n| --- | --- | --- | --- | --- |\n"
+        "| `quiet` | boolean | `false` |  | say nothing |\n");
+}
+
 TEST_CASE("on a reload live keys are taken over and the others wait for a restart",
           "[config][unit]") {
   Table<Settings> table("ASSAY_T_");

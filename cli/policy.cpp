@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// `assay policy show` and `assay policy set`: what the catalog asks of every run.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/base_change.h"
+#include "cli/commands.h"
+#include "cli/policy_file.h"
+
+namespace assay::cli {
+namespace {
+
+struct Options {
+  ChangeOptions change;
+  std::string file;
+};
+
+Object to_value(const catalog::Policy& policy) {
+  return {{"required_rung", catalog::to_string(policy.required_rung)},
+          {"pending_deadline_seconds", std::int64_t{policy.pending_deadline.count()}},
+          {"contained", Object{{"share_percent", policy.contained_share_percent},
+                               {"own_percent", policy.contained_own_percent},
+                               {"min_files", policy.contained_min_files}}}};
+}
+
+std::vector<Column> policy_columns() {
+  return {{"Required rung", "policy.required_rung"},
+          {"Pending deadline (s)", "policy.pending_deadline_seconds"},
+          {"Contained: share (%)", "policy.contained.share_percent"},
+          {"Contained: own files (%)", "policy.contained.own_percent"},
+          {"Contained: files at least", "policy.contained.min_files"}};
+}
+
+Result<Outcome> show(Session& session) {
+  ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
+  Array history;
+  for (const catalog::Statement& statement : trusted.verified.history)
+    if (statement.policy)
+      history.push_back(Object{{"sequence", statement.sequence},
+                               {"issued_at", statement.issued_at},
+                               {"reason", statement.reason},
+                               {"policy", to_value(*statement.policy)}});
+  const bool is_default = history.empty();
+  return Outcome{.document = {Object{{"policy", to_value(trusted.verified.catalog.policy())},
+                                     {"catalog_sequence", trusted.verified.catalog.sequence()},
+                                     {"history", std::move(history)}},
+                              {{.columns = policy_columns(), .is_record = true},
+                               {.title = "History",
+                                .path = "history",
+                                .columns = {{"SEQUENCE", "sequence"},
+                                            {"TIME", "issued_at"},
+                                            {"REASON", "reason"}}}}},
+                 .note = is_default ? "Nobody has set a policy: these are the defaults." : ""};
+}
+
+Result<Outcome> set(const Options& options, Session& session) {
+  ASSAY_ASSIGN(const catalog::Policy policy, read_policy_file(options.file));
+  ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
+  if (trusted.verified.catalog.policy() == policy)
+    return Outcome{.note = "The policy is so already; nothing was changed."};
+  catalog::Statement statement =
+      new_statement(trusted, options.change, {}, catalog::Action::kSetPolicy, session.now());
+  statement.policy = policy;
+  if (!options.change.is_confirmed && !options.change.is_dry_run) {
+    ASSAY_ASSIGN(const bool is_agreed, session.terminal().confirm(
+                                           "Set the policy of all nodes to " + options.file + "?"));
+    if (!is_agreed)
+      return Outcome{.exit_code = ExitCode::kNegative, .note = "Nothing was changed."};
+  }
+  ASSAY_ASSIGN(Change change, apply_change(trusted, statement, options.change, session));
+  change.value.emplace_back("before", to_value(trusted.verified.catalog.policy()));
+  change.value.emplace_back("policy", to_value(policy));
+  std::vector<Column> columns = policy_columns();
+  for (const auto& [header, path] : {std::pair{"Reason", "reason"},
+                                     {"Catalog sequence", "sequence"},
+                                     {"Signed by", "key_id"},
+                                     {"Agents connected", "agents_connected"},
+                                     {"Dry run", "is_dry_run"}})
+    columns.push_back({header, path});
+  return Outcome{
+      .document = {std::move(change.value), {{.columns = columns, .is_record = true}}},
+      .note = options.change.is_dry_run ? "Dry run: nothing was changed." : "The policy is set."};
+}
+
+}  // namespace
+
+void add_policy(CLI::App& app, Invocation& invocation) {
+  CLI::App* policy = app.add_subcommand("policy", "Show and set what the catalog asks of runs");
+  policy->group("Catalog of bases")->require_subcommand(1);
+  policy->fallthrough();
+  add_command(*policy, "show", "Print the policy in force", invocation, show);
+  // Shared by the parser, which fills it, and the command, which runs after.
+  const auto options = std::make_shared<Options>();
+  CLI::App& command =
+      add_command(*policy, "set", "Sign the policy of a file; keys it lacks are the defaults",
+                  invocation, [options](Session& session) { return set(*options, session); });
+  command.add_option("FILE", options->file, "YAML: docs/cli.md, \"The policy\"")->required();
+  add_signing_options(command, options->change);
+}
+
+}  // namespace assay::cli
