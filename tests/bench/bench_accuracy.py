@@ -26,7 +26,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = pathlib.Path(os.environ.get("ASSAY_BIN", TOP / "build/bench/bin")) / "bench_accuracy"
 # These bases lie in others, by design.
 INSIDE = {"python:12-1": {"debian:12-1"}, "php:12-1": {"debian:12-1"},
-          "nginx:13-1": {"debian:13-1"}, "tools:13-1": {"debian:13-1"}}
+          "nginx:13-1": {"debian:13-1"}, "tools:13-0": {"debian:13-1"}, "tools:13-1": {"debian:13-1"}}
 HELD_OUT_SEED = 1000
 ADVERSARIAL = "debian:12-1"
 WAYS = {
