@@ -145,8 +145,7 @@ Result<Outcome> approve(const Options& options, Session& session) {
   change.value.emplace_back("layers", layer_values(statement.stacks.front()));
   add_about(change.value, described.about);
   return Outcome{.document = {std::move(change.value), sections(described.about)},
-                 .note = options.change.is_dry_run ? "Dry run: nothing was changed."
-                                                   : id.text() + " is approved."};
+                 .note = note_of(options.change, change, id.text() + " is approved.")};
 }
 
 }  // namespace

@@ -40,8 +40,7 @@ Result<Outcome> deprecate(const Options& options, Session& session) {
                                             {"Signed by", "key_id"},
                                             {"Dry run", "is_dry_run"}},
                                 .is_record = true}}},
-                 .note = options.change.is_dry_run ? "Dry run: nothing was changed."
-                                                   : base->id.text() + " is deprecated."};
+                 .note = note_of(options.change, change, base->id.text() + " is deprecated.")};
 }
 
 }  // namespace

@@ -168,7 +168,9 @@ Result<Outcome> revoke(const Options& options, Session& session) {
   change.value.emplace_back("successor", statement.successor);
   change.value.emplace_back("impact", to_value(impact));
   std::string note = "Dry run: nothing was changed.\n" + impact_text(impact);
-  if (!options.change.is_dry_run) {
+  if (!options.change.is_dry_run && !options.change.change_file.empty())
+    note = note_of(options.change, change, "");
+  else if (!options.change.is_dry_run) {
     ASSAY_ASSIGN(note, report_delivery(options, base->id, change, session));
   }
   return Outcome{.document = {std::move(change.value), sections()}, .note = std::move(note)};

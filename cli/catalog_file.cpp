@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "cli/head_store.h"
 #include "common/base/file.h"
 #include "common/catalog/log_export.h"
 
@@ -15,6 +16,13 @@ Result<CatalogFile> read_catalog_file(const std::string& path, Session& session)
   if (!exported) return std::move(exported.error()).with_context(path);
   auto verified = catalog::verify_log(exported->log, trust);
   if (!verified) return std::move(verified.error()).with_context(path + " is refused");
+  if (const auto store = HeadStore::open_default()) {
+    auto follows = store->check_file(exported->log, verified->head);
+    if (!follows) return std::move(follows.error()).with_context(path);
+    if (auto kept = store->remember_file(exported->log, verified->head); !kept)
+      session.terminal().note("warning: cannot remember the catalog's head: " +
+                              kept.error().text());
+  }
   warn_if_stale(*verified, session);
   return CatalogFile{std::move(*verified), std::move(exported->file_sets)};
 }

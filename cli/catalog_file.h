@@ -17,9 +17,9 @@ struct CatalogFile {
   std::map<FileSetDigest, catalog::FileSet> file_sets;
 };
 
-/// Reads and verifies an exported catalog; warns of an expired head. What this machine saw of
-/// collectors is not compared: an older export of a catalog is as good as its head's date.
-/// Errors: kInvalidArgument (no trust file), kNotFound, decode_export()'s, verify_log()'s.
+/// Reads and verifies an exported catalog; warns of an expired head. Refuses one that is older
+/// than, or no continuation of, what this machine has seen of the catalog. Errors: kInvalidArgument
+/// (no trust file), kNotFound, decode_export()'s, verify_log()'s.
 Result<CatalogFile> read_catalog_file(const std::string& path, Session& session);
 
 /// The file sets that stacks of `catalog` name, as far as the collector has them; warns of those

@@ -199,7 +199,10 @@ Result<catalog::SignedLog> Client::get_log() {
   ASSAY_ASSIGN(
       const v1::CatalogLog log,
       state_->call(*state_->catalog, &v1::CatalogService::Stub::GetLog, v1::GetLogRequest()));
-  return catalog::SignedLog{{log.statements().begin(), log.statements().end()}, log.head()};
+  return catalog::SignedLog{{log.statements().begin(), log.statements().end()},
+                            log.head(),
+                            {log.roots().begin(), log.roots().end()},
+                            log.mark()};
 }
 
 Result<std::map<FileSetDigest, catalog::FileSet>> Client::get_file_sets(
@@ -224,6 +227,8 @@ Result<Submitted> Client::submit(const catalog::SignedChange& change,
   v1::SubmitRequest request;
   request.set_statement(change.statement);
   request.set_head(change.head);
+  for (const std::string& root : change.roots)
+    request.add_roots(root);
   for (const std::string& file_set : file_sets)
     request.add_file_sets(file_set);
   ASSAY_ASSIGN(const v1::SubmitResponse response,

@@ -7,13 +7,17 @@
 namespace assay::cli {
 
 CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& text,
-                      Invocation& invocation, Command command) {
+                      Invocation& invocation, Command command, Formats formats) {
   CLI::App* app = parent.add_subcommand(name, text);
   app->fallthrough();
-  static const std::map<std::string, Format> formats{
+  const bool has_reports = formats == Formats::kWithReports;
+  std::map<std::string, Format> words{
       {"table", Format::kTable}, {"wide", Format::kWide}, {"json", Format::kJson}};
-  app->add_option("-o,--output", invocation.format, "table, wide or json")
-      ->transform(CLI::CheckedTransformer(formats).description(""))
+  if (has_reports)
+    words.insert({{"text", Format::kTable}, {"sarif", Format::kSarif}, {"junit", Format::kJunit}});
+  app->add_option("-o,--output", invocation.format,
+                  has_reports ? "text, wide, json, sarif or junit" : "table, wide or json")
+      ->transform(CLI::CheckedTransformer(words).description(""))
       ->option_text("FORMAT")
       ->group("Output");
   app->add_flag_callback(

@@ -32,12 +32,23 @@ void add_base_export(CLI::App& base, Invocation& invocation);
 void add_base_list(CLI::App& base, Invocation& invocation);
 void add_base_show(CLI::App& base, Invocation& invocation);
 
+/// `assay log …`
+void add_log(CLI::App& app, Invocation& invocation);
+void add_log_verify(CLI::App& log, Invocation& invocation);
+void add_log_changes(CLI::App& log, Invocation& invocation);
+/// `assay root …`
+void add_root(CLI::App& app, Invocation& invocation);
+/// `assay bundle …`
+void add_bundle(CLI::App& app, Invocation& invocation);
+
 /// `assay policy …`
 void add_policy(CLI::App& app, Invocation& invocation);
 
 /// A subcommand of `parent` that answers with a document: it has -o and --no-headers, and takes the
 /// global options as well. Not for commands that only hold others.
+/// `kWithReports`: -o takes sarif and junit as well; the outcome has a report.
+enum class Formats { kUsual, kWithReports };
 CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& text,
-                      Invocation& invocation, Command command);
+                      Invocation& invocation, Command command, Formats formats = Formats::kUsual);
 
 }  // namespace assay::cli

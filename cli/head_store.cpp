@@ -84,6 +84,27 @@ Result<void> HeadStore::check(const std::string& collector, const catalog::Trust
     return refused("the collector serves catalog " + head.catalog_id + ", but it served catalog " +
                        escape_untrusted(*pinned, kMaxIdBytes) + " before",
                    pin);
+  return check_head(log, head, "the collector's");
+}
+
+Result<void> HeadStore::check_file(const catalog::SignedLog& log, const catalog::Head& head) const {
+  if (log.statements.empty()) return ok();
+  if (!is_plain_id(head.catalog_id))
+    return Error{ErrorCode::kCorrupt, "the catalog's id is not a hexadecimal number"};
+  return check_head(log, head, "the file's");
+}
+
+Result<void> HeadStore::remember_file(const catalog::SignedLog& log,
+                                      const catalog::Head& head) const {
+  if (log.statements.empty() || !is_plain_id(head.catalog_id)) return ok();
+  std::error_code failed;
+  std::filesystem::create_directories(folder_, failed);
+  if (failed) return system_error("create " + folder_, failed.value());
+  return write_file_atomically(head_file(head.catalog_id), log.head, 0600);
+}
+
+Result<void> HeadStore::check_head(const catalog::SignedLog& log, const catalog::Head& head,
+                                   const std::string& whose) const {
   const std::string file = head_file(head.catalog_id);
   ASSAY_ASSIGN(const auto held_json, read_if_there(file));
   if (!held_json) return ok();
@@ -91,7 +112,7 @@ Result<void> HeadStore::check(const std::string& collector, const catalog::Trust
   if (!held) return std::move(held.error()).with_context(file);
   auto follows = catalog::check_successor(*held, log, head);
   if (follows) return ok();
-  return refused("the collector's catalog is not the one seen before (sequence " +
+  return refused(whose + " catalog is not the one seen before (sequence " +
                      std::to_string(head.sequence) + " now, " + std::to_string(held->sequence) +
                      " seen): " + follows.error().message,
                  file);
@@ -100,10 +121,7 @@ Result<void> HeadStore::check(const std::string& collector, const catalog::Trust
 Result<void> HeadStore::remember(const std::string& collector, const catalog::TrustRoot& trust,
                                  const catalog::SignedLog& log, const catalog::Head& head) const {
   if (log.statements.empty() || !is_plain_id(head.catalog_id)) return ok();
-  std::error_code failed;
-  std::filesystem::create_directories(folder_, failed);
-  if (failed) return system_error("create " + folder_, failed.value());
-  ASSAY_TRY(write_file_atomically(head_file(head.catalog_id), log.head, 0600));
+  ASSAY_TRY(remember_file(log, head));
   return write_file_atomically(collector_file(collector, trust), head.catalog_id, 0600);
 }
 

@@ -24,12 +24,17 @@ class HeadStore {
   /// was set up anew on purpose), kCorrupt (our own file).
   Result<void> check(const std::string& collector, const catalog::TrustRoot& trust,
                      const catalog::SignedLog& log, const catalog::Head& head) const;
+  /// The same of a log that came as a file: only the head of its catalog id is compared.
+  Result<void> check_file(const catalog::SignedLog& log, const catalog::Head& head) const;
+  Result<void> remember_file(const catalog::SignedLog& log, const catalog::Head& head) const;
   /// Keeps `log`'s head as the highest one; nothing for an empty log.
   /// Errors: kPermissionDenied, kUnavailable.
   Result<void> remember(const std::string& collector, const catalog::TrustRoot& trust,
                         const catalog::SignedLog& log, const catalog::Head& head) const;
 
  private:
+  Result<void> check_head(const catalog::SignedLog& log, const catalog::Head& head,
+                          const std::string& whose) const;
   std::string head_file(const std::string& catalog_id) const;
   std::string collector_file(const std::string& collector, const catalog::TrustRoot& trust) const;
 

@@ -14,6 +14,8 @@ namespace {
 struct NewOptions {
   std::string type = "ecdsa-p256";
   std::string prefix = "assay";
+  bool has_passphrase = false;
+  std::string passphrase_file;
 };
 
 /// Neither file may exist: a key that was signed with is never overwritten.
@@ -23,20 +25,25 @@ Result<void> refuse_existing(const std::string& path) {
                path + " exists already and is not overwritten; choose another --out"};
 }
 
-Result<Outcome> make_key(const NewOptions& options) {
+Result<Outcome> make_key(const NewOptions& options, Session& session) {
   const std::string private_file = options.prefix + ".key", public_file = options.prefix + ".pub";
   ASSAY_TRY(refuse_existing(private_file));
   ASSAY_TRY(refuse_existing(public_file));
   const auto type =
       options.type == "ed25519" ? catalog::KeyType::kEd25519 : catalog::KeyType::kEcdsaP256;
   ASSAY_ASSIGN(const catalog::SigningKey key, catalog::SigningKey::generate(type));
-  ASSAY_TRY(write_new_file(private_file, key.private_pem(), 0600));
+  std::string passphrase;
+  if (options.has_passphrase || !options.passphrase_file.empty()) {
+    ASSAY_ASSIGN(passphrase, new_passphrase(options.passphrase_file, session.terminal()));
+  }
+  ASSAY_TRY(write_new_file(private_file, key.private_pem(passphrase), 0600));
   if (auto written = write_new_file(public_file, key.public_key().pem(), 0644); !written) {
     unlink(private_file.c_str());
     return std::move(written.error());
   }
   return Outcome{.document = {Object{{"key_id", key.public_key().key_id()},
                                      {"key_type", options.type},
+                                     {"is_encrypted", !passphrase.empty()},
                                      {"private_key_file", private_file},
                                      {"public_key_file", public_file}},
                               {{.columns = {{"Key id", "key_id"},
@@ -63,14 +70,20 @@ void add_key(CLI::App& app, Invocation& invocation) {
 
   // Shared by the parser, which fills them, and the commands, which run after.
   const auto options = std::make_shared<NewOptions>();
-  CLI::App& make = add_command(*group, "new", "Make a key pair: PREFIX.key and PREFIX.pub",
-                               invocation, [options](Session&) { return make_key(*options); });
+  CLI::App& make =
+      add_command(*group, "new", "Make a key pair: PREFIX.key and PREFIX.pub", invocation,
+                  [options](Session& session) { return make_key(*options, session); });
   make.add_option("--type", options->type, "ecdsa-p256 (the default) or ed25519")
       ->check(CLI::IsMember({"ecdsa-p256", "ed25519"}).description(""))
       ->option_text("TYPE");
   make.add_option("--out", options->prefix,
                   "where to write, without .key and .pub (default: assay)")
       ->option_text("PREFIX");
+  make.add_flag("--passphrase", options->has_passphrase,
+                "encrypt the private key; its passphrase is asked for");
+  make.add_option("--passphrase-file", options->passphrase_file,
+                  "the same with the first line of FILE as the passphrase")
+      ->option_text("FILE");
 
   const auto file = std::make_shared<std::string>();
   CLI::App& show = add_command(*group, "show", "Print the key id of a private or public key",

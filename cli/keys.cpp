@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "common/base/file.h"
 #include "common/base/unique_fd.h"
 
@@ -12,6 +14,8 @@ namespace assay::cli {
 namespace {
 
 constexpr std::size_t kMaxKeyBytes = 64 << 10;
+constexpr std::size_t kMaxPassphraseFile = 4096;
+constexpr std::size_t kLeastPassphrase = 8, kMostPassphrase = 1000;  // OpenSSL takes up to 1023
 
 bool holds(const std::string& pem, const char* label) {
   return pem.find(std::string("-----BEGIN ") + label + "-----") != std::string::npos;
@@ -19,6 +23,15 @@ bool holds(const std::string& pem, const char* label) {
 
 Error wrong_key(const std::string& path, const std::string& why) {
   return {ErrorCode::kInvalidArgument, path + ": " + why};
+}
+
+/// The first line of `path`.
+Result<std::string> read_passphrase(const std::string& path) {
+  auto text = read_file(path, kMaxPassphraseFile);
+  if (!text) return std::move(text.error()).with_context("passphrase file");
+  text->erase(std::min(text->find_first_of("\r\n"), text->size()));
+  if (text->empty()) return wrong_key(path, "its first line is empty; it must be the passphrase");
+  return text;
 }
 
 Result<void> write_all(int fd, std::string_view bytes) {
@@ -34,7 +47,24 @@ Result<void> write_all(int fd, std::string_view bytes) {
 
 }  // namespace
 
-Result<catalog::SigningKey> load_signing_key(const std::string& path, Terminal& terminal) {
+Result<std::string> new_passphrase(const std::string& passphrase_file, Terminal& terminal) {
+  std::string passphrase;
+  if (!passphrase_file.empty()) {
+    ASSAY_ASSIGN(passphrase, read_passphrase(passphrase_file));
+  } else {
+    ASSAY_ASSIGN(passphrase, terminal.ask_secret("Passphrase of the new key: "));
+    ASSAY_ASSIGN(const std::string again, terminal.ask_secret("The same again: "));
+    if (again != passphrase)
+      return Error{ErrorCode::kInvalidArgument, "the two passphrases differ; nothing was written"};
+  }
+  if (passphrase.size() < kLeastPassphrase || passphrase.size() > kMostPassphrase)
+    return Error{ErrorCode::kInvalidArgument, "a passphrase has 8 to 1000 bytes"};
+  return passphrase;
+}
+
+Result<catalog::SigningKey> load_signing_key(const std::string& path,
+                                             const std::string& passphrase_file,
+                                             Terminal& terminal) {
   if (path.empty())
     return Error{ErrorCode::kInvalidArgument,
                  "no signing key given (set --key FILE, the variable ASSAY_SIGNING_KEY, or "
@@ -42,22 +72,30 @@ Result<catalog::SigningKey> load_signing_key(const std::string& path, Terminal& 
   ASSAY_ASSIGN(const std::string pem, read_file(path, kMaxKeyBytes));
   if (holds(pem, "PUBLIC KEY") && !holds(pem, "PRIVATE KEY"))
     return wrong_key(path, "this is a public key; signing needs the private one (the .key file)");
-  if (holds(pem, "ENCRYPTED PRIVATE KEY") ||
-      pem.find("Proc-Type: 4,ENCRYPTED") != std::string::npos)
+  if (pem.find("Proc-Type: 4,ENCRYPTED") != std::string::npos)
     return wrong_key(path,
-                     "this key is encrypted, which is not supported; decrypt it with "
-                     "openssl pkcs8 -in FILE -topk8 -nocrypt");
+                     "this key is encrypted in an old way, which is not supported; write it anew "
+                     "with openssl pkcs8 -in FILE -topk8 -scrypt");
   if (holds(pem, "CERTIFICATE")) return wrong_key(path, "this is a certificate, not a signing key");
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
     terminal.note("warning: " + path + " can be read by others; chmod 600 it");
-  auto key = catalog::SigningKey::from_pem(pem);
+  std::string passphrase;
+  if (holds(pem, "ENCRYPTED PRIVATE KEY")) {
+    auto given = passphrase_file.empty() ? terminal.ask_secret("Passphrase of " + path + ": ")
+                                         : read_passphrase(passphrase_file);
+    if (!given) return std::move(given.error());
+    passphrase = std::move(*given);
+  }
+  auto key = catalog::SigningKey::from_pem(pem, passphrase);
   if (!key) return std::move(key.error()).with_context(path);
   return key;
 }
 
 Result<catalog::PublicKey> load_public_key(const std::string& path) {
   ASSAY_ASSIGN(const std::string pem, read_file(path, kMaxKeyBytes));
+  if (holds(pem, "ENCRYPTED PRIVATE KEY"))
+    return wrong_key(path, "this key is encrypted; use the public one (the .pub file)");
   if (holds(pem, "PRIVATE KEY")) {
     auto key = catalog::SigningKey::from_pem(pem);
     if (!key) return std::move(key.error()).with_context(path);

@@ -10,10 +10,18 @@
 
 namespace assay::cli {
 
-/// The private key in `path` ("" is an error that names the flag). Notes a file that others may
-/// read. Errors: kInvalidArgument (not a private key: a public or encrypted one is named as such),
-/// kNotFound, kPermissionDenied, kUnsupported (another algorithm).
-Result<catalog::SigningKey> load_signing_key(const std::string& path, Terminal& terminal);
+/// The private key in `path` ("" is an error that names the flag). The passphrase of an encrypted
+/// one is the first line of `passphrase_file`, or asked for when that is "". Notes a file that
+/// others may read. Errors: kInvalidArgument (not a private key: a public one is named as such; a
+/// wrong passphrase; none, and no terminal), kNotFound, kPermissionDenied, kUnsupported (another
+/// algorithm).
+Result<catalog::SigningKey> load_signing_key(const std::string& path,
+                                             const std::string& passphrase_file,
+                                             Terminal& terminal);
+
+/// A passphrase for a new key, as above; asked for twice. Errors: kInvalidArgument (shorter than 8
+/// bytes, not the same twice, no terminal).
+Result<std::string> new_passphrase(const std::string& passphrase_file, Terminal& terminal);
 
 /// The public key in `path`, or that of the private key in it. Errors: as load_signing_key().
 Result<catalog::PublicKey> load_public_key(const std::string& path);

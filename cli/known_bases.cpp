@@ -75,10 +75,12 @@ Result<KnownBases> read_bases(const BaseFlags& flags, const std::string& platfor
                     catalog::FileSetIndex(std::move(sets))};
 }
 
-KnownBases from_catalog(catalog::Catalog catalog,
+KnownBases from_catalog(catalog::VerifiedLog verified,
                         const std::map<FileSetDigest, catalog::FileSet>& file_sets) {
-  catalog::FileSetIndex index = catalog::index_of(catalog, file_sets);
-  return {std::move(catalog), std::move(index)};
+  catalog::FileSetIndex index = catalog::index_of(verified.catalog, file_sets);
+  KnownBases known{std::move(verified.catalog), std::move(index)};
+  if (verified.head.sequence != 0) known.expires_at = verified.head.expires_at;
+  return known;
 }
 
 }  // namespace
@@ -101,11 +103,11 @@ Result<KnownBases> known_bases(const BaseFlags& flags, const std::string& platfo
   if (!flags.bases.empty()) return read_bases(flags, platform, session);
   if (!flags.catalog_file.empty()) {
     ASSAY_ASSIGN(CatalogFile file, read_catalog_file(flags.catalog_file, session));
-    return from_catalog(std::move(file.verified.catalog), file.file_sets);
+    return from_catalog(std::move(file.verified), file.file_sets);
   }
   ASSAY_ASSIGN(TrustedLog trusted, fetch_trusted_log(session));
   ASSAY_ASSIGN(const auto file_sets, fetch_file_sets(trusted.verified.catalog, session));
-  return from_catalog(std::move(trusted.verified.catalog), file_sets);
+  return from_catalog(std::move(trusted.verified), file_sets);
 }
 
 }  // namespace assay::cli

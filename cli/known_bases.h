@@ -3,6 +3,7 @@
 // images.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ void add_base_flags(CLI::App& command, BaseFlags& flags);
 
 struct KnownBases {
   catalog::Catalog catalog;
-  catalog::FileSetIndex index;  ///< of the bases whose file sets are at hand
+  catalog::FileSetIndex index;              ///< of the bases whose file sets are at hand
+  std::optional<WallTime> expires_at = {};  ///< of the catalog's head; none straight from images
 };
 
 /// The images of --base, each as approved; else the catalog of --catalog, else the collector's,

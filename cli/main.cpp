@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "cli/commands.h"
+#include "cli/output/gate_report.h"
 #include "cli/output/json.h"
 #include "cli/output/table.h"
 #include "common/config/cli_flags.h"
@@ -28,6 +29,9 @@ void declare(CLI::App& app, Invocation& invocation) {
   add_nodes(app, invocation);
   add_base(app, invocation);
   add_policy(app, invocation);
+  add_log(app, invocation);
+  add_root(app, invocation);
+  add_bundle(app, invocation);
   add_check(app, invocation);
   add_fingerprint(app, invocation);
   add_key(app, invocation);
@@ -68,13 +72,15 @@ int end_parsing(const CLI::App& app, Terminal& terminal, const CLI::ParseError& 
   return static_cast<int>(ExitCode::kUsage);
 }
 
-std::string print(const Document& document, const Invocation& invocation, const Terminal& terminal,
+std::string print(const Outcome& outcome, const Invocation& invocation, const Terminal& terminal,
                   WallTime now) {
-  if (invocation.format == Format::kJson) return to_json(document);
-  return to_table(document, {.is_wide = invocation.format == Format::kWide,
-                             .has_headers = invocation.has_headers,
-                             .has_colour = terminal.has_colour(),
-                             .now = now});
+  if (invocation.format == Format::kJson) return to_json(outcome.document);
+  if (invocation.format == Format::kSarif && outcome.report) return to_sarif(*outcome.report);
+  if (invocation.format == Format::kJunit && outcome.report) return to_junit(*outcome.report, now);
+  return to_table(outcome.document, {.is_wide = invocation.format == Format::kWide,
+                                     .has_headers = invocation.has_headers,
+                                     .has_colour = terminal.has_colour(),
+                                     .now = now});
 }
 
 int run(const Invocation& invocation, Terminal& terminal) {
@@ -84,7 +90,7 @@ int run(const Invocation& invocation, Terminal& terminal) {
   terminal.end_progress();
   if (!outcome) return fail(terminal, outcome.error());
   if (!outcome->document.value.is_null()) {
-    const std::string text = print(outcome->document, invocation, terminal, clock.wall_now());
+    const std::string text = print(*outcome, invocation, terminal, clock.wall_now());
     if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
       return fail(terminal, system_error("write to stdout"));
   }

@@ -77,9 +77,8 @@ Result<Outcome> set(const Options& options, Session& session) {
                                      {"Agents connected", "agents_connected"},
                                      {"Dry run", "is_dry_run"}})
     columns.push_back({header, path});
-  return Outcome{
-      .document = {std::move(change.value), {{.columns = columns, .is_record = true}}},
-      .note = options.change.is_dry_run ? "Dry run: nothing was changed." : "The policy is set."};
+  return Outcome{.document = {std::move(change.value), {{.columns = columns, .is_record = true}}},
+                 .note = note_of(options.change, change, "The policy is set.")};
 }
 
 }  // namespace

@@ -8,10 +8,12 @@
 
 #include "cli/client.h"
 #include "cli/output/document.h"
+#include "cli/output/gate_report.h"
 #include "cli/settings.h"
 #include "cli/terminal.h"
 #include "common/base/clock.h"
 #include "common/base/exit_code.h"
+#include "common/catalog/signing.h"
 
 namespace assay::cli {
 
@@ -31,6 +33,13 @@ class Session {
   WallTime now() const { return clock_.wall_now(); }
   /// Errors: kInvalidArgument.
   Result<const Settings*> settings();
+  /// The key that was read from `file` before; null when none was.
+  const catalog::SigningKey* signing_key(const std::string& file) const {
+    return key_ && key_->first == file ? &key_->second : nullptr;
+  }
+  void remember_signing_key(const std::string& file, const catalog::SigningKey& key) {
+    key_ = {file, key};
+  }
   /// Errors: those of settings() and Client::create().
   Result<Client*> client();
 
@@ -40,18 +49,20 @@ class Session {
   const Clock& clock_;
   std::optional<Settings> settings_;
   std::optional<Client> client_;
+  std::optional<std::pair<std::string, catalog::SigningKey>> key_;
 };
+
+enum class Format { kTable, kWide, kJson, kSarif, kJunit };
 
 /// What a command found out.
 struct Outcome {
   Document document = {};
   ExitCode exit_code = ExitCode::kOk;
-  std::string note = {};  ///< for people, on stderr after the data
+  std::string note = {};                  ///< for people, on stderr after the data
+  std::optional<GateReport> report = {};  ///< what SARIF and JUnit print
 };
 
 using Command = std::function<Result<Outcome>(Session&)>;
-
-enum class Format { kTable, kWide, kJson };
 
 /// What was asked for on the command line.
 struct Invocation {

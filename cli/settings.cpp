@@ -32,6 +32,8 @@ config::Table<Settings> make_table() {
                "threshold"});
   table.path("signing_key", &Settings::signing_key_file,
              {.text = "private key that signs your changes of the catalog"});
+  table.path("signing_passphrase_file", &Settings::signing_passphrase_file,
+             {.text = "file whose first line is the passphrase of that key; else it is asked for"});
   return table;
 }
 

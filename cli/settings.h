@@ -14,6 +14,7 @@ struct Settings {
   Connection connection;
   std::string trust_file;        ///< public keys that may sign the catalog
   std::string signing_key_file;  ///< private key of this person
+  std::string signing_passphrase_file;
 };
 
 /// The one table of the command line's keys (docs/cli.md shows it).

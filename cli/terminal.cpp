@@ -2,6 +2,7 @@
 #include "cli/terminal.h"
 
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -97,6 +98,25 @@ Result<bool> Terminal::confirm(std::string_view question) {
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+Result<std::string> Terminal::ask_secret(std::string_view question) {
+  if (!can_ask_)
+    return Error{ErrorCode::kInvalidArgument,
+                 "this asks for a passphrase and there is no terminal; use --passphrase-file"};
+  end_progress();
+  struct termios before {};
+  if (tcgetattr(STDIN_FILENO, &before) != 0) return system_error("read the terminal's settings");
+  struct termios silent = before;
+  silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+  if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0)
+    return system_error("switch the terminal's echo off");
+  std::cerr << escape_untrusted(question) << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+  std::cerr << '\n';
+  return answer;
 }
 
 }  // namespace assay::cli

@@ -34,6 +34,9 @@ class Terminal {
   /// Asks `question` and waits for a line: true only for "y" or "yes".
   /// Errors: kInvalidArgument without a terminal: the message says to use --yes.
   Result<bool> confirm(std::string_view question);
+  /// Asks for a line that is not shown. Errors: kInvalidArgument without a terminal: the message
+  /// says to use --passphrase-file; kUnavailable (the terminal went away).
+  Result<std::string> ask_secret(std::string_view question);
 
  private:
   bool has_colour_ = false;

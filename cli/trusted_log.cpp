@@ -86,27 +86,47 @@ Result<const catalog::Base*> find_base(const catalog::Catalog& catalog, const ca
                "there is no " + id.text() + "; there is " + versions_text(versions)};
 }
 
+Result<void> expect_trusted_key(const catalog::TrustRoot& trust, const catalog::SigningKey& key) {
+  const std::string& id = key.public_key().key_id();
+  const auto is_it = [&](const auto& known) { return known.key_id() == id; };
+  if (std::any_of(trust.keys.begin(), trust.keys.end(), is_it)) return ok();
+  return Error{ErrorCode::kUntrusted, "the signing key " + id.substr(0, 12) +
+                                          " is not in the trust file; sign with a key that is, or "
+                                          "have this one's public key added"};
+}
+
+Result<PreparedChange> check_change(const TrustedLog& trusted, catalog::SignedChange change) {
+  PreparedChange prepared;
+  prepared.next = trusted.log;
+  if (!change.statement.empty()) prepared.next.statements.push_back(change.statement);
+  if (!change.head.empty()) prepared.next.head = change.head;
+  ASSAY_ASSIGN(const catalog::TrustRoot trust,
+               catalog::extend_trust(trusted.verified.trust, change.roots));
+  catalog::TrustRoot lenient = trust;
+  lenient.threshold = 1;
+  auto verified = catalog::verify_log(prepared.next, lenient);
+  if (!verified) return std::move(verified.error());
+  ASSAY_TRY(catalog::check_successor(trusted.verified.head, prepared.next, verified->head));
+  prepared.next.roots = trust.roots;
+  prepared.needed = trust.threshold;
+  prepared.signatures = trust.keys.size();
+  for (const std::string* one : {&change.statement, &change.head}) {
+    if (one->empty()) continue;
+    ASSAY_ASSIGN(const catalog::Envelope envelope, catalog::Envelope::from_json(*one));
+    prepared.signatures =
+        std::min(prepared.signatures, catalog::verified_by(envelope, trust.keys).size());
+  }
+  prepared.change = std::move(change);
+  prepared.verified = std::move(*verified);
+  return prepared;
+}
+
 Result<PreparedChange> prepare_change(const TrustedLog& trusted,
                                       const catalog::Statement& statement,
-                                      const catalog::SigningKey& key, Session& session) {
-  ASSAY_ASSIGN(const catalog::TrustRoot trust, load_trust(session));
-  const auto is_trusted = [&](const auto& known) {
-    return known.key_id() == key.public_key().key_id();
-  };
-  if (std::none_of(trust.keys.begin(), trust.keys.end(), is_trusted))
-    return Error{ErrorCode::kUntrusted,
-                 "the signing key " + key.public_key().key_id().substr(0, 12) +
-                     " is not in the trust file; sign with a key that is, or "
-                     "have this one's public key added"};
-  PreparedChange prepared;
-  ASSAY_ASSIGN(prepared.change, catalog::sign_change(statement, {key}));
-  prepared.next = trusted.log;
-  prepared.next.statements.push_back(prepared.change.statement);
-  prepared.next.head = prepared.change.head;
-  auto verified = catalog::verify_log(prepared.next, trust);
-  if (!verified) return std::move(verified.error());
-  prepared.head = verified->head;
-  return prepared;
+                                      const catalog::SigningKey& key) {
+  ASSAY_TRY(expect_trusted_key(trusted.verified.trust, key));
+  ASSAY_ASSIGN(catalog::SignedChange change, catalog::sign_change(statement, {key}));
+  return check_change(trusted, std::move(change));
 }
 
 Result<Submitted> submit_change(const PreparedChange& prepared,
@@ -118,7 +138,7 @@ Result<Submitted> submit_change(const PreparedChange& prepared,
         .with_context("whether the change has arrived is not known (assay base list tells)");
   if (!submitted) return std::move(submitted.error());
   if (const auto trust = load_trust(session))
-    remember(session, *trust, prepared.next, prepared.head);
+    remember(session, *trust, prepared.next, prepared.verified.head);
   return submitted;
 }
 

@@ -31,15 +31,23 @@ Result<const catalog::Base*> find_base(const catalog::Catalog& catalog, const ca
 /// A change that was signed and checked, not yet submitted.
 struct PreparedChange {
   catalog::SignedChange change;
-  catalog::SignedLog next;  ///< the log as it will be
-  catalog::Head head;       ///< of `next`
+  catalog::SignedLog next;        ///< the log as it will be
+  catalog::VerifiedLog verified;  ///< `next`
+  std::size_t signatures = 0;     ///< good ones on the statement and the head: the fewer of both
+  std::size_t needed = 1;         ///< as the newest root asks for
+  bool is_complete() const { return signatures >= needed; }
 };
 
-/// Signs `statement` and replays the log that ends with it, so that the collector's rules are known
-/// to hold before it sees anything. Errors: as sign_change() and verify_log().
+/// Replays the log that ends with `change`, so that the collector's rules are known to hold before
+/// it sees anything. One good signature is enough here. Errors: those of verify_log().
+Result<PreparedChange> check_change(const TrustedLog& trusted, catalog::SignedChange change);
+/// Signs `statement`, and check_change(). Errors: kUntrusted (a key that is not trusted), as
+/// sign_change() and check_change().
 Result<PreparedChange> prepare_change(const TrustedLog& trusted,
                                       const catalog::Statement& statement,
-                                      const catalog::SigningKey& key, Session& session);
+                                      const catalog::SigningKey& key);
+/// Errors: kUntrusted (`trust` does not have the key), saying what to do.
+Result<void> expect_trusted_key(const catalog::TrustRoot& trust, const catalog::SigningKey& key);
 
 /// Hands the change, with the file sets that it names (encoded), to the collector and remembers the
 /// new head. Errors: those of Client.

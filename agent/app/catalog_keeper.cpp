@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+
 namespace assay::agent {
 namespace {
 
@@ -33,19 +35,37 @@ catalog::Head head_of(const CatalogFloor& floor) {
 
 CatalogKeeper::CatalogKeeper(std::optional<catalog::TrustRoot> trust, StateDb& state,
                              const Clock& clock, Callbacks callbacks)
-    : trust_(std::move(trust)), state_(state), clock_(clock), callbacks_(std::move(callbacks)) {
+    : pinned_(std::move(trust)), state_(state), clock_(clock), callbacks_(std::move(callbacks)) {
+  trust_ = pinned_;
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   ::pthread_setname_np(thread_.native_handle(), "assay-catalog");
 }
 
 Result<void> CatalogKeeper::load() {
   ASSAY_ASSIGN(StoredCatalog stored, state_.load_catalog());
+  pin(pinned_, stored.roots);
   {
     const MutexLock lock(mutex_);
     floor_ = stored.floor;
   }
   if (stored.head.empty()) return ok();
-  return accept({std::move(stored.statements), std::move(stored.head)}, true);
+  ASSAY_TRY(accept({std::move(stored.statements), std::move(stored.head)}, true));
+  if (stored.mark.empty()) return ok();
+  auto mark = check_mark(stored.mark);
+  if (!mark) return ok();  // over, or of another root by now: then the catalog is stale
+  const MutexLock lock(mutex_);
+  mark_ = *mark;
+  mark_bytes_ = std::move(stored.mark);
+  return ok();
+}
+
+void CatalogKeeper::pin(std::optional<catalog::TrustRoot> trust,
+                        const std::vector<std::string>& roots) {
+  if (trust)
+    // Where they do not follow, the person who changed the trust file has the last word.
+    if (auto extended = catalog::extend_trust(*trust, roots)) trust = std::move(*extended);
+  const MutexLock lock(mutex_);
+  trust_ = std::move(trust);
 }
 
 void CatalogKeeper::offer(catalog::SignedLog log) {
@@ -64,11 +84,20 @@ void CatalogKeeper::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     auto offer = offers_.pop(stop, kStoreAgainAfter);
     if (stop.stop_requested()) return;
-    std::optional<catalog::SignedLog> newest = offer ? std::move(*offer) : unstored_;
+    std::optional<catalog::SignedLog> newest = offer ? std::nullopt : unstored_;
+    std::string mark;
+    const auto take = [&](std::optional<catalog::SignedLog>& one) {
+      if (!one) return;
+      if (!one->mark.empty()) mark = std::move(one->mark);
+      const bool is_mark_alone = !mark.empty() && one->head.empty() && one->statements.empty();
+      if (!is_mark_alone) newest = std::move(*one);
+    };
+    if (offer) take(*offer);
     while (auto newer = offers_.pop(stop, std::chrono::nanoseconds(0)))
-      if (*newer) newest = std::move(*newer);
+      take(*newer);
     take_new_trust();  // after all wakes were taken: the next one comes for newer keys
     if (newest) consider(*newest);
+    if (!mark.empty()) consider_mark(mark);
   }
 }
 
@@ -76,9 +105,11 @@ void CatalogKeeper::take_new_trust() {
   {
     const MutexLock lock(mutex_);
     if (!new_trust_) return;
-    trust_ = std::move(*std::exchange(new_trust_, std::nullopt));
+    pinned_ = std::move(*std::exchange(new_trust_, std::nullopt));
     held_.reset();
     held_head_.clear();
+    mark_.reset();
+    mark_bytes_.clear();
   }
   auto loaded = load();
   {
@@ -97,7 +128,9 @@ void CatalogKeeper::consider(const catalog::SignedLog& log) {
   }
   {
     const MutexLock lock(mutex_);
-    if (held_ && log.head == held_head_) return;  // the same bytes were verified before
+    const bool has_new_root = trust_ && log.roots.size() > trust_->roots.size();
+    // The same bytes were verified before.
+    if (held_ && log.head == held_head_ && !has_new_root) return refused_.clear();
   }
   auto accepted = accept(log, false);
   const bool is_unstored = !accepted && accepted.error().code == ErrorCode::kUnavailable;
@@ -109,6 +142,47 @@ void CatalogKeeper::consider(const catalog::SignedLog& log) {
   const bool is_news = !unstored_ || unstored_->head != log.head;
   unstored_ = log;
   if (is_news) refuse(log, "it could not be stored: " + accepted.error().text());
+}
+
+void CatalogKeeper::consider_mark(const std::string& envelope) {
+  {
+    const MutexLock lock(mutex_);
+    // Nobody asks for marks here; or nothing is held that one could be of.
+    if (!trust_ || trust_->mark_keys.empty() || !held_ || envelope == mark_bytes_) return;
+  }
+  auto mark = check_mark(envelope);
+  if (!mark) {
+    const std::string reason = "freshness mark: " + mark.error().text();
+    std::uint64_t sequence = 0;
+    {
+      const MutexLock lock(mutex_);
+      refused_ = reason;
+      sequence = held_->sequence;
+    }
+    return callbacks_.on_refused(sequence, reason);
+  }
+  state_.put_catalog_mark(envelope);
+  callbacks_.on_time(mark->issued_at);
+  const MutexLock lock(mutex_);
+  mark_ = std::move(*mark);
+  mark_bytes_ = envelope;
+  if (refused_.starts_with("freshness mark")) refused_.clear();
+}
+
+Result<catalog::Head> CatalogKeeper::check_mark(const std::string& envelope) const {
+  const auto untrusted = [](std::string why) {
+    return Error{ErrorCode::kUntrusted, std::move(why)};
+  };
+  const MutexLock lock(mutex_);
+  ASSAY_ASSIGN(catalog::Head mark, catalog::verify_mark(envelope, *trust_));
+  if (mark.catalog_id != held_->catalog_id) return untrusted("it is of another catalog");
+  if (mark.sequence != held_->sequence || mark.last != held_->last)
+    return untrusted("it is of entry " + std::to_string(mark.sequence) + ", entry " +
+                     std::to_string(held_->sequence) + " is the last one held here");
+  if (mark_ && mark.issued_at < mark_->issued_at) return untrusted("it is older than the one held");
+  if (mark.expires_at <= clock_.wall_now())
+    return untrusted("it was over on " + to_rfc3339(mark.expires_at, 0));
+  return mark;
 }
 
 void CatalogKeeper::refuse(const catalog::SignedLog& log, const std::string& reason) {
@@ -133,12 +207,24 @@ Result<bool> CatalogKeeper::check_not_lower(const catalog::SignedLog& log,
 }
 
 Result<void> CatalogKeeper::accept(const catalog::SignedLog& log, bool is_stored) {
-  if (!trust_)
+  std::optional<catalog::TrustRoot> trust;
+  std::string mark;
+  {
+    const MutexLock lock(mutex_);
+    trust = trust_;
+    mark = mark_bytes_;
+  }
+  if (!trust)
     return Error{ErrorCode::kUntrusted, "no trust_file is configured, so no catalog is trusted"};
-  ASSAY_ASSIGN(catalog::VerifiedLog verified, catalog::verify_log(log, *trust_));
+  ASSAY_ASSIGN(catalog::VerifiedLog verified, catalog::verify_log(log, *trust));
   ASSAY_ASSIGN(const bool is_higher, check_not_lower(log, verified.head));
+  if (!is_stored && catalog::is_stale(verified.head, clock_.wall_now()))
+    return Error{ErrorCode::kUntrusted, "its head expired on " +
+                                            to_rfc3339(verified.head.expires_at, 0) +
+                                            ": sign a new one (assay log renew)"};
   if (!is_stored || is_higher)
-    ASSAY_TRY(state_.save_catalog({log.statements, log.head, floor_of(verified.head)}));
+    ASSAY_TRY(state_.save_catalog({log.statements, log.head, floor_of(verified.head),
+                                   verified.trust.roots, std::move(mark)}));
   callbacks_.on_time(verified.head.issued_at);
   hold(std::move(verified), log.head);
   return ok();
@@ -147,7 +233,12 @@ Result<void> CatalogKeeper::accept(const catalog::SignedLog& log, bool is_stored
 void CatalogKeeper::hold(catalog::VerifiedLog verified, const std::string& head) {
   {
     const MutexLock lock(mutex_);
+    if (held_ && held_->last != verified.head.last) {  // the mark was of what was held before
+      mark_.reset();
+      mark_bytes_.clear();
+    }
     held_ = verified.head;
+    trust_ = std::move(verified.trust);
     floor_ = floor_of(verified.head);
     held_head_ = head;
     refused_.clear();
@@ -164,7 +255,21 @@ CatalogStatus CatalogKeeper::status() const {
   status.sequence = held_->sequence;
   status.head = held_->last;
   status.expires = held_->expires_at;
-  status.is_stale = catalog::is_stale(*held_, clock_.wall_now());
+  status.root_version = trust_->version;
+  // Told as nothing while something is refused: then it is sent again, and may be taken back.
+  if (refused_.empty()) status.state = catalog::held_state({{}, held_head_, trust_->roots, ""});
+  const WallTime now = clock_.wall_now();
+  if (catalog::is_stale(*held_, now))
+    status.stale_reason = "the head expired on " + to_rfc3339(held_->expires_at, 0);
+  if (!trust_->mark_keys.empty()) {
+    if (mark_) status.expires = std::min(held_->expires_at, mark_->expires_at);
+    if (status.stale_reason.empty() && !mark_)
+      status.stale_reason = "no freshness mark of the collector is held";
+    if (status.stale_reason.empty() && mark_->expires_at <= now)
+      status.stale_reason =
+          "the collector's freshness mark was over on " + to_rfc3339(mark_->expires_at, 0);
+  }
+  status.is_stale = !status.stale_reason.empty();
   return status;
 }
 

@@ -39,7 +39,7 @@ class CatalogKeeper {
   /// tampered with), kUnavailable; the keeper then goes on without a catalog.
   Result<void> load();
   /// Queues an offer; returns at once. Call after load().
-  void offer(catalog::SignedLog log);
+  void offer(catalog::SignedLog log);  // or a mark alone
   /// Replaces the keys. What is held is verified again; when it fails, nothing is held any more
   /// (on_trusted gets an empty catalog). Returns at once. Call after load().
   void set_trust(std::optional<catalog::TrustRoot> trust);
@@ -50,12 +50,16 @@ class CatalogKeeper {
   void take_new_trust();
   void refuse(const catalog::SignedLog& log, const std::string& reason);
   void consider(const catalog::SignedLog& log);
+  void consider_mark(const std::string& envelope);
+  Result<catalog::Head> check_mark(const std::string& envelope) const;
+  /// The pinned keys, with the versions of the root that were trusted later.
+  void pin(std::optional<catalog::TrustRoot> trust, const std::vector<std::string>& roots);
   Result<void> accept(const catalog::SignedLog& log, bool is_stored);
   /// Refuses a log below or beside what was ever trusted; says whether `head` is above it.
   Result<bool> check_not_lower(const catalog::SignedLog& log, const catalog::Head& head);
   void hold(catalog::VerifiedLog verified, const std::string& head);
 
-  std::optional<catalog::TrustRoot> trust_;     // the thread's, once loaded
+  std::optional<catalog::TrustRoot> pinned_;    // the thread's, once loaded: of the trust file
   std::optional<catalog::SignedLog> unstored_;  // the thread's: verified, but the disk refused it
   StateDb& state_;
   const Clock& clock_;
@@ -63,7 +67,10 @@ class CatalogKeeper {
   mutable Mutex mutex_;
   std::optional<catalog::Head> held_ ASSAY_GUARDED_BY(mutex_);
   std::optional<CatalogFloor> floor_ ASSAY_GUARDED_BY(mutex_);
-  std::string held_head_ ASSAY_GUARDED_BY(mutex_);  // its envelope's bytes
+  std::string held_head_ ASSAY_GUARDED_BY(mutex_);                    // its envelope's bytes
+  std::optional<catalog::TrustRoot> trust_ ASSAY_GUARDED_BY(mutex_);  // in use
+  std::optional<catalog::Head> mark_ ASSAY_GUARDED_BY(mutex_);
+  std::string mark_bytes_ ASSAY_GUARDED_BY(mutex_);
   std::optional<std::optional<catalog::TrustRoot>> new_trust_ ASSAY_GUARDED_BY(mutex_);
   std::string refused_ ASSAY_GUARDED_BY(mutex_);
   BoundedQueue<std::optional<catalog::SignedLog>> offers_{4};  // nothing: look at new_trust_

@@ -79,9 +79,12 @@ struct UplinkStatus {
 struct CatalogStatus {
   std::string id;
   std::uint64_t sequence = 0;
-  std::optional<Sha256> head;       ///< SHA-256 of the last envelope held
-  std::optional<WallTime> expires;  ///< of the head held: from then on it is stale
+  std::optional<Sha256> head;       ///< SHA-256 of the last statement's payload
+  std::optional<WallTime> expires;  ///< of head and mark, whichever is first: then it is stale
   bool is_stale = false;
+  std::string stale_reason;        ///< "" unless it is
+  std::uint64_t root_version = 0;  ///< 0: the trust file is a list of keys
+  std::string state;               ///< what Hello says of it (agent.proto)
   std::string refused;  ///< why the last catalog that was offered is not used, "" when it is
 };
 

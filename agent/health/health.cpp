@@ -34,16 +34,17 @@ void add_probe_modes(const ProbeHealth& probe, std::vector<Degradation>& modes) 
   }
 }
 
+std::string stale_reason(const CatalogStatus& catalog) {
+  if (!catalog.stale_reason.empty() || !catalog.expires) return catalog.stale_reason;
+  return "the catalog expired at " + to_rfc3339(*catalog.expires, 0);
+}
+
 void add_catalog_modes(const CatalogStatus& catalog, std::vector<Degradation>& modes) {
   if (!catalog.head)
     modes.push_back({"catalog-none",
                      "no catalog is trusted yet: every base is "
                      "unknown"});
-  if (catalog.is_stale)
-    modes.push_back(
-        {"catalog-stale",
-         "the catalog's head has expired" +
-             (catalog.expires ? " at " + to_rfc3339(*catalog.expires, 0) : std::string())});
+  if (catalog.is_stale) modes.push_back({"catalog-stale", stale_reason(catalog)});
   if (!catalog.refused.empty()) modes.push_back({"catalog-refused", catalog.refused});
 }
 
@@ -171,7 +172,7 @@ void HealthMetrics::update_delivery(const AgentHealth& health, WallTime now) {
 void HealthMetrics::update_catalog(const CatalogStatus& catalog) {
   gauge("assay_agent_catalog_sequence", "Sequence of the catalog in use, 0 without one",
         number(catalog.sequence));
-  gauge("assay_agent_catalog_stale", "1 when the catalog's head has expired",
+  gauge("assay_agent_catalog_stale", "1 when the catalog's head or freshness mark has expired",
         catalog.is_stale ? 1 : 0);
   gauge("assay_agent_catalog_expires_seconds", "When it expires, Unix time, 0 without one",
         catalog.expires ? seconds(*catalog.expires) : 0);

@@ -70,10 +70,26 @@ const std::vector<std::string> kMigrations = {R"sql(
   CREATE TABLE time_floor (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     time_ns INTEGER NOT NULL);
+)sql",
+                                              // Versions of the root, and the freshness mark.
+                                              R"sql(
+  CREATE TABLE catalog_roots (
+    version INTEGER PRIMARY KEY,
+    envelope BLOB NOT NULL);
+  CREATE TABLE catalog_mark (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    envelope BLOB NOT NULL);
 )sql"};
 
 sqlite::Statement::Blob blob(std::string_view bytes) {
   return {bytes};
+}
+
+Result<void> write_mark(sqlite::Database& database, std::string_view envelope) {
+  ASSAY_ASSIGN(
+      sqlite::Statement * insert,
+      database.prepare("INSERT OR REPLACE INTO catalog_mark (id, envelope) VALUES (1, ?)"));
+  return insert->bind(blob(envelope)).run();
 }
 
 template <typename DigestType>
@@ -160,6 +176,18 @@ Result<StoredCatalog> load_from(sqlite::Database& database) {
   ASSAY_ASSIGN(const bool has_head, head->step());
   if (has_head) catalog.head = head->text(0);
   head->reset();
+  ASSAY_ASSIGN(sqlite::Statement * roots,
+               database.prepare("SELECT envelope FROM catalog_roots ORDER BY version"));
+  for (;;) {
+    ASSAY_ASSIGN(const bool has_row, roots->step());
+    if (!has_row) break;
+    catalog.roots.push_back(roots->text(0));
+  }
+  roots->reset();
+  ASSAY_ASSIGN(sqlite::Statement * mark, database.prepare("SELECT envelope FROM catalog_mark"));
+  ASSAY_ASSIGN(const bool has_mark, mark->step());
+  if (has_mark) catalog.mark = mark->text(0);
+  mark->reset();
   ASSAY_ASSIGN(catalog.floor, read_floor(database));
   return catalog;
 }
@@ -301,7 +329,13 @@ Result<StoredCatalog> StateDb::read_catalog(const std::string& path) {
 Result<void> StateDb::save_catalog(const StoredCatalog& catalog) {
   const MutexLock lock(mutex_);
   ASSAY_TRY(database_.transaction([&]() -> Result<void> {
-    ASSAY_TRY(run_all(database_, {"DELETE FROM catalog_statements", "DELETE FROM catalog_head"}));
+    ASSAY_TRY(run_all(database_, {"DELETE FROM catalog_statements", "DELETE FROM catalog_head",
+                                  "DELETE FROM catalog_roots", "DELETE FROM catalog_mark"}));
+    ASSAY_ASSIGN(sqlite::Statement * root,
+                 database_.prepare("INSERT INTO catalog_roots (version, envelope) VALUES (?, ?)"));
+    for (std::size_t i = 0; i < catalog.roots.size(); ++i)
+      ASSAY_TRY(root->bind(static_cast<std::uint64_t>(i + 1), blob(catalog.roots[i])).run());
+    if (!catalog.mark.empty()) ASSAY_TRY(write_mark(database_, catalog.mark));
     ASSAY_ASSIGN(
         sqlite::Statement * insert,
         database_.prepare("INSERT INTO catalog_statements (sequence, envelope) VALUES (?, ?)"));
@@ -314,6 +348,10 @@ Result<void> StateDb::save_catalog(const StoredCatalog& catalog) {
   }));
   // synchronous=NORMAL leaves the last commits to the page cache; a head must never go back.
   return database_.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+void StateDb::put_catalog_mark(const std::string& envelope) {
+  (void)queue([envelope](sqlite::Database& database) { return write_mark(database, envelope); });
 }
 
 Result<void> StateDb::queue(Change change) {

@@ -25,7 +25,7 @@ namespace assay::agent {
 struct CatalogFloor {
   std::string catalog_id;
   std::uint64_t sequence = 0;
-  Sha256 last;  ///< SHA-256 of the envelope at `sequence`
+  Sha256 last;  ///< SHA-256 of the statement's payload at `sequence`
   bool operator==(const CatalogFloor&) const = default;
 };
 
@@ -34,6 +34,8 @@ struct StoredCatalog {
   std::vector<std::string> statements;
   std::string head;
   std::optional<CatalogFloor> floor = std::nullopt;  ///< nothing: none was ever trusted
+  std::vector<std::string> roots = {};               ///< versions of the root that were trusted
+  std::string mark = {};                             ///< the newest freshness mark, "" for none
   bool operator==(const StoredCatalog&) const = default;
 };
 
@@ -75,6 +77,8 @@ class StateDb final : public LayerCache {
   static Result<StoredCatalog> read_catalog(const std::string& path);
   /// Replaces the stored log and floor in one transaction, on disk when it returns.
   Result<void> save_catalog(const StoredCatalog& catalog);
+  /// Replaces the mark. Queued.
+  void put_catalog_mark(const std::string& envelope);
 
   /// Writes all that is queued; false when `timeout` passed first.
   bool flush(std::chrono::milliseconds timeout);

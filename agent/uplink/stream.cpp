@@ -48,7 +48,9 @@ v1::FromAgent Stream::hello() const {
   hello.set_boot_id(options_.boot_id);
   hello.set_version(options_.version);
   hello.set_kernel(options_.kernel);
-  hello.set_catalog_sequence(callbacks_.health().catalog.sequence);
+  const CatalogStatus catalog = callbacks_.health().catalog;
+  hello.set_catalog_sequence(catalog.sequence);
+  hello.set_catalog_state(catalog.state);
   hello.set_fingerprint_version(options_.fingerprint_version);
   hello.set_instance(identity_.instance);
   hello.set_acknowledged(events_.acknowledged());
@@ -189,6 +191,9 @@ void Stream::OnReadDone(bool is_ok) {
       on_catalog(incoming_.catalog());
       v1::ToAgent().Swap(&incoming_);  // a whole log: not to be kept for the next message
       break;
+    case v1::ToAgent::kMark:
+      callbacks_.on_catalog({{}, "", {}, incoming_.mark().envelope()});
+      break;
     case v1::ToAgent::kStateRequest:
       callbacks_.on_state_request(incoming_.state_request().request(),
                                   incoming_.state_request().reason());
@@ -277,6 +282,8 @@ void Stream::on_catalog(const v1::CatalogLog& log) {
   catalog::SignedLog signed_log;
   signed_log.statements.assign(log.statements().begin(), log.statements().end());
   signed_log.head = log.head();
+  signed_log.roots.assign(log.roots().begin(), log.roots().end());
+  signed_log.mark = log.mark();
   callbacks_.on_catalog(std::move(signed_log));
 }
 

@@ -37,6 +37,7 @@ struct UplinkOptions {
 /// they must return within milliseconds and must not call stop().
 struct UplinkCallbacks {
   std::function<AgentHealth()> health;
+  /// A whole log, or only a freshness mark: then nothing else is in it.
   std::function<void(catalog::SignedLog)> on_catalog;
   /// The collector wants the node's full state, and why.
   std::function<void(std::uint64_t request, const std::string& reason)> on_state_request;

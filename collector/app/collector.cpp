@@ -74,7 +74,10 @@ Result<void> Collector::open_catalog() {
   ASSAY_ASSIGN(loop_,
                CommitLoop::start(*store_, *nodes_, clock_, kept.catalog, options,
                                  [this](const std::string& problem) { log_problem(problem); }));
-  keeper_ = std::make_unique<SignedLogKeeper>(std::move(kept), std::move(trust), *loop_, clock_);
+  ASSAY_ASSIGN(catalog::SigningKey mark_key,
+               load_mark_key(config_.in_data_dir(config_.mark_key, "mark-key.pem")));
+  keeper_ = std::make_unique<SignedLogKeeper>(std::move(kept), std::move(trust),
+                                              std::move(mark_key), *loop_, clock_);
   return ok();
 }
 
@@ -94,10 +97,8 @@ Result<void> Collector::open_server() {
   link_ = AgentLink::create(*loop_, *keeper_, *loop_, clock_, link);
   queries_ = QueryServices::create(*store_, *keeper_, *nodes_, *loop_, clock_,
                                    {static_cast<int>(config_.query_threads), 256});
-  keeper_->set_on_change([this] {
-    link_->push_catalog();
-    log_.info("catalog changed", {{"sequence", std::to_string(keeper_->sequence())}});
-  });
+  keeper_->set_on_change([this] { on_catalog_change(); });
+  marks_ = std::make_unique<MarkTimer>(*keeper_, [this] { link_->push_mark(); });
   GrpcServerOptions options;
   options.address = config_.listen;
   options.certificates = std::move(certificates);
@@ -108,6 +109,15 @@ Result<void> Collector::open_server() {
   ASSAY_ASSIGN(server_, GrpcServer::start(options, services));
   is_listening_ = true;
   return ok();
+}
+
+void Collector::on_catalog_change() {
+  link_->push_catalog();
+  log_.info("catalog changed", {{"sequence", std::to_string(keeper_->sequence())},
+                                {"root", std::to_string(keeper_->root_version())}});
+  if (keeper_->wants_marks() && !keeper_->is_mark_trusted())
+    log_.warn("the root names mark keys, but not this collector's: agents say stale",
+              {{"key", keeper_->mark_key_id()}});
 }
 
 Result<void> Collector::open_http() {
@@ -150,6 +160,7 @@ void Collector::stop() {
   is_listening_ = false;
   if (server_) server_->shut_down(kGrace);
   http_.reset();
+  marks_.reset();
   server_.reset();
   queries_.reset();
   loop_.reset();  // commits what waits; its callbacks may still touch streams

@@ -13,6 +13,7 @@
 #include "collector/app/memory_watch.h"
 #include "collector/app/metrics_export.h"
 #include "collector/catalog/keeper.h"
+#include "collector/catalog/mark_key.h"
 #include "collector/core/commit_loop.h"
 #include "collector/core/node_registry.h"
 #include "collector/ingest/agent_link.h"
@@ -59,6 +60,7 @@ class Collector {
   Result<void> open_store();
   Result<void> open_catalog();
   Result<void> open_server();
+  void on_catalog_change();
   void log_problem(const std::string& problem);
   std::vector<std::string> not_ready() const;
   std::string metrics_text();
@@ -76,6 +78,7 @@ class Collector {
   std::unique_ptr<NodeRegistry> nodes_;
   std::unique_ptr<CommitLoop> loop_;
   std::unique_ptr<SignedLogKeeper> keeper_;
+  std::unique_ptr<MarkTimer> marks_;
   std::unique_ptr<AgentLink> link_;
   std::unique_ptr<QueryServices> queries_;
   std::unique_ptr<GrpcServer> server_;

@@ -52,6 +52,9 @@ void add_places(Table<CollectorConfig>& table) {
             {.text = "SQLite file; empty for collector.db in data_dir"})
       .path("trust_file", &CollectorConfig::trust_file,
             {.text = "Public keys that may sign the catalog", .is_required = true, .is_live = true})
+      .path("mark_key", &CollectorConfig::mark_key,
+            {.text = "Key that signs freshness marks, PEM; made when it is not there; empty for "
+                     "mark-key.pem in data_dir"})
       .text("http.address", &CollectorConfig::http_address,
             {.text = "Health and metrics, HOST:PORT; empty for none"});
 }

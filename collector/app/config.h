@@ -19,6 +19,7 @@ struct CollectorConfig {
   std::string tls_ca;      ///< "": ca.pem in data_dir
   std::string store_path;  ///< "": collector.db in data_dir
   std::string trust_file;
+  std::string mark_key;                         ///< "": mark-key.pem in data_dir
   std::string http_address = "127.0.0.1:7480";  ///< "": none
 
   std::uint64_t max_memory = 1ULL << 30;

@@ -151,6 +151,8 @@ void CommitLoop::remember_refusal(const NodeKey& node, std::uint64_t sequence) {
 
 void CommitLoop::heartbeat(const NodeKey& node, const Heartbeat& heartbeat) {
   nodes_.heartbeat(node, heartbeat, clock_.wall_now());
+  for (const Degradation& degradation : heartbeat.degraded)
+    if (degradation.mode == "catalog-refused") return;  // it still is
   {
     const std::lock_guard lock(mutex_);
     const auto refusal = refusals_.find(node);

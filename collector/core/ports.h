@@ -71,12 +71,14 @@ class CatalogKeeper {
   virtual ~CatalogKeeper() = default;
   virtual std::shared_ptr<const catalog::SignedLog> log() const = 0;
   virtual std::uint64_t sequence() const = 0;
-  /// Verifies and appends one signed change; returns its sequence.
-  /// Errors: kUntrusted, kCorrupt, kLimitExceeded, kUnavailable.
-  /// `file_sets`: those that the statement names, encoded; known ones may be left out. kNotFound:
-  /// one is missing. kInvalidArgument: one that it does not name.
-  virtual Result<std::uint64_t> submit(const std::string& actor, std::string statement,
-                                       std::string head, std::vector<std::string> file_sets) = 0;
+  /// The freshness mark over the log as it is, "" when it is empty (docs/formats/catalog.md).
+  virtual std::string mark() const = 0;
+  /// Verifies and appends one signed change (or only a new head, or new roots with one); returns
+  /// the log's sequence. Errors: kUntrusted, kCorrupt, kLimitExceeded, kUnavailable. `file_sets`:
+  /// those that the statement names, encoded; known ones may be left out. kNotFound: one is
+  /// missing. kInvalidArgument: one that it does not name.
+  virtual Result<std::uint64_t> submit(const std::string& actor, catalog::SignedChange change,
+                                       std::vector<std::string> file_sets) = 0;
 };
 
 /// What is known of nodes right now. Thread-safe.

@@ -135,12 +135,14 @@ struct AuditEntry {
 };
 
 struct CatalogEntry {
-  std::uint64_t sequence = 0;
-  std::string statement;
+  std::uint64_t sequence = 0;  ///< of the log with it
+  std::string statement;       ///< "": only head or roots are new
   std::string head;
   std::string submitted_by;
   std::int64_t received_ns = 0;
   std::vector<std::string> file_sets = {};  ///< of the bases in it, as encoded
+  std::vector<std::string> roots = {};      ///< new versions of the root
+  std::size_t first_root = 0;               ///< how many versions were there before
 };
 
 /// A round of judging: begun by a change of the catalog or by a date in it passing.

@@ -68,6 +68,14 @@ class Link final : public AgentLink,
     const auto newest = catalog();
     for (const auto& stream : streams())
       stream->send_catalog(newest.message);
+    push_mark();
+  }
+
+  void push_mark() override {
+    const auto newest = mark();
+    if (!newest) return;
+    for (const auto& stream : streams())
+      stream->send_mark(newest);
   }
 
   void set_limits(std::chrono::seconds heartbeat_interval,
@@ -97,11 +105,21 @@ class Link final : public AgentLink,
       for (const auto& statement : log->statements)
         message->mutable_catalog()->add_statements(statement);
       message->mutable_catalog()->set_head(log->head);
+      for (const auto& root : log->roots)
+        message->mutable_catalog()->add_roots(root);
       catalog_log_ = log;
       catalog_message_ = std::move(message);
+      catalog_state_ = catalog::held_state(*log);
     }
-    // Sequences have no holes and begin with 1: the log's length is its sequence.
-    return {log->statements.size(), catalog_message_};
+    return {catalog_state_, catalog_message_};
+  }
+
+  std::shared_ptr<const v1::ToAgent> mark() override {
+    std::string mark = keeper_.mark();
+    if (mark.empty()) return nullptr;
+    auto message = std::make_shared<v1::ToAgent>();
+    message->mutable_mark()->set_envelope(std::move(mark));
+    return message;
   }
 
   grpc::Status join(const std::shared_ptr<AgentStream>& stream) override {
@@ -175,6 +193,7 @@ class Link final : public AgentLink,
   Mutex catalog_mutex_;
   std::shared_ptr<const catalog::SignedLog> catalog_log_ ASSAY_GUARDED_BY(catalog_mutex_);
   std::shared_ptr<const v1::ToAgent> catalog_message_ ASSAY_GUARDED_BY(catalog_mutex_);
+  std::string catalog_state_ ASSAY_GUARDED_BY(catalog_mutex_);
   mutable Mutex mutex_;
   IdentityGuard guard_ ASSAY_GUARDED_BY(mutex_);
   std::map<NodeKey, std::shared_ptr<AgentStream>> streams_ ASSAY_GUARDED_BY(mutex_);

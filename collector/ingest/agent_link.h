@@ -33,6 +33,8 @@ class AgentLink {
   virtual grpc::Service& service() = 0;
   /// Sends the keeper's log to every connected agent.
   virtual void push_catalog() = 0;
+  /// Sends the keeper's freshness mark to every connected agent.
+  virtual void push_mark() = 0;
   virtual std::size_t connected() const = 0;
   /// The interval is told to agents that connect from now on.
   virtual void set_limits(std::chrono::seconds heartbeat_interval,

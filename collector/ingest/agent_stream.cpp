@@ -123,8 +123,9 @@ bool AgentStream::on_hello(const v1::Hello& hello) {
   agent.address = address_;
   const auto opened = host_.intake().open_epoch(
       who_.node, agent,
-      [stream = shared_from_this(), sequence = hello.catalog_sequence()](
-          Result<BatchOutcome> outcome) { stream->on_epoch(std::move(outcome), sequence); });
+      [stream = shared_from_this(), state = hello.catalog_state()](Result<BatchOutcome> outcome) {
+        stream->on_epoch(std::move(outcome), state);
+      });
   if (!opened) finish(status_of(opened.error(), host_.intake().retry_after()));
   return opened.has_value();
 }
@@ -149,7 +150,7 @@ bool AgentStream::on_heartbeat(const v1::Heartbeat& heartbeat) {
   return true;
 }
 
-void AgentStream::on_epoch(Result<BatchOutcome> outcome, std::uint64_t agent_sequence) {
+void AgentStream::on_epoch(Result<BatchOutcome> outcome, const std::string& catalog_state) {
   if (!outcome) return finish(status_of(outcome.error(), host_.intake().retry_after()));
   auto message = std::make_shared<v1::ToAgent>();
   v1::Welcome& welcome = *message->mutable_welcome();
@@ -164,7 +165,8 @@ void AgentStream::on_epoch(Result<BatchOutcome> outcome, std::uint64_t agent_seq
     is_welcomed_ = true;
     committed_ = outcome->acknowledged;
     queue_.push_back(std::move(message));
-    if (catalog.sequence > agent_sequence) catalog_ = catalog.message;
+    if (catalog.state != catalog_state) catalog_ = catalog.message;
+    mark_ = host_.mark();
     pump();
   }
   request_stacks(outcome->unknown);
@@ -265,6 +267,13 @@ void AgentStream::send_catalog(std::shared_ptr<const v1::ToAgent> message) {
   pump();
 }
 
+void AgentStream::send_mark(std::shared_ptr<const v1::ToAgent> message) {
+  const MutexLock lock(mutex_);
+  if (!is_welcomed_) return;
+  mark_ = std::move(message);
+  pump();
+}
+
 void AgentStream::pump() {
   if (is_finished_ || outgoing_) return;
   if (!queue_.empty()) {
@@ -278,6 +287,9 @@ void AgentStream::pump() {
   } else if (catalog_) {
     outgoing_ = std::move(catalog_);
     catalog_.reset();
+  } else if (mark_) {
+    outgoing_ = std::move(mark_);
+    mark_.reset();
   } else {
     return;
   }

@@ -30,10 +30,12 @@ class AgentStreamHost {
   virtual AgentLinkOptions options() const = 0;
   /// The whole log, shared by all streams that send it, and its sequence.
   struct CatalogMessage {
-    std::uint64_t sequence = 0;
+    std::string state;  ///< what an agent that holds it says in Hello
     std::shared_ptr<const v1::ToAgent> message;
   };
   virtual CatalogMessage catalog() = 0;
+  /// The freshness mark; nothing while the catalog is empty.
+  virtual std::shared_ptr<const v1::ToAgent> mark() = 0;
   /// Whether the stream may speak for its node; OK: it does from now on, until left(). Another
   /// agent that does so at the same time is the reason to refuse.
   virtual grpc::Status join(const std::shared_ptr<AgentStream>& stream) = 0;
@@ -60,6 +62,8 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   /// Begins to read; `self` keeps the stream until OnDone.
   void begin(std::shared_ptr<AgentStream> self);
   void send_catalog(std::shared_ptr<const v1::ToAgent> message);
+  /// After a catalog that still waits.
+  void send_mark(std::shared_ptr<const v1::ToAgent> message);
   /// Ends the stream once; later calls do nothing. Any thread.
   void finish(const grpc::Status& status);
 
@@ -75,7 +79,7 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   bool on_hello(const v1::Hello& hello);
   bool on_heartbeat(const v1::Heartbeat& heartbeat);
   bool on_batch(Batch batch, std::size_t bytes);
-  void on_epoch(Result<BatchOutcome> outcome, std::uint64_t agent_sequence);
+  void on_epoch(Result<BatchOutcome> outcome, const std::string& catalog_state);
   void on_committed(Result<BatchOutcome> outcome, std::size_t bytes);
   void send(Message message);
   void request_stacks(const std::vector<StackDigest>& digests);
@@ -100,6 +104,7 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   Mutex mutex_;
   std::deque<Message> queue_ ASSAY_GUARDED_BY(mutex_);
   Message catalog_ ASSAY_GUARDED_BY(mutex_);  // the newest one not yet sent
+  Message mark_ ASSAY_GUARDED_BY(mutex_);     // likewise
   std::optional<std::uint64_t> acknowledged_ ASSAY_GUARDED_BY(mutex_);  // not yet sent
   std::uint64_t committed_ ASSAY_GUARDED_BY(mutex_) = 0;            // what was acknowledged last
   std::uint64_t state_request_ ASSAY_GUARDED_BY(mutex_) = 0;        // asked for on this stream

@@ -111,6 +111,9 @@ Result<void> Answers::get_log(const v1::GetLogRequest& request, v1::CatalogLog& 
   for (std::size_t i = request.after_sequence(); i < log->statements.size(); ++i)
     response.add_statements(log->statements[i]);
   response.set_head(log->head);
+  for (const std::string& root : log->roots)
+    response.add_roots(root);
+  response.set_mark(keeper_.mark());
   return ok();
 }
 
@@ -131,9 +134,12 @@ Result<void> Answers::get_file_sets(const v1::GetFileSetsRequest& request, v1::F
 
 Result<void> Answers::submit(const std::string& actor, const v1::SubmitRequest& request,
                              v1::SubmitResponse& response) {
-  ASSAY_ASSIGN(const std::uint64_t sequence,
-               keeper_.submit(actor, request.statement(), request.head(),
-                              {request.file_sets().begin(), request.file_sets().end()}));
+  ASSAY_ASSIGN(
+      const std::uint64_t sequence,
+      keeper_.submit(
+          actor,
+          {request.statement(), request.head(), {request.roots().begin(), request.roots().end()}},
+          {request.file_sets().begin(), request.file_sets().end()}));
   response.set_sequence(sequence);
   std::uint32_t connected = 0;
   for (const auto& node : nodes_.nodes())

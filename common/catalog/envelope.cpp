@@ -96,6 +96,20 @@ Result<Envelope> sign_envelope(std::string payload, std::string_view payload_typ
   return envelope;
 }
 
+Result<std::string> add_signature(std::string_view bytes, const SigningKey& key) {
+  ASSAY_ASSIGN(Envelope envelope, Envelope::from_json(bytes));
+  if (!verified_by(envelope, {key.public_key()}).empty())
+    return Error{
+        ErrorCode::kAlreadyExists,
+        "it has a signature by key " + key.public_key().key_id().substr(0, 12) + " already"};
+  if (envelope.signatures.size() >= kMaxSignatures)
+    return Error{ErrorCode::kLimitExceeded, "an envelope has more than 64 signatures"};
+  ASSAY_ASSIGN(std::string signature,
+               key.sign(pre_authentication_encoding(envelope.payload_type, envelope.payload)));
+  envelope.signatures.push_back({key.public_key().key_id(), std::move(signature)});
+  return envelope.to_json();
+}
+
 std::vector<std::string> verified_by(const Envelope& envelope,
                                      const std::vector<PublicKey>& trusted) {
   const std::string message = pre_authentication_encoding(envelope.payload_type, envelope.payload);

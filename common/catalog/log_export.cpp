@@ -54,6 +54,10 @@ Result<LogExport> read(const json& object) {
     exported.log.statements.push_back(item.get<std::string>());
   }
   exported.log.head = reader.text("head", false, kMaxEnvelopeBytes);
+  for (const json& item : reader.array("roots", false, kMaxRoots)) {
+    if (!item.is_string()) return is_no_export("a root is no text");
+    exported.log.roots.push_back(item.get<std::string>());
+  }
   const json& sets = reader.array("file_sets", true, kMaxStatements * kMaxStacks);
   reader.expect_no_more();
   if (fault) return *std::move(fault);
@@ -67,11 +71,12 @@ std::string encode_export(const LogExport& exported) {
   json sets = json::array();
   for (const auto& [digest, set] : exported.file_sets)
     sets.push_back(to_base64(set.encode()));
-  const json object = {{"format", kFormat},
-                       {"version", kVersion},
-                       {"statements", exported.log.statements},
-                       {"head", exported.log.head},
-                       {"file_sets", std::move(sets)}};
+  json object = {{"format", kFormat},
+                 {"version", kVersion},
+                 {"statements", exported.log.statements},
+                 {"head", exported.log.head},
+                 {"file_sets", std::move(sets)}};
+  if (!exported.log.roots.empty()) object["roots"] = exported.log.roots;
   return object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 

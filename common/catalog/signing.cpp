@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 
 #include "common/base/sha256.h"
@@ -16,6 +17,8 @@ namespace {
 
 // An ECDSA P-256 or Ed25519 key has under 300 bytes; comments around it are let pass.
 constexpr std::size_t kMaxPemBytes = 16 << 10;
+constexpr int kSaltBytes = 16;
+constexpr std::uint64_t kScryptN = 16384, kScryptR = 8, kScryptP = 1;
 
 template <auto Free>
 struct Deleter {
@@ -35,6 +38,14 @@ const unsigned char* bytes_of(std::string_view text) {
 /// Without it OpenSSL would ask for a passphrase on the terminal.
 int refuse_passphrase(char*, int, int, void*) {
   return -1;
+}
+
+/// `passphrase`: a std::string; an empty one is none.
+int give_passphrase(char* buffer, int size, int, void* passphrase) {
+  const auto& text = *static_cast<const std::string*>(passphrase);
+  if (text.empty() || text.size() > static_cast<std::size_t>(size)) return -1;
+  text.copy(buffer, text.size());
+  return static_cast<int>(text.size());
 }
 
 BioHandle reader_of(std::string_view pem) {
@@ -86,6 +97,19 @@ std::string public_pem(EVP_PKEY* key) {
   const BioHandle bio(BIO_new(BIO_s_mem()));
   ASSAY_ASSERT(bio && PEM_write_bio_PUBKEY(bio.get(), key) == 1);
   return text_of(bio);
+}
+
+/// As "openssl pkcs8 -topk8 -scrypt" does: no key of ours is so small that PBKDF2's few default
+/// rounds would do.
+void write_encrypted(BIO* bio, EVP_PKEY* key, const std::string& passphrase) {
+  const std::unique_ptr<PKCS8_PRIV_KEY_INFO, Deleter<PKCS8_PRIV_KEY_INFO_free>> plain(
+      EVP_PKEY2PKCS8(key));
+  X509_ALGOR* scheme = PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), nullptr, kSaltBytes, nullptr,
+                                             kScryptN, kScryptR, kScryptP);
+  ASSAY_ASSERT(plain && scheme != nullptr);
+  const std::unique_ptr<X509_SIG, Deleter<X509_SIG_free>> encrypted(
+      PKCS8_set0_pbe(passphrase.data(), static_cast<int>(passphrase.size()), plain.get(), scheme));
+  ASSAY_ASSERT(encrypted && PEM_write_bio_PKCS8(bio, encrypted.get()) == 1);
 }
 
 std::string key_id_of(EVP_PKEY* key) {
@@ -153,15 +177,19 @@ Result<SigningKey> SigningKey::generate(KeyType type) {
   return from_pem(text_of(bio));
 }
 
-Result<SigningKey> SigningKey::from_pem(std::string_view pem) {
+Result<SigningKey> SigningKey::from_pem(std::string_view pem, const std::string& passphrase) {
   if (pem.size() > kMaxPemBytes)
     return Error{ErrorCode::kInvalidArgument, "the private key is longer than 16 KiB"};
   const BioHandle bio = reader_of(pem);
-  KeyHandle handle(PEM_read_bio_PrivateKey(bio.get(), nullptr, refuse_passphrase, nullptr));
+  std::string secret = passphrase;  // OpenSSL's callbacks take no const
+  KeyHandle handle(PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase, &secret));
+  OPENSSL_cleanse(secret.data(), secret.size());
   ERR_clear_error();
   if (!handle)
     return Error{ErrorCode::kInvalidArgument,
-                 "no readable PEM block \"PRIVATE KEY\" (PKCS #8, not encrypted) in it"};
+                 passphrase.empty()
+                     ? "no readable PEM block \"PRIVATE KEY\" (PKCS #8, not encrypted) in it"
+                     : "the passphrase is wrong, or the PEM block is damaged"};
   ASSAY_TRY(normalise(handle.get()));
   ASSAY_ASSIGN(PublicKey public_key, PublicKey::from_pem(public_pem(handle.get())));
   SigningKey made;
@@ -169,10 +197,14 @@ Result<SigningKey> SigningKey::from_pem(std::string_view pem) {
   return made;
 }
 
-std::string SigningKey::private_pem() const {
+std::string SigningKey::private_pem(const std::string& passphrase) const {
   const BioHandle bio(BIO_new(BIO_s_mem()));
-  ASSAY_ASSERT(bio && PEM_write_bio_PKCS8PrivateKey(bio.get(), key_->handle.get(), nullptr, nullptr,
-                                                    0, nullptr, nullptr) == 1);
+  ASSAY_ASSERT(bio);
+  if (passphrase.empty())
+    ASSAY_ASSERT(PEM_write_bio_PKCS8PrivateKey(bio.get(), key_->handle.get(), nullptr, nullptr, 0,
+                                               nullptr, nullptr) == 1);
+  else
+    write_encrypted(bio.get(), key_->handle.get(), passphrase);
   return text_of(bio);
 }
 

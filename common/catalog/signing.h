@@ -33,9 +33,11 @@ class PublicKey {
 class SigningKey {
  public:
   static Result<SigningKey> generate(KeyType type);
-  /// PEM "PRIVATE KEY" (PKCS #8), not encrypted. Errors: kInvalidArgument, kUnsupported.
-  static Result<SigningKey> from_pem(std::string_view pem);
-  std::string private_pem() const;
+  /// PEM "PRIVATE KEY", or "ENCRYPTED PRIVATE KEY" with its passphrase (PKCS #8).
+  /// Errors: kInvalidArgument (no such block, a wrong passphrase), kUnsupported.
+  static Result<SigningKey> from_pem(std::string_view pem, const std::string& passphrase = "");
+  /// PKCS #8; with a passphrase encrypted: PBES2 with scrypt (N 16384, r 8, p 1) and AES-256-CBC.
+  std::string private_pem(const std::string& passphrase = "") const;
   const PublicKey& public_key() const;
   Result<std::string> sign(std::string_view message) const;
 
@@ -64,6 +66,9 @@ struct Envelope {
 /// Signs PAE(payload_type, payload) with every key.
 Result<Envelope> sign_envelope(std::string payload, std::string_view payload_type,
                                const std::vector<SigningKey>& keys);
+/// The envelope (JSON) with a signature by `key` more.
+/// Errors: kAlreadyExists (it has one by this key), kCorrupt, kLimitExceeded.
+Result<std::string> add_signature(std::string_view envelope, const SigningKey& key);
 /// Ids of the distinct keys among `trusted` with a good signature on `envelope`; bad ones are
 /// skipped.
 std::vector<std::string> verified_by(const Envelope& envelope,

@@ -8,6 +8,7 @@
 #include "common/catalog/json_reader.h"
 #include "common/catalog/log.h"
 #include "common/catalog/names.h"
+#include "common/catalog/svr.h"
 
 namespace assay::catalog {
 namespace {
@@ -17,6 +18,7 @@ using nlohmann::json;
 constexpr std::string_view kStatementType = "https://in-toto.io/Statement/v1";
 constexpr std::string_view kStatementPredicate = "urn:assay:catalog:statement:v1";
 constexpr std::string_view kHeadPredicate = "urn:assay:catalog:head:v1";
+constexpr std::string_view kMarkPredicate = "urn:assay:catalog:mark:v1";
 constexpr std::size_t kMaxPayloadBytes = 16 << 20;
 constexpr std::uint64_t kMaxPendingSeconds = 7UL * 24 * 3600;
 
@@ -119,10 +121,27 @@ std::string subject_name(const Statement& statement) {
   return statement.action == Action::kSetPolicy ? "policy" : statement.base.text();
 }
 
-std::string in_toto(const std::string& name, const Sha256& digest, std::string_view predicate_type,
-                    json predicate) {
+json subject_json(const std::string& name, const Sha256& digest) {
+  return {{"name", name}, {"digest", {{"sha256", digest.hex()}}}};
+}
+
+/// What the statement is about; of an approval also the manifests, for tools that know images by
+/// them.
+json subjects_json(const Statement& statement) {
+  json subjects = json::array({subject_json(subject_name(statement), subject_digest(statement))});
+  for (const BaseStack& stack : statement.stacks) {
+    const auto manifest = Sha256::parse(stack.manifest_digest);
+    if (!manifest) continue;
+    json subject = subject_json("manifest", *manifest);
+    if (std::find(subjects.begin(), subjects.end(), subject) == subjects.end())
+      subjects.push_back(std::move(subject));
+  }
+  return subjects;
+}
+
+std::string in_toto(json subjects, std::string_view predicate_type, json predicate) {
   const json object = {{"_type", kStatementType},
-                       {"subject", {{{"name", name}, {"digest", {{"sha256", digest.hex()}}}}}},
+                       {"subject", std::move(subjects)},
                        {"predicateType", predicate_type},
                        {"predicate", std::move(predicate)}};
   return object.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -374,17 +393,17 @@ Head read_head(const json& predicate, std::optional<Error>& fault) {
   return head;
 }
 
-void check_subject(const json& object, const std::string& name, const Sha256& digest,
-                   std::optional<Error>& fault) {
-  const json expected = {{{"name", name}, {"digest", {{"sha256", digest.hex()}}}}};
+void check_subject(const json& object, const json& expected, std::optional<Error>& fault) {
   const auto found = object.find("subject");
   if (!fault && (found == object.end() || *found != expected))
     fault = Error{ErrorCode::kCorrupt, "the subject is not what the predicate speaks of"};
 }
 
-/// Parses, checks the outer members and hands the predicate to `read`. One place for exceptions.
+/// Parses, checks the outer members and hands all to `read`. One place for exceptions. An approval
+/// has another predicate type than all else: `approval_type`, "" where there is none.
 template <typename T, typename Read>
-Result<T> read_in_toto(std::string_view text, std::string_view predicate_type, Read read) {
+Result<T> read_in_toto(std::string_view text, std::string_view predicate_type,
+                       std::string_view approval_type, Read read) {
   if (text.size() > kMaxPayloadBytes)
     return Error{ErrorCode::kLimitExceeded, "a statement is larger than 16 MiB"};
   try {
@@ -393,7 +412,8 @@ Result<T> read_in_toto(std::string_view text, std::string_view predicate_type, R
     JsonReader reader(object, "statement", fault);
     if (reader.text("_type", true, 255) != kStatementType)
       reader.fail("_type", "is not in-toto Statement v1");
-    if (reader.text("predicateType", true, 255) != predicate_type)
+    const std::string type = reader.text("predicateType", true, 255);
+    if (type != predicate_type && (approval_type.empty() || type != approval_type))
       reader.fail("predicateType", "is not " + std::string(predicate_type),
                   ErrorCode::kUnsupported);
     const json* predicate = reader.member("predicate", true);
@@ -406,19 +426,9 @@ Result<T> read_in_toto(std::string_view text, std::string_view predicate_type, R
   }
 }
 
-}  // namespace
-
-std::string_view to_string(Action action) {
-  return name_of(kActions, action);
-}
-
-std::string to_in_toto(const Statement& statement) {
-  return in_toto(subject_name(statement), subject_digest(statement), kStatementPredicate,
-                 predicate_json(statement));
-}
-
-std::string to_in_toto(const Head& head) {
-  return in_toto(head.catalog_id, head.last, kHeadPredicate,
+/// Head and mark say the same of the log; who signs them, and for how long, differs.
+std::string place_in_toto(const Head& head, std::string_view predicate_type) {
+  return in_toto(json::array({subject_json(head.catalog_id, head.last)}), predicate_type,
                  {{"catalog_id", head.catalog_id},
                   {"sequence", head.sequence},
                   {"last", head.last.text()},
@@ -426,24 +436,62 @@ std::string to_in_toto(const Head& head) {
                   {"expires_at", to_rfc3339(head.expires_at, 9)}});
 }
 
+Result<Head> place_from_in_toto(std::string_view text, std::string_view predicate_type) {
+  return read_in_toto<Head>(
+      text, predicate_type, "",
+      [](const json& object, const json& predicate, std::optional<Error>& fault) {
+        Head head = read_head(predicate, fault);
+        check_subject(object, json::array({subject_json(head.catalog_id, head.last)}), fault);
+        return head;
+      });
+}
+
+}  // namespace
+
+std::string_view to_string(Action action) {
+  return name_of(kActions, action);
+}
+
+std::string to_in_toto(const Statement& statement) {
+  json predicate = predicate_json(statement);
+  if (statement.action != Action::kApprove)
+    return in_toto(subjects_json(statement), kStatementPredicate, std::move(predicate));
+  return in_toto(subjects_json(statement), kSvrPredicate,
+                 svr_predicate(statement, kStatementPredicate, std::move(predicate)));
+}
+
+std::string to_in_toto(const Head& head) {
+  return place_in_toto(head, kHeadPredicate);
+}
+
+std::string mark_to_in_toto(const Head& mark) {
+  return place_in_toto(mark, kMarkPredicate);
+}
+
 Result<Statement> statement_from_in_toto(std::string_view text) {
   return read_in_toto<Statement>(
-      text, kStatementPredicate,
+      text, kStatementPredicate, kSvrPredicate,
       [](const json& object, const json& predicate, std::optional<Error>& fault) {
-        Statement statement = read_statement(predicate, fault);
-        check_subject(object, subject_name(statement), subject_digest(statement), fault);
+        const bool is_svr = object.at("predicateType") == kSvrPredicate;
+        JsonReader outer(predicate, "predicate", fault);
+        const json* own = &predicate;
+        if (is_svr) own = outer.member(std::string(kStatementPredicate).c_str(), true);
+        if (own == nullptr) return Statement{};
+        Statement statement = read_statement(*own, fault);
+        if (is_svr) check_svr(predicate, statement, kStatementPredicate, fault);
+        if (is_svr != (statement.action == Action::kApprove))
+          outer.fail("action", "does not go with the predicate type");
+        if (!fault) check_subject(object, subjects_json(statement), fault);
         return statement;
       });
 }
 
 Result<Head> head_from_in_toto(std::string_view text) {
-  return read_in_toto<Head>(
-      text, kHeadPredicate,
-      [](const json& object, const json& predicate, std::optional<Error>& fault) {
-        Head head = read_head(predicate, fault);
-        check_subject(object, head.catalog_id, head.last, fault);
-        return head;
-      });
+  return place_from_in_toto(text, kHeadPredicate);
+}
+
+Result<Head> mark_from_in_toto(std::string_view text) {
+  return place_from_in_toto(text, kMarkPredicate);
 }
 
 }  // namespace assay::catalog

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "common/catalog/log.h"
+#include "common/catalog/root.h"
 
 namespace assay::catalog {
 namespace {
@@ -10,7 +10,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxTrustBytes = 1 << 20;
-constexpr std::size_t kMaxKeys = 64;
 constexpr std::string_view kPemBegin = "-----BEGIN ";
 constexpr std::string_view kPemEnd = "-----END PUBLIC KEY-----";
 
@@ -58,12 +57,20 @@ Result<TrustRoot> read_json(const json& object) {
   return trust;
 }
 
+Result<TrustRoot> read_roots(std::string_view text) {
+  auto file = RootFile::from_json(text);
+  if (!file) return std::move(file.error()).with_context("trust file");
+  auto trust = extend_trust(TrustRoot{}, file->envelopes);
+  if (!trust) return std::move(trust.error()).with_context("trust file");
+  return trust;
+}
+
 Result<TrustRoot> read_any(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || text[first] != '{') return read_pem(text);
   try {
     const json object = json::parse(text.begin(), text.end());
-    return read_json(object);
+    return object.contains("roots") ? read_roots(text) : read_json(object);
   } catch (const json::exception&) {
     return invalid("not JSON, though it begins with \"{\"");
   }

@@ -65,6 +65,14 @@ Result<catalog::SignedLog> query_catalog(Database& database) {
   ASSAY_ASSIGN(const bool is_there, head->step());
   if (is_there) log.head = head->text(0);
   head->reset();
+  ASSAY_ASSIGN(Statement * roots,
+               database.prepare("SELECT root FROM catalog_roots ORDER BY version"));
+  for (;;) {
+    ASSAY_ASSIGN(const bool is_row, roots->step());
+    if (!is_row) break;
+    log.roots.push_back(roots->text(0));
+  }
+  roots->reset();
   return log;
 }
 

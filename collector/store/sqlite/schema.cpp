@@ -321,11 +321,20 @@ CREATE TABLE base_file_sets(
 UPDATE judging SET round = round + 1 WHERE EXISTS (SELECT 1 FROM stacks);
 )sql";
 
+// Versions of the root, which says whose keys may sign.
+constexpr const char* kCatalogRoots = R"sql(
+CREATE TABLE catalog_roots(
+  version INTEGER PRIMARY KEY,
+  root BLOB NOT NULL,
+  submitted_by TEXT NOT NULL,
+  received_ns INTEGER NOT NULL) STRICT;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst,           kUnsettledStacks, kStackAbout,
-                                            kStatesAndHealth, kClaims,          kFileSets};
+  static const std::vector<std::string> all{
+      kFirst, kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims, kFileSets, kCatalogRoots};
   return all;
 }
 

@@ -208,9 +208,15 @@ Result<void> SqliteWriter::resolve_finding(FindingKey finding, std::int64_t reso
 }
 
 Result<void> SqliteWriter::append_catalog(const CatalogEntry& entry) {
-  ASSAY_TRY(change(
-      "INSERT INTO catalog_log(sequence, statement, submitted_by, received_ns) VALUES(?,?,?,?)",
-      entry.sequence, Statement::Blob{entry.statement}, entry.submitted_by, entry.received_ns));
+  if (!entry.statement.empty())
+    ASSAY_TRY(change(
+        "INSERT INTO catalog_log(sequence, statement, submitted_by, received_ns) VALUES(?,?,?,?)",
+        entry.sequence, Statement::Blob{entry.statement}, entry.submitted_by, entry.received_ns));
+  for (std::size_t i = 0; i < entry.roots.size(); ++i)
+    ASSAY_TRY(change(
+        "INSERT INTO catalog_roots(version, root, submitted_by, received_ns) VALUES(?,?,?,?)",
+        std::uint64_t{entry.first_root + i + 1}, Statement::Blob{entry.roots[i]},
+        entry.submitted_by, entry.received_ns));
   for (const std::string& file_set : entry.file_sets)
     ASSAY_TRY(change("INSERT INTO base_file_sets(digest, files) VALUES(?,?) ON CONFLICT DO NOTHING",
                      Statement::Blob{sha256(file_set).raw()}, Statement::Blob{file_set}));

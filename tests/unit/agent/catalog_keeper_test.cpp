@@ -3,8 +3,9 @@
 
 #include <catch2/catch.hpp>
 #include <condition_variable>
+#include <functional>
 
-#include "common/base/sha256.h"
+#include "agent/core/time_floor.h"
 #include "tests/support/full_disk.h"
 #include "tests/unit/agent/scratch.h"
 #include "tests/unit/catalog/make.h"
@@ -25,12 +26,23 @@ class Author {
     statement.stacks = assay::tests::base(base, {base}).stacks;
     statement.reason = "for tests";
     auto change = catalog::sign_change(statement, {key_}).value();
-    head_ = {statement.catalog_id, statement.sequence, sha256(change.statement), clock_.wall_now(),
+    head_ = {statement.catalog_id, statement.sequence,
+             catalog::statement_digest(change.statement).value(), clock_.wall_now(),
              clock_.wall_now() + catalog::kHeadLifetime};
     log_.statements.push_back(std::move(change.statement));
     log_.head = std::move(change.head);
     return log_;
   }
+  /// The same log with a head that was signed at `time`.
+  SignedLog with_head_of(WallTime time) const {
+    SignedLog log = log_;
+    log.head = catalog::sign_new_head(head_, time, {key_}).value().head;
+    return log;
+  }
+  std::string mark(WallTime time, const catalog::SigningKey& by) const {
+    return catalog::sign_mark(head_, time, by).value();
+  }
+  const catalog::SigningKey& key() const { return key_; }
   catalog::TrustRoot trust() const { return {1, {key_.public_key()}}; }
 
  private:
@@ -172,6 +184,203 @@ TEST_CASE("new keys are used for what is held and for what comes", "[agent][unit
   CHECK(keeper.status().sequence == 0);
   keeper.set_trust(author.trust());
   CHECK(answers.next() == "1");
+}
+
+/// A keeper that holds two entries of `author`, and what it answers to an offer.
+struct Bench {
+  Bench() : author(clock), state(StateDb::open(scratch.path("state.db")).value()) {
+    first = author.add("debian:12");
+    second = author.add("debian:13");
+  }
+  void start(const catalog::TrustRoot& trust, const Clock& with) {
+    keeper = std::make_unique<CatalogKeeper>(trust, *state, with, answers.callbacks());
+  }
+  void hold_two() {
+    start(author.trust(), clock);
+    keeper->offer(second);
+    REQUIRE(answers.next() == "2");
+  }
+  std::string offer(const SignedLog& log) {
+    keeper->offer(log);
+    return answers.next();
+  }
+
+  const tests::Scratch scratch;
+  const SystemClock clock;
+  Author author;
+  SignedLog first, second;
+  std::unique_ptr<StateDb> state;
+  Answers answers;
+  std::unique_ptr<CatalogKeeper> keeper;
+};
+
+TEST_CASE("what a node refuses changes nothing, not even after a restart", "[agent][unit]") {
+  struct Row {
+    const char* name;
+    std::function<SignedLog(Bench&)> offer;
+    const char* says;
+  };
+  const Row rows[] = {
+      {"rollback", [](Bench& b) { return b.first; }, "lower sequence"},
+      {"an older head",
+       [](Bench& b) { return b.author.with_head_of(b.clock.wall_now() - std::chrono::hours(1)); },
+       "older head"},
+      {"fork",
+       [](Bench& b) {
+         catalog::Statement other =
+             catalog::statement_from_in_toto(
+                 catalog::Envelope::from_json(b.second.statements[1])->payload)
+                 .value();
+         other.reason = "another history";
+         const auto change = catalog::sign_change(other, {b.author.key()}).value();
+         SignedLog log = b.second;
+         log.statements[1] = change.statement;
+         log.head = change.head;
+         return log;
+       },
+       "fork"},
+      {"expired head",
+       [](Bench& b) {
+         SignedLog log = b.author.add("debian:14");
+         log.head = b.author.with_head_of(b.clock.wall_now() - catalog::kHeadLifetime * 2).head;
+         return log;
+       },
+       "its head expired"},
+      {"wrong key",
+       [](Bench& b) {
+         Author stranger(b.clock);
+         return stranger.add("debian:12");
+       },
+       "0 good signatures"},
+      {"broken chain",
+       [](Bench& b) {
+         SignedLog log = b.author.add("debian:14");
+         log.statements.erase(log.statements.begin());
+         return log;
+       },
+       "entry 1: it has sequence 2"},
+      {"half-written",
+       [](Bench& b) {
+         SignedLog log = b.author.add("debian:14");
+         log.statements[2].resize(log.statements[2].size() / 2);
+         return log;
+       },
+       "entry 3"},
+      {"over-size",
+       [](Bench& b) {
+         SignedLog log = b.author.add("debian:14");
+         log.statements[2] += std::string(std::size_t{16} << 20, ' ');
+         return log;
+       },
+       "larger than 16 MiB"},
+      {"the head is missing",
+       [](Bench& b) {
+         SignedLog log = b.author.add("debian:14");
+         log.head.clear();
+         return log;
+       },
+       "head: it is missing"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.name);
+    Bench bench;
+    bench.hold_two();
+    const std::string reason = bench.offer(row.offer(bench));
+    INFO(reason);
+    CHECK(reason.find(row.says) != std::string::npos);
+    CHECK(bench.keeper->status().sequence == 2);
+    CHECK_FALSE(bench.keeper->status().refused.empty());
+    CHECK(bench.keeper->status().state.empty());
+    bench.start(bench.author.trust(), bench.clock);
+    REQUIRE(bench.keeper->load());
+    CHECK(bench.answers.next() == "2");
+    CHECK(bench.keeper->status().sequence == 2);
+  }
+}
+
+TEST_CASE("a clock that is set back makes no expired head good again", "[agent][unit]") {
+  Bench bench;
+  TimeFloor floor(bench.clock, bench.clock.wall_now() + catalog::kHeadLifetime * 2);
+  bench.start(bench.author.trust(), floor);
+  CHECK(bench.offer(bench.second).find("its head expired") != std::string::npos);
+}
+
+TEST_CASE("what was refused is forgotten when the held head comes again", "[agent][unit]") {
+  Bench bench;
+  bench.hold_two();
+  REQUIRE(bench.offer(bench.first).find("lower") != std::string::npos);
+  bench.keeper->offer(bench.second);
+  CHECK(bench.offer(bench.author.add("debian:14")) == "3");
+  CHECK(bench.keeper->status().refused.empty());
+}
+
+TEST_CASE("a new root is taken without a restart and kept over one", "[agent][unit]") {
+  Bench bench;
+  bench.hold_two();
+  const auto key = catalog::SigningKey::generate(catalog::KeyType::kEcdsaP256).value();
+  catalog::Root root;
+  root.issued_at = bench.clock.wall_now();
+  root.keys = {key.public_key()};
+  SignedLog log = bench.second;
+  log.roots = {catalog::sign_envelope(catalog::to_in_toto(root), catalog::kInTotoPayloadType,
+                                      {bench.author.key(), key})
+                   .value()
+                   .to_json()};
+  const catalog::Head held = catalog::verify_log(bench.second, bench.author.trust()).value().head;
+  log.head = catalog::sign_new_head(held, bench.clock.wall_now(), {key}).value().head;
+  CHECK(bench.offer(log) == "2");
+  CHECK(bench.keeper->status().root_version == 1);
+  CHECK(bench.keeper->status().state == catalog::held_state(log));
+  // The old key's time is over, for a collector that goes on with it as well.
+  CHECK(bench.offer(bench.author.add("debian:14")).find("head: 0 good") != std::string::npos);
+  bench.start(bench.author.trust(), bench.clock);
+  REQUIRE(bench.keeper->load());
+  CHECK(bench.keeper->status().root_version == 1);
+}
+
+TEST_CASE("without a fresh mark the catalog is stale where the root asks for marks",
+          "[agent][unit]") {
+  Bench bench;
+  const auto collector = catalog::SigningKey::generate(catalog::KeyType::kEd25519).value();
+  catalog::TrustRoot trust = bench.author.trust();
+  trust.mark_keys = {collector.public_key()};
+  bench.start(trust, bench.clock);
+  REQUIRE(bench.offer(bench.second) == "2");
+  CHECK(bench.keeper->status().is_stale);
+  const WallTime now = bench.clock.wall_now();
+  struct Row {
+    const char* name;
+    std::string mark;
+    const char* says;
+  };
+  const std::string good = bench.author.mark(now, collector);
+  const auto offer_mark = [&](const std::string& mark) {
+    return bench.offer(SignedLog{{}, "", {}, mark});
+  };
+  for (const Row& row :
+       {Row{"expired", bench.author.mark(now - std::chrono::hours(25), collector), "was over on"},
+        Row{"wrong key", bench.author.mark(now, bench.author.key()), "no collector's key"},
+        Row{"no mark", "{", "not a DSSE envelope"}}) {
+    INFO(row.name);
+    CHECK(offer_mark(row.mark).find(row.says) != std::string::npos);
+    CHECK(bench.keeper->status().is_stale);
+  }
+  SignedLog with_mark = bench.author.with_head_of(now + std::chrono::seconds(1));
+  with_mark.mark = good;
+  REQUIRE(bench.offer(with_mark) == "2");
+  CHECK(offer_mark(bench.author.mark(now - std::chrono::hours(1), collector))
+            .find("older than the one held") != std::string::npos);
+  CHECK_FALSE(bench.keeper->status().is_stale);
+  REQUIRE(bench.state->flush(std::chrono::seconds(30)));
+  bench.start(trust, bench.clock);
+  REQUIRE(bench.keeper->load());
+  CHECK_FALSE(bench.keeper->status().is_stale);
+  (void)bench.answers.next();
+  TimeFloor later(bench.clock, now + std::chrono::hours(25));
+  bench.start(trust, later);
+  REQUIRE(bench.keeper->load());
+  CHECK(bench.keeper->status().is_stale);
+  CHECK(bench.keeper->status().stale_reason.find("mark") != std::string::npos);
 }
 
 }  // namespace

@@ -54,7 +54,8 @@ TEST_CASE("a cache from before layers spoke of themselves is filled anew", "[age
     REQUIRE(database);
     REQUIRE(
         database->execute("ALTER TABLE layers DROP COLUMN about; CREATE TABLE open_runs (id);"
-                          " DROP TABLE delivery; DROP TABLE time_floor; PRAGMA user_version=2"));
+                          " DROP TABLE delivery; DROP TABLE time_floor; DROP TABLE catalog_roots;"
+                          " DROP TABLE catalog_mark; PRAGMA user_version=2"));
   }
   const auto state = open(scratch);
   CHECK_FALSE(state->find(make_key()));

@@ -54,15 +54,18 @@ Statement documented_approval() {
 }
 
 constexpr const char* kDocumentedApproval =
-    R"({"_type":"https://in-toto.io/Statement/v1","predicate":{"action":"approve","base":"debia)"
-    R"(n:12","catalog_id":"00112233445566778899aabbccddeeff","issued_at":"2026-01-02T03:04:05.0)"
-    R"(00000000Z","previous":"sha256:0000000000000000000000000000000000000000000000000000000000)"
-    R"(000000","sequence":1,"stacks":[{"layers":[{"content":"sha256:333333333333333333333333333)"
-    R"(3333333333333333333333333333333333333","content_bytes":4096,"diff_id":"sha256:1111111111)"
-    R"(111111111111111111111111111111111111111111111111111111","entries":7,"shape":"sha256:2222)"
-    R"(222222222222222222222222222222222222222222222222222222222222"}],"platform":"linux/amd64")"
-    R"(}]},"predicateType":"urn:assay:catalog:statement:v1","subject":[{"digest":{"sha256":"029)"
-    R"(e4c98e6cf773eb41953f7976b2494f253e8cefddd0d3d9a328aca243d6513"},"name":"debian:12"}]})";
+    R"({"_type":"https://in-toto.io/Statement/v1","predicate":{"properties":["ASSAY_BASE_AP)"
+    R"(PROVED"],"timeCreated":"2026-01-02T03:04:05.000000000Z","urn:assay:catalog:statement)"
+    R"(:v1":{"action":"approve","base":"debian:12","catalog_id":"00112233445566778899aabbcc)"
+    R"(ddeeff","issued_at":"2026-01-02T03:04:05.000000000Z","previous":"sha256:000000000000)"
+    R"(0000000000000000000000000000000000000000000000000000","sequence":1,"stacks":[{"layer)"
+    R"(s":[{"content":"sha256:3333333333333333333333333333333333333333333333333333333333333)"
+    R"(333","content_bytes":4096,"diff_id":"sha256:1111111111111111111111111111111111111111)"
+    R"(111111111111111111111111","entries":7,"shape":"sha256:222222222222222222222222222222)"
+    R"(2222222222222222222222222222222222"}],"platform":"linux/amd64"}]},"verifier":{"id":")"
+    R"(urn:assay:catalog:00112233445566778899aabbccddeeff","policies":[]}},"predicateType":)"
+    R"("https://in-toto.io/attestation/svr/v0.2","subject":[{"digest":{"sha256":"029e4c98e6)"
+    R"(cf773eb41953f7976b2494f253e8cefddd0d3d9a328aca243d6513"},"name":"debian:12"}]})";
 
 }  // namespace
 
@@ -146,8 +149,15 @@ TEST_CASE("a policy for containment has the documented subject, and is strict", 
 TEST_CASE("statements are in-toto Statement v1", "[catalog][unit]") {
   const json object = json::parse(to_in_toto(full_approval()));
   CHECK(object["_type"] == "https://in-toto.io/Statement/v1");
-  CHECK(object["predicateType"] == "urn:assay:catalog:statement:v1");
+  CHECK(object["predicateType"] == "https://in-toto.io/attestation/svr/v0.2");
   CHECK(object["subject"][0]["name"] == "golden/debian:12");
+  REQUIRE(object["subject"].size() == 2);
+  CHECK(object["subject"][1]["name"] == "manifest");
+  CHECK(object["subject"][1]["digest"]["sha256"] == std::string(64, 'e'));
+  Statement revoke = documented_approval();
+  revoke.action = Action::kRevoke;
+  revoke.stacks.clear();
+  CHECK(json::parse(to_in_toto(revoke))["predicateType"] == "urn:assay:catalog:statement:v1");
   CHECK(object["subject"][0]["digest"]["sha256"].get<std::string>().size() == 64);
 }
 
@@ -157,11 +167,26 @@ TEST_CASE("a statement with anything wrong in it is refused", "[catalog][unit]")
     std::function<void(json&)> spoil;
     const char* says;
   };
-  const auto p = [](json& j) -> json& { return j["predicate"]; };
+  const auto p = [](json& j) -> json& { return j["predicate"]["urn:assay:catalog:statement:v1"]; };
   const Row rows[] = {
       {"old in-toto", [](json& j) { j["_type"] = "https://in-toto.io/Statement/v0.1"; }, "_type"},
       {"later predicate", [](json& j) { j["predicateType"] = "urn:assay:catalog:statement:v2"; },
        "predicateType"},
+      {"the verifier of another catalog",
+       [](json& j) { j["predicate"]["verifier"]["id"] = "urn:assay:catalog:0"; }, "\"verifier\""},
+      {"another time of the result",
+       [](json& j) { j["predicate"]["timeCreated"] = "2026-01-01T00:00:00Z"; }, "\"timeCreated\""},
+      {"another property", [](json& j) { j["predicate"]["properties"].push_back("X"); },
+       "\"properties\""},
+      {"unknown member of the result", [](json& j) { j["predicate"]["x"] = 1; }, "\"x\""},
+      {"an approval as a plain statement",
+       [&](json& j) {
+         j["predicate"] = json(p(j));
+         j["predicateType"] = "urn:assay:catalog:statement:v1";
+       },
+       "\"action\""},
+      {"a manifest that no stack has", [](json& j) { j["subject"].push_back(j["subject"][0]); },
+       "subject"},
       {"no predicate", [](json& j) { j.erase("predicate"); }, "\"predicate\" is missing"},
       {"predicate is text", [](json& j) { j["predicate"] = "x"; }, "not a JSON object"},
       {"no subject", [](json& j) { j.erase("subject"); }, "subject"},

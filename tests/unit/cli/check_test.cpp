@@ -66,6 +66,14 @@ class Signer {
     sign(statement);
   }
   catalog::LogExport& exported() { return export_; }
+  /// The same log with a head of long ago.
+  void expire() {
+    export_.log.head =
+        catalog::sign_new_head(head_, SystemClock().wall_now() - 2 * catalog::kHeadLifetime, {key_})
+            .value()
+            .head;
+    write();
+  }
   void write() const { home_.write("catalog.json", catalog::encode_export(export_)); }
 
  private:
@@ -171,13 +179,49 @@ TEST_CASE("check believes no catalog that is not signed by a trusted key", "[cli
   signer.write();
   Signer stranger(home);  // its key is in the trust file now
   const Finished foreign = check(home, {"dir:base"});
-  CHECK(foreign.exit_code == 4);
-  CHECK(foreign.out.empty());
+  CHECK(foreign.exit_code == 2);
+  CHECK(json::parse(foreign.out)["result"] == "not-judged");
   CHECK_THAT(foreign.error, Contains("catalog.json is refused"));
   home.write("catalog.json", "{}");
-  CHECK(check(home, {"dir:base"}).exit_code == 6);
+  CHECK(check(home, {"dir:base"}).exit_code == 2);
   home.write("catalog.json", R"({"format":"assay-catalog-export","version":2})");
-  CHECK(check(home, {"dir:base"}).exit_code == 3);
+  CHECK(check(home, {"dir:base"}).exit_code == 2);
+}
+
+TEST_CASE("check takes no export that is older than one it has seen", "[cli][unit]") {
+  const Home home;
+  make_tree(home, "base", "a");
+  Signer signer(home);
+  signer.approve("debian:12", "base");
+  const std::string older = catalog::encode_export(signer.exported());
+  signer.revoke("debian:12");
+  signer.write();
+  CHECK(checked(home, 1, {"dir:base"})["verdict"] == "revoked");
+  home.write("catalog.json", older);
+  CHECK_THAT(check(home, {"dir:base"}).error, Contains("lower sequence"));
+  CHECK(check(home, {"dir:base"}).exit_code == 2);
+}
+
+TEST_CASE("check judges by an expired catalog only when it is told to", "[cli][unit]") {
+  const Home home;
+  make_tree(home, "base", "a");
+  Signer signer(home);
+  signer.approve("debian:12", "base");
+  signer.expire();
+  CHECK_THAT(checked(home, 2, {"dir:base"})["reason"].get<std::string>(), Contains("head expired"));
+  CHECK(checked(home, 0, {"dir:base", "--allow-stale"})["is_accepted"] == true);
+}
+
+TEST_CASE("check judges by the policy of a file", "[cli][unit]") {
+  const Home home;
+  make_tree(home, "base", "a");
+  Signer signer(home);
+  signer.approve("debian:12", "base");
+  signer.write();
+  home.write("policy.yaml", "required_rung: exact\n");  // a directory has no tar stream
+  CHECK(checked(home, 2, {"dir:base", "--policy", "policy.yaml"})["result"] == "not-judged");
+  home.write("policy.yaml", "required_rung: content\n");
+  CHECK(checked(home, 0, {"dir:base", "--policy", "policy.yaml"})["result"] == "accepted");
 }
 
 TEST_CASE("a file set that no statement names is left out", "[cli][unit]") {

@@ -83,7 +83,7 @@ TEST_CASE("the wrong key file is told apart: public, encrypted, certificate", "[
   CHECK_THAT(with_public.error, Contains("public key"));
   const Finished with_locked = sign_with("locked.key");
   CHECK(with_locked.exit_code == 2);
-  CHECK_THAT(with_locked.error, Contains("encrypted"));
+  CHECK_THAT(with_locked.error, Contains("--passphrase-file"));
   CHECK_THAT(sign_with("k.pem").error, Contains("certificate"));
   CHECK(sign_with("no-such.key").exit_code == 7);
 }

@@ -59,7 +59,8 @@ struct NoCatalog final : collector::CatalogKeeper {
     return std::make_shared<const catalog::SignedLog>();
   }
   std::uint64_t sequence() const override { return 0; }
-  Result<std::uint64_t> submit(const std::string&, std::string, std::string,
+  std::string mark() const override { return ""; }
+  Result<std::uint64_t> submit(const std::string&, catalog::SignedChange,
                                std::vector<std::string>) override {
     return 0;
   }
