@@ -9,7 +9,6 @@
 namespace assay::catalog {
 namespace {
 
-
 std::vector<DiffId> diff_ids_of(const BaseStack& stack) {
   std::vector<DiffId> ids;
   for (const BaseLayer& layer : stack.layers) {

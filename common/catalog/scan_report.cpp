@@ -51,8 +51,8 @@ auto parse_word(const Table& table, std::string_view text, const char* what)
     -> Result<typename Table::value_type::first_type> {
   const auto found = std::ranges::find(table, text, [](const auto& row) { return row.second; });
   if (found != table.end()) return found->first;
-  return Error{ErrorCode::kInvalidArgument, std::string("no ") + what + ": \"" +
-                                                std::string(text.substr(0, 64)) + "\""};
+  return Error{ErrorCode::kInvalidArgument,
+               std::string("no ") + what + ": \"" + std::string(text.substr(0, 64)) + "\""};
 }
 
 std::string lower(std::string_view text) {

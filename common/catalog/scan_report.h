@@ -33,8 +33,8 @@ Result<ScanFormat> parse_scan_format(std::string_view text);
 enum class Severity { kUnknown, kLow, kMedium, kHigh, kCritical };
 /// "UNKNOWN", "LOW", … as scanners print them.
 std::string_view to_string(Severity severity);
-/// Any tool's word, in any case: negligible, info and none are LOW, moderate is MEDIUM, important is
-/// HIGH; what is none of the words is UNKNOWN.
+/// Any tool's word, in any case: negligible, info and none are LOW, moderate is MEDIUM, important
+/// is HIGH; what is none of the words is UNKNOWN.
 Severity severity_from_word(std::string_view word);
 /// Of a CVSS base score: 9, 7, 4, more than 0; 0 is UNKNOWN.
 /// Source: CVSS v3.1 specification, section 5, "Qualitative Severity Rating Scale".
@@ -60,38 +60,39 @@ inline bool counts(Applicability applicability) {
 
 /// Which image a report is about, as far as it says so.
 struct ImageIdentity {
-  std::optional<ConfigDigest> image_id;  ///< a store of containerd calls a manifest digest so
-  std::vector<Sha256> manifests;         ///< of manifests and of indexes
-  std::vector<DiffId> diff_ids;          ///< all layers, bottom first; empty: not said
-  std::vector<std::string> names;
+  std::optional<ConfigDigest> image_id = {};  ///< a store of containerd calls a manifest digest so
+  std::vector<Sha256> manifests = {};         ///< of manifests and of indexes
+  std::vector<DiffId> diff_ids = {};          ///< all layers, bottom first; empty: not said
+  std::vector<std::string> names = {};
   bool is_known() const { return image_id || !manifests.empty() || !diff_ids.empty(); }
   bool operator==(const ImageIdentity&) const = default;
 };
 
 /// One vulnerability in one package. All text is plain (to_plain_text) and still untrusted.
 struct ScanFinding {
-  std::string id;                    ///< as the tool names it
-  std::vector<std::string> aliases;  ///< other names of it, without `id`
+  std::string id = {};                    ///< as the tool names it
+  std::vector<std::string> aliases = {};  ///< other names of it, without `id`
   Severity severity = Severity::kUnknown;
-  std::string severity_said;  ///< the tool's own word or score
-  std::string package;
-  std::string purl;
-  std::string installed;
-  std::string fixed;  ///< versions that have the fix, "" when there is none or it is not said
-  std::optional<DiffId> layer;  ///< the lowest one that holds the package
+  std::string severity_said = {};  ///< the tool's own word or score
+  std::string package = {};
+  std::string purl = {};
+  std::string installed = {};
+  std::string fixed = {};  ///< versions that have the fix, "" when there is none or it is not said
+  std::optional<DiffId> layer = {};  ///< the lowest one that holds the package
   Applicability applicability = Applicability::kAffected;
-  std::string status_said;  ///< "will_not_fix", "vulnerable_code_not_present" …: the tool's own words
+  std::string status_said =
+      {};  ///< "will_not_fix", "vulnerable_code_not_present" …: the tool's own words
   bool operator==(const ScanFinding&) const = default;
 };
 
 /// One statement of a VEX document, on one vulnerability.
 struct VexStatement {
-  std::string id;
-  std::vector<std::string> aliases;
-  std::vector<std::string> packages;  ///< purls; none: all packages
-  std::vector<Sha256> images;         ///< digests of the images it is about; none: not said
+  std::string id = {};
+  std::vector<std::string> aliases = {};
+  std::vector<std::string> packages = {};  ///< purls; none: all packages
+  std::vector<Sha256> images = {};         ///< digests of the images it is about; none: not said
   Applicability applicability = Applicability::kAffected;
-  std::string status_said;  ///< status, justification, impact or action, as they stand there
+  std::string status_said = {};  ///< status, justification, impact or action, as they stand there
   WallTime time{};
   bool operator==(const VexStatement&) const = default;
 };

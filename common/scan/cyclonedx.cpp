@@ -114,8 +114,7 @@ Result<ScanFinding> read_vulnerability(const Json& item) {
   read_severity(item, finding);
   finding.fixed = fixed_in(text(item, "recommendation"));
   const Json& analysis = member(item, "analysis");
-  ASSAY_ASSIGN(std::vector<std::string> said,
-               texts(analysis, "response", catalog::kMaxScanIds));
+  ASSAY_ASSIGN(std::vector<std::string> said, texts(analysis, "response", catalog::kMaxScanIds));
   said.insert(said.begin(), text(analysis, "justification"));
   said.insert(said.begin(), text(analysis, "state"));
   said.push_back(text(analysis, "detail"));

@@ -55,13 +55,13 @@ Result<Json> parse_report(std::string_view text) {
   try {
     json = Json::parse(text, watch);
   } catch (const Json::parse_error& error) {
-    return Error{ErrorCode::kCorrupt,
-                 "it is no JSON, or not all of it: it breaks off at byte " +
-                     std::to_string(error.byte) + " of " + std::to_string(text.size()) +
-                     "; let the scanner write it again"};
+    return Error{ErrorCode::kCorrupt, "it is no JSON, or not all of it: it breaks off at byte " +
+                                          std::to_string(error.byte) + " of " +
+                                          std::to_string(text.size()) +
+                                          "; let the scanner write it again"};
   } catch (const Json::exception& error) {
-    return Error{ErrorCode::kCorrupt, "it is no JSON that can be read: " +
-                                          escape_untrusted(error.what(), 200)};
+    return Error{ErrorCode::kCorrupt,
+                 "it is no JSON that can be read: " + escape_untrusted(error.what(), 200)};
   }
   if (is_too_deep)
     return Error{ErrorCode::kLimitExceeded,
@@ -187,15 +187,16 @@ void LayerOrder::take_lower(std::optional<DiffId>& lowest, const std::string& la
 
 Result<void> add_finding(catalog::ScanReport& report, catalog::ScanFinding finding) {
   if (report.findings.size() >= kMaxMentions)
-    return Error{ErrorCode::kLimitExceeded, "it mentions more than " +
-                                                std::to_string(kMaxMentions) + " vulnerabilities"};
+    return Error{ErrorCode::kLimitExceeded,
+                 "it mentions more than " + std::to_string(kMaxMentions) + " vulnerabilities"};
   report.findings.push_back(std::move(finding));
   return ok();
 }
 
 Error missing(std::string_view what) {
-  return {ErrorCode::kCorrupt, std::string(what) + " is missing: the report is not whole; let the "
-                                                   "scanner write it again"};
+  return {ErrorCode::kCorrupt, std::string(what) +
+                                   " is missing: the report is not whole; let the "
+                                   "scanner write it again"};
 }
 
 }  // namespace assay::scan

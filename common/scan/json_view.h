@@ -21,7 +21,8 @@ namespace assay::scan {
 using Json = nlohmann::json;
 
 /// Parses `text`, leaving out members that no reader looks at and that make reports large.
-/// Errors: kCorrupt (says at which byte), kLimitExceeded (more than 64 levels, or 8 million values).
+/// Errors: kCorrupt (says at which byte), kLimitExceeded (more than 64 levels, or 8 million
+/// values).
 Result<Json> parse_report(std::string_view text);
 
 /// The member, or a JSON null.

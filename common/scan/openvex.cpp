@@ -46,9 +46,8 @@ Result<VexStatement> read_statement(const Json& item, std::optional<WallTime> do
   const std::string status = text(item, "status");
   auto parsed = catalog::parse_applicability(status);
   if (!parsed || *parsed == catalog::Applicability::kSuppressed)
-    return Error{ErrorCode::kCorrupt,
-                 "a statement on " + statement.id + " has no status that OpenVEX knows: \"" +
-                     status + "\""};
+    return Error{ErrorCode::kCorrupt, "a statement on " + statement.id +
+                                          " has no status that OpenVEX knows: \"" + status + "\""};
   statement.applicability = *parsed;
   const std::string why = text(item, "justification");
   const std::string impact = text(item, "impact_statement");

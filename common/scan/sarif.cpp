@@ -22,7 +22,8 @@ std::string plain(std::string_view part) {
   return to_plain_text(part, catalog::kMaxScanText);
 }
 
-/// What stands in `text` between `before` and the next of `after` (or the end); "" without `before`.
+/// What stands in `text` between `before` and the next of `after` (or the end); "" without
+/// `before`.
 std::string between(std::string_view text, std::string_view before, std::string_view after) {
   const auto at = text.find(before);
   if (at == std::string_view::npos) return "";
@@ -243,8 +244,8 @@ Result<ScanReport> read_sarif(const Json& report) {
   for (const Json& run : list(report, "runs"))
     ASSAY_TRY(read_run(run, others, out));
   if (out.findings.empty() && others > 0)
-    return Error{ErrorCode::kUnsupported, "it is SARIF of " + out.tool +
-                                              ", but none of its results is a vulnerability"};
+    return Error{ErrorCode::kUnsupported,
+                 "it is SARIF of " + out.tool + ", but none of its results is a vulnerability"};
   return out;
 }
 
