@@ -136,7 +136,7 @@ std::optional<WallTime> time(std::string_view text) {
   const auto offset = take_offset(spelled);
   if (!offset) return std::nullopt;
   const auto parsed = parse_rfc3339(spelled);
-  if (!parsed || *parsed < WallTime{} || parsed->time_since_epoch() > std::chrono::years(200))
+  if (!parsed || *parsed < WallTime{} || parsed->time_since_epoch() > std::chrono::years(290))
     return std::nullopt;
   return *parsed - std::chrono::minutes(*offset);
 }
