@@ -10,7 +10,7 @@ import unittest.mock
 import deployment
 import images
 
-NEGATIVE, REFUSED = 1, 4
+NEGATIVE, USAGE, REFUSED = 1, 2, 4
 
 
 class ExportTest(unittest.TestCase):
@@ -65,6 +65,30 @@ class ExportTest(unittest.TestCase):
         self.export()
         for image in (self.child, self.flat):
             self.assertEqual(self.check_offline(image, NEGATIVE)["verdict"], "revoked")
+
+    def test_a_signed_policy_decides_what_counts_as_contained(self):
+        words = ("policy", "set", self.here.folder / "policy.yaml", "--yes")
+        (self.here.folder / "policy.yaml").write_text("contained: {min_files: 100, share_percent: 90}\n")
+        self.assertEqual(self.here.query(*words, "--dry-run")["is_dry_run"], True)
+        self.assertEqual(self.here.query("policy", "show")["history"], [])
+        self.assertEqual(self.check(self.flat, NEGATIVE)["base"], "busybox:1")
+        changed = self.here.query(*words, "--reason", "large bases only")
+        self.assertEqual((changed["before"]["contained"]["min_files"], changed["sequence"]), (20, 2))
+        shown = self.here.query("policy", "show")
+        self.assertEqual(shown["policy"], changed["policy"])
+        self.assertEqual([row["reason"] for row in shown["history"]], ["large bases only"])
+        self.export()
+        for answer in (self.check(self.flat, NEGATIVE), self.check_offline(self.flat, NEGATIVE)):
+            self.assertEqual(answer["base"], "")
+            self.assertIn("fewer than 100 files tell nothing", answer["reason"])
+        self.assertIn("so already", self.here.program(
+            "assay", "--config", self.here.folder / "cli.yaml", *words)[1])
+
+    def test_a_wrong_policy_changes_nothing(self):
+        (self.here.folder / "policy.yaml").write_text("contained: {min_files: 0}\n")
+        _, errors = self.here.program("assay", "--config", self.here.folder / "cli.yaml", "policy", "set",
+                                      self.here.folder / "policy.yaml", "--yes", code=USAGE)
+        self.assertIn("policy.yaml:1:24: contained.min_files", errors)
 
     def test_a_changed_file_is_refused(self):
         self.export()
