@@ -50,6 +50,11 @@ bool is_prefix(const std::vector<DiffId>& base, const std::vector<DiffId>& image
          std::equal(base.begin(), base.end(), image.begin());
 }
 
+bool has_all_layers(const Base& base) {
+  return std::ranges::none_of(base.stacks,
+                              [](const BaseStack& stack) { return diff_ids_of(stack).empty(); });
+}
+
 /// What `base` is to the report's image; nothing when it is not below it. Layers tell more than
 /// names of images, so they are compared where both sides have them.
 std::optional<ScanTarget> match(const Base& base, const ScanReport& report,
@@ -66,6 +71,8 @@ std::optional<ScanTarget> match(const Base& base, const ScanReport& report,
     if (!found || found->stack->layers.size() < layers.size())
       found = {&base, &stack, ScanScope::kApplication, "diff-ids"};
   }
+  // An image id that its own layers belie is none.
+  if (!report.image.diff_ids.empty() && has_all_layers(base)) return found;
   const auto config = config_digest_of(base);
   if (config && digests.contains(*config))
     return ScanTarget{&base, base.stacks.size() == 1 ? &base.stacks.front() : nullptr,
@@ -80,10 +87,7 @@ bool is_comparable(const Base& base, const ScanReport& report,
   if (digests.empty() && !has_layers) return false;
   // Of several platforms only the last one's config digest is known.
   bool are_all_named = base.stacks.size() == 1 && config_digest_of(base).has_value();
-  bool have_all_layers = true;
-  for (const BaseStack& stack : base.stacks)
-    have_all_layers &= !diff_ids_of(stack).empty();
-  return (has_layers && have_all_layers) || (!digests.empty() && are_all_named);
+  return (has_layers && has_all_layers(base)) || (!digests.empty() && are_all_named);
 }
 
 std::string image_text(const ScanReport& report) {

@@ -14,7 +14,7 @@ void write(Store& store, const std::function<Result<void>(StoreWriter&)>& work) 
   REQUIRE(done);
 }
 
-/// Two runs on debian:12, of which the second has ended.
+/// Two runs of one image on debian:12, of which the second has ended.
 void add_runs(Store& store) {
   const NodeKey key{"test", "node-1"};
   const catalog::Stack description = stack(key, {layer(1)});
@@ -34,6 +34,13 @@ void add_runs(Store& store) {
     }
     ASSAY_ASSIGN(const auto last, writer.find_run(node, run_started(2, digest, 200).run_id));
     REQUIRE(last);
+    ASSAY_ASSIGN(const auto first, writer.find_run(node, run_started(1, digest, 100).run_id));
+    REQUIRE(first);
+    ContainerNames names;
+    names.config_digest = ConfigDigest{};
+    names.config_digest->bytes.fill(5);
+    ASSAY_TRY(writer.name_run(first->key, names));
+    ASSAY_TRY(writer.name_run(last->key, names));
     return writer.end_run(*last, 300, false);
   });
 }
@@ -193,8 +200,9 @@ void check_where(const OpenStore& open) {
     CHECK(where->findings[0].nodes == 1);
     CHECK(where->findings[1].scan.tool == "grype");
     CHECK(where->findings[2].found.origin == catalog::Origin::kApplication);
-    CHECK(where->findings[2].running == 0);
-    REQUIRE(where->runs.size() == 1);
+    CHECK(where->findings[2].running == 1);
+    REQUIRE(where->runs.size() == 2);  // one container, for either reason
+    CHECK(where->runs.back().origin == catalog::Origin::kApplication);
     CHECK(where->runs.front().base.text() == "debian:12");
     CHECK(where->runs.front().started_ns == 100);
     CHECK_FALSE(where->is_cut);

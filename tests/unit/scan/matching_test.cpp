@@ -135,7 +135,10 @@ TEST_CASE("a named base is believed only as far as the report does not say other
     const char* base;
     std::string found;  // "": refused
   };
+  ScanReport belied = of_layers({5});
+  belied.image.image_id = digest<ConfigDigest>(51);
   const Row rows[] = {
+      {"an image id that the layers belie", belied, "debian:12", ""},
       {"a silent report", {}, "debian:12", "debian:12 base name"},
       {"its own", of_image(51), "debian:12", "debian:12 base image-id"},
       {"an image on it", of_layers({1, 2, 3}), "debian:12", "debian:12 application diff-ids"},
