@@ -10,13 +10,15 @@ CLI::App& add_command(CLI::App& parent, const std::string& name, const std::stri
                       Invocation& invocation, Command command, Formats formats) {
   CLI::App* app = parent.add_subcommand(name, text);
   app->fallthrough();
-  const bool has_reports = formats == Formats::kWithReports;
   std::map<std::string, Format> words{
       {"table", Format::kTable}, {"wide", Format::kWide}, {"json", Format::kJson}};
-  if (has_reports)
+  if (formats == Formats::kWithReports)
     words.insert({{"text", Format::kTable}, {"sarif", Format::kSarif}, {"junit", Format::kJunit}});
+  if (formats == Formats::kWithPicture) words.emplace("svg", Format::kSvg);
   app->add_option("-o,--output", invocation.format,
-                  has_reports ? "text, wide, json, sarif or junit" : "table, wide or json")
+                  formats == Formats::kWithReports   ? "text, wide, json, sarif or junit"
+                  : formats == Formats::kWithPicture ? "table, wide, json or svg"
+                                                     : "table, wide or json")
       ->transform(CLI::CheckedTransformer(words).description(""))
       ->option_text("FORMAT")
       ->group("Output");

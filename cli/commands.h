@@ -22,6 +22,9 @@ void add_ps(CLI::App& app, Invocation& invocation);
 void add_findings(CLI::App& app, Invocation& invocation);
 void add_trace(CLI::App& app, Invocation& invocation);
 void add_nodes(CLI::App& app, Invocation& invocation);
+void add_where(CLI::App& app, Invocation& invocation);
+/// `assay scan …`
+void add_scan(CLI::App& app, Invocation& invocation);
 
 /// `assay base …`
 void add_base(CLI::App& app, Invocation& invocation);
@@ -29,6 +32,8 @@ void add_base_approve(CLI::App& base, Invocation& invocation);
 void add_base_deprecate(CLI::App& base, Invocation& invocation);
 void add_base_revoke(CLI::App& base, Invocation& invocation);
 void add_base_export(CLI::App& base, Invocation& invocation);
+void add_base_compare(CLI::App& base, Invocation& invocation);
+void add_base_history(CLI::App& base, Invocation& invocation);
 void add_base_list(CLI::App& base, Invocation& invocation);
 void add_base_show(CLI::App& base, Invocation& invocation);
 
@@ -44,10 +49,12 @@ void add_bundle(CLI::App& app, Invocation& invocation);
 /// `assay policy …`
 void add_policy(CLI::App& app, Invocation& invocation);
 
+/// What -o of a command takes besides table, wide and json: sarif and junit (its outcome has a
+/// report), or svg (its document has a picture).
+enum class Formats { kUsual, kWithReports, kWithPicture };
+
 /// A subcommand of `parent` that answers with a document: it has -o and --no-headers, and takes the
 /// global options as well. Not for commands that only hold others.
-/// `kWithReports`: -o takes sarif and junit as well; the outcome has a report.
-enum class Formats { kUsual, kWithReports };
 CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& text,
                       Invocation& invocation, Command command, Formats formats = Formats::kUsual);
 

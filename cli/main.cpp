@@ -32,6 +32,8 @@ void declare(CLI::App& app, Invocation& invocation) {
   add_log(app, invocation);
   add_root(app, invocation);
   add_bundle(app, invocation);
+  add_scan(app, invocation);
+  add_where(app, invocation);
   add_check(app, invocation);
   add_fingerprint(app, invocation);
   add_key(app, invocation);
@@ -75,6 +77,7 @@ int end_parsing(const CLI::App& app, Terminal& terminal, const CLI::ParseError& 
 std::string print(const Outcome& outcome, const Invocation& invocation, const Terminal& terminal,
                   WallTime now) {
   if (invocation.format == Format::kJson) return to_json(outcome.document);
+  if (invocation.format == Format::kSvg) return outcome.document.picture;
   if (invocation.format == Format::kSarif && outcome.report) return to_sarif(*outcome.report);
   if (invocation.format == Format::kJunit && outcome.report) return to_junit(*outcome.report, now);
   return to_table(outcome.document, {.is_wide = invocation.format == Format::kWide,

@@ -40,6 +40,7 @@ class SignedLogKeeper final : public CatalogKeeper {
 
   std::shared_ptr<const catalog::SignedLog> log() const override;
   std::uint64_t sequence() const override;
+  std::shared_ptr<const catalog::Catalog> catalog() const override { return held().catalog; }
   std::string mark() const override;
   Result<std::uint64_t> submit(const std::string& actor, catalog::SignedChange change,
                                std::vector<std::string> file_sets) override;

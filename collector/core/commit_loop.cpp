@@ -6,6 +6,8 @@
 #include <future>
 #include <utility>
 
+#include "collector/core/scan_recorder.h"
+
 namespace assay::collector {
 namespace {
 
@@ -199,6 +201,22 @@ Result<void> CommitLoop::change_catalog(const CatalogEntry& entry,
               committed->set_value(std::move(result));
             }}));
   return future.get();
+}
+
+Result<std::vector<ScanOutcome>> CommitLoop::import_scan(const ScanImport& scan) {
+  if (scan.bytes > options_.max_own_bytes / 2)
+    return Error{ErrorCode::kLimitExceeded, "the report is too large"};
+  auto committed = std::make_shared<std::promise<Result<void>>>();  // outlives a stopping caller
+  auto future = committed->get_future();
+  auto outcomes = std::make_shared<std::vector<ScanOutcome>>();  // filled by work
+  ASSAY_TRY(push({std::nullopt, scan.bytes,
+                  [scan, outcomes](StoreWriter& store) -> Result<void> {
+                    ASSAY_ASSIGN(*outcomes, record_scan(store, scan));
+                    return ok();
+                  },
+                  [committed](Result<void> result) { committed->set_value(std::move(result)); }}));
+  ASSAY_TRY(future.get());
+  return std::move(*outcomes);
 }
 
 std::deque<CommitLoop::Task> CommitLoop::take(const std::stop_token& stop) {

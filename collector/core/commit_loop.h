@@ -69,6 +69,7 @@ class CommitLoop final : public Intake, public Ledger {
   void disconnected(const NodeKey& node) override;
   Result<void> change_catalog(const CatalogEntry& entry,
                               std::shared_ptr<const catalog::Catalog> next) override;
+  Result<std::vector<ScanOutcome>> import_scan(const ScanImport& scan) override;
   void audit(AuditEntry entry) override;
 
   /// For what is pushed from now on.

@@ -61,6 +61,9 @@ class Ledger {
   /// Appends to the catalog's log and begins to judge everything again by `next`.
   virtual Result<void> change_catalog(const CatalogEntry& entry,
                                       std::shared_ptr<const catalog::Catalog> next) = 0;
+  /// Attaches a report to each of its aims; one outcome for each, in order. A dry run tells what
+  /// would be and leaves nothing. Errors: kLimitExceeded (too large), kUnavailable.
+  virtual Result<std::vector<ScanOutcome>> import_scan(const ScanImport& scan) = 0;
   /// Queues an entry; does not wait. Dropped (and counted) when too much waits.
   virtual void audit(AuditEntry entry) = 0;
 };
@@ -71,6 +74,7 @@ class CatalogKeeper {
   virtual ~CatalogKeeper() = default;
   virtual std::shared_ptr<const catalog::SignedLog> log() const = 0;
   virtual std::uint64_t sequence() const = 0;
+  virtual std::shared_ptr<const catalog::Catalog> catalog() const = 0;
   /// The freshness mark over the log as it is, "" when it is empty (docs/formats/catalog.md).
   virtual std::string mark() const = 0;
   /// Verifies and appends one signed change (or only a new head, or new roots with one); returns

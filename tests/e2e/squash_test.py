@@ -92,10 +92,11 @@ class Flattened:
 
 def load_recompressed(podman, archive, kind, reference):
     """podman's layers are unpacked from other blobs than those that were approved."""
-    layout = podman.folder / kind
+    # podman makes a reference of the layout's path: a temporary folder's name may be none.
+    here = {"cwd": podman.folder}
     command("skopeo", "copy", "--quiet", "--dest-compress", "--dest-compress-format", kind,
-            f"oci-archive:{archive}", f"oci:{layout}:image")
-    podman.client("tag", podman.client("pull", "--quiet", f"oci:{layout}:image").strip(), reference)
+            f"oci-archive:{archive}", f"oci:{kind}:image", **here)
+    podman.client("tag", podman.client("pull", "--quiet", f"oci:{kind}:image", **here).strip(), reference)
 
 
 class SquashTest(unittest.TestCase):
