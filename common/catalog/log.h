@@ -30,7 +30,7 @@ struct TrustRoot {
   static Result<TrustRoot> parse(std::string_view text);
 };
 
-enum class Action { kApprove, kDeprecate, kRevoke, kSetPolicy };
+enum class Action { kApprove, kDeprecate, kRevoke, kSetPolicy, kDraft };
 std::string_view to_string(Action action);
 
 /// One change, before it is signed.
@@ -41,7 +41,7 @@ struct Statement {
   WallTime issued_at{};
   Action action = Action::kApprove;
   BaseId base;                    ///< all but kSetPolicy
-  std::vector<BaseStack> stacks;  ///< kApprove
+  std::vector<BaseStack> stacks;  ///< kApprove, kDraft
   std::string reason;
   std::optional<WallTime> deprecated_until;  ///< kDeprecate
   std::optional<WallTime> expires_at;        ///< kApprove
