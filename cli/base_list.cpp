@@ -12,7 +12,7 @@ Result<Outcome> list(Session& session) {
   ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
   Array bases;
   for (const auto& [id, base] : trusted.verified.catalog.bases())
-    bases.push_back(to_value(base, session.now()));
+    bases.push_back(to_value(base, trusted.verified.catalog.policy(), session.now()));
   const bool is_empty = bases.empty();
   return Outcome{.document = {Object{{"catalog_id", trusted.verified.catalog.id()},
                                      {"catalog_sequence", trusted.verified.catalog.sequence()},
@@ -27,6 +27,8 @@ Result<Outcome> list(Session& session) {
                                             {"EXPIRES", "expires_at"},
                                             {"REASON", "reason"},
                                             {"UNTIL", "deprecated_until", Style::kPlain, true},
+                                            {"CONTACT", "contact", Style::kPlain, true},
+                                            {"BUILT", "built_at", Style::kPlain, true},
                                             {"SUCCESSOR", "successor", Style::kPlain, true},
                                             {"SEQUENCE", "changed_in", Style::kPlain, true},
                                             {"SIGNED BY", "changed_by", Style::kPlain, true}}}}},

@@ -5,12 +5,14 @@
 
 #include <cstdlib>
 
+#include "assay/v1/planning.grpc.pb.h"
 #include "assay/v1/query.grpc.pb.h"
 #include "cli/from_wire.h"
 #include "cli/tls.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
 #include "common/base/sha256.h"
+#include "common/catalog/policy_text.h"
 
 namespace assay::cli {
 namespace {
@@ -67,15 +69,16 @@ struct Client::State {
   TlsMaterial material;
   std::unique_ptr<v1::Query::Stub> query;
   std::unique_ptr<v1::CatalogService::Stub> catalog;
+  std::unique_ptr<v1::Planning::Stub> planning;
 
   /// One unary call with its deadline; gRPC's status becomes an Error.
   template <typename Stub, typename Request, typename Response>
   Result<Response> call(Stub& stub,
                         grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                      Response*),
-                        const Request& request) {
+                        const Request& request, std::chrono::seconds least = {}) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + connection.timeout);
+    context.set_deadline(std::chrono::system_clock::now() + std::max(connection.timeout, least));
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (status.ok()) return response;
@@ -154,6 +157,7 @@ Result<Client> Client::create(const Connection& connection) {
   state->material = std::move(material);
   state->query = v1::Query::NewStub(channel);
   state->catalog = v1::CatalogService::NewStub(channel);
+  state->planning = v1::Planning::NewStub(channel);
   return Client(std::move(state));
 }
 
@@ -237,6 +241,24 @@ Result<Impact> Client::get_impact(const catalog::BaseId& base) {
   ASSAY_ASSIGN(const v1::Impact impact,
                state_->call(*state_->catalog, &v1::CatalogService::Stub::GetImpact, request));
   return from_wire(impact);
+}
+
+Result<PolicyTrial> Client::test_policy(const catalog::Policy& policy) {
+  v1::TestPolicyRequest request;
+  request.set_policy(catalog::to_json_text(policy));
+  ASSAY_ASSIGN(const v1::PolicyTrial trial,
+               state_->call(*state_->planning, &v1::Planning::Stub::TestPolicy, request,
+                            kWhatIfTimeout));
+  return from_wire(trial);
+}
+
+Result<Discovery> Client::discover(std::uint32_t max_proposals) {
+  v1::DiscoverRequest request;
+  request.set_max_proposals(max_proposals);
+  ASSAY_ASSIGN(
+      const v1::Discovery found,
+      state_->call(*state_->planning, &v1::Planning::Stub::Discover, request, kWhatIfTimeout));
+  return from_wire(found);
 }
 
 }  // namespace assay::cli

@@ -28,12 +28,15 @@ void add_base(CLI::App& app, Invocation& invocation);
 void add_base_approve(CLI::App& base, Invocation& invocation);
 void add_base_deprecate(CLI::App& base, Invocation& invocation);
 void add_base_revoke(CLI::App& base, Invocation& invocation);
+void add_base_discover(CLI::App& base, Invocation& invocation);
+void add_base_impact(CLI::App& base, Invocation& invocation);
 void add_base_export(CLI::App& base, Invocation& invocation);
 void add_base_list(CLI::App& base, Invocation& invocation);
 void add_base_show(CLI::App& base, Invocation& invocation);
 
 /// `assay policy …`
 void add_policy(CLI::App& app, Invocation& invocation);
+void add_policy_test(CLI::App& policy, Invocation& invocation);
 
 /// A subcommand of `parent` that answers with a document: it has -o and --no-headers, and takes the
 /// global options as well. Not for commands that only hold others.

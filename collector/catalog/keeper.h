@@ -38,6 +38,7 @@ class SignedLogKeeper final : public CatalogKeeper {
 
   std::shared_ptr<const catalog::SignedLog> log() const override;
   std::uint64_t sequence() const override;
+  std::shared_ptr<const catalog::Catalog> catalog() const override { return held().catalog; }
   Result<std::uint64_t> submit(const std::string& actor, std::string statement, std::string head,
                                std::vector<std::string> file_sets) override;
 

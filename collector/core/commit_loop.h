@@ -69,6 +69,7 @@ class CommitLoop final : public Intake, public Ledger {
   void disconnected(const NodeKey& node) override;
   Result<void> change_catalog(const CatalogEntry& entry,
                               std::shared_ptr<const catalog::Catalog> next) override;
+  void scans_changed() override { are_scans_new_ = true; }
   void audit(AuditEntry entry) override;
 
   /// For what is pushed from now on.
@@ -95,7 +96,7 @@ class CommitLoop final : public Intake, public Ledger {
 
   CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
              std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-             const CommitOptions& options, std::function<void(const std::string&)> on_problem);
+             catalog::ScanSummaries scans, const CommitOptions& options, std::function<void(const std::string&)> on_problem);
   Result<void> push(Task task);
   /// What follows a commit for the agent: its registry entry, then `done`.
   std::function<void(Result<void>)> tell_outcome(const NodeKey& node,
@@ -108,6 +109,7 @@ class CommitLoop final : public Intake, public Ledger {
   void judge_again();
   void settle_overdue();
   void begin_round_if_a_date_passed();
+  void refresh_scans();
   Result<void> begin_round_now();
   /// Whether the clock jumped ahead not long ago. A deadline that is over only by the jump may be
   /// none: the clock may be put right again.
@@ -126,6 +128,7 @@ class CommitLoop final : public Intake, public Ledger {
   CommitCounts counts_;
   std::atomic<bool> is_failing_{false};
   std::atomic<bool> is_judging_{true};
+  std::atomic<bool> are_scans_new_{false};
 
   // Of the loop's thread only.
   Judging judging_;

@@ -61,6 +61,8 @@ class Ledger {
   /// Appends to the catalog's log and begins to judge everything again by `next`.
   virtual Result<void> change_catalog(const CatalogEntry& entry,
                                       std::shared_ptr<const catalog::Catalog> next) = 0;
+  /// Judges everything again by what Store::scan_summaries() says now. Does not wait.
+  virtual void scans_changed() = 0;
   /// Queues an entry; does not wait. Dropped (and counted) when too much waits.
   virtual void audit(AuditEntry entry) = 0;
 };
@@ -71,6 +73,7 @@ class CatalogKeeper {
   virtual ~CatalogKeeper() = default;
   virtual std::shared_ptr<const catalog::SignedLog> log() const = 0;
   virtual std::uint64_t sequence() const = 0;
+  virtual std::shared_ptr<const catalog::Catalog> catalog() const = 0;
   /// Verifies and appends one signed change; returns its sequence.
   /// Errors: kUntrusted, kCorrupt, kLimitExceeded, kUnavailable.
   /// `file_sets`: those that the statement names, encoded; known ones may be left out. kNotFound:

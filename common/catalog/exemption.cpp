@@ -77,6 +77,12 @@ bool is_about(const Exemption& exemption, const FindingCause& cause) {
 
 }  // namespace
 
+bool has_selector(const Exemption& exemption) {
+  const auto narrows = [](const std::string& text) { return !text.empty() && text != "*"; };
+  return narrows(exemption.pod_namespace) || narrows(exemption.workload) ||
+         narrows(exemption.container) || narrows(exemption.image) || !exemption.labels.empty();
+}
+
 std::string workload_of(const ContainerNames& names) {
   if (std::string name = controller_of(names); !name.empty()) return name;
   for (const char* key : {"app.kubernetes.io/instance", "app.kubernetes.io/name"})

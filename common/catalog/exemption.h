@@ -20,6 +20,9 @@ std::string workload_of(const ContainerNames& names);
 /// org.opencontainers.image.authors, maintainer; "" when it has none. A claim.
 std::string contact_of(const ContainerNames& names);
 
+/// Whether some selector narrows it down: one that covers a base everywhere would undo its
+/// revocation.
+bool has_selector(const Exemption& exemption);
 /// Findings that a policy may exempt from: deprecated, revoked and expired bases.
 bool is_exemptible(FindingKind kind);
 /// Whether any exemption that is not over at `now` could cover one of `causes`, whatever the

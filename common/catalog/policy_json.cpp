@@ -3,6 +3,7 @@
 
 #include "common/base/encoding.h"
 #include "common/catalog/base_image.h"
+#include "common/catalog/exemption.h"
 #include "common/catalog/file_set.h"
 #include "common/catalog/json_reader.h"
 #include "common/catalog/log.h"
@@ -194,9 +195,7 @@ Exemption read_exemption(const json& object, const std::string& where,
   exemption.reason = reader.text("reason", true, kMaxTextBytes);
   exemption.until = reader.time("until", true).value_or(WallTime{});
   reader.expect_no_more();
-  // One that covers a base everywhere would undo its revocation.
-  if (exemption.pod_namespace.empty() && exemption.workload.empty() &&
-      exemption.container.empty() && exemption.image.empty() && exemption.labels.empty())
+  if (!has_selector(exemption))
     reader.fail("base", "is exempt everywhere: say for which namespace, workload or container");
   if (exemption.owner.empty()) reader.fail("owner", "is empty");
   if (exemption.reason.empty()) reader.fail("reason", "is empty");

@@ -2,6 +2,7 @@
 // The reading half of the store: each function runs inside one read transaction.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@ Result<Page<FindingView>> query_findings(sqlite::Database& database, const Findi
                                          std::optional<Cursor> after, int limit);
 Result<TraceView> query_trace(sqlite::Database& database, const std::string& target,
                               const std::string& node);
+Result<void> query_running(
+    sqlite::Database& database,
+    const std::function<Result<void>(const RunningStack&, const Store::RunsOfStack&)>& visit);
 Result<ImpactView> query_impact(sqlite::Database& database, const std::string& base);
 /// " AND …" for a table of nodes `n`, where `parameter` (e.g. "?3") is bound to `node`: NAME or
 /// CLUSTER/NAME; "" for any node.

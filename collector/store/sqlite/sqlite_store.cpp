@@ -163,6 +163,12 @@ Result<ImpactView> SqliteStore::impact(const std::string& base) {
       [&](sqlite::Database& database) { return query_impact(database, base); });
 }
 
+Result<void> SqliteStore::visit_running(
+    const std::function<Result<void>(const RunningStack&, const RunsOfStack&)>& visit) {
+  return Lease(*this).read(
+      [&](sqlite::Database& database) { return query_running(database, visit); });
+}
+
 Result<std::vector<AuditEntry>> SqliteStore::audit_log(int limit) {
   return Lease(*this).read(
       [&](sqlite::Database& database) { return query_audit_log(database, limit); });

@@ -43,6 +43,8 @@ class SqliteStore final : public Store {
                                           int limit) override;
   Result<TraceView> trace(const std::string& target, const std::string& node) override;
   Result<ImpactView> impact(const std::string& base) override;
+  Result<void> visit_running(
+      const std::function<Result<void>(const RunningStack&, const RunsOfStack&)>& visit) override;
   Result<std::vector<AuditEntry>> audit_log(int limit) override;
 
  private:

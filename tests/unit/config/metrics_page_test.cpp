@@ -59,6 +59,9 @@ struct NoCatalog final : collector::CatalogKeeper {
     return std::make_shared<const catalog::SignedLog>();
   }
   std::uint64_t sequence() const override { return 0; }
+  std::shared_ptr<const catalog::Catalog> catalog() const override {
+    return std::make_shared<const catalog::Catalog>();
+  }
   Result<std::uint64_t> submit(const std::string&, std::string, std::string,
                                std::vector<std::string>) override {
     return 0;
