@@ -134,8 +134,7 @@ Result<catalog::Statement> statement_of(const TrustedLog& trusted, const Options
 
 /// Approves the layers of a draft, as they are. Nodes reported them: whoever signs says that these
 /// are the right ones.
-Result<Outcome> approve_draft(const Options& options, const catalog::BaseId& id,
-                              Session& session) {
+Result<Outcome> approve_draft(const Options& options, const catalog::BaseId& id, Session& session) {
   ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
   ASSAY_ASSIGN(const catalog::Base* base, find_base(trusted.verified.catalog, id));
   if (base->status != catalog::BaseStatus::kDraft)
@@ -150,7 +149,8 @@ Result<Outcome> approve_draft(const Options& options, const catalog::BaseId& id,
   if (!options.change.is_confirmed && !options.change.is_dry_run) {
     ASSAY_ASSIGN(const bool is_agreed,
                  session.terminal().confirm("Approve " + base->id.text() + " with them?"));
-    if (!is_agreed) return Outcome{.exit_code = ExitCode::kNegative, .note = "Nothing was changed."};
+    if (!is_agreed)
+      return Outcome{.exit_code = ExitCode::kNegative, .note = "Nothing was changed."};
   }
   ASSAY_ASSIGN(Change change, apply_change(trusted, statement, options.change, session));
   change.value.emplace_back("platform", statement.stacks.front().platform);

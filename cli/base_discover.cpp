@@ -96,8 +96,9 @@ std::string note_of(const Discovery& found) {
   std::string note = std::to_string(found.running) + " running containers stand on no base";
   if (found.not_read != 0)
     note += "; the layers of " + std::to_string(found.not_read) + " are not read yet";
-  return note + ".\nMake drafts of a choice with --draft NAME[:VERSION]=ID; a draft changes no "
-                "verdict until it is approved.";
+  return note +
+         ".\nMake drafts of a choice with --draft NAME[:VERSION]=ID; a draft changes no "
+         "verdict until it is approved.";
 }
 
 Result<const Proposal*> proposal_of(const Discovery& found, const std::string& word) {
@@ -171,12 +172,12 @@ Result<Outcome> make_drafts(const Options& options, const Discovery& found, Sess
   ASSAY_ASSIGN(const std::vector<Choice> choices, choices_of(options, found));
   if (!options.change.is_confirmed && !options.change.is_dry_run) {
     for (const Choice& choice : choices)
-      session.terminal().note(choice.base.text() + ": " +
-                              std::to_string(choice.proposal->layers.size()) + " layers, " +
-                              std::to_string(choice.proposal->running) +
-                              " running containers stand on them");
+      session.terminal().note(
+          choice.base.text() + ": " + std::to_string(choice.proposal->layers.size()) + " layers, " +
+          std::to_string(choice.proposal->running) + " running containers stand on them");
     ASSAY_ASSIGN(const bool is_agreed, session.terminal().confirm("Sign these as drafts?"));
-    if (!is_agreed) return Outcome{.exit_code = ExitCode::kNegative, .note = "Nothing was changed."};
+    if (!is_agreed)
+      return Outcome{.exit_code = ExitCode::kNegative, .note = "Nothing was changed."};
   }
   Array drafts;
   for (const Choice& choice : choices) {

@@ -63,11 +63,10 @@ Result<Outcome> impact(const std::string& name, Session& session) {
                                              {"SUCCESSOR", "successor"}}}};
   for (Section& section : impact_sections("impact"))
     sections.push_back(std::move(section));
-  return Outcome{.document = {Object{{"base", name},
-                                     {"bases", std::move(bases)},
-                                     {"impact", to_value(found)}},
-                              std::move(sections)},
-                 .note = impact_text(found) + "."};
+  return Outcome{
+      .document = {Object{{"base", name}, {"bases", std::move(bases)}, {"impact", to_value(found)}},
+                   std::move(sections)},
+      .note = impact_text(found) + "."};
 }
 
 }  // namespace

@@ -84,24 +84,23 @@ std::string delivery_text(const Delivery& delivery) {
 }
 
 std::vector<Section> sections() {
-  std::vector<Section> shown{
-      {.columns = {{"Base", "base"},
-                       {"Reason", "reason"},
-                       {"Successor", "successor"},
-                       {"Running on it", "impact.running"},
-                       {"Nodes", "impact.nodes"},
-                       {"Catalog sequence", "sequence"},
-                       {"Signed by", "key_id"},
-                       {"Dry run", "is_dry_run"}},
-           .is_record = true}};
+  std::vector<Section> shown{{.columns = {{"Base", "base"},
+                                          {"Reason", "reason"},
+                                          {"Successor", "successor"},
+                                          {"Running on it", "impact.running"},
+                                          {"Nodes", "impact.nodes"},
+                                          {"Catalog sequence", "sequence"},
+                                          {"Signed by", "key_id"},
+                                          {"Dry run", "is_dry_run"}},
+                              .is_record = true}};
   for (Section& section : impact_sections("impact"))
     shown.push_back(std::move(section));
   shown.push_back({.title = "Agents",
-           .path = "agents",
-           .columns = {{"NODE", "node"},
-                       {"STATE", "state"},
-                       {"CATALOG", "catalog_sequence"},
-                       {"HOLDS IT", "holds_it"}}});
+                   .path = "agents",
+                   .columns = {{"NODE", "node"},
+                               {"STATE", "state"},
+                               {"CATALOG", "catalog_sequence"},
+                               {"HOLDS IT", "holds_it"}}});
   return shown;
 }
 
@@ -152,7 +151,8 @@ Result<Outcome> revoke(const Options& options, Session& session) {
   ASSAY_ASSIGN(Change change, apply_change(trusted, statement, options.change, session));
   change.value.emplace_back("successor", statement.successor);
   change.value.emplace_back("impact", to_value(impact));
-  std::string note = "Dry run: nothing was changed.\n" + impact_text(impact) + " and will be findings.";
+  std::string note =
+      "Dry run: nothing was changed.\n" + impact_text(impact) + " and will be findings.";
   if (!options.change.is_dry_run) {
     ASSAY_ASSIGN(note, report_delivery(options, base->id, change, session));
   }

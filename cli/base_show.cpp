@@ -77,7 +77,8 @@ Result<Outcome> show(const std::string& name, Session& session) {
   ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
   ASSAY_ASSIGN(const catalog::Base* base, find_base(trusted.verified.catalog, id));
   const catalog::About about = about_from(base->annotations);
-  Value value = with_history(cli::to_value(*base, trusted.verified.catalog.policy(), session.now()), trusted, base->id);
+  Value value = with_history(cli::to_value(*base, trusted.verified.catalog.policy(), session.now()),
+                             trusted, base->id);
   Object object = std::get<Object>(value.storage());
   object.emplace_back("notes", notes_of(*base, about));
   return Outcome{{std::move(object), sections(base->stacks.size(), about)}};

@@ -237,7 +237,7 @@ Result<Submitted> Client::submit(const catalog::SignedChange& change,
 
 Result<Impact> Client::get_impact(const catalog::BaseId& base) {
   v1::GetImpactRequest request;
-  request.set_base(base.text());
+  request.set_base(base.version.empty() ? base.name : base.text());
   ASSAY_ASSIGN(const v1::Impact impact,
                state_->call(*state_->catalog, &v1::CatalogService::Stub::GetImpact, request));
   return from_wire(impact);
@@ -246,9 +246,9 @@ Result<Impact> Client::get_impact(const catalog::BaseId& base) {
 Result<PolicyTrial> Client::test_policy(const catalog::Policy& policy) {
   v1::TestPolicyRequest request;
   request.set_policy(catalog::to_json_text(policy));
-  ASSAY_ASSIGN(const v1::PolicyTrial trial,
-               state_->call(*state_->planning, &v1::Planning::Stub::TestPolicy, request,
-                            kWhatIfTimeout));
+  ASSAY_ASSIGN(
+      const v1::PolicyTrial trial,
+      state_->call(*state_->planning, &v1::Planning::Stub::TestPolicy, request, kWhatIfTimeout));
   return from_wire(trial);
 }
 

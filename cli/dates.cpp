@@ -29,10 +29,11 @@ Result<WallTime> parse_past_date(const std::string& text, const std::string& wha
   if (!time) {
     const auto ago = config::parse_duration(text);
     if (!ago)
-      return Error{ErrorCode::kInvalidArgument,
-                   what + ": \"" + escape_untrusted(text, 64) +
-                       "\" is neither a date (2026-12-31), a time (2026-12-31T18:00:00Z) nor a time "
-                       "ago (3d)"};
+      return Error{
+          ErrorCode::kInvalidArgument,
+          what + ": \"" + escape_untrusted(text, 64) +
+              "\" is neither a date (2026-12-31), a time (2026-12-31T18:00:00Z) nor a time "
+              "ago (3d)"};
     time = now - std::chrono::nanoseconds(*ago);
   }
   if (*time > now)

@@ -96,7 +96,8 @@ class CommitLoop final : public Intake, public Ledger {
 
   CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
              std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-             catalog::ScanSummaries scans, const CommitOptions& options, std::function<void(const std::string&)> on_problem);
+             catalog::ScanSummaries scans, const CommitOptions& options,
+             std::function<void(const std::string&)> on_problem);
   Result<void> push(Task task);
   /// What follows a commit for the agent: its registry entry, then `done`.
   std::function<void(Result<void>)> tell_outcome(const NodeKey& node,

@@ -322,13 +322,12 @@ Result<void> Judging::take_exemptions(StoreWriter& store, Settlement& settlement
 /// What was exempt from the first moment is in the history all the same: once.
 Result<void> Judging::note_exempted(StoreWriter& store, const Settlement& settlement) {
   for (const auto& [cause, text] : settlement.exempted) {
-    ASSAY_ASSIGN(const bool had,
-                 store.had_finding(settlement.run.key, cause.kind, cause.subject));
+    ASSAY_ASSIGN(const bool had, store.had_finding(settlement.run.key, cause.kind, cause.subject));
     if (had) continue;
-    ASSAY_TRY(store.add_finding({new_finding_id(settlement.now_ns), cause.kind, cause.subject,
-                                 cause.reason, base_of(cause, settlement.verdict),
-                                 settlement.run.node, settlement.run.key, settlement.now_ns,
-                                 settlement.now_ns, text}));
+    ASSAY_TRY(
+        store.add_finding({new_finding_id(settlement.now_ns), cause.kind, cause.subject,
+                           cause.reason, base_of(cause, settlement.verdict), settlement.run.node,
+                           settlement.run.key, settlement.now_ns, settlement.now_ns, text}));
   }
   return ok();
 }

@@ -112,10 +112,8 @@ class Trial {
 
   void count(const RunningStack& stack, const RunningRun& run, const Verdict& before,
              const Verdict& after) {
-    const std::string base =
-        after.base_name().empty() ? before.base_name() : after.base_name();
-    auto& [group, nodes] =
-        groups_[{before.status, after.status, base, run.names.pod_namespace}];
+    const std::string base = after.base_name().empty() ? before.base_name() : after.base_name();
+    auto& [group, nodes] = groups_[{before.status, after.status, base, run.names.pod_namespace}];
     if (group.running++ == 0)
       group = {before.status, after.status, base, run.names.pod_namespace, 1, 0, after.reason};
     nodes.insert(stack.node);

@@ -150,7 +150,8 @@ Result<void> Recorder::start_again(Context& context, const RunStarted& event,
 
 Result<void> Recorder::on(Context& context, const RunStarted& event) {
   ASSAY_ASSIGN(const JudgedStack stack, stack_of(context, event.stack));
-  const NewRun row{context.node_id, stack.id, &event, differs(event, stack, context.now), context.state.state};
+  const NewRun row{context.node_id, stack.id, &event, differs(event, stack, context.now),
+                   context.state.state};
   ASSAY_ASSIGN(const auto key, context.store.add_run(row));
   if (!key) return start_again(context, event, stack);
   ASSAY_TRY(judging_.want_again(context.store, stack));

@@ -155,7 +155,7 @@ struct ImpactView {
   std::uint64_t namespaces = 0;
   std::uint64_t owners = 0;
   std::vector<ImpactGroup> groups;  ///< the largest first, at most kMaxImpactGroups
-  std::vector<RunView> runs;  ///< newest first, at most kMaxImpactRuns
+  std::vector<RunView> runs;        ///< newest first, at most kMaxImpactRuns
 };
 inline constexpr int kMaxImpactRuns = 1000;
 inline constexpr std::size_t kMaxImpactGroups = 1000;

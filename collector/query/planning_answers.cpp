@@ -14,13 +14,11 @@ constexpr std::uint32_t kMaxProposals = 500;
 
 }  // namespace
 
-Result<void> Answers::test_policy(const v1::TestPolicyRequest& request,
-                                  v1::PolicyTrial& response) {
+Result<void> Answers::test_policy(const v1::TestPolicyRequest& request, v1::PolicyTrial& response) {
   auto policy = catalog::policy_from_json(request.policy());
   if (!policy) return std::move(policy.error()).with_context("policy");
   const auto catalog = keeper_.catalog();
-  ASSAY_ASSIGN(const TrialView trial,
-               try_policy(store_, *catalog, *policy, clock_.wall_now()));
+  ASSAY_ASSIGN(const TrialView trial, try_policy(store_, *catalog, *policy, clock_.wall_now()));
   to_wire(trial, response);
   response.set_catalog_sequence(catalog->sequence());
   return ok();

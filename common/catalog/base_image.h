@@ -89,11 +89,11 @@ struct Base {
   std::optional<WallTime> expires_at;
   std::optional<WallTime> approved_at = {};  ///< first; none of a draft
   std::optional<WallTime> built_at = {};     ///< as the approval says; never after it
-  std::string reason;            ///< of the last change
-  std::string successor;         ///< NAME:VERSION or ""
-  WallTime changed_at{};         ///< of the last change
-  std::string changed_by;        ///< id of the key that signed it
-  std::uint64_t changed_in = 0;  ///< sequence of the statement
+  std::string reason;                        ///< of the last change
+  std::string successor;                     ///< NAME:VERSION or ""
+  WallTime changed_at{};                     ///< of the last change
+  std::string changed_by;                    ///< id of the key that signed it
+  std::uint64_t changed_in = 0;              ///< sequence of the statement
   std::map<std::string, std::string>
       annotations;  ///< claims for people: distribution, source, notes
 };

@@ -23,7 +23,10 @@ void take_earlier(std::optional<WallTime>& earliest, const std::optional<WallTim
 
 Catalog::Catalog(std::string id, std::uint64_t sequence, std::map<BaseId, Base> bases,
                  Policy policy)
-    : id_(std::move(id)), sequence_(sequence), bases_(std::move(bases)), policy_(std::move(policy)) {
+    : id_(std::move(id)),
+      sequence_(sequence),
+      bases_(std::move(bases)),
+      policy_(std::move(policy)) {
   for (const auto& [base_id, base] : bases_) {
     if (base.status == BaseStatus::kDraft) continue;  // a draft says nothing about any run
     for (const BaseStack& stack : base.stacks) {
@@ -73,8 +76,7 @@ std::vector<StackReference> Catalog::candidates(const LayerEvidence& bottom) con
   return found;
 }
 
-std::optional<WallTime> Catalog::next_change_after(WallTime now,
-                                                   const ScanSummaries* scans) const {
+std::optional<WallTime> Catalog::next_change_after(WallTime now, const ScanSummaries* scans) const {
   std::optional<WallTime> earliest;
   for (const Exemption& exemption : policy_.exemptions)
     take_earlier(earliest, exemption.until, now);

@@ -23,8 +23,8 @@ std::optional<std::size_t> wanted_file_set(const Verdict& verdict, const Stack& 
 /// file of what was copied: equal ones may be left out of a layer.
 FileSet with_base_below(const FileSet& files, const Verdict& verdict, const FileSetIndex& index);
 
-/// Brings what was found into `verdict`, by the standing that the bases have at `now`; `scans` as in
-/// judge().
+/// Brings what was found into `verdict`, by the standing that the bases have at `now`; `scans` as
+/// in judge().
 ///
 /// A contained base that is revoked or expired makes the verdict so. A deprecated one is reported,
 /// and an approved one names a run that no layer names; neither changes the status: contained

@@ -11,8 +11,8 @@
 
 namespace assay::catalog {
 
-/// Claims, for people: no verdict depends on them; exemptions do, where they are confirmed. Text is raw as the record holds it; "" is what
-/// no record says.
+/// Claims, for people: no verdict depends on them; exemptions do, where they are confirmed. Text is
+/// raw as the record holds it; "" is what no record says.
 struct ContainerNames {
   std::string container_id;
   std::string runtime;  ///< docker, containerd, podman, cri-o, lxc, systemd-nspawn, garden

@@ -70,9 +70,8 @@ bool is_selected(const Exemption& exemption, const ContainerNames& names) {
 }
 
 bool is_about(const Exemption& exemption, const FindingCause& cause) {
-  return cause.subject == exemption.base ||
-         (exemption.base.find(':') == std::string::npos &&
-          cause.subject.starts_with(exemption.base + ":"));
+  return cause.subject == exemption.base || (exemption.base.find(':') == std::string::npos &&
+                                             cause.subject.starts_with(exemption.base + ":"));
 }
 
 }  // namespace

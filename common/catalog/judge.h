@@ -30,8 +30,8 @@ struct BaseMatch {
   /// Of the base itself at the time of judging; kPending: it is bad news, and the policy wants it
   /// on a higher rung.
   VerdictStatus status = VerdictStatus::kUnknown;
-  Rung rung = Rung::kNone;                         ///< the weakest rung among the compared layers
-  std::size_t layers = 0;                          ///< how many layers the base covers
+  Rung rung = Rung::kNone;      ///< the weakest rung among the compared layers
+  std::size_t layers = 0;       ///< how many layers the base covers
   std::size_t first_layer = 0;  ///< 0 for a prefix; else where in the compared layers it begins
   auto operator<=>(const BaseMatch&) const = default;
 };
@@ -65,9 +65,9 @@ struct Verdict {
 /// rung an approving answer is kPending; bad news counts on any rung. Nothing matched while some
 /// layer's shape is still to come is kPending; nothing matched with all shapes known is kUnknown.
 /// Layers above the base that names the run are compared with revoked, expired and deprecated bases
-/// as well. Bad news below the rung that the policy wants for it makes an approving answer kPending.
-/// `scans`: what a collector knows of the bases' scans; null elsewhere: then the policy's rules on
-/// scans are not judged, and the answer may be better than the collector's, never worse.
+/// as well. Bad news below the rung that the policy wants for it makes an approving answer
+/// kPending. `scans`: what a collector knows of the bases' scans; null elsewhere: then the policy's
+/// rules on scans are not judged, and the answer may be better than the collector's, never worse.
 Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now,
               const ScanSummaries* scans = nullptr);
 

@@ -36,13 +36,13 @@ struct SeverityLimits {
 /// at least one is set. They look at what the node's records say, and only where a record that
 /// only root can write was confirmed by the kernel.
 struct Exemption {
-  std::string base;       ///< NAME (every version) or NAME:VERSION
+  std::string base;  ///< NAME (every version) or NAME:VERSION
   std::string pod_namespace = {};
   std::string workload = {};   ///< workload_of() the container
   std::string container = {};  ///< its name; a "*" at the end stands for anything
   std::string image = {};      ///< by name; likewise, and without a tag every tag is meant
   std::map<std::string, std::string> labels = {};
-  std::string owner;   ///< who answers for it
+  std::string owner;  ///< who answers for it
   std::string reason;
   WallTime until{};  ///< from this moment on it is over
   bool operator==(const Exemption&) const = default;

@@ -100,8 +100,7 @@ Result<void> Replay::draft(Base& base, const Statement& statement, bool is_new) 
 Result<void> Replay::deprecate(Base& base, const Statement& statement) {
   if (base.status == BaseStatus::kRevoked)
     return refused(base.id, "is revoked and stays so: it cannot be deprecated");
-  if (base.status == BaseStatus::kDraft)
-    return refused(base.id, "is a draft: approve it first");
+  if (base.status == BaseStatus::kDraft) return refused(base.id, "is a draft: approve it first");
   base.status = BaseStatus::kDeprecated;  // a second time moves the date
   base.deprecated_until = statement.deprecated_until;
   return ok();

@@ -57,11 +57,10 @@ std::string severity_text(const SeverityCounts& counts, const SeverityLimits& li
     std::optional<std::uint64_t> limit;
   };
   std::string text;
-  for (const Row& row : {Row{"CRITICAL", counts.critical, limits.critical},
-                         Row{"HIGH", counts.high, limits.high},
-                         Row{"MEDIUM", counts.medium, limits.medium},
-                         Row{"LOW", counts.low, limits.low},
-                         Row{"UNKNOWN", counts.unknown, limits.unknown}}) {
+  for (const Row& row :
+       {Row{"CRITICAL", counts.critical, limits.critical}, Row{"HIGH", counts.high, limits.high},
+        Row{"MEDIUM", counts.medium, limits.medium}, Row{"LOW", counts.low, limits.low},
+        Row{"UNKNOWN", counts.unknown, limits.unknown}}) {
     if (!row.limit || row.count <= *row.limit) continue;
     text += (text.empty() ? "" : ", ") + std::to_string(row.count) + " " + row.word + " (at most " +
             std::to_string(*row.limit) + ")";

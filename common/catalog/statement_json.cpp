@@ -275,8 +275,7 @@ void read_action_members(JsonReader& reader, Statement& statement, std::optional
   if (statement.action == Action::kDeprecate)
     statement.deprecated_until = reader.time("deprecated_until", false);
   if (statement.action != Action::kApprove && statement.action != Action::kDraft) return;
-  if (statement.action == Action::kApprove)
-    statement.expires_at = reader.time("expires_at", false);
+  if (statement.action == Action::kApprove) statement.expires_at = reader.time("expires_at", false);
   for (const json& stack : reader.array("stacks", true, kMaxStacks)) {
     const std::string where = "stacks[" + std::to_string(statement.stacks.size()) + "]";
     statement.stacks.push_back(read_stack(stack, where, fault));

@@ -50,9 +50,12 @@ void print_impact(SqliteStore& store, const std::string& base) {
     took.push_back(seconds_since(began) * 1000);
   }
   std::ranges::sort(took);
-  std::printf("impact of %s: p50 %.1f ms, max of 21 %.1f ms, CPU %.1f ms (%llu runs on %llu nodes, %zu groups)\n",
-              base.c_str(), took[10], took[20], (cpu_seconds() - cpu) * 1000 / 21, static_cast<unsigned long long>(impact.running),
-              static_cast<unsigned long long>(impact.nodes), impact.groups.size());
+  std::printf(
+      "impact of %s: p50 %.1f ms, max of 21 %.1f ms, CPU %.1f ms (%llu runs on %llu nodes, %zu "
+      "groups)\n",
+      base.c_str(), took[10], took[20], (cpu_seconds() - cpu) * 1000 / 21,
+      static_cast<unsigned long long>(impact.running),
+      static_cast<unsigned long long>(impact.nodes), impact.groups.size());
 }
 
 }  // namespace

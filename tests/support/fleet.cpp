@@ -95,8 +95,7 @@ collector::RunStarted run_of(const FleetOptions& options, int node, int run, int
   return start;
 }
 
-Result<void> fill_node(StoreWriter& writer, const FleetOptions& options, int number,
-                       WallTime now) {
+Result<void> fill_node(StoreWriter& writer, const FleetOptions& options, int number, WallTime now) {
   const NodeKey node{"fleet", "node-" + std::to_string(number)};
   ASSAY_ASSIGN(const auto node_id, writer.node_id(node));
   const int runs = options.runs_per_node / options.stacks_per_node;

@@ -81,13 +81,12 @@ class Tally {
 Result<void> count_groups(Database& database, const std::string& base, ImpactView& impact) {
   const std::size_t colon = base.find(':');
   const bool is_any_version = colon == std::string::npos;
-  ASSAY_ASSIGN(
-      Statement * query,
-      database.prepare(
-          std::string("SELECT r.node_id, r.started_ns, r.pod_namespace, r.owner FROM"
-                      " (SELECT DISTINCT stack_id FROM stack_matches WHERE base_name=?1") +
-          (is_any_version ? "" : " AND base_version=?2") +
-          ") m CROSS JOIN runs r ON r.stack_id = m.stack_id WHERE r.ended_ns = 0"));
+  ASSAY_ASSIGN(Statement * query,
+               database.prepare(
+                   std::string("SELECT r.node_id, r.started_ns, r.pod_namespace, r.owner FROM"
+                               " (SELECT DISTINCT stack_id FROM stack_matches WHERE base_name=?1") +
+                   (is_any_version ? "" : " AND base_version=?2") +
+                   ") m CROSS JOIN runs r ON r.stack_id = m.stack_id WHERE r.ended_ns = 0"));
   if (is_any_version)
     query->bind(base);
   else

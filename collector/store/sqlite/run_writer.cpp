@@ -76,8 +76,8 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
       start.process.start_ns, start.process.name, encode(origin.ancestors),
       encode(origin.namespace_pids), origin.uid, origin.gid, start.cgroup_path, origin.cgroup_id,
       origin.mount_namespace, origin.pid_namespace, origin.user_namespace, origin.root_type,
-      agent_verdict, theirs.base_name(), theirs.catalog_sequence, run.verdict_differs,
-      run.told_in, names.is_bound_to_kernel, names.is_users_to_write, owner_of(names)));
+      agent_verdict, theirs.base_name(), theirs.catalog_sequence, run.verdict_differs, run.told_in,
+      names.is_bound_to_kernel, names.is_users_to_write, owner_of(names)));
   if (database_.changes() == 0) return std::optional<RunKey>();
   const RunKey key{database_.last_insert_id()};
   ASSAY_TRY(count_running(run.stack, 1));
@@ -172,8 +172,9 @@ Result<void> SqliteWriter::move_run(const OpenRun& run, StackId to) {
 }
 
 Result<void> SqliteWriter::set_run_state(const OpenRun& run) {
-  return change("UPDATE runs SET is_open=?, is_overdue=?, overdue_at_ns=?, exemption=? WHERE run_key=?",
-                run.is_open, run.is_overdue, run.overdue_at_ns, run.exemption, number(run.key));
+  return change(
+      "UPDATE runs SET is_open=?, is_overdue=?, overdue_at_ns=?, exemption=? WHERE run_key=?",
+      run.is_open, run.is_overdue, run.overdue_at_ns, run.exemption, number(run.key));
 }
 
 Result<ContainerNames> SqliteWriter::run_names(RunKey run) {

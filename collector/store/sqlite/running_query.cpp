@@ -29,10 +29,9 @@ Result<RunningStack> load_stack(Database& database, std::int64_t id) {
   RunningStack loaded;
   ASSAY_ASSIGN(loaded.stack, load_description(database, StackId{id}));
   loaded.node = {loaded.stack.cluster, loaded.stack.node};
-  ASSAY_ASSIGN(
-      Statement * query,
-      database.prepare("SELECT s.running, s.file_set_state, " + std::string(kVerdictColumns) +
-                       " FROM stacks s WHERE s.stack_id=?"));
+  ASSAY_ASSIGN(Statement * query, database.prepare("SELECT s.running, s.file_set_state, " +
+                                                   std::string(kVerdictColumns) +
+                                                   " FROM stacks s WHERE s.stack_id=?"));
   ASSAY_ASSIGN(const bool is_there, query->bind(id).step());
   if (!is_there) return Error{ErrorCode::kNotFound, "there is no such stack"};
   loaded.running = static_cast<std::uint64_t>(query->integer(0));

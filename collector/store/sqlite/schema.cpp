@@ -338,9 +338,8 @@ CREATE INDEX stacks_running ON stacks(running) WHERE running > 0;
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst,           kUnsettledStacks, kStackAbout,
-                                            kStatesAndHealth, kClaims,          kFileSets,
-                                            kExemptions};
+  static const std::vector<std::string> all{
+      kFirst, kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims, kFileSets, kExemptions};
   return all;
 }
 

@@ -347,9 +347,9 @@ TEST_CASE("when a base was built is what its approval says, and no day in the fu
     const char* created;
     std::optional<WallTime> expected;
   };
-  for (const Row& row : {Row{"2026-05-01T00:00:00Z", parse_rfc3339("2026-05-01T00:00:00Z").value()},
-                         Row{"2099-01-01T00:00:00Z", kNow}, Row{"1970-01-01T00:00:00Z", {}},
-                         Row{"yesterday", {}}}) {
+  for (const Row& row :
+       {Row{"2026-05-01T00:00:00Z", parse_rfc3339("2026-05-01T00:00:00Z").value()},
+        Row{"2099-01-01T00:00:00Z", kNow}, Row{"1970-01-01T00:00:00Z", {}}, Row{"yesterday", {}}}) {
     INFO(row.created);
     Writer writer;
     Statement approval = writer.next();

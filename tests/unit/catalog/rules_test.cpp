@@ -85,8 +85,7 @@ TEST_CASE("rules end approvals and touch no other status", "[catalog][unit]") {
   made.status = BaseStatus::kDraft;
   CHECK(standing_of(made, policy, &none, kApproved).status == VerdictStatus::kUnknown);
   made.status = BaseStatus::kDeprecated;
-  CHECK(standing_of(made, policy, &none, kApproved + days(9)).status ==
-        VerdictStatus::kDeprecated);
+  CHECK(standing_of(made, policy, &none, kApproved + days(9)).status == VerdictStatus::kDeprecated);
 }
 
 TEST_CASE("scans are judged where they are known, and only there", "[catalog][unit]") {
@@ -187,8 +186,8 @@ TEST_CASE("a policy's rung holds for contained bases as well", "[catalog][unit]"
     Verdict verdict;
     verdict.status = VerdictStatus::kUnknown;
     add_containment(verdict, found, catalog_of({revoked}, policy), kApproved);
-    CHECK(verdict.status == (rung == Rung::kContained ? VerdictStatus::kRevoked
-                                                      : VerdictStatus::kUnknown));
+    CHECK(verdict.status ==
+          (rung == Rung::kContained ? VerdictStatus::kRevoked : VerdictStatus::kUnknown));
   }
 }
 
@@ -242,8 +241,16 @@ TEST_CASE("an exemption covers what all its selectors name", "[catalog][unit]") 
            {"its image", [](Exemption& e) { e.image = "registry:5000/team/web:1.2"; }, true},
            {"any tag of it", [](Exemption& e) { e.image = "registry:5000/team/web"; }, true},
            {"another tag", [](Exemption& e) { e.image = "registry:5000/team/web:1.3"; }, false},
-           {"a label", [](Exemption& e) { e.labels = {{"tier", "front"}}; }, true},
-           {"another value", [](Exemption& e) { e.labels = {{"tier", "back"}}; }, false},
+           {"a label",
+            [](Exemption& e) {
+              e.labels = {{"tier", "front"}};
+            },
+            true},
+           {"another value",
+            [](Exemption& e) {
+              e.labels = {{"tier", "back"}};
+            },
+            false},
            {"namespace yes, workload no", [](Exemption& e) { e.workload = "api"; }, false}}) {
     INFO(row.name);
     Exemption exemption = in_payments();

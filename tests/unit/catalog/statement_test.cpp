@@ -128,7 +128,8 @@ TEST_CASE("a policy with rules has the documented subject, and is strict", "[cat
   exemption.until = parse_rfc3339("2026-05-31T00:00:00Z").value();
   const std::string text = to_in_toto(statement);
   const json object = json::parse(text);
-  CHECK(object["subject"][0]["digest"]["sha256"] == "2f99ff49f8540ee04f2a209f5504fb9578d0ede8e721f0db513b8039feb9f66a");
+  CHECK(object["subject"][0]["digest"]["sha256"] ==
+        "2f99ff49f8540ee04f2a209f5504fb9578d0ede8e721f0db513b8039feb9f66a");
   CHECK(statement_from_in_toto(text).value().policy == statement.policy);
   const auto spoiled = [&](const char* path, const json& value) {
     json bad = object;

@@ -88,8 +88,10 @@ TEST_CASE("a run's JSON has the documented fields", "[cli][unit]") {
     "pod_uid": "",
     "labels": {
       "team": "shop"
-    }
-  }
+    },
+    "are_confirmed": false
+  },
+  "exemption": ""
 }
 )");
 }

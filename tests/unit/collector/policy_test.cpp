@@ -38,8 +38,7 @@ catalog::Exemption exemption_of(const std::string& container, WallTime until) {
 
 void start_named(Bench& bench, int n, bool is_bound) {
   const catalog::Stack on = stack(kNode, {layer(1), layer(2)});
-  RunStarted start =
-      run_started(n, catalog::digest_of(on), to_unix_ns(bench.clock.wall_now()));
+  RunStarted start = run_started(n, catalog::digest_of(on), to_unix_ns(bench.clock.wall_now()));
   start.names.is_bound_to_kernel = is_bound;
   REQUIRE(bench.record({{bench.event(start)}, {on}}));
 }
@@ -109,16 +108,16 @@ TEST_CASE("a new policy closes and opens findings of runs whose verdict stays",
   CHECK(bench.open_kinds().size() == 5);
 }
 
-TEST_CASE("names that nothing confirms are not exempt, until something does",
-          "[collector][unit]") {
+TEST_CASE("names that nothing confirms are not exempt, until something does", "[collector][unit]") {
   FakeClock clock;
   catalog::Policy policy;
   policy.exemptions = {exemption_of("web-*", clock.wall_now() + std::chrono::hours(1))};
   Bench bench(with_policy(1, debian(BaseStatus::kRevoked, clock), policy));
   start_named(bench, 1, false);
   CHECK(bench.open_kinds() == std::vector{FindingKind::kRevokedBase});
-  CHECK(bench.store->list_findings({}, std::nullopt, 1)->rows[0].reason.find(
-            "nothing confirms its names") != std::string::npos);
+  CHECK(bench.store->list_findings({}, std::nullopt, 1)
+            ->rows[0]
+            .reason.find("nothing confirms its names") != std::string::npos);
   RunNamed named{run_id(1), run_started(1, {}, 0).names, {}};
   named.names.is_bound_to_kernel = true;
   REQUIRE(bench.record({{bench.event(named)}, {}}));
