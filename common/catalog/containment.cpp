@@ -134,7 +134,10 @@ void confront(Candidate& base, const Candidate& other, const Policy& policy) {
   const double percent = own.ratio() * 100;
   const bool is_baseless =
       is_other_name && own.files >= kMinTelling && percent * 2 < policy.contained_own_percent;
-  const bool is_alike = is_baseless || (percent < policy.contained_own_percent &&
+  // A base of another name of which next to nothing is there explains nothing better.
+  const bool is_other_there =
+      !is_other_name || theirs.ratio() * 2 * 100 >= policy.contained_own_percent;
+  const bool is_alike = is_baseless || (percent < policy.contained_own_percent && is_other_there &&
                                         (theirs.files == 0 || theirs.ratio() > own.ratio()));
   ContainedBase& told = base.found;
   const OwnFiles before{told.own_files, told.own_present};

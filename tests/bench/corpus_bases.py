@@ -18,7 +18,6 @@ import tempfile
 SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
 SUITES = {"debian:11": "bullseye", "debian:12": "bookworm", "debian:13": "trixie"}
 DISTROLESS = ("base-files", "libc6", "libssl3", "netbase", "tzdata")
-LANGUAGE = "python3-minimal"
 APT = ("apt-get", "-q", "-y", "-o", "Dpkg::Options::=--force-confnew", "--allow-downgrades",
        "--no-install-recommends")
 # What differs from run to run although the packages are the same (as tests/support/base.sh).
@@ -117,9 +116,26 @@ def downgraded(tree):
     tree.downgrade()
 
 
-def with_language(tree):
-    tree.add_sources()
-    tree.chroot(*APT, "install", LANGUAGE)
+def with_packages(*packages):
+    """A base on a base."""
+    def change(tree):
+        tree.add_sources()
+        tree.chroot(*APT, "install", *packages)
+    return change
+
+
+def upgraded_with(*packages):
+    def change(tree):
+        upgraded(tree)
+        tree.chroot(*APT, "install", *packages)
+    return change
+
+
+def downgraded_with(*packages):
+    def change(tree):
+        with_packages(*packages)(tree)
+        tree.downgrade()
+    return change
 
 
 def partly_upgraded(tree):
@@ -192,10 +208,20 @@ BASES = {
     "debian:12-0": ("bookworm", downgraded), "debian:12-1": ("bookworm", None),
     "debian:12-2": ("bookworm", upgraded),
     "debian:13-0": ("trixie", downgraded), "debian:13-1": ("trixie", None),
-    "python:12-1": ("bookworm", with_language),
+    "python:12-1": ("bookworm", with_packages("python3-minimal")),
     "distroless:12-1": ("bookworm", distroless_released),
     "distroless:12-2": ("bookworm", distroless_updated),
     "busybox:12-1": ("bookworm", scratch),
+}
+# Another catalog, which nothing was tuned with; two of its bases are as above, to lie below others.
+HELD_OUT = {
+    "debian:12-1": ("bookworm", None), "debian:13-1": ("trixie", None), "debian:14-1": ("sid", None),
+    "php:12-1": ("bookworm", with_packages("php-cli")),
+    "php:12-2": ("bookworm", upgraded_with("php-cli")),
+    "ruby:11-1": ("bullseye", with_packages("ruby")),
+    "nginx:13-1": ("trixie", with_packages("nginx-light")),
+    "tools:13-0": ("trixie", downgraded_with("curl", "ca-certificates", "jq")),
+    "tools:13-1": ("trixie", with_packages("curl", "ca-certificates", "jq")),
 }
 # Of images only, never in the catalog.
 OTHERS = {"sid": ("sid", None), "12-partly": ("bookworm", partly_upgraded),
@@ -205,7 +231,7 @@ OTHERS = {"sid": ("sid", None), "12-partly": ("bookworm", partly_upgraded),
 
 def make(name):
     """Path of the tar of a base or of one of OTHERS; made on first use."""
-    suite, change = {**BASES, **OTHERS}[name]
+    suite, change = {**BASES, **HELD_OUT, **OTHERS}[name]
     start = suite_tar(suite)
     if change is None:
         return start
@@ -231,5 +257,5 @@ def make(name):
 
 
 if __name__ == "__main__":
-    for each in [*BASES, *OTHERS]:
+    for each in {**BASES, **HELD_OUT, **OTHERS}:
         print(each, make(each), flush=True)

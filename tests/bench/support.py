@@ -25,7 +25,7 @@ def cpu_s(pid):
 
 
 @contextlib.contextmanager
-def deployment():
+def deployment(starts_agent=True):
     """A collector and an agent that are ready."""
     missing = e2e.missing_need()
     if missing:
@@ -34,7 +34,8 @@ def deployment():
     here = e2e.Deployment()
     try:
         here.start_collector()
-        here.start_agent()
+        if starts_agent:
+            here.start_agent()
         yield here
     finally:
         here.close()

@@ -112,7 +112,7 @@ class KillStepsTest(unittest.TestCase):
         steps = drawn_steps()
         killed = 0
         for step in steps:
-            made_up = self.timetable()
+            made_up = self.timetable(is_first=not self.has_outbox())
             self.here.start_agent(made_up=made_up)
             daemon, log = self.killed("commit", step, [
                 deployment.BIN / "assay-collector", "run", "--config", self.here.folder / "collector.yaml"])

@@ -68,6 +68,17 @@ class Flattened:
                 f"localhost/{name}:1", context)
         self.start(self.podman, name, f"localhost/{name}:1")
 
+    def loaded(self, name, layers):
+        """An image of these layers."""
+        reference = f"docker.io/library/{name}:1"
+        self.podman.load(images.image_archive(self.folder / f"{name}.tar", reference, layers), reference)
+        self.start(self.podman, name, reference)
+
+    def rebased(self, name, base):
+        """An application's own layers put on another base without building them again, as crane does."""
+        own = images.layer(self.folder / f"{name}.layer", {"opt/app/run": b"an application\n"})
+        self.loaded(name, [*base, own])
+
     def rebuilt(self, name, layers):
         """The same files from a new build: one layer, every time another."""
         tree = self.folder / name
@@ -76,18 +87,16 @@ class Flattened:
             command("tar", "-C", tree, "--numeric-owner", "-xpf", layer)
         layer = self.folder / f"{name}.layer"
         command("tar", "-C", tree, "--numeric-owner", "--mtime", "2026-05-05", "-cf", layer, ".")
-        reference = f"docker.io/library/{name}:1"
-        self.podman.load(images.image_archive(self.folder / f"{name}.tar", reference, [layer]),
-                         reference)
-        self.start(self.podman, name, reference)
+        self.loaded(name, [layer])
 
 
 def load_recompressed(podman, archive, kind, reference):
     """podman's layers are unpacked from other blobs than those that were approved."""
-    layout = podman.folder / kind
+    # podman makes a reference of the layout's path: a temporary folder's name may be none.
+    here = {"cwd": podman.folder}
     command("skopeo", "copy", "--quiet", "--dest-compress", "--dest-compress-format", kind,
-            f"oci-archive:{archive}", f"oci:{layout}:image")
-    podman.client("tag", podman.client("pull", "--quiet", f"oci:{layout}:image").strip(), reference)
+            f"oci-archive:{archive}", f"oci:{kind}:image", **here)
+    podman.client("tag", podman.client("pull", "--quiet", f"oci:{kind}:image", **here).strip(), reference)
 
 
 class SquashTest(unittest.TestCase):
@@ -144,6 +153,8 @@ class SquashTest(unittest.TestCase):
         flat.built("usr-only", f"FROM {OLD} AS base\nFROM scratch\nCOPY --from=base /usr /usr\n"
                                "COPY --from=base /bin /bin\n")
         flat.rebuilt("rebuilt", self.layers[OLD])
+        flat.rebased("before", self.layers[OLD])
+        flat.rebased("rebased", self.layers[NEW])
         flat.built("over", f"FROM {OLD} AS old\nFROM {NEW}\nCOPY --from=old / /\n")
         flat.start(self.podman, "gzip", OLD)
         flat.start(self.podman, "zstd", NEW)
@@ -161,7 +172,8 @@ class SquashTest(unittest.TestCase):
         with self.subTest("a part"):
             base = self.found(self.contained("usr-only", "golden:1"), 1)
             self.assertEqual(base["missing"], 80)
-        for name, base in (("gzip", "golden:1"), ("zstd", "golden:2")):
+        for name, base in (("gzip", "golden:1"), ("zstd", "golden:2"), ("before", "golden:1"),
+                           ("rebased", "golden:2")):
             with self.subTest(name):
                 run = self.here.wait_for_run(name, "approved")
                 self.assertEqual((run["base"], run["verdict"]["rung"]), (base, "content"))
@@ -176,6 +188,8 @@ class SquashTest(unittest.TestCase):
                 finding = self.here.wait_for_finding("revoked-base", run)
                 self.assertIn("golden:1", finding["reason"])
                 self.assertIn("contained", finding["reason"])
+        self.here.wait_for_run("before", "revoked")
+        self.here.wait_for_run("rebased", "approved")
         self.assertEqual(self.here.wait_for_run("newer", "unknown")["base"], "golden:2")
         self.assertEqual(self.here.wait_for_run("over", "revoked")["base"], "golden:2")
 

@@ -133,6 +133,17 @@ TEST_CASE("a base that only adds a little is told by that", "[files][unit]") {
         Names{"debian-curl:1", "debian:1"});
 }
 
+TEST_CASE("a base of another name that is not there is no rival", "[files][unit]") {
+  // An application on a debian, by packages: its lists are its own, as are those of another base
+  // on the same debian, of which it has a few packages.
+  const auto lists = [](std::uint64_t content) { return range(0, 12, content); };
+  const Files shared = range(12, 1000);
+  const FileSetIndex index({base("debian:1", lists(1) + shared),
+                            base("tools:1", lists(2) + shared + range(2000, 2800))});
+  const Files image = lists(3) + shared + range(2000, 2010) + range(5000, 5100);
+  CHECK(names_of(find_contained(set_of(image), index, {})) == Names{"debian:1"});
+}
+
 TEST_CASE("the threshold of the share is the policy's", "[files][unit]") {
   const FileSetIndex index({base("debian:1", kVersion1)});
   CHECK(names_of(find_contained(set_of(range(0, 500)), index, {})) == Names{"debian:1"});
