@@ -78,44 +78,55 @@ class Tally {
   std::unordered_set<std::int64_t> nodes_;
 };
 
-Result<void> count_groups(Database& database, const std::string& base, ImpactView& impact) {
+/// A run by when it started; greater is newer.
+using StartedRun = std::pair<std::int64_t, std::int64_t>;
+
+/// Counts all, and gives the keys of the newest runs.
+Result<std::vector<std::int64_t>> count_groups(Database& database, const std::string& base,
+                                               ImpactView& impact) {
   const std::size_t colon = base.find(':');
   const bool is_any_version = colon == std::string::npos;
-  ASSAY_ASSIGN(Statement * query,
-               database.prepare(
-                   std::string("SELECT r.node_id, r.started_ns, r.pod_namespace, r.owner FROM"
-                               " (SELECT DISTINCT stack_id FROM stack_matches WHERE base_name=?1") +
-                   (is_any_version ? "" : " AND base_version=?2") +
-                   ") m CROSS JOIN runs r ON r.stack_id = m.stack_id WHERE r.ended_ns = 0"));
+  ASSAY_ASSIGN(
+      Statement * query,
+      database.prepare(
+          std::string("SELECT r.node_id, r.started_ns, r.pod_namespace, r.owner, r.run_key FROM"
+                      " (SELECT DISTINCT stack_id FROM stack_matches WHERE base_name=?1") +
+          (is_any_version ? "" : " AND base_version=?2") +
+          ") m CROSS JOIN runs r ON r.stack_id = m.stack_id WHERE r.ended_ns = 0"));
   if (is_any_version)
     query->bind(base);
   else
     query->bind(base.substr(0, colon), base.substr(colon + 1));
   Tally tally;
+  std::vector<StartedRun> started;
   for (;;) {
     ASSAY_ASSIGN(const bool is_row, query->step());
     if (!is_row) break;
     tally.add(query->integer(0), query->integer(1), query->text(2), query->text(3));
+    started.emplace_back(query->integer(1), query->integer(4));
   }
   query->reset();
   tally.finish(impact);
-  return ok();
+  const auto count = std::min<std::size_t>(started.size(), kMaxImpactRuns);
+  std::ranges::partial_sort(started, started.begin() + static_cast<std::ptrdiff_t>(count),
+                            std::ranges::greater());
+  std::vector<std::int64_t> newest;
+  for (std::size_t i = 0; i < count; ++i)
+    newest.push_back(started[i].second);
+  return newest;
 }
 
 }  // namespace
 
 Result<ImpactView> query_impact(Database& database, const std::string& base) {
   ImpactView impact;
-  ASSAY_TRY(count_groups(database, base, impact));
+  ASSAY_ASSIGN(const auto newest, count_groups(database, base, impact));
   ASSAY_ASSIGN(Statement * total,
                database.prepare("SELECT ifnull(sum(running), 0) FROM stacks WHERE running > 0"));
   ASSAY_ASSIGN(const bool is_row, total->step());
   if (is_row) impact.running_total = static_cast<std::uint64_t>(total->integer(0));
   total->reset();
-  RunFilter running;
-  running.base = base;
-  ASSAY_ASSIGN(auto page, query_runs(database, running, std::nullopt, kMaxImpactRuns));
-  impact.runs = std::move(page.rows);
+  ASSAY_ASSIGN(impact.runs, query_runs_by_key(database, newest));
   return impact;
 }
 

@@ -17,6 +17,9 @@ Result<JudgingRound> query_round(sqlite::Database& database);
 Result<std::vector<NodeView>> query_nodes(sqlite::Database& database);
 Result<Page<RunView>> query_runs(sqlite::Database& database, const RunFilter& filter,
                                  std::optional<Cursor> after, int limit);
+/// In the order of `keys`; those that are gone are left out.
+Result<std::vector<RunView>> query_runs_by_key(sqlite::Database& database,
+                                               const std::vector<std::int64_t>& keys);
 Result<Page<FindingView>> query_findings(sqlite::Database& database, const FindingFilter& filter,
                                          std::optional<Cursor> after, int limit);
 Result<TraceView> query_trace(sqlite::Database& database, const std::string& target,

@@ -262,6 +262,21 @@ Result<Page<RunView>> query_runs(Database& database, const RunFilter& filter,
   return page;
 }
 
+Result<std::vector<RunView>> query_runs_by_key(Database& database,
+                                               const std::vector<std::int64_t>& keys) {
+  const std::string sql = "SELECT " + run_columns() +
+                          " FROM runs r JOIN stacks s ON s.stack_id = r.stack_id"
+                          " JOIN nodes n ON n.node_id = r.node_id WHERE r.run_key=?";
+  std::vector<RunView> runs;
+  runs.reserve(keys.size());
+  for (const std::int64_t key : keys) {
+    ASSAY_ASSIGN(Statement * query, database.prepare(sql));
+    ASSAY_ASSIGN(auto rows, read_runs(database, query->bind(key)));
+    if (!rows.empty()) runs.push_back(std::move(rows.front().view));
+  }
+  return runs;
+}
+
 Result<TraceView> query_trace(Database& database, const std::string& target,
                               const std::string& node) {
   ASSAY_ASSIGN(const auto key, find_target(database, target, node));
