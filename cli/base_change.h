@@ -34,7 +34,8 @@ catalog::Statement new_statement(const TrustedLog& trusted, const ChangeOptions&
                                  const catalog::BaseId& base, catalog::Action action, WallTime now);
 
 /// Signs and checks `statement`; submits it unless this is a dry run. The value says what was (or
-/// would be) changed: base (none for the policy), action, sequence, key_id, is_dry_run, agents_connected.
+/// would be) changed: base (none for the policy), action, sequence, key_id, is_dry_run,
+/// agents_connected.
 struct Change {
   Object value;
   std::uint64_t sequence = 0;

@@ -7,6 +7,7 @@
 
 #include "assay/v1/planning.grpc.pb.h"
 #include "assay/v1/query.grpc.pb.h"
+#include "assay/v1/scan.grpc.pb.h"
 #include "cli/from_wire.h"
 #include "cli/tls.h"
 #include "common/base/encoding.h"
@@ -19,7 +20,8 @@ namespace {
 
 constexpr std::size_t kMaxPemBytes = 1 << 20;
 constexpr std::size_t kFileSetsAtOnce = 16;
-constexpr int kMaxMessageBytes = 256 << 20;  // a whole catalog log
+constexpr int kMaxMessageBytes = 256 << 20;              // a whole catalog log
+constexpr std::size_t kMaxScanBytes = (4 << 20) - 4096;  // what a collector takes in one message
 constexpr std::int32_t kPageSize = 1000;
 constexpr std::chrono::milliseconds kDiagnosisTimeout{2000};
 
@@ -70,6 +72,7 @@ struct Client::State {
   std::unique_ptr<v1::Query::Stub> query;
   std::unique_ptr<v1::CatalogService::Stub> catalog;
   std::unique_ptr<v1::Planning::Stub> planning;
+  std::unique_ptr<v1::ScanService::Stub> scans;
 
   /// One unary call with its deadline; gRPC's status becomes an Error.
   template <typename Stub, typename Request, typename Response>
@@ -158,6 +161,7 @@ Result<Client> Client::create(const Connection& connection) {
   state->query = v1::Query::NewStub(channel);
   state->catalog = v1::CatalogService::NewStub(channel);
   state->planning = v1::Planning::NewStub(channel);
+  state->scans = v1::ScanService::NewStub(channel);
   return Client(std::move(state));
 }
 
@@ -259,6 +263,46 @@ Result<Discovery> Client::discover(std::uint32_t max_proposals) {
       const v1::Discovery found,
       state_->call(*state_->planning, &v1::Planning::Stub::Discover, request, kWhatIfTimeout));
   return from_wire(found);
+}
+
+Result<std::vector<ImportedScan>> Client::import_scan(const ScanImport& scan) {
+  v1::ImportScanRequest request;
+  *request.mutable_report() = to_wire(scan.report);
+  request.set_digest(std::string(scan.digest.raw()));
+  request.set_base(scan.base);
+  if (scan.scanned_at) request.set_scanned_ns(to_unix_ns(*scan.scanned_at));
+  request.set_accepts_empty(scan.accepts_empty);
+  request.set_is_dry_run(scan.is_dry_run);
+  if (request.ByteSizeLong() > kMaxScanBytes)
+    return Error{ErrorCode::kLimitExceeded,
+                 "the report has " + std::to_string(scan.report.findings.size()) +
+                     " vulnerabilities, more than fit in one message of 4 MiB"};
+  ASSAY_ASSIGN(const v1::ImportScanResponse response,
+               state_->call(*state_->scans, &v1::ScanService::Stub::ImportScan, request));
+  std::vector<ImportedScan> imported;
+  for (const v1::ImportedScan& one : response.scans())
+    imported.push_back(from_wire(one));
+  return imported;
+}
+
+Result<std::vector<Scan>> Client::list_scans(const std::string& base, bool only_newest) {
+  v1::ListScansRequest request;
+  request.set_base(base);
+  request.set_only_newest(only_newest);
+  ASSAY_ASSIGN(const v1::ListScansResponse response,
+               state_->call(*state_->scans, &v1::ScanService::Stub::ListScans, request));
+  std::vector<Scan> scans;
+  for (const v1::Scan& one : response.scans())
+    scans.push_back(from_wire(one));
+  return scans;
+}
+
+Result<Where> Client::where(const std::string& vulnerability) {
+  v1::WhereVulnerabilityRequest request;
+  request.set_vulnerability(vulnerability);
+  ASSAY_ASSIGN(const v1::WhereVulnerabilityResponse response,
+               state_->call(*state_->scans, &v1::ScanService::Stub::WhereVulnerability, request));
+  return from_wire(response);
 }
 
 }  // namespace assay::cli

@@ -18,6 +18,7 @@
 #include "common/catalog/container_names.h"
 #include "common/catalog/file_set.h"
 #include "common/catalog/log.h"
+#include "common/catalog/scan_report.h"
 
 namespace assay::cli {
 
@@ -319,6 +320,77 @@ struct Submitted {
   std::uint32_t agents_connected = 0;
 };
 
+/// One scan of one base, as the collector keeps it.
+struct Scan {
+  std::string base;              ///< NAME:VERSION
+  std::optional<Sha256> digest;  ///< of the file
+  std::string format;
+  std::string tool;
+  std::string tool_version;
+  std::string scope;       ///< base, application
+  std::string matched_by;  ///< image-id, manifest-digest, diff-ids, name
+  std::string image;
+  std::optional<ConfigDigest> image_id;
+  std::optional<WallTime> scanned_at;
+  bool is_time_said = false;
+  std::optional<WallTime> imported_at;
+  std::string imported_by;
+  catalog::SeverityCounts counts;  ///< of the base
+  std::uint64_t excluded = 0;      ///< of the base, that do not bear on it
+  std::uint64_t application = 0;   ///< of layers above it
+  std::uint64_t unattributed = 0;
+};
+
+struct ImportedScan {
+  Scan scan;
+  bool is_new = false;
+  std::uint64_t changed_scans = 0;  ///< by a VEX document
+};
+
+struct ScanImport {
+  catalog::ScanReport report;
+  Sha256 digest;     ///< of the file
+  std::string base;  ///< "" to find it
+  std::optional<WallTime> scanned_at;
+  bool accepts_empty = false;
+  bool is_dry_run = false;
+};
+
+/// A finding of the newest scan of one tool.
+struct VulnerableBase {
+  Scan scan;
+  std::string id;
+  std::vector<std::string> aliases;
+  std::string severity;
+  std::string severity_said;
+  std::string package;
+  std::string installed;
+  std::string fixed;
+  std::string origin;         ///< base, application, unknown
+  std::string applicability;  ///< after VEX
+  std::string status_said;    ///< by the report
+  std::string vex_said;
+  std::uint64_t running = 0;
+  std::uint64_t nodes = 0;
+};
+
+struct VulnerableRun {
+  std::string cluster;
+  std::string node;
+  std::string run_id;
+  ContainerNames names;
+  std::optional<WallTime> started_at;
+  std::string base;
+  std::string origin;
+};
+
+/// Where a vulnerability is.
+struct Where {
+  std::vector<VulnerableBase> findings;
+  std::vector<VulnerableRun> runs;
+  bool is_cut = false;
+};
+
 struct RunFilter {
   bool include_ended = false;
   std::string node;
@@ -372,6 +444,12 @@ class Client {
   /// Changes nothing. Takes seconds where much runs, and has kWhatIfTimeout at least.
   Result<PolicyTrial> test_policy(const catalog::Policy& policy);
   Result<Discovery> discover(std::uint32_t max_proposals);
+  /// One for each base that the report is about. Errors also: kLimitExceeded (too large for one
+  /// message).
+  Result<std::vector<ImportedScan>> import_scan(const ScanImport& scan);
+  /// `base`: NAME or NAME:VERSION, "" for all. `only_newest`: of each base, of itself.
+  Result<std::vector<Scan>> list_scans(const std::string& base, bool only_newest);
+  Result<Where> where(const std::string& vulnerability);
 
  private:
   struct State;

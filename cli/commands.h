@@ -22,6 +22,9 @@ void add_ps(CLI::App& app, Invocation& invocation);
 void add_findings(CLI::App& app, Invocation& invocation);
 void add_trace(CLI::App& app, Invocation& invocation);
 void add_nodes(CLI::App& app, Invocation& invocation);
+void add_where(CLI::App& app, Invocation& invocation);
+/// `assay scan …`
+void add_scan(CLI::App& app, Invocation& invocation);
 
 /// `assay base …`
 void add_base(CLI::App& app, Invocation& invocation);
@@ -31,6 +34,8 @@ void add_base_revoke(CLI::App& base, Invocation& invocation);
 void add_base_discover(CLI::App& base, Invocation& invocation);
 void add_base_impact(CLI::App& base, Invocation& invocation);
 void add_base_export(CLI::App& base, Invocation& invocation);
+void add_base_compare(CLI::App& base, Invocation& invocation);
+void add_base_history(CLI::App& base, Invocation& invocation);
 void add_base_list(CLI::App& base, Invocation& invocation);
 void add_base_show(CLI::App& base, Invocation& invocation);
 
@@ -38,9 +43,12 @@ void add_base_show(CLI::App& base, Invocation& invocation);
 void add_policy(CLI::App& app, Invocation& invocation);
 void add_policy_test(CLI::App& policy, Invocation& invocation);
 
+/// Whether -o svg is one of a command's formats.
+enum class Pictures { kNo, kYes };
+
 /// A subcommand of `parent` that answers with a document: it has -o and --no-headers, and takes the
 /// global options as well. Not for commands that only hold others.
 CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& text,
-                      Invocation& invocation, Command command);
+                      Invocation& invocation, Command command, Pictures pictures = Pictures::kNo);
 
 }  // namespace assay::cli

@@ -142,6 +142,10 @@ RunOrigin origin_from(const v1::RunOrigin& wire) {
 
 }  // namespace
 
+ContainerNames from_wire(const v1::ContainerNames& wire) {
+  return names_from(wire);
+}
+
 Run from_wire(const v1::Run& wire) {
   Run run;
   run.run_id = wire.run_id();

@@ -5,10 +5,12 @@
 
 #include "assay/v1/planning.pb.h"
 #include "assay/v1/query.pb.h"
+#include "assay/v1/scan.pb.h"
 #include "cli/client.h"
 
 namespace assay::cli {
 
+ContainerNames from_wire(const v1::ContainerNames& wire);
 Run from_wire(const v1::Run& wire);
 Finding from_wire(const v1::Finding& wire);
 Node from_wire(const v1::Node& wire);
@@ -16,5 +18,10 @@ Trace from_wire(const v1::Trace& wire);
 Impact from_wire(const v1::Impact& wire);
 PolicyTrial from_wire(const v1::PolicyTrial& wire);
 Discovery from_wire(const v1::Discovery& wire);
+Scan from_wire(const v1::Scan& wire);
+ImportedScan from_wire(const v1::ImportedScan& wire);
+Where from_wire(const v1::WhereVulnerabilityResponse& wire);
+
+v1::ScanReport to_wire(const catalog::ScanReport& report);
 
 }  // namespace assay::cli

@@ -28,6 +28,8 @@ void declare(CLI::App& app, Invocation& invocation) {
   add_nodes(app, invocation);
   add_base(app, invocation);
   add_policy(app, invocation);
+  add_scan(app, invocation);
+  add_where(app, invocation);
   add_check(app, invocation);
   add_fingerprint(app, invocation);
   add_key(app, invocation);
@@ -71,6 +73,7 @@ int end_parsing(const CLI::App& app, Terminal& terminal, const CLI::ParseError& 
 std::string print(const Document& document, const Invocation& invocation, const Terminal& terminal,
                   WallTime now) {
   if (invocation.format == Format::kJson) return to_json(document);
+  if (invocation.format == Format::kSvg) return document.picture;
   return to_table(document, {.is_wide = invocation.format == Format::kWide,
                              .has_headers = invocation.has_headers,
                              .has_colour = terminal.has_colour(),

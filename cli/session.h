@@ -51,7 +51,7 @@ struct Outcome {
 
 using Command = std::function<Result<Outcome>(Session&)>;
 
-enum class Format { kTable, kWide, kJson };
+enum class Format { kTable, kWide, kJson, kSvg };
 
 /// What was asked for on the command line.
 struct Invocation {

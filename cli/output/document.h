@@ -80,11 +80,13 @@ struct Section {
   std::string path = {};   ///< where its array (or record) is in the tree, "" for the root
   std::vector<Column> columns = {};
   bool is_record = false;
+  std::string text = {};  ///< lines instead of a table, "" for none
 };
 
 struct Document {
   Value value = {};                    ///< JSON prints this
   std::vector<Section> sections = {};  ///< a table prints these
+  std::string picture = {};            ///< SVG, of commands that draw
 };
 
 }  // namespace assay::cli

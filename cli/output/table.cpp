@@ -108,7 +108,19 @@ class Printer {
     return columns;
   }
 
+  void add_text(const Section& section) {
+    if (!section.title.empty())
+      out_ += (out_.empty() ? "" : "\n") + escape_untrusted(section.title) + "\n";
+    for (std::size_t at = 0; at < section.text.size();) {
+      const std::size_t end = std::min(section.text.find('\n', at), section.text.size());
+      out_ += escape_untrusted(section.text.substr(at, end - at), kMaxWideCellBytes) + "\n";
+      at = end + 1;
+    }
+  }
+
   void add_section(const Section& section, const Value& root) {
+    if (!section.text.empty()) return add_text(section);
+    if (section.columns.empty()) return;
     const Value* value = root.find(section.path);
     if (value == nullptr || value->is_null()) return;
     const Array* rows = value->array();

@@ -6,6 +6,8 @@
 #include <future>
 #include <utility>
 
+#include "collector/core/scan_recorder.h"
+
 namespace assay::collector {
 namespace {
 
@@ -44,7 +46,7 @@ Result<std::unique_ptr<CommitLoop>> CommitLoop::start(
     std::shared_ptr<const catalog::Catalog> catalog, const CommitOptions& options,
     std::function<void(const std::string&)> on_problem) {
   ASSAY_ASSIGN(JudgingRound round, store.load_round());
-  ASSAY_ASSIGN(catalog::ScanSummaries scans, store.scan_summaries());
+  ASSAY_ASSIGN(catalog::ScanSummaries scans, store.latest_scans());
   std::unique_ptr<CommitLoop> loop(new CommitLoop(store, nodes, clock, std::move(catalog), round,
                                                   std::move(scans), options,
                                                   std::move(on_problem)));
@@ -201,6 +203,25 @@ Result<void> CommitLoop::change_catalog(const CatalogEntry& entry,
   return future.get();
 }
 
+Result<std::vector<ScanOutcome>> CommitLoop::import_scan(const ScanImport& scan) {
+  if (scan.bytes > options_.max_own_bytes / 2)
+    return Error{ErrorCode::kLimitExceeded, "the report is too large"};
+  auto committed = std::make_shared<std::promise<Result<void>>>();  // outlives a stopping caller
+  auto future = committed->get_future();
+  auto outcomes = std::make_shared<std::vector<ScanOutcome>>();  // filled by work
+  ASSAY_TRY(push({std::nullopt, scan.bytes,
+                  [scan, outcomes](StoreWriter& store) -> Result<void> {
+                    ASSAY_ASSIGN(*outcomes, record_scan(store, scan));
+                    return ok();
+                  },
+                  [this, committed, is_dry_run = scan.is_dry_run](Result<void> result) {
+                    if (result && !is_dry_run) are_scans_new_ = true;
+                    committed->set_value(std::move(result));
+                  }}));
+  ASSAY_TRY(future.get());
+  return std::move(*outcomes);
+}
+
 std::deque<CommitLoop::Task> CommitLoop::take(const std::stop_token& stop) {
   std::deque<Task> taken;
   std::unique_lock lock(mutex_);
@@ -321,7 +342,7 @@ void CommitLoop::settle_overdue() {
 }
 
 void CommitLoop::refresh_scans() {
-  auto scans = store_.scan_summaries();
+  auto scans = store_.latest_scans();
   if (scans) return judging_.set_scans(std::move(*scans));
   are_scans_new_ = true;  // those that were known count until the others can be read
   if (on_problem_) on_problem_("scans could not be read: " + scans.error().text());
@@ -331,7 +352,7 @@ void CommitLoop::begin_round_if_a_date_passed() {
   const WallTime now = clock_.wall_now();
   if (are_scans_new_.exchange(false)) {
     refresh_scans();
-    return (void)begin_round_now();
+    if (judging_.catalog().policy().has_scan_rules()) return (void)begin_round_now();
   }
   const WallTime began = from_unix_ns(judging_.round().began_ns);
   // Judged by a clock that was ahead: dates that are still to come may have counted as passed.

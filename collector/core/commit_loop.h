@@ -69,7 +69,7 @@ class CommitLoop final : public Intake, public Ledger {
   void disconnected(const NodeKey& node) override;
   Result<void> change_catalog(const CatalogEntry& entry,
                               std::shared_ptr<const catalog::Catalog> next) override;
-  void scans_changed() override { are_scans_new_ = true; }
+  Result<std::vector<ScanOutcome>> import_scan(const ScanImport& scan) override;
   void audit(AuditEntry entry) override;
 
   /// For what is pushed from now on.

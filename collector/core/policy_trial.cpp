@@ -140,7 +140,7 @@ class Trial {
 Result<TrialView> try_policy(Store& store, const Catalog& catalog, const Policy& policy,
                              WallTime now) {
   const Catalog other = catalog.with_policy(policy);
-  ASSAY_ASSIGN(catalog::ScanSummaries scans, store.scan_summaries());
+  ASSAY_ASSIGN(catalog::ScanSummaries scans, store.latest_scans());
   Trial trial(catalog, other, std::move(scans), now);
   ASSAY_TRY(store.visit_running([&](const RunningStack& stack, const Store::RunsOfStack& runs) {
     return trial.visit(stack, runs);

@@ -61,8 +61,9 @@ class Ledger {
   /// Appends to the catalog's log and begins to judge everything again by `next`.
   virtual Result<void> change_catalog(const CatalogEntry& entry,
                                       std::shared_ptr<const catalog::Catalog> next) = 0;
-  /// Judges everything again by what Store::scan_summaries() says now. Does not wait.
-  virtual void scans_changed() = 0;
+  /// Attaches a report to each of its aims; one outcome for each, in order. A dry run tells what
+  /// would be and leaves nothing. Errors: kLimitExceeded (too large), kUnavailable.
+  virtual Result<std::vector<ScanOutcome>> import_scan(const ScanImport& scan) = 0;
   /// Queues an entry; does not wait. Dropped (and counted) when too much waits.
   virtual void audit(AuditEntry entry) = 0;
 };

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "collector/core/scans.h"
 #include "collector/core/views.h"
 #include "common/base/result.h"
 #include "common/catalog/log.h"
@@ -248,6 +250,26 @@ class StoreWriter {
   virtual Result<void> resolve_finding(FindingKey finding, std::int64_t resolved_ns,
                                        std::string_view reason) = 0;
 
+  /// Without its counts. None: this file is attached to this base already.
+  virtual Result<std::optional<ScanKey>> add_scan(const ScanView& scan) = 0;
+  virtual Result<std::optional<ScanView>> find_scan(const catalog::BaseId& base,
+                                                    const Sha256& digest) = 0;
+  virtual Result<void> set_scan_counts(ScanKey scan, const ScanCounts& counts) = 0;
+  /// In order; once for each scan.
+  virtual Result<void> add_scan_findings(ScanKey scan,
+                                         const std::vector<StoredFinding>& findings) = 0;
+  virtual Result<std::vector<StoredFinding>> scan_findings(ScanKey scan) = 0;
+  /// Replaces `applicability` and `vex_said` of the finding at `position`.
+  virtual Result<void> set_applicability(ScanKey scan, std::size_t position,
+                                         const StoredFinding& finding) = 0;
+  /// All scans of the base but VEX documents.
+  virtual Result<std::vector<ScanKey>> scans_of(const catalog::BaseId& base) = 0;
+  virtual Result<void> add_vex_statements(ScanKey document,
+                                          const std::vector<catalog::VexStatement>& statements) = 0;
+  /// Of all documents on the base, in the order of their import; images are left out.
+  virtual Result<std::vector<catalog::VexStatement>> vex_statements(
+      const catalog::BaseId& base) = 0;
+
   virtual Result<void> append_catalog(const CatalogEntry& entry) = 0;
   virtual Result<void> set_round(const JudgingRound& round) = 0;
   virtual Result<void> audit(const AuditEntry& entry) = 0;
@@ -269,9 +291,6 @@ class Store {
   virtual Result<std::vector<std::string>> base_file_sets(
       const std::vector<FileSetDigest>& digests) = 0;
   virtual Result<JudgingRound> load_round() = 0;
-  /// The last scan of each base: what the policy's rules on scans are judged by. A store that keeps
-  /// no scans knows of none. Whoever changes them calls Ledger::scans_changed().
-  virtual Result<catalog::ScanSummaries> scan_summaries() { return catalog::ScanSummaries(); }
   virtual Result<std::vector<NodeView>> load_nodes() = 0;
 
   /// Newest first. `limit` rows at most (> 0).
@@ -290,6 +309,15 @@ class Store {
   virtual Result<void> visit_running(
       const std::function<Result<void>(const RunningStack& stack, const RunsOfStack& runs)>&
           visit) = 0;
+  /// The newest scan of every base that was scanned itself: what the policy's rules on scans are
+  /// judged by; of equally old ones the one that was
+  /// imported last.
+  virtual Result<std::map<catalog::BaseId, catalog::ScanSummary>> latest_scans() = 0;
+  /// By base, oldest first; VEX documents are left out, and scans of applications when only the
+  /// newest ones are wanted. Errors: kLimitExceeded (more than kMaxListedScans).
+  virtual Result<std::vector<ScanView>> list_scans(const ScanFilter& filter) = 0;
+  /// By the name of a vulnerability or an alias, in any case of letters.
+  virtual Result<WhereView> where(const std::string& vulnerability) = 0;
   /// The newest `limit` entries, newest first.
   virtual Result<std::vector<AuditEntry>> audit_log(int limit) = 0;
 };

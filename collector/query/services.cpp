@@ -6,8 +6,10 @@
 
 #include "assay/v1/planning.grpc.pb.h"
 #include "assay/v1/query.grpc.pb.h"
+#include "assay/v1/scan.grpc.pb.h"
 #include "collector/core/principal.h"
 #include "collector/query/answers.h"
+#include "collector/query/scan_answers.h"
 #include "collector/query/worker_pool.h"
 
 namespace assay::collector {
@@ -156,6 +158,33 @@ class CatalogRpc final : public v1::CatalogService::CallbackService {
   Answers& answers_;
 };
 
+class ScanRpc final : public v1::ScanService::CallbackService {
+ public:
+  ScanRpc(Desk& desk, ScanAnswers& answers) : desk_(desk), answers_(answers) {}
+  Reactor* ImportScan(Context* context, const v1::ImportScanRequest* request,
+                      v1::ImportScanResponse* response) override {
+    return desk_.serve(context, "ScanService.ImportScan", [=, this](const std::string& actor) {
+      return answers_.import_scan(actor, *request, *response);
+    });
+  }
+  Reactor* ListScans(Context* context, const v1::ListScansRequest* request,
+                     v1::ListScansResponse* response) override {
+    return desk_.serve(context, "ScanService.ListScans", [=, this](const std::string&) {
+      return answers_.list_scans(*request, *response);
+    });
+  }
+  Reactor* WhereVulnerability(Context* context, const v1::WhereVulnerabilityRequest* request,
+                              v1::WhereVulnerabilityResponse* response) override {
+    return desk_.serve(context, "ScanService.WhereVulnerability", [=, this](const std::string&) {
+      return answers_.where(*request, *response);
+    });
+  }
+
+ private:
+  Desk& desk_;
+  ScanAnswers& answers_;
+};
+
 class PlanningService final : public v1::Planning::CallbackService {
  public:
   PlanningService(Desk& desk, Answers& answers) : desk_(desk), answers_(answers) {}
@@ -182,18 +211,24 @@ class Services final : public QueryServices {
   Services(Store& store, CatalogKeeper& keeper, const NodeDirectory& nodes, Ledger& ledger,
            const Clock& clock, const QueryOptions& options)
       : answers_(store, keeper, nodes, clock),
+        scan_answers_(store, keeper, ledger, clock),
         desk_(ledger, clock, options),
         query_(desk_, answers_),
         catalog_(desk_, answers_),
+        scans_(desk_, scan_answers_),
         planning_(desk_, answers_) {}
 
-  std::vector<grpc::Service*> services() override { return {&query_, &catalog_, &planning_}; }
+  std::vector<grpc::Service*> services() override {
+    return {&query_, &catalog_, &scans_, &planning_};
+  }
 
  private:
   Answers answers_;
+  ScanAnswers scan_answers_;
   Desk desk_;  // its pool uses the answers
   QueryService query_;
   CatalogRpc catalog_;
+  ScanRpc scans_;
   PlanningService planning_;
 };
 

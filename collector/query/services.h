@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gRPC services that people and the command line use: Query and CatalogService.
+// The gRPC services that people and the command line use: Query,
+// CatalogService and ScanService.
 #pragma once
 
 #include <cstddef>

@@ -166,6 +166,10 @@ void fill(const ContainmentView& in, v1::Containment& out) {
 
 }  // namespace
 
+void to_wire(const ContainerNames& names, v1::ContainerNames& out) {
+  fill(names, out);
+}
+
 void to_wire(const RunView& run, v1::Run& out) {
   out.set_run_id(run.run_id);
   out.set_cluster(run.node.cluster);

@@ -10,6 +10,7 @@
 
 namespace assay::collector {
 
+void to_wire(const ContainerNames& names, v1::ContainerNames& out);
 void to_wire(const RunView& run, v1::Run& out);
 void to_wire(const FindingView& finding, v1::Finding& out);
 void to_wire(const NodeView& node, v1::Node& out);

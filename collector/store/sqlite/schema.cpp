@@ -335,11 +335,81 @@ CREATE INDEX runs_running_by_stack ON runs(stack_id, started_ns, pod_namespace, 
 CREATE INDEX stacks_running ON stacks(running) WHERE running > 0;
 )sql";
 
+// Reports of scanners and VEX documents, attached to bases.
+constexpr const char* kScans = R"sql(
+CREATE TABLE scans(
+  scan_key INTEGER PRIMARY KEY AUTOINCREMENT,
+  base_name TEXT NOT NULL,
+  base_version TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  format TEXT NOT NULL,
+  tool TEXT NOT NULL,
+  tool_version TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  matched_by TEXT NOT NULL,
+  image TEXT NOT NULL,
+  image_id BLOB,
+  scanned_ns INTEGER NOT NULL,
+  is_time_said INTEGER NOT NULL,
+  imported_ns INTEGER NOT NULL,
+  imported_by TEXT NOT NULL,
+  unknown INTEGER NOT NULL DEFAULT 0,
+  low INTEGER NOT NULL DEFAULT 0,
+  medium INTEGER NOT NULL DEFAULT 0,
+  high INTEGER NOT NULL DEFAULT 0,
+  critical INTEGER NOT NULL DEFAULT 0,
+  excluded INTEGER NOT NULL DEFAULT 0,
+  application INTEGER NOT NULL DEFAULT 0,
+  unattributed INTEGER NOT NULL DEFAULT 0,
+  UNIQUE(base_name, base_version, digest)) STRICT;
+CREATE INDEX scans_by_base ON scans(base_name, base_version, scope, scanned_ns);
+
+CREATE TABLE scan_findings(
+  scan_key INTEGER NOT NULL REFERENCES scans,
+  position INTEGER NOT NULL,
+  vulnerability TEXT NOT NULL,
+  aliases TEXT NOT NULL,
+  severity INTEGER NOT NULL,
+  severity_said TEXT NOT NULL,
+  package TEXT NOT NULL,
+  purl TEXT NOT NULL,
+  installed TEXT NOT NULL,
+  fixed TEXT NOT NULL,
+  layer BLOB,
+  origin TEXT NOT NULL,
+  status TEXT NOT NULL,
+  status_said TEXT NOT NULL,
+  applicability TEXT NOT NULL,
+  vex_said TEXT NOT NULL,
+  PRIMARY KEY(scan_key, position)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE scan_names(
+  name TEXT NOT NULL COLLATE NOCASE,
+  scan_key INTEGER NOT NULL REFERENCES scans,
+  position INTEGER NOT NULL,
+  PRIMARY KEY(name, scan_key, position)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE vex_statements(
+  scan_key INTEGER NOT NULL REFERENCES scans,
+  position INTEGER NOT NULL,
+  vulnerability TEXT NOT NULL,
+  aliases TEXT NOT NULL,
+  packages TEXT NOT NULL,
+  applicability TEXT NOT NULL,
+  status_said TEXT NOT NULL,
+  time_ns INTEGER NOT NULL,
+  PRIMARY KEY(scan_key, position)) STRICT, WITHOUT ROWID;
+
+CREATE INDEX runs_running_by_config ON runs(config_digest)
+  WHERE ended_ns = 0 AND config_digest IS NOT NULL;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{
-      kFirst, kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims, kFileSets, kExemptions};
+  static const std::vector<std::string> all{kFirst,           kUnsettledStacks, kStackAbout,
+                                            kStatesAndHealth, kClaims,          kFileSets,
+                                            kScans,           kExemptions};
   return all;
 }
 

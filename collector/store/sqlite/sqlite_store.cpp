@@ -8,6 +8,7 @@
 
 #include "collector/store/sqlite/file_set_rows.h"
 #include "collector/store/sqlite/queries.h"
+#include "collector/store/sqlite/scan_rows.h"
 #include "collector/store/sqlite/schema.h"
 
 namespace assay::collector {
@@ -167,6 +168,20 @@ Result<void> SqliteStore::visit_running(
     const std::function<Result<void>(const RunningStack&, const RunsOfStack&)>& visit) {
   return Lease(*this).read(
       [&](sqlite::Database& database) { return query_running(database, visit); });
+}
+
+Result<std::map<catalog::BaseId, catalog::ScanSummary>> SqliteStore::latest_scans() {
+  return Lease(*this).read(query_latest_scans);
+}
+
+Result<std::vector<ScanView>> SqliteStore::list_scans(const ScanFilter& filter) {
+  return Lease(*this).read(
+      [&](sqlite::Database& database) { return query_scans(database, filter); });
+}
+
+Result<WhereView> SqliteStore::where(const std::string& vulnerability) {
+  return Lease(*this).read(
+      [&](sqlite::Database& database) { return query_where(database, vulnerability); });
 }
 
 Result<std::vector<AuditEntry>> SqliteStore::audit_log(int limit) {

@@ -45,6 +45,9 @@ class SqliteStore final : public Store {
   Result<ImpactView> impact(const std::string& base) override;
   Result<void> visit_running(
       const std::function<Result<void>(const RunningStack&, const RunsOfStack&)>& visit) override;
+  Result<std::map<catalog::BaseId, catalog::ScanSummary>> latest_scans() override;
+  Result<std::vector<ScanView>> list_scans(const ScanFilter& filter) override;
+  Result<WhereView> where(const std::string& vulnerability) override;
   Result<std::vector<AuditEntry>> audit_log(int limit) override;
 
  private:

@@ -81,6 +81,19 @@ class SqliteWriter final : public StoreWriter {
                                 const catalog::Containment& found) override;
   Result<std::string> base_file_set(const FileSetDigest& digest) override;
 
+  Result<std::optional<ScanKey>> add_scan(const ScanView& scan) override;
+  Result<std::optional<ScanView>> find_scan(const catalog::BaseId& base,
+                                            const Sha256& digest) override;
+  Result<void> set_scan_counts(ScanKey scan, const ScanCounts& counts) override;
+  Result<void> add_scan_findings(ScanKey scan, const std::vector<StoredFinding>& findings) override;
+  Result<std::vector<StoredFinding>> scan_findings(ScanKey scan) override;
+  Result<void> set_applicability(ScanKey scan, std::size_t position,
+                                 const StoredFinding& finding) override;
+  Result<std::vector<ScanKey>> scans_of(const catalog::BaseId& base) override;
+  Result<void> add_vex_statements(ScanKey document,
+                                  const std::vector<catalog::VexStatement>& statements) override;
+  Result<std::vector<catalog::VexStatement>> vex_statements(const catalog::BaseId& base) override;
+
   Result<void> append_catalog(const CatalogEntry& entry) override;
   Result<void> set_round(const JudgingRound& round) override;
   Result<void> audit(const AuditEntry& entry) override;

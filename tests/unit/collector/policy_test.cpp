@@ -62,7 +62,48 @@ TEST_CASE("a date of a rule re-judges what runs, without any command", "[collect
   CHECK(status_of(bench, 1) == VerdictStatus::kExpired);
 }
 
-TEST_CASE("a store that keeps no scans knows of none: a rule that wants one is not met",
+/// What a scanner found in debian:12 itself.
+ScanImport scan_of(std::uint8_t fill, std::int64_t scanned_ns, std::size_t criticals) {
+  catalog::ScanReport report;
+  report.format = catalog::ScanFormat::kTrivy;
+  report.tool = "trivy";
+  for (std::size_t i = 0; i < criticals; ++i) {
+    catalog::ScanFinding finding;
+    finding.id = "CVE-" + std::to_string(i);
+    finding.severity = catalog::Severity::kCritical;
+    report.findings.push_back(std::move(finding));
+  }
+  ScanImport scan;
+  scan.report = std::make_shared<const catalog::ScanReport>(std::move(report));
+  scan.digest.bytes.fill(fill);
+  scan.scanned_ns = scanned_ns;
+  scan.aims = {{*catalog::BaseId::parse("debian:12"),
+                catalog::ScanScope::kBase,
+                "image-id",
+                std::vector<catalog::Origin>(criticals),
+                {}}};
+  return scan;
+}
+
+TEST_CASE("a scan that is imported re-judges what runs", "[collector][unit]") {
+  FakeClock clock;
+  catalog::Policy policy;
+  policy.severity_limits.critical = 0;
+  Bench bench(with_policy(1, debian(BaseStatus::kApproved, clock), policy));
+  start_named(bench, 1, true);
+  CHECK(bench.open_kinds() == kNothing);
+  const std::int64_t now_ns = to_unix_ns(bench.clock.wall_now());
+  auto dry = scan_of(1, now_ns, 2);
+  dry.is_dry_run = true;
+  REQUIRE(bench.loop->import_scan(dry));
+  REQUIRE(bench.loop->import_scan(scan_of(2, now_ns, 2)));
+  CHECK(eventually([&] { return bench.open_kinds() == std::vector{FindingKind::kExpiredBase}; }));
+  CHECK(status_of(bench, 1) == VerdictStatus::kExpired);
+  REQUIRE(bench.loop->import_scan(scan_of(3, now_ns + 1, 0)));
+  CHECK(eventually([&] { return bench.open_kinds() == kNothing; }));
+}
+
+TEST_CASE("a base that was never scanned does not meet a rule that wants a scan",
           "[collector][unit]") {
   FakeClock clock;
   catalog::Policy policy;

@@ -622,6 +622,7 @@ void check_store_contract(const OpenStore& open) {
   SECTION("file sets of bases stay beside the log") {
     check_base_file_sets(open);
   }
+  check_scan_contract(open);
   SECTION("nodes are kept") {
     check_nodes(open);
   }

@@ -14,5 +14,7 @@ using OpenStore = std::function<std::unique_ptr<Store>()>;
 
 /// To be called inside a TEST_CASE: each behaviour is a SECTION.
 void check_store_contract(const OpenStore& open);
+/// Its part about scans; called by it.
+void check_scan_contract(const OpenStore& open);
 
 }  // namespace assay::collector::tests

@@ -58,6 +58,9 @@ struct NoCatalog final : collector::CatalogKeeper {
   std::shared_ptr<const catalog::SignedLog> log() const override {
     return std::make_shared<const catalog::SignedLog>();
   }
+  std::shared_ptr<const catalog::Catalog> catalog() const override {
+    return std::make_shared<const catalog::Catalog>();
+  }
   std::uint64_t sequence() const override { return 0; }
   std::shared_ptr<const catalog::Catalog> catalog() const override {
     return std::make_shared<const catalog::Catalog>();
