@@ -15,6 +15,8 @@ void add_base(CLI::App& app, Invocation& invocation) {
   add_base_deprecate(*base, invocation);
   add_base_revoke(*base, invocation);
   add_base_export(*base, invocation);
+  add_base_impact(*base, invocation);
+  add_base_discover(*base, invocation);
   add_base_history(*base, invocation);
   add_base_compare(*base, invocation);
 }

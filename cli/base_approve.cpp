@@ -20,6 +20,9 @@ struct Options {
   std::string source;
   std::string platform;
   std::string expires;
+  std::string built;
+  std::string contact;
+  std::string note;
 };
 
 /// What names a version that nobody named: the top chain ID, or a directory's content.
@@ -101,6 +104,22 @@ Result<bool> may_replace(const TrustedLog& trusted, const Options& options,
   return session.terminal().confirm("Approve it with these layers?");
 }
 
+/// What the person who signs says of the base.
+Result<void> add_words(const Options& options, WallTime now, catalog::Statement& statement) {
+  if (!options.contact.empty())
+    statement.annotations[std::string(catalog::kContactAnnotation)] = options.contact;
+  if (!options.note.empty())
+    statement.annotations[std::string(catalog::kNoteAnnotation)] = options.note;
+  if (!options.built.empty()) {
+    ASSAY_ASSIGN(const WallTime built, parse_past_date(options.built, "--built", now));
+    statement.annotations[std::string(catalog::kCreatedAnnotation)] = to_rfc3339(built, 0);
+  }
+  if (!options.expires.empty()) {
+    ASSAY_ASSIGN(statement.expires_at, parse_date(options.expires, "--expires", now));
+  }
+  return ok();
+}
+
 Result<catalog::Statement> statement_of(const TrustedLog& trusted, const Options& options,
                                         const catalog::BaseId& id, const DescribedImage& described,
                                         WallTime now) {
@@ -109,15 +128,44 @@ Result<catalog::Statement> statement_of(const TrustedLog& trusted, const Options
   ASSAY_ASSIGN(catalog::BaseStack stack, base_stack_of(described.image));
   statement.stacks.push_back(std::move(stack));
   statement.annotations = annotations_of(described);
-  if (!options.expires.empty()) {
-    ASSAY_ASSIGN(statement.expires_at, parse_date(options.expires, "--expires", now));
-  }
+  ASSAY_TRY(add_words(options, now, statement));
   return statement;
+}
+
+/// Approves the layers of a draft, as they are. Nodes reported them: whoever signs says that these
+/// are the right ones.
+Result<Outcome> approve_draft(const Options& options, const catalog::BaseId& id, Session& session) {
+  ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
+  ASSAY_ASSIGN(const catalog::Base* base, find_base(trusted.verified.catalog, id));
+  if (base->status != catalog::BaseStatus::kDraft)
+    return Error{ErrorCode::kInvalidArgument,
+                 base->id.text() + " is no draft: --from SOURCE must say which image it is"};
+  catalog::Statement statement =
+      new_statement(trusted, options.change, base->id, catalog::Action::kApprove, session.now());
+  statement.stacks = base->stacks;
+  ASSAY_TRY(add_words(options, session.now(), statement));
+  session.terminal().note("warning: the layers of " + base->id.text() +
+                          " are as nodes reported them when it was drafted, read from no image.");
+  if (!options.change.is_confirmed && !options.change.is_dry_run) {
+    ASSAY_ASSIGN(const bool is_agreed,
+                 session.terminal().confirm("Approve " + base->id.text() + " with them?"));
+    if (!is_agreed)
+      return Outcome{.exit_code = ExitCode::kNegative, .note = "Nothing was changed."};
+  }
+  ASSAY_ASSIGN(Change change, apply_change(trusted, statement, options.change, session));
+  change.value.emplace_back("platform", statement.stacks.front().platform);
+  change.value.emplace_back("expires_at", statement.expires_at);
+  change.value.emplace_back("files", Value());
+  change.value.emplace_back("layers", layer_values(statement.stacks.front()));
+  return Outcome{.document = {std::move(change.value), sections({})},
+                 .note = options.change.is_dry_run ? "Dry run: nothing was changed."
+                                                   : base->id.text() + " is approved."};
 }
 
 Result<Outcome> approve(const Options& options, Session& session) {
   const WallTime now = session.now();
   ASSAY_ASSIGN(catalog::BaseId id, catalog::BaseId::parse(options.change.name));
+  if (options.source.empty()) return approve_draft(options, id, session);
   if (!options.expires.empty()) ASSAY_TRY(parse_date(options.expires, "--expires", now));
   ASSAY_TRY(signing_key(options.change, session));  // before a long read, not after it
   ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
@@ -159,14 +207,21 @@ void add_base_approve(CLI::App& base, Invocation& invocation) {
   add_change_options(command, options->change);
   command
       .add_option("--from", options->source,
-                  "the image: OCI layout, OCI or docker archive, or directory")
-      ->required()
+                  "the image: OCI layout, OCI or docker archive, or directory; of a draft, none is "
+                  "needed")
       ->option_text("SOURCE");
   command.add_option("--platform", options->platform, "which image of an index to read")
       ->option_text("OS/ARCH[/VARIANT]");
   command
       .add_option("--expires", options->expires, "from when on it is expired: 2026-12-31, or 90d")
       ->option_text("DATE");
+  command
+      .add_option("--built", options->built,
+                  "when it was built, where the image does not say so: 2026-01-31")
+      ->option_text("DATE");
+  command.add_option("--contact", options->contact, "whom to ask about it")->option_text("TEXT");
+  command.add_option("--note", options->note, "anything else that people should know")
+      ->option_text("TEXT");
   command.footer(
       "Without a VERSION, the first 12 digits of the top chain ID (of a directory: of its "
       "content digest) are it.");

@@ -83,7 +83,7 @@ Result<Outcome> compare(const std::vector<std::string>& names, Session& session)
   Array rows;
   bool is_unscanned = false;
   for (const catalog::Base* base : bases) {
-    const Value known = cli::to_value(*base, session.now());
+    const Value known = cli::to_value(*base, trusted.verified.catalog.policy(), session.now());
     Object row{{"base", base->id.text()}, {"status", *known.find("status")}};
     add_size(*base, row);
     row.emplace_back("packages", packages_of(*base));

@@ -21,6 +21,8 @@ std::vector<Section> sections() {
                                  {"PLATFORM", "platforms", Style::kPlain, true},
                                  {"TOOL", "scan.tool", Style::kPlain, true},
                                  {"EXCLUDED", "scan.excluded", Style::kPlain, true},
+                                 {"CONTACT", "contact", Style::kPlain, true},
+                                 {"BUILT", "built_at", Style::kPlain, true},
                                  {"UNTIL", "deprecated_until", Style::kPlain, true},
                                  {"SUCCESSOR", "successor", Style::kPlain, true},
                                  {"SEQUENCE", "changed_in", Style::kPlain, true},
@@ -36,7 +38,7 @@ Result<Outcome> list(Session& session) {
   const auto scans = by_base(listed);
   Array bases;
   for (const auto& [id, base] : trusted.verified.catalog.bases()) {
-    const Value value = to_value(base, session.now());
+    const Value value = to_value(base, trusted.verified.catalog.policy(), session.now());
     Object object = std::get<Object>(value.storage());
     object.emplace_back("scan", scan_of(scans, base));
     bases.emplace_back(std::move(object));

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "cli/base_change.h"
+#include "cli/base_impact.h"
 #include "cli/commands.h"
 #include "cli/output/table.h"
 #include "cli/records.h"
@@ -19,31 +20,12 @@ struct Options {
   std::uint32_t wait_s = 10;
 };
 
-Section affected_section() {
-  return {.title = "Containers that stand on it now",
-          .path = "impact.runs",
-          .columns = {{"CONTAINER", "container"},
-                      {"IMAGE", "names.image"},
-                      {"NODE", "node"},
-                      {"AGE", "started_at", Style::kAge},
-                      {"NAMESPACE", "names.pod_namespace", Style::kPlain, true},
-                      {"POD", "names.pod_name", Style::kPlain, true},
-                      {"RUN", "run_id", Style::kPlain, true}}};
-}
-
-std::string impact_text(const Impact& impact) {
-  return impact.base + ": " + std::to_string(impact.running) + " of " +
-         std::to_string(impact.running_total) + " running containers on " +
-         std::to_string(impact.nodes) + (impact.nodes == 1 ? " node" : " nodes") +
-         " stand on it and will be findings.";
-}
-
 /// Shows who is hit before anything happens, and asks.
 Result<bool> is_agreed(const Options& options, const Impact& impact, Session& session) {
   if (options.change.is_confirmed || options.change.is_dry_run) return true;
-  const Document shown{Object{{"impact", to_value(impact)}}, {affected_section()}};
+  const Document shown{Object{{"impact", to_value(impact)}}, impact_sections("impact")};
   session.terminal().note(to_table(shown, {.now = session.now()}));
-  session.terminal().note(impact_text(impact));
+  session.terminal().note(impact_text(impact) + " and will be findings.");
   return session.terminal().confirm("Revoke " + impact.base + "?");
 }
 
@@ -102,22 +84,24 @@ std::string delivery_text(const Delivery& delivery) {
 }
 
 std::vector<Section> sections() {
-  return {{.columns = {{"Base", "base"},
-                       {"Reason", "reason"},
-                       {"Successor", "successor"},
-                       {"Running on it", "impact.running"},
-                       {"Nodes", "impact.nodes"},
-                       {"Catalog sequence", "sequence"},
-                       {"Signed by", "key_id"},
-                       {"Dry run", "is_dry_run"}},
-           .is_record = true},
-          affected_section(),
-          {.title = "Agents",
-           .path = "agents",
-           .columns = {{"NODE", "node"},
-                       {"STATE", "state"},
-                       {"CATALOG", "catalog_sequence"},
-                       {"HOLDS IT", "holds_it"}}}};
+  std::vector<Section> shown{{.columns = {{"Base", "base"},
+                                          {"Reason", "reason"},
+                                          {"Successor", "successor"},
+                                          {"Running on it", "impact.running"},
+                                          {"Nodes", "impact.nodes"},
+                                          {"Catalog sequence", "sequence"},
+                                          {"Signed by", "key_id"},
+                                          {"Dry run", "is_dry_run"}},
+                              .is_record = true}};
+  for (Section& section : impact_sections("impact"))
+    shown.push_back(std::move(section));
+  shown.push_back({.title = "Agents",
+                   .path = "agents",
+                   .columns = {{"NODE", "node"},
+                               {"STATE", "state"},
+                               {"CATALOG", "catalog_sequence"},
+                               {"HOLDS IT", "holds_it"}}});
+  return shown;
 }
 
 Result<std::string> report_delivery(const Options& options, const catalog::BaseId& base,
@@ -167,7 +151,8 @@ Result<Outcome> revoke(const Options& options, Session& session) {
   ASSAY_ASSIGN(Change change, apply_change(trusted, statement, options.change, session));
   change.value.emplace_back("successor", statement.successor);
   change.value.emplace_back("impact", to_value(impact));
-  std::string note = "Dry run: nothing was changed.\n" + impact_text(impact);
+  std::string note =
+      "Dry run: nothing was changed.\n" + impact_text(impact) + " and will be findings.";
   if (!options.change.is_dry_run && !options.change.change_file.empty())
     note = note_of(options.change, change, "");
   else if (!options.change.is_dry_run) {

@@ -22,7 +22,9 @@ Object notes_of(const catalog::Base& base, const catalog::About& about) {
   const auto claims = annotations_of(about);
   Object notes;
   for (const auto& [name, text] : base.annotations)
-    if (!claims.contains(name)) notes.emplace_back(name, text);
+    if (!claims.contains(name) && name != catalog::kContactAnnotation &&
+        name != catalog::kNoteAnnotation)
+      notes.emplace_back(name, text);
   return notes;
 }
 
@@ -45,6 +47,10 @@ std::vector<Section> sections(std::size_t stacks, const catalog::About& about) {
                                           {"Deprecated until", "deprecated_until"},
                                           {"Expires", "expires_at"},
                                           {"Successor", "successor"},
+                                          {"Contact", "contact"},
+                                          {"Note", "note"},
+                                          {"Approved", "approved_at"},
+                                          {"Built", "built_at"},
                                           {"Notes", "notes"}},
                               .is_record = true}};
   add_about_sections(shown, about);
@@ -71,7 +77,8 @@ Result<Outcome> show(const std::string& name, Session& session) {
   ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
   ASSAY_ASSIGN(const catalog::Base* base, find_base(trusted.verified.catalog, id));
   const catalog::About about = about_from(base->annotations);
-  Value value = with_history(cli::to_value(*base, session.now()), trusted, base->id);
+  Value value = with_history(cli::to_value(*base, trusted.verified.catalog.policy(), session.now()),
+                             trusted, base->id);
   Object object = std::get<Object>(value.storage());
   object.emplace_back("notes", notes_of(*base, about));
   return Outcome{{std::move(object), sections(base->stacks.size(), about)}};

@@ -162,9 +162,9 @@ std::vector<Section> sections(const BaseSearch& search) {
 }
 
 /// The catalog with the policy of a file in place of its own.
-Result<void> replace_policy(const std::string& file, KnownBases& known) {
+Result<void> replace_policy(const std::string& file, WallTime now, KnownBases& known) {
   if (file.empty()) return ok();
-  ASSAY_ASSIGN(const catalog::Policy policy, read_policy_file(file));
+  ASSAY_ASSIGN(const catalog::Policy policy, read_policy_file(file, now));
   known.catalog =
       catalog::Catalog(known.catalog.id(), known.catalog.sequence(), known.catalog.bases(), policy);
   return ok();
@@ -185,7 +185,7 @@ Result<Outcome> check(const Options& options, Session& session) {
   ASSAY_TRY(apply(options.directory, wanted));
   ASSAY_ASSIGN(KnownBases known, known_bases(options.bases, options.platform, session));
   ASSAY_TRY(refuse_stale(known, options, session.now()));
-  ASSAY_TRY(replace_policy(options.policy_file, known));
+  ASSAY_TRY(replace_policy(options.policy_file, session.now(), known));
   ASSAY_ASSIGN(const LayeredImage layered, read_layers(options.source, std::move(wanted), session));
   const BaseSearch search = search_bases(layered, known, session.now());
   GateReport report = report_of(options, layered.image, search, known);

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "assay/v1/planning.grpc.pb.h"
 #include "assay/v1/query.grpc.pb.h"
 #include "assay/v1/scan.grpc.pb.h"
 #include "cli/from_wire.h"
@@ -12,6 +13,7 @@
 #include "common/base/encoding.h"
 #include "common/base/file.h"
 #include "common/base/sha256.h"
+#include "common/catalog/policy_text.h"
 
 namespace assay::cli {
 namespace {
@@ -69,6 +71,7 @@ struct Client::State {
   TlsMaterial material;
   std::unique_ptr<v1::Query::Stub> query;
   std::unique_ptr<v1::CatalogService::Stub> catalog;
+  std::unique_ptr<v1::Planning::Stub> planning;
   std::unique_ptr<v1::ScanService::Stub> scans;
 
   /// One unary call with its deadline; gRPC's status becomes an Error.
@@ -76,9 +79,9 @@ struct Client::State {
   Result<Response> call(Stub& stub,
                         grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                      Response*),
-                        const Request& request) {
+                        const Request& request, std::chrono::seconds least = {}) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + connection.timeout);
+    context.set_deadline(std::chrono::system_clock::now() + std::max(connection.timeout, least));
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (status.ok()) return response;
@@ -157,6 +160,7 @@ Result<Client> Client::create(const Connection& connection) {
   state->material = std::move(material);
   state->query = v1::Query::NewStub(channel);
   state->catalog = v1::CatalogService::NewStub(channel);
+  state->planning = v1::Planning::NewStub(channel);
   state->scans = v1::ScanService::NewStub(channel);
   return Client(std::move(state));
 }
@@ -242,10 +246,28 @@ Result<Submitted> Client::submit(const catalog::SignedChange& change,
 
 Result<Impact> Client::get_impact(const catalog::BaseId& base) {
   v1::GetImpactRequest request;
-  request.set_base(base.text());
+  request.set_base(base.version.empty() ? base.name : base.text());
   ASSAY_ASSIGN(const v1::Impact impact,
                state_->call(*state_->catalog, &v1::CatalogService::Stub::GetImpact, request));
   return from_wire(impact);
+}
+
+Result<PolicyTrial> Client::test_policy(const catalog::Policy& policy) {
+  v1::TestPolicyRequest request;
+  request.set_policy(catalog::to_json_text(policy));
+  ASSAY_ASSIGN(
+      const v1::PolicyTrial trial,
+      state_->call(*state_->planning, &v1::Planning::Stub::TestPolicy, request, kWhatIfTimeout));
+  return from_wire(trial);
+}
+
+Result<Discovery> Client::discover(std::uint32_t max_proposals) {
+  v1::DiscoverRequest request;
+  request.set_max_proposals(max_proposals);
+  ASSAY_ASSIGN(
+      const v1::Discovery found,
+      state_->call(*state_->planning, &v1::Planning::Stub::Discover, request, kWhatIfTimeout));
+  return from_wire(found);
 }
 
 Result<std::vector<ImportedScan>> Client::import_scan(const ScanImport& scan) {

@@ -71,6 +71,7 @@ struct Run {
   std::string executable;
   Process process;
   std::string cgroup_path;
+  std::string exemption;  ///< of the policy, "" for none
 };
 
 struct Finding {
@@ -231,6 +232,15 @@ struct ImpactRow {
   std::optional<WallTime> started_at;
 };
 
+/// The running runs on a base in one namespace that one owner answers for.
+struct ImpactGroup {
+  std::string pod_namespace;
+  std::string owner;  ///< a contact or workload that labels name, "" = nobody
+  std::uint64_t running = 0;
+  std::uint64_t nodes = 0;
+  std::optional<WallTime> since;
+};
+
 /// Who runs a base now.
 struct Impact {
   std::string base;
@@ -241,6 +251,68 @@ struct Impact {
   std::uint32_t agents_connected = 0;
   std::uint32_t agents_on_sequence = 0;  ///< of them, those that hold catalog_sequence
   std::uint64_t catalog_sequence = 0;
+  std::optional<WallTime> since;  ///< start of the oldest run on it
+  std::uint64_t namespaces = 0;
+  std::uint64_t owners = 0;
+  std::vector<ImpactGroup> groups;  ///< the largest first, at most 1,000
+};
+
+/// Running runs of one namespace whose verdict another policy would change alike.
+struct TrialGroup {
+  std::string before;
+  std::string after;
+  std::string base;
+  std::string pod_namespace;
+  std::uint64_t running = 0;
+  std::uint64_t nodes = 0;
+  std::string reason;
+};
+
+struct TrialFinding {
+  std::string kind;
+  std::string base;
+  std::uint64_t opened = 0;
+  std::uint64_t resolved = 0;
+};
+
+struct TrialRun {
+  std::string cluster;
+  std::string node;
+  std::string run_id;
+  ContainerNames names;
+  std::string before;
+  std::string after;
+  std::string reason;
+};
+
+/// What another policy would make of what runs now.
+struct PolicyTrial {
+  std::uint64_t running = 0;
+  std::uint64_t changed = 0;
+  std::vector<TrialGroup> groups;
+  std::vector<TrialFinding> findings;
+  std::vector<TrialRun> runs;  ///< at most 1,000
+  std::uint64_t not_searched = 0;
+  std::uint64_t catalog_sequence = 0;
+};
+
+/// Layers that images without a base have in common.
+struct Proposal {
+  std::string id;
+  std::vector<Layer> layers;  ///< bottom first
+  std::uint64_t running = 0;
+  std::uint64_t nodes = 0;
+  std::uint64_t images = 0;
+  std::vector<std::string> example_images;
+  catalog::About about;
+  std::string below;
+  bool is_whole = false;
+};
+
+struct Discovery {
+  std::uint64_t running = 0;
+  std::uint64_t not_read = 0;
+  std::vector<Proposal> proposals;
 };
 
 struct Submitted {
@@ -336,6 +408,9 @@ struct FindingFilter {
   std::size_t limit = 0;  ///< 0: all
 };
 
+/// Of a question that looks at everything that runs.
+inline constexpr std::chrono::seconds kWhatIfTimeout{120};
+
 /// One connection over mTLS. Every call blocks up to the connection's timeout (lists: per page).
 ///
 /// Errors of all calls: kUnavailable (nobody answers, or too late), kUntrusted (a certificate, role
@@ -364,7 +439,11 @@ class Client {
   /// `file_sets`: encoded, those that the statement names.
   Result<Submitted> submit(const catalog::SignedChange& change,
                            const std::vector<std::string>& file_sets);
+  /// Without a version: of all versions together.
   Result<Impact> get_impact(const catalog::BaseId& base);
+  /// Changes nothing. Takes seconds where much runs, and has kWhatIfTimeout at least.
+  Result<PolicyTrial> test_policy(const catalog::Policy& policy);
+  Result<Discovery> discover(std::uint32_t max_proposals);
   /// One for each base that the report is about. Errors also: kLimitExceeded (too large for one
   /// message).
   Result<std::vector<ImportedScan>> import_scan(const ScanImport& scan);

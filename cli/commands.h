@@ -31,6 +31,8 @@ void add_base(CLI::App& app, Invocation& invocation);
 void add_base_approve(CLI::App& base, Invocation& invocation);
 void add_base_deprecate(CLI::App& base, Invocation& invocation);
 void add_base_revoke(CLI::App& base, Invocation& invocation);
+void add_base_discover(CLI::App& base, Invocation& invocation);
+void add_base_impact(CLI::App& base, Invocation& invocation);
 void add_base_export(CLI::App& base, Invocation& invocation);
 void add_base_compare(CLI::App& base, Invocation& invocation);
 void add_base_history(CLI::App& base, Invocation& invocation);
@@ -48,6 +50,7 @@ void add_bundle(CLI::App& app, Invocation& invocation);
 
 /// `assay policy …`
 void add_policy(CLI::App& app, Invocation& invocation);
+void add_policy_test(CLI::App& policy, Invocation& invocation);
 
 /// What -o of a command takes besides table, wide and json: sarif and junit (its outcome has a
 /// report), or svg (its document has a picture).

@@ -13,4 +13,7 @@ namespace assay::cli {
 /// Errors: kInvalidArgument.
 Result<WallTime> parse_date(const std::string& text, const std::string& what, WallTime now);
 
+/// The same for a date that must not lie after `now`; "3d" is three days ago.
+Result<WallTime> parse_past_date(const std::string& text, const std::string& what, WallTime now);
+
 }  // namespace assay::cli

@@ -54,6 +54,8 @@ ContainerNames names_from(const v1::ContainerNames& wire) {
   names.pod_name = wire.pod_name();
   names.pod_namespace = wire.pod_namespace();
   names.pod_uid = wire.pod_uid();
+  names.is_bound_to_kernel = wire.is_bound_to_kernel();
+  names.is_users_to_write = wire.is_users_to_write();
   names.labels = {wire.labels().begin(), wire.labels().end()};
   return names;
 }
@@ -160,6 +162,7 @@ Run from_wire(const v1::Run& wire) {
   run.executable = wire.executable();
   run.process = process_from(wire.process());
   run.cgroup_path = wire.cgroup_path();
+  run.exemption = wire.exemption();
   return run;
 }
 
@@ -276,7 +279,52 @@ Impact from_wire(const v1::Impact& wire) {
   impact.agents_connected = wire.agents_connected();
   impact.agents_on_sequence = wire.agents_on_sequence();
   impact.catalog_sequence = wire.catalog_sequence();
+  impact.since = time_from(wire.since_ns());
+  impact.namespaces = wire.namespaces();
+  impact.owners = wire.owners();
+  for (const auto& group : wire.groups())
+    impact.groups.push_back({group.pod_namespace(), group.owner(), group.running(), group.nodes(),
+                             time_from(group.since_ns())});
   return impact;
+}
+
+PolicyTrial from_wire(const v1::PolicyTrial& wire) {
+  PolicyTrial trial;
+  trial.running = wire.running();
+  trial.changed = wire.changed();
+  trial.not_searched = wire.not_searched();
+  trial.catalog_sequence = wire.catalog_sequence();
+  for (const auto& group : wire.groups())
+    trial.groups.push_back({word_of(group.before()), word_of(group.after()), group.base(),
+                            group.pod_namespace(), group.running(), group.nodes(), group.reason()});
+  for (const auto& finding : wire.findings())
+    trial.findings.push_back(
+        {finding.kind(), finding.base(), finding.opened(), finding.resolved()});
+  for (const auto& run : wire.runs())
+    trial.runs.push_back({run.cluster(), run.node(), run.run_id(), names_from(run.names()),
+                          word_of(run.before()), word_of(run.after()), run.reason()});
+  return trial;
+}
+
+Discovery from_wire(const v1::Discovery& wire) {
+  Discovery found;
+  found.running = wire.running();
+  found.not_read = wire.not_read();
+  for (const auto& one : wire.proposals()) {
+    Proposal proposal;
+    proposal.id = one.id();
+    for (const auto& layer : one.layers())
+      proposal.layers.push_back(layer_from(layer));
+    proposal.running = one.running();
+    proposal.nodes = one.nodes();
+    proposal.images = one.images();
+    proposal.example_images.assign(one.example_images().begin(), one.example_images().end());
+    proposal.about = about_from(one.about());
+    proposal.below = one.below();
+    proposal.is_whole = one.is_whole();
+    found.proposals.push_back(std::move(proposal));
+  }
+  return found;
 }
 
 }  // namespace assay::cli

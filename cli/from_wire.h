@@ -3,6 +3,7 @@
 // header of the command line that knows generated types.
 #pragma once
 
+#include "assay/v1/planning.pb.h"
 #include "assay/v1/query.pb.h"
 #include "assay/v1/scan.pb.h"
 #include "cli/client.h"
@@ -15,6 +16,8 @@ Finding from_wire(const v1::Finding& wire);
 Node from_wire(const v1::Node& wire);
 Trace from_wire(const v1::Trace& wire);
 Impact from_wire(const v1::Impact& wire);
+PolicyTrial from_wire(const v1::PolicyTrial& wire);
+Discovery from_wire(const v1::Discovery& wire);
 Scan from_wire(const v1::Scan& wire);
 ImportedScan from_wire(const v1::ImportedScan& wire);
 Where from_wire(const v1::WhereVulnerabilityResponse& wire);

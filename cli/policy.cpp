@@ -5,7 +5,9 @@
 
 #include "cli/base_change.h"
 #include "cli/commands.h"
+#include "cli/output/table.h"
 #include "cli/policy_file.h"
+#include "cli/policy_view.h"
 
 namespace assay::cli {
 namespace {
@@ -15,22 +17,6 @@ struct Options {
   std::string file;
 };
 
-Object to_value(const catalog::Policy& policy) {
-  return {{"required_rung", catalog::to_string(policy.required_rung)},
-          {"pending_deadline_seconds", std::int64_t{policy.pending_deadline.count()}},
-          {"contained", Object{{"share_percent", policy.contained_share_percent},
-                               {"own_percent", policy.contained_own_percent},
-                               {"min_files", policy.contained_min_files}}}};
-}
-
-std::vector<Column> policy_columns() {
-  return {{"Required rung", "policy.required_rung"},
-          {"Pending deadline (s)", "policy.pending_deadline_seconds"},
-          {"Contained: share (%)", "policy.contained.share_percent"},
-          {"Contained: own files (%)", "policy.contained.own_percent"},
-          {"Contained: files at least", "policy.contained.min_files"}};
-}
-
 Result<Outcome> show(Session& session) {
   ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
   Array history;
@@ -39,12 +25,13 @@ Result<Outcome> show(Session& session) {
       history.push_back(Object{{"sequence", statement.sequence},
                                {"issued_at", statement.issued_at},
                                {"reason", statement.reason},
-                               {"policy", to_value(*statement.policy)}});
+                               {"policy", policy_value(*statement.policy)}});
   const bool is_default = history.empty();
-  return Outcome{.document = {Object{{"policy", to_value(trusted.verified.catalog.policy())},
+  return Outcome{.document = {Object{{"policy", policy_value(trusted.verified.catalog.policy())},
                                      {"catalog_sequence", trusted.verified.catalog.sequence()},
                                      {"history", std::move(history)}},
-                              {{.columns = policy_columns(), .is_record = true},
+                              {{.columns = policy_columns("policy"), .is_record = true},
+                               exemption_section("policy"),
                                {.title = "History",
                                 .path = "history",
                                 .columns = {{"SEQUENCE", "sequence"},
@@ -54,30 +41,33 @@ Result<Outcome> show(Session& session) {
 }
 
 Result<Outcome> set(const Options& options, Session& session) {
-  ASSAY_ASSIGN(const catalog::Policy policy, read_policy_file(options.file));
+  ASSAY_ASSIGN(const catalog::Policy policy, read_policy_file(options.file, session.now()));
   ASSAY_ASSIGN(const TrustedLog trusted, fetch_trusted_log(session));
   if (trusted.verified.catalog.policy() == policy)
     return Outcome{.note = "The policy is so already; nothing was changed."};
   catalog::Statement statement =
       new_statement(trusted, options.change, {}, catalog::Action::kSetPolicy, session.now());
   statement.policy = policy;
+  const Array changes = policy_changes(trusted.verified.catalog.policy(), policy);
   if (!options.change.is_confirmed && !options.change.is_dry_run) {
+    const Document shown{Object{{"changes", changes}}, {change_section()}};
+    session.terminal().note(to_table(shown, {.now = session.now()}));
     ASSAY_ASSIGN(const bool is_agreed, session.terminal().confirm(
                                            "Set the policy of all nodes to " + options.file + "?"));
     if (!is_agreed)
       return Outcome{.exit_code = ExitCode::kNegative, .note = "Nothing was changed."};
   }
   ASSAY_ASSIGN(Change change, apply_change(trusted, statement, options.change, session));
-  change.value.emplace_back("before", to_value(trusted.verified.catalog.policy()));
-  change.value.emplace_back("policy", to_value(policy));
-  std::vector<Column> columns = policy_columns();
-  for (const auto& [header, path] : {std::pair{"Reason", "reason"},
-                                     {"Catalog sequence", "sequence"},
-                                     {"Signed by", "key_id"},
-                                     {"Agents connected", "agents_connected"},
-                                     {"Dry run", "is_dry_run"}})
-    columns.push_back({header, path});
-  return Outcome{.document = {std::move(change.value), {{.columns = columns, .is_record = true}}},
+  change.value.emplace_back("changes", changes);
+  change.value.emplace_back("before", policy_value(trusted.verified.catalog.policy()));
+  change.value.emplace_back("policy", policy_value(policy));
+  const std::vector<Column> columns{{"Reason", "reason"},
+                                    {"Catalog sequence", "sequence"},
+                                    {"Signed by", "key_id"},
+                                    {"Agents connected", "agents_connected"},
+                                    {"Dry run", "is_dry_run"}};
+  return Outcome{.document = {std::move(change.value),
+                              {{.columns = columns, .is_record = true}, change_section()}},
                  .note = note_of(options.change, change, "The policy is set.")};
 }
 
@@ -95,6 +85,7 @@ void add_policy(CLI::App& app, Invocation& invocation) {
                   invocation, [options](Session& session) { return set(*options, session); });
   command.add_option("FILE", options->file, "YAML: docs/cli.md, \"The policy\"")->required();
   add_signing_options(command, options->change);
+  add_policy_test(*policy, invocation);
 }
 
 }  // namespace assay::cli

@@ -31,6 +31,7 @@ std::vector<Column> columns(bool has_ended, bool has_clusters) {
                                  {"OWN", "verdict.application_layers", Style::kPlain, true},
                                  {"EXECUTABLE", "executable", Style::kPlain, true},
                                  {"PID", "process.pid", Style::kPlain, true},
+                                 {"EXEMPTION", "exemption", Style::kPlain, true},
                                  {"REASON", "verdict.reason", Style::kPlain, true}};
   shown.insert(shown.end(), rest.begin(), rest.end());
   return shown;

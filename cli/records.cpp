@@ -5,6 +5,7 @@
 
 #include "cli/about_view.h"
 #include "common/catalog/judge.h"
+#include "common/catalog/standing.h"
 
 namespace assay::cli {
 namespace {
@@ -57,9 +58,15 @@ Value to_value(const catalog::BaseStack& stack) {
 }
 
 /// A draft is no verdict, so it keeps its own word.
-std::string_view status_text(const catalog::Base& base, WallTime now) {
+std::string_view status_text(const catalog::Base& base, const catalog::Policy& policy,
+                             WallTime now) {
   if (base.status == catalog::BaseStatus::kDraft) return catalog::to_string(base.status);
-  return catalog::to_string(catalog::status_at(base, now));
+  return catalog::to_string(catalog::standing_of(base, policy, nullptr, now).status);
+}
+
+std::string annotation(const catalog::Base& base, std::string_view key) {
+  const auto found = base.annotations.find(std::string(key));
+  return found == base.annotations.end() ? std::string() : found->second;
 }
 
 Array to_numbers(const std::vector<std::uint32_t>& numbers) {
@@ -98,7 +105,8 @@ Value to_value(const ContainerNames& names) {
                 {"pod_name", names.pod_name},
                 {"pod_namespace", names.pod_namespace},
                 {"pod_uid", names.pod_uid},
-                {"labels", to_object(names.labels)}};
+                {"labels", to_object(names.labels)},
+                {"are_confirmed", names.are_confirmed()}};
 }
 
 Value to_value(const Verdict& verdict) {
@@ -131,7 +139,8 @@ Value to_value(const Run& run) {
                 {"executable", run.executable},
                 {"process", to_value(run.process)},
                 {"cgroup_path", run.cgroup_path},
-                {"names", to_value(run.names)}};
+                {"names", to_value(run.names)},
+                {"exemption", run.exemption}};
 }
 
 Value to_value(const Finding& finding) {
@@ -292,13 +301,20 @@ Value to_value(const ImpactRow& row) {
 }
 
 Value to_value(const Impact& impact) {
-  return Object{{"running", impact.running},
-                {"running_total", impact.running_total},
-                {"nodes", impact.nodes},
-                {"runs", to_array(impact.rows)}};
+  Array groups;
+  for (const ImpactGroup& group : impact.groups)
+    groups.push_back(Object{{"namespace", group.pod_namespace},
+                            {"owner", group.owner},
+                            {"running", group.running},
+                            {"nodes", group.nodes},
+                            {"since", group.since}});
+  return Object{{"running", impact.running},       {"running_total", impact.running_total},
+                {"nodes", impact.nodes},           {"since", impact.since},
+                {"namespaces", impact.namespaces}, {"owners", impact.owners},
+                {"groups", std::move(groups)},     {"runs", to_array(impact.rows)}};
 }
 
-Value to_value(const catalog::Base& base, WallTime now) {
+Value to_value(const catalog::Base& base, const catalog::Policy& policy, WallTime now) {
   Array stacks, platforms;
   for (const auto& stack : base.stacks) {
     stacks.push_back(to_value(stack));
@@ -308,13 +324,17 @@ Value to_value(const catalog::Base& base, WallTime now) {
   Object object{{"base", base.id.text()},
                 {"name", base.id.name},
                 {"version", base.id.version},
-                {"status", status_text(base, now)},
+                {"status", status_text(base, policy, now)},
                 {"platforms", std::move(platforms)},
                 {"layers", layers},
                 {"deprecated_until", base.deprecated_until},
                 {"expires_at", base.expires_at},
                 {"reason", base.reason},
                 {"successor", base.successor},
+                {"contact", annotation(base, catalog::kContactAnnotation)},
+                {"note", annotation(base, catalog::kNoteAnnotation)},
+                {"approved_at", base.approved_at},
+                {"built_at", base.built_at},
                 {"changed_at", base.changed_at},
                 {"changed_by", base.changed_by},
                 {"changed_in", base.changed_in},

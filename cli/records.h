@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/output/document.h"
 #include "common/catalog/base_image.h"
+#include "common/catalog/policy.h"
 
 namespace assay::cli {
 
@@ -23,8 +24,8 @@ Value to_value(const Exec& exec);
 Value to_value(const RunOrigin& origin);
 Value to_value(const ImpactRow& row);
 Value to_value(const Impact& impact);
-/// `now` decides whether a date has made it expired.
-Value to_value(const catalog::Base& base, WallTime now);
+/// `now` decides whether a date, or a date by a rule of `policy`, has made it expired.
+Value to_value(const catalog::Base& base, const catalog::Policy& policy, WallTime now);
 
 /// What people call a container: its name, else the first 12 digits of its id or of the run's.
 std::string container_text(const ContainerNames& names, const std::string& run_id);

@@ -17,7 +17,7 @@ Value status_of(const catalog::Catalog& catalog, const std::string& base, WallTi
   const auto id = catalog::BaseId::parse(base);
   const catalog::Base* found = id ? catalog.find(*id) : nullptr;
   if (found == nullptr) return "";
-  const Value value = cli::to_value(*found, now);
+  const Value value = cli::to_value(*found, catalog.policy(), now);
   return *value.find("status");
 }
 

@@ -154,6 +154,8 @@ bool complete_names(ContainerNames& names, const ContainerNames& more) {
   if (!names.manifest_digest) names.manifest_digest = more.manifest_digest;
   if (!names.repo_digest) names.repo_digest = more.repo_digest;
   if (names.labels.empty()) names.labels = more.labels;
+  names.is_bound_to_kernel |= more.is_bound_to_kernel;
+  names.is_users_to_write |= more.is_users_to_write;
   return names != before;
 }
 

@@ -33,6 +33,14 @@ void read_metadata(const std::string& text, ContainerNames& names) {
   fill(names.name, text_at(*metadata, "name"));
 }
 
+constexpr std::size_t kMaxPidBytes = 32;
+
+/// Whether the shim's note of the container's first process names `process`: while that one lives
+/// no other process of the host can have its number.
+bool is_init(const std::optional<std::string>& note, std::uint32_t process) {
+  return note && process != 0 && *note == std::to_string(process);
+}
+
 }  // namespace
 
 RuntimeRoots default_runtime_roots() {
@@ -51,14 +59,14 @@ ContainerNames DiskRecords::look_up(const ContainerStart& start) {
     names.pod_uid = std::move(found->pod_uid);
   } else if (const auto ctr = parse_ctr_cgroup(start.cgroup_path)) {
     names.container_id = ctr->container_id;
-    if (!read_containerd(names, ctr->name_space)) return {};
+    if (!read_containerd(names, ctr->name_space, start.process.key.tgid)) return {};
     names.runtime = "containerd";
     fill(names.name, names.container_id);
     return names;
   }
   if (names.container_id.empty() || !is_safe_name(names.container_id)) return names;
   if (names.runtime == "docker") read_docker(names);
-  if (names.runtime == "containerd") read_containerd(names, "");
+  if (names.runtime == "containerd") read_containerd(names, "", start.process.key.tgid);
   if (names.runtime == "podman" || names.runtime == "cri-o") read_containers_storage(names);
   return names;
 }
@@ -69,6 +77,7 @@ bool DiskRecords::read_docker(ContainerNames& names) const {
     if (!root) continue;
     const auto text =
         root->read("containers/" + names.container_id + "/config.v2.json", kMaxJsonBytes);
+    names.is_users_to_write |= text && root->is_others_to_write();
     const auto config = text ? parse_bounded_json(*text) : std::nullopt;
     if (!config) continue;
     std::string name = text_at(*config, "Name");
@@ -81,7 +90,8 @@ bool DiskRecords::read_docker(ContainerNames& names) const {
   return false;
 }
 
-bool DiskRecords::read_containerd(ContainerNames& names, const std::string& name_space) const {
+bool DiskRecords::read_containerd(ContainerNames& names, const std::string& name_space,
+                                  std::uint32_t process) const {
   for (const std::string& path : roots_.containerd) {
     auto root = StoreFolder::open(path);
     if (!root) continue;
@@ -91,6 +101,8 @@ bool DiskRecords::read_containerd(ContainerNames& names, const std::string& name
       const std::string bundle = std::string(kTasks) + "/" + space + "/" + names.container_id;
       const auto spec = root->read(bundle + "/config.json", kMaxJsonBytes);
       if (!spec || !read_spec_annotations(*spec, names)) continue;
+      names.is_bound_to_kernel |= is_init(root->read(bundle + "/init.pid", kMaxPidBytes), process);
+      names.is_users_to_write |= root->is_others_to_write();
       return true;
     }
   }
@@ -112,6 +124,7 @@ bool DiskRecords::read_containers_storage(ContainerNames& names) const {
       const auto spec = root->read(
           driver + "-containers/" + names.container_id + "/userdata/config.json", kMaxJsonBytes);
       if (spec) read_spec_annotations(*spec, names);
+      names.is_users_to_write |= root->is_others_to_write();
       return true;
     }
   }

@@ -28,7 +28,9 @@ class DiskRecords final : public RuntimeRecords {
 
  private:
   bool read_docker(ContainerNames& names) const;
-  bool read_containerd(ContainerNames& names, const std::string& name_space) const;
+  /// `process`: the one that the start was seen of.
+  bool read_containerd(ContainerNames& names, const std::string& name_space,
+                       std::uint32_t process) const;
   bool read_containers_storage(ContainerNames& names) const;
 
   const RuntimeRoots roots_;

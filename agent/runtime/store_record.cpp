@@ -74,6 +74,9 @@ RunClaims compare(const ClaimTask& task, const StoreRecord& record, const Kernel
   add_stack_conflicts(record, kernel, conflicts);
   claims.conflicts.insert(claims.conflicts.end(), conflicts.begin(), conflicts.end());
   if (!claims.conflicts.empty()) return claims;
+  // A complete record is one whose container writes where this run does.
+  claims.names.is_bound_to_kernel = true;
+  claims.names.is_users_to_write |= record.is_for_display;
   for (const RecordedLayer& layer : record.layers) {
     if (!layer.diff_id && !layer.chain_id) continue;
     claims.layers.push_back({ref_of(kernel.layers()[*layer.place]), layer.diff_id, layer.chain_id,

@@ -35,6 +35,8 @@ void encode(const ContainerNames& names, wire::ContainerNames& out) {
   out.set_pod_name(to_utf8(names.pod_name));
   out.set_pod_namespace(to_utf8(names.pod_namespace));
   out.set_pod_uid(to_utf8(names.pod_uid));
+  out.set_is_bound_to_kernel(names.is_bound_to_kernel);
+  out.set_is_users_to_write(names.is_users_to_write);
   for (const auto& [key, value] : names.labels)
     (*out.mutable_labels())[to_utf8(key)] = to_utf8(value);
 }
@@ -268,6 +270,8 @@ Result<ContainerNames> decode_names(std::string_view bytes) {
   names.pod_name = in.pod_name();
   names.pod_namespace = in.pod_namespace();
   names.pod_uid = in.pod_uid();
+  names.is_bound_to_kernel = in.is_bound_to_kernel();
+  names.is_users_to_write = in.is_users_to_write();
   names.labels.insert(in.labels().begin(), in.labels().end());
   return names;
 }

@@ -29,7 +29,7 @@ std::size_t bytes_of(const CatalogEntry& entry) {
 
 CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
                        std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-                       const CommitOptions& options,
+                       catalog::ScanSummaries scans, const CommitOptions& options,
                        std::function<void(const std::string&)> on_problem)
     : store_(store),
       nodes_(nodes),
@@ -37,7 +37,7 @@ CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
       options_(options),
       on_problem_(std::move(on_problem)),
       budget_(options.budget),
-      judging_(std::move(catalog), round,
+      judging_(std::move(catalog), round, std::move(scans),
                {options.max_runs_per_commit, options.max_remembered_stacks}),
       recorder_(judging_, options.max_runs_per_commit) {}
 
@@ -46,8 +46,10 @@ Result<std::unique_ptr<CommitLoop>> CommitLoop::start(
     std::shared_ptr<const catalog::Catalog> catalog, const CommitOptions& options,
     std::function<void(const std::string&)> on_problem) {
   ASSAY_ASSIGN(JudgingRound round, store.load_round());
+  ASSAY_ASSIGN(catalog::ScanSummaries scans, store.latest_scans());
   std::unique_ptr<CommitLoop> loop(new CommitLoop(store, nodes, clock, std::move(catalog), round,
-                                                  options, std::move(on_problem)));
+                                                  std::move(scans), options,
+                                                  std::move(on_problem)));
   loop->thread_ = std::jthread([raw = loop.get()](const std::stop_token& stop) {
     pthread_setname_np(pthread_self(), "commit");
     raw->run(stop);
@@ -214,7 +216,10 @@ Result<std::vector<ScanOutcome>> CommitLoop::import_scan(const ScanImport& scan)
                     ASSAY_ASSIGN(*outcomes, record_scan(store, scan));
                     return ok();
                   },
-                  [committed](Result<void> result) { committed->set_value(std::move(result)); }}));
+                  [this, committed, is_dry_run = scan.is_dry_run](Result<void> result) {
+                    if (result && !is_dry_run) are_scans_new_ = true;
+                    committed->set_value(std::move(result));
+                  }}));
   ASSAY_TRY(future.get());
   return std::move(*outcomes);
 }
@@ -338,12 +343,23 @@ void CommitLoop::settle_overdue() {
   }
 }
 
+void CommitLoop::refresh_scans() {
+  auto scans = store_.latest_scans();
+  if (scans) return judging_.set_scans(std::move(*scans));
+  are_scans_new_ = true;  // those that were known count until the others can be read
+  if (on_problem_) on_problem_("scans could not be read: " + scans.error().text());
+}
+
 void CommitLoop::begin_round_if_a_date_passed() {
   const WallTime now = clock_.wall_now();
+  if (are_scans_new_.exchange(false)) {
+    refresh_scans();
+    if (judging_.catalog().policy().has_scan_rules()) return (void)begin_round_now();
+  }
   const WallTime began = from_unix_ns(judging_.round().began_ns);
   // Judged by a clock that was ahead: dates that are still to come may have counted as passed.
   if (began > now + kRoundAhead) return (void)begin_round_now();
-  const auto change = judging_.catalog().next_change_after(began);
+  const auto change = judging_.catalog().next_change_after(began, &judging_.scans());
   if (change && *change <= now) (void)begin_round_now();
 }
 

@@ -96,7 +96,8 @@ class CommitLoop final : public Intake, public Ledger {
 
   CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
              std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-             const CommitOptions& options, std::function<void(const std::string&)> on_problem);
+             catalog::ScanSummaries scans, const CommitOptions& options,
+             std::function<void(const std::string&)> on_problem);
   Result<void> push(Task task);
   /// What follows a commit for the agent: its registry entry, then `done`.
   std::function<void(Result<void>)> tell_outcome(const NodeKey& node,
@@ -109,6 +110,7 @@ class CommitLoop final : public Intake, public Ledger {
   void judge_again();
   void settle_overdue();
   void begin_round_if_a_date_passed();
+  void refresh_scans();
   Result<void> begin_round_now();
   /// Whether the clock jumped ahead not long ago. A deadline that is over only by the jump may be
   /// none: the clock may be put right again.
@@ -127,6 +129,7 @@ class CommitLoop final : public Intake, public Ledger {
   CommitCounts counts_;
   std::atomic<bool> is_failing_{false};
   std::atomic<bool> is_judging_{true};
+  std::atomic<bool> are_scans_new_{false};
 
   // Of the loop's thread only.
   Judging judging_;

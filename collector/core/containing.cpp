@@ -61,7 +61,7 @@ Result<void> Containing::contain(StoreWriter& store, const Subject& subject,
     ASSAY_ASSIGN(found, search(store, subject, verdict));
     ASSAY_TRY(store.save_containment(subject.row.id, key, *found));
   }
-  catalog::add_containment(verdict, *found, subject.catalog, subject.now);
+  catalog::add_containment(verdict, *found, subject.catalog, subject.now, subject.scans);
   return ok();
 }
 

@@ -25,6 +25,7 @@ class Containing {
     const catalog::Stack& stack;
     const catalog::Catalog& catalog;
     WallTime now{};
+    const catalog::ScanSummaries* scans = nullptr;
   };
   /// Worsens `verdict`, which layers gave, by what the stack's files hold; where they are needed
   /// and not there, notes that they are wanted. The state that the stack's file set has now.

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/base/encoding.h"
+#include "common/catalog/exemption.h"
 #include "common/catalog/judge.h"
 
 namespace assay::collector {
@@ -70,9 +71,10 @@ std::string new_finding_id(std::int64_t opened_ns) {
 }
 
 Judging::Judging(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-                 const Limits& limits)
+                 catalog::ScanSummaries scans, const Limits& limits)
     : catalog_(std::move(catalog)),
       round_(round),
+      scans_(std::move(scans)),
       max_runs_(std::max(limits.max_runs, 1)),
       max_remembered_(limits.max_remembered) {}
 
@@ -134,13 +136,18 @@ Result<JudgedStack> Judging::judge(StoreWriter& store, const StackRow& row, Wall
     remember(judged);
     return judged;
   }
-  catalog::Verdict verdict = catalog::judge(*judged.stack, *catalog_, now);
+  catalog::Verdict verdict = catalog::judge(*judged.stack, *catalog_, now, &scans_);
   ASSAY_ASSIGN(judged.file_set,
-               containing_.look(store, {row, *judged.stack, *catalog_, now}, verdict));
+               containing_.look(store, {row, *judged.stack, *catalog_, now, &scans_}, verdict));
   const bool is_same = row.judged_round != 0 && same_but_sequence(row.verdict, verdict);
   judged.verdict = std::move(verdict);
   if (is_same) {
     ASSAY_TRY(store.confirm_verdict(row.id, catalog_->sequence(), round_.round));
+    ASSAY_ASSIGN(const bool may_change, may_change_exemptions(store, judged));
+    if (may_change) {
+      ASSAY_ASSIGN(const int settled, settle_all(store, judged, now));
+      if (runs != nullptr) *runs += settled;
+    }
   } else {
     ASSAY_TRY(store.set_verdict(row.id, judged.verdict, round_.round));
     ASSAY_ASSIGN(const int settled, settle_all(store, judged, now));
@@ -199,12 +206,36 @@ Result<void> Judging::carry_file_set(StoreWriter& store, StackId from, const Jud
   return saved ? save_file_set(store, to.id, *saved, now) : ok();
 }
 
+bool Judging::is_by_scans(const JudgedStack& stack, WallTime now) const {
+  if (!catalog_->policy().has_scan_rules()) return false;
+  const auto without = catalog::judge(*stack.stack, *catalog_, now);
+  return without.status != catalog::judge(*stack.stack, *catalog_, now, &scans_).status;
+}
+
 Result<void> Judging::want_again(StoreWriter& store, const JudgedStack& stack) {
   if (stack.file_set != FileSetState::kGone) return ok();
   ASSAY_ASSIGN(const StackRow row, store.stack_row(stack.id));
   stacks_.erase(stack.id);
   return store.set_file_set_state(stack.id, FileSetState::kWanted, row.file_set_from);
 }
+
+/// The same verdict on the same runs, but an exemption may have come, gone or ended.
+Result<bool> Judging::may_change_exemptions(StoreWriter& store, const JudgedStack& stack) {
+  const auto& exemptions = catalog_->policy().exemptions;
+  const bool is_named = std::ranges::any_of(stack.verdict.matches, [&](const auto& match) {
+    return std::ranges::any_of(exemptions, [&](const catalog::Exemption& exemption) {
+      return exemption.base == match.base.text() || exemption.base == match.base.name;
+    });
+  });
+  if (is_named) return true;
+  return store.has_exempt_runs(stack.id);
+}
+
+/// A cause that an exemption keeps from being a finding.
+struct ExemptedCause {
+  catalog::FindingCause cause;
+  std::string text;
+};
 
 struct Judging::Settlement {
   OpenRun run;
@@ -214,6 +245,7 @@ struct Judging::Settlement {
   std::vector<OpenFinding> open;
   bool is_ended = false;
   bool is_described = false;
+  std::vector<ExemptedCause> exempted = {};
 
   const OpenFinding* find_open(const catalog::FindingCause& cause) const {
     for (const auto& finding : open)
@@ -224,6 +256,11 @@ struct Judging::Settlement {
     return std::any_of(wanted.begin(), wanted.end(), [&](const catalog::FindingCause& cause) {
       return cause.kind == finding.kind && cause.subject == finding.subject;
     });
+  }
+  const ExemptedCause* find_exempted(const OpenFinding& finding) const {
+    for (const auto& one : exempted)
+      if (one.cause.kind == finding.kind && one.cause.subject == finding.subject) return &one;
+    return nullptr;
   }
   /// Of a run that ended only what a person must still look into stays open.
   bool outlives_run(catalog::FindingKind kind) const {
@@ -247,16 +284,52 @@ Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack&
   settlement.wanted = catalog::causes_of(stack.verdict, *stack.stack, is_overdue);
   for (auto& cause : catalog::causes_of_conflicts(run.claim_conflicts))
     settlement.wanted.push_back(std::move(cause));
+  if (catalog::may_be_exempt(catalog_->policy(), settlement.wanted, now))
+    ASSAY_TRY(take_exemptions(store, settlement, now));
   ASSAY_ASSIGN(settlement.open, store.open_findings(run.key));
   ASSAY_TRY(resolve_unwanted(store, settlement));
   ASSAY_TRY(open_wanted(store, settlement));
+  ASSAY_TRY(note_exempted(store, settlement));
+  run.exemption = settlement.exempted.empty() ? "" : settlement.exempted.front().text;
   run.is_overdue = is_pending && is_overdue;
   run.overdue_at_ns = is_pending && !is_overdue ? deadline_ns : 0;
   run.is_open = !settlement.is_ended || is_pending;
   if (run.is_open == before.is_open && run.is_overdue == before.is_overdue &&
-      run.overdue_at_ns == before.overdue_at_ns)
+      run.overdue_at_ns == before.overdue_at_ns && run.exemption == before.exemption)
     return ok();
   return store.set_run_state(run);
+}
+
+Result<void> Judging::take_exemptions(StoreWriter& store, Settlement& settlement, WallTime now) {
+  ASSAY_ASSIGN(ContainerNames names, store.run_names(settlement.run.key));
+  if (!settlement.run.claim_conflicts.empty()) names.is_bound_to_kernel = false;
+  std::vector<catalog::FindingCause> left;
+  for (auto& cause : settlement.wanted) {
+    const auto outcome = catalog::exemption_for(catalog_->policy(), cause, names, now);
+    if (outcome.exemption != nullptr) {
+      settlement.exempted.push_back(
+          {std::move(cause), catalog::exemption_text(*outcome.exemption)});
+      continue;
+    }
+    if (outcome.is_unconfirmed)
+      cause.reason += "; an exemption names this container, but nothing confirms its names";
+    left.push_back(std::move(cause));
+  }
+  settlement.wanted = std::move(left);
+  return ok();
+}
+
+/// What was exempt from the first moment is in the history all the same: once.
+Result<void> Judging::note_exempted(StoreWriter& store, const Settlement& settlement) {
+  for (const auto& [cause, text] : settlement.exempted) {
+    ASSAY_ASSIGN(const bool had, store.had_finding(settlement.run.key, cause.kind, cause.subject));
+    if (had) continue;
+    ASSAY_TRY(
+        store.add_finding({new_finding_id(settlement.now_ns), cause.kind, cause.subject,
+                           cause.reason, base_of(cause, settlement.verdict), settlement.run.node,
+                           settlement.run.key, settlement.now_ns, settlement.now_ns, text}));
+  }
+  return ok();
 }
 
 Result<void> Judging::open_wanted(StoreWriter& store, Settlement& settlement) {
@@ -297,8 +370,10 @@ Result<void> Judging::resolve_unwanted(StoreWriter& store, Settlement& settlemen
     const bool is_gone = settlement.is_described && is_judged_kind(finding.kind) &&
                          resolves_by_itself(finding.kind) && !settlement.is_wanted(finding);
     if (!is_over && !is_gone) continue;
-    ASSAY_TRY(store.resolve_finding(finding.key, settlement.now_ns,
-                                    is_over ? "the run ended" : resolution(settlement.verdict)));
+    const ExemptedCause* exempted = settlement.find_exempted(finding);
+    std::string why = exempted != nullptr ? exempted->text : resolution(settlement.verdict);
+    if (is_over) why = "the run ended";
+    ASSAY_TRY(store.resolve_finding(finding.key, settlement.now_ns, why));
   }
   return ok();
 }

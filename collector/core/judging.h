@@ -32,10 +32,13 @@ class Judging {
     std::size_t max_remembered = 16'384;  ///< stacks, a few KiB each
   };
   Judging(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round,
-          const Limits& limits);
+          catalog::ScanSummaries scans, const Limits& limits);
 
   const catalog::Catalog& catalog() const { return *catalog_; }
   const JudgingRound& round() const { return round_; }
+  const catalog::ScanSummaries& scans() const { return scans_; }
+  /// What rules on scans are judged by from here on; before begin_round().
+  void set_scans(catalog::ScanSummaries scans) { scans_ = std::move(scans); }
   /// From here on everything is judged by `catalog`. Call it after the round was committed.
   void begin_round(std::shared_ptr<const catalog::Catalog> catalog, const JudgingRound& round);
   /// A date passed: the same catalog, judged again.
@@ -59,6 +62,8 @@ class Judging {
   /// which something else became known, what their files told is not asked for again.
   Result<void> carry_file_set(StoreWriter& store, StackId from, const JudgedStack& to,
                               WallTime now);
+  /// Whether only what is known of scans made the verdict on `stack` what it is.
+  bool is_by_scans(const JudgedStack& stack, WallTime now) const;
   /// A run started on `stack`: its file set may be made now although it was gone before.
   Result<void> want_again(StoreWriter& store, const JudgedStack& stack);
 
@@ -92,6 +97,9 @@ class Judging {
   Result<void> save_file_set(StoreWriter& store, StackId id, const FileSetAnswer& answer,
                              WallTime now);
   void remember(const JudgedStack& stack);
+  Result<bool> may_change_exemptions(StoreWriter& store, const JudgedStack& stack);
+  Result<void> take_exemptions(StoreWriter& store, Settlement& settlement, WallTime now);
+  Result<void> note_exempted(StoreWriter& store, const Settlement& settlement);
   Result<int> settle_after(StoreWriter& store, const JudgedStack& stack, RunKey after,
                            WallTime now);
   Result<int> settle_left(StoreWriter& store, int max_runs, WallTime now);
@@ -100,6 +108,7 @@ class Judging {
 
   std::shared_ptr<const catalog::Catalog> catalog_;  // shared with readers of the same sequence
   JudgingRound round_;
+  catalog::ScanSummaries scans_;
   Containing containing_;
   const int max_runs_;
   const std::size_t max_remembered_;

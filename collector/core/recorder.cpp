@@ -120,7 +120,7 @@ Result<JudgedStack> Recorder::stack_of(Context& context, const std::optional<Sta
   return judging_.judged(context.store, context.node_id, own, context.now);
 }
 
-bool Recorder::differs(const RunStarted& event, const JudgedStack& stack) {
+bool Recorder::differs(const RunStarted& event, const JudgedStack& stack, WallTime now) {
   if (!event.agent_verdict || !stack.is_described) return false;
   const auto& theirs = *event.agent_verdict;
   // What files tell only we know.
@@ -131,6 +131,8 @@ bool Recorder::differs(const RunStarted& event, const JudgedStack& stack) {
   if (theirs.catalog_sequence != stack.verdict.catalog_sequence) return false;
   if (theirs.status == stack.verdict.status && theirs.base_name() == stack.verdict.base_name())
     return false;
+  // Nor does a node know of scans.
+  if (judging_.is_by_scans(stack, now)) return false;
   ++counts_.verdict_differences;
   return true;
 }
@@ -148,7 +150,8 @@ Result<void> Recorder::start_again(Context& context, const RunStarted& event,
 
 Result<void> Recorder::on(Context& context, const RunStarted& event) {
   ASSAY_ASSIGN(const JudgedStack stack, stack_of(context, event.stack));
-  const NewRun row{context.node_id, stack.id, &event, differs(event, stack), context.state.state};
+  const NewRun row{context.node_id, stack.id, &event, differs(event, stack, context.now),
+                   context.state.state};
   ASSAY_ASSIGN(const auto key, context.store.add_run(row));
   if (!key) return start_again(context, event, stack);
   ASSAY_TRY(judging_.want_again(context.store, stack));
@@ -193,9 +196,12 @@ Result<void> Recorder::on(Context& context, const RunNamed& event) {
     return ok();
   }
   ASSAY_TRY(context.store.name_run(run->key, event.names));
-  if (event.claim_conflicts.empty()) return ok();  // those told before stay
-  ASSAY_TRY(context.store.set_claim_conflicts(run->key, event.claim_conflicts));
-  run->claim_conflicts = event.claim_conflicts;
+  const bool has_conflicts = !event.claim_conflicts.empty();  // none: those told before stay
+  if (!has_conflicts && judging_.catalog().policy().exemptions.empty()) return ok();
+  if (has_conflicts) {
+    ASSAY_TRY(context.store.set_claim_conflicts(run->key, event.claim_conflicts));
+    run->claim_conflicts = event.claim_conflicts;
+  }
   ASSAY_ASSIGN(const JudgedStack stack, judging_.judged(context.store, run->stack, context.now));
   return judging_.settle(context.store, *run, stack, context.now);
 }

@@ -68,7 +68,7 @@ class Recorder {
   Result<void> on(Context& context, const StateCompleted& event);
   Result<JudgedStack> stack_of(Context& context, const std::optional<StackDigest>& digest);
   Result<void> start_again(Context& context, const RunStarted& event, const JudgedStack& stack);
-  bool differs(const RunStarted& event, const JudgedStack& stack);
+  bool differs(const RunStarted& event, const JudgedStack& stack, WallTime now);
 
   Judging& judging_;
   Reconciler reconciler_;

@@ -68,6 +68,7 @@ struct OpenRun {
   bool is_overdue = false;
   std::int64_t overdue_at_ns = 0;  ///< when a pending verdict becomes `unverified`, 0 = never
   std::vector<std::string> claim_conflicts = {};  ///< as RunNamed tells them
+  std::string exemption = {};  ///< of the policy, that keeps a finding on it closed; "" = none
 };
 
 struct NewRun {
@@ -227,7 +228,11 @@ class StoreWriter {
   virtual Result<void> move_runs(StackId from, StackId to) = 0;
   /// One run that has not ended.
   virtual Result<void> move_run(const OpenRun& run, StackId to) = 0;
-  /// Writes is_open, is_overdue and overdue_at_ns of `run`.
+  /// What the node calls the run's container.
+  virtual Result<ContainerNames> run_names(RunKey run) = 0;
+  /// Whether some open run on `stack` has an exemption.
+  virtual Result<bool> has_exempt_runs(StackId stack) = 0;
+  /// Writes is_open, is_overdue, overdue_at_ns and exemption of `run`.
   virtual Result<void> set_run_state(const OpenRun& run) = 0;
   virtual Result<std::vector<OpenRun>> overdue_runs(std::int64_t now_ns, int limit) = 0;
   virtual Result<std::optional<std::int64_t>> next_overdue_ns() = 0;
@@ -298,9 +303,16 @@ class Store {
   /// Run id, container id (12 or more digits), or container name; the newest that answers to it.
   /// `node`: NAME or CLUSTER/NAME, "" for any. Errors: kNotFound.
   virtual Result<TraceView> trace(const std::string& target, const std::string& node) = 0;
-  /// Running runs that a base (NAME:VERSION) is matched on.
+  /// Running runs that a base (NAME:VERSION, or NAME for all its versions) is matched on.
   virtual Result<ImpactView> impact(const std::string& base) = 0;
-  /// The newest scan of every base that was scanned itself; of equally old ones the one that was
+  /// Calls `visit` with every described stack that something runs on; `runs` reads its runs, and is
+  /// good during the call only. On one snapshot; takes seconds where 300,000 run.
+  using RunsOfStack = std::function<Result<std::vector<RunningRun>>()>;
+  virtual Result<void> visit_running(
+      const std::function<Result<void>(const RunningStack& stack, const RunsOfStack& runs)>&
+          visit) = 0;
+  /// The newest scan of every base that was scanned itself: what the policy's rules on scans are
+  /// judged by; of equally old ones the one that was
   /// imported last.
   virtual Result<std::map<catalog::BaseId, catalog::ScanSummary>> latest_scans() = 0;
   /// By base, oldest first; VEX documents are left out, and scans of applications when only the

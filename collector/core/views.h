@@ -39,6 +39,7 @@ struct RunView {
   std::string executable;
   Process process;
   std::string cgroup_path;
+  std::string exemption;  ///< of the policy, that keeps a finding on it closed; "" = none
 };
 
 struct RunFilter {
@@ -72,6 +73,31 @@ struct FindingFilter {
   std::string run_id;
 };
 
+/// What the files of a stack tell, where its layers do not.
+struct ContainmentView {
+  std::size_t first_layer = 0;  ///< whose files were looked at, from there upward
+  bool is_awaited = false;      ///< the node still owes them
+  std::string gap;              ///< why they could not be looked at
+  catalog::Containment found;
+};
+
+/// A run that has not ended.
+struct RunningRun {
+  RunId run_id;
+  std::int64_t started_ns = 0;
+  ContainerNames names;
+  bool has_conflicts = false;  ///< its runtime's records and the kernel disagree
+};
+
+/// A described stack that runs stand on now.
+struct RunningStack {
+  NodeKey node;
+  catalog::Stack stack;
+  catalog::Verdict verdict;  ///< as it was judged last
+  std::uint64_t running = 0;
+  std::optional<ContainmentView> containment;
+};
+
 /// How a node is, in one word.
 enum class NodePresence {
   kConnected,  ///< its stream is up and heartbeats come
@@ -99,14 +125,6 @@ struct NodeView {
   bool is_state_wanted = false;  ///< its full state was asked for and has not come yet
 };
 
-/// What the files of a stack tell, where its layers do not.
-struct ContainmentView {
-  std::size_t first_layer = 0;  ///< whose files were looked at, from there upward
-  bool is_awaited = false;      ///< the node still owes them
-  std::string gap;              ///< why they could not be looked at
-  catalog::Containment found;
-};
-
 struct TraceView {
   RunView run;
   RunOrigin origin;
@@ -120,12 +138,26 @@ struct TraceView {
 inline constexpr int kMaxTraceExecs = 1000;
 inline constexpr int kMaxTraceRuns = 100;
 
+/// The running runs on a base in one namespace that one owner answers for.
+struct ImpactGroup {
+  std::string pod_namespace;  ///< "" = in none
+  std::string owner;          ///< a contact or workload that labels name; "" = nobody
+  std::uint64_t running = 0;
+  std::uint64_t nodes = 0;
+  std::int64_t since_ns = 0;  ///< the oldest of them started
+};
+
 struct ImpactView {
   std::uint64_t running = 0;
   std::uint64_t nodes = 0;
   std::uint64_t running_total = 0;
-  std::vector<RunView> runs;  ///< newest first, at most kMaxImpactRuns
+  std::int64_t since_ns = 0;  ///< the oldest run on it started; 0 = nothing runs on it
+  std::uint64_t namespaces = 0;
+  std::uint64_t owners = 0;
+  std::vector<ImpactGroup> groups;  ///< the largest first, at most kMaxImpactGroups
+  std::vector<RunView> runs;        ///< newest first, at most kMaxImpactRuns
 };
 inline constexpr int kMaxImpactRuns = 1000;
+inline constexpr std::size_t kMaxImpactGroups = 1000;
 
 }  // namespace assay::collector

@@ -68,6 +68,8 @@ ContainerNames names(const v1::ContainerNames& in) {
   out.pod_name = clip(in.pod_name());
   out.pod_namespace = clip(in.pod_namespace());
   out.pod_uid = clip(in.pod_uid());
+  out.is_bound_to_kernel = in.is_bound_to_kernel();
+  out.is_users_to_write = in.is_users_to_write();
   for (const auto& [key, value] : in.labels()) {
     if (out.labels.size() >= kMaxLabels) break;
     out.labels.emplace(clip(key), clip(value, kMaxReasonBytes));

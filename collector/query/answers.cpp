@@ -150,8 +150,6 @@ Result<void> Answers::submit(const std::string& actor, const v1::SubmitRequest& 
 
 Result<void> Answers::get_impact(const v1::GetImpactRequest& request, v1::Impact& response) {
   ASSAY_ASSIGN(const catalog::BaseId base, catalog::BaseId::parse(request.base()));
-  if (base.version.empty())
-    return Error{ErrorCode::kInvalidArgument, "base is NAME:VERSION here, the version is missing"};
   ASSAY_ASSIGN(const ImpactView impact, store_.impact(request.base()));
   to_wire(impact, response);
   response.set_base(request.base());

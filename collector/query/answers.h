@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "assay/v1/planning.pb.h"
 #include "assay/v1/query.pb.h"
 #include "collector/core/ports.h"
 
@@ -13,8 +14,8 @@ namespace assay::collector {
 /// Thread-safe; every function blocks on disk. Errors: kInvalidArgument, kNotFound, kUnavailable.
 class Answers {
  public:
-  Answers(Store& store, CatalogKeeper& keeper, const NodeDirectory& nodes)
-      : store_(store), keeper_(keeper), nodes_(nodes) {}
+  Answers(Store& store, CatalogKeeper& keeper, const NodeDirectory& nodes, const Clock& clock)
+      : store_(store), keeper_(keeper), nodes_(nodes), clock_(clock) {}
 
   Result<void> list_runs(const v1::ListRunsRequest& request, v1::ListRunsResponse& response);
   Result<void> list_findings(const v1::ListFindingsRequest& request,
@@ -26,11 +27,14 @@ class Answers {
   Result<void> submit(const std::string& actor, const v1::SubmitRequest& request,
                       v1::SubmitResponse& response);
   Result<void> get_impact(const v1::GetImpactRequest& request, v1::Impact& response);
+  Result<void> test_policy(const v1::TestPolicyRequest& request, v1::PolicyTrial& response);
+  Result<void> discover(const v1::DiscoverRequest& request, v1::Discovery& response);
 
  private:
   Store& store_;
   CatalogKeeper& keeper_;
   const NodeDirectory& nodes_;
+  const Clock& clock_;
 };
 
 }  // namespace assay::collector

@@ -4,6 +4,7 @@
 #include <grpc/grpc_security_constants.h>
 #include <grpcpp/grpcpp.h>
 
+#include "assay/v1/planning.grpc.pb.h"
 #include "assay/v1/query.grpc.pb.h"
 #include "assay/v1/scan.grpc.pb.h"
 #include "collector/core/principal.h"
@@ -184,18 +185,42 @@ class ScanRpc final : public v1::ScanService::CallbackService {
   ScanAnswers& answers_;
 };
 
+class PlanningService final : public v1::Planning::CallbackService {
+ public:
+  PlanningService(Desk& desk, Answers& answers) : desk_(desk), answers_(answers) {}
+  Reactor* TestPolicy(Context* context, const v1::TestPolicyRequest* request,
+                      v1::PolicyTrial* response) override {
+    return desk_.serve(context, "Planning.TestPolicy", [=, this](const std::string&) {
+      return answers_.test_policy(*request, *response);
+    });
+  }
+  Reactor* Discover(Context* context, const v1::DiscoverRequest* request,
+                    v1::Discovery* response) override {
+    return desk_.serve(context, "Planning.Discover", [=, this](const std::string&) {
+      return answers_.discover(*request, *response);
+    });
+  }
+
+ private:
+  Desk& desk_;
+  Answers& answers_;
+};
+
 class Services final : public QueryServices {
  public:
   Services(Store& store, CatalogKeeper& keeper, const NodeDirectory& nodes, Ledger& ledger,
            const Clock& clock, const QueryOptions& options)
-      : answers_(store, keeper, nodes),
+      : answers_(store, keeper, nodes, clock),
         scan_answers_(store, keeper, ledger, clock),
         desk_(ledger, clock, options),
         query_(desk_, answers_),
         catalog_(desk_, answers_),
-        scans_(desk_, scan_answers_) {}
+        scans_(desk_, scan_answers_),
+        planning_(desk_, answers_) {}
 
-  std::vector<grpc::Service*> services() override { return {&query_, &catalog_, &scans_}; }
+  std::vector<grpc::Service*> services() override {
+    return {&query_, &catalog_, &scans_, &planning_};
+  }
 
  private:
   Answers answers_;
@@ -204,6 +229,7 @@ class Services final : public QueryServices {
   QueryService query_;
   CatalogRpc catalog_;
   ScanRpc scans_;
+  PlanningService planning_;
 };
 
 }  // namespace

@@ -63,6 +63,8 @@ void fill(const ContainerNames& in, v1::ContainerNames& out) {
   out.set_pod_name(in.pod_name);
   out.set_pod_namespace(in.pod_namespace);
   out.set_pod_uid(in.pod_uid);
+  out.set_is_bound_to_kernel(in.is_bound_to_kernel);
+  out.set_is_users_to_write(in.is_users_to_write);
   for (const auto& [key, value] : in.labels)
     (*out.mutable_labels())[key] = value;
 }
@@ -183,6 +185,7 @@ void to_wire(const RunView& run, v1::Run& out) {
   out.set_executable(run.executable);
   fill(run.process, *out.mutable_process());
   out.set_cgroup_path(run.cgroup_path);
+  out.set_exemption(run.exemption);
 }
 
 void to_wire(const FindingView& finding, v1::Finding& out) {
@@ -271,6 +274,17 @@ void to_wire(const ImpactView& impact, v1::Impact& out) {
   out.set_running(impact.running);
   out.set_nodes(impact.nodes);
   out.set_running_total(impact.running_total);
+  out.set_since_ns(impact.since_ns);
+  out.set_namespaces(impact.namespaces);
+  out.set_owners(impact.owners);
+  for (const auto& group : impact.groups) {
+    v1::ImpactGroup& one = *out.add_groups();
+    one.set_pod_namespace(group.pod_namespace);
+    one.set_owner(group.owner);
+    one.set_running(group.running);
+    one.set_nodes(group.nodes);
+    one.set_since_ns(group.since_ns);
+  }
   for (const auto& run : impact.runs) {
     v1::ImpactRow& row = *out.add_rows();
     row.set_cluster(run.node.cluster);
@@ -278,6 +292,58 @@ void to_wire(const ImpactView& impact, v1::Impact& out) {
     row.set_run_id(run.run_id);
     fill(run.names, *row.mutable_names());
     row.set_started_ns(run.started_ns);
+  }
+}
+
+void to_wire(const TrialView& trial, v1::PolicyTrial& out) {
+  out.set_running(trial.running);
+  out.set_changed(trial.changed);
+  out.set_not_searched(trial.not_searched);
+  for (const TrialGroup& group : trial.groups) {
+    v1::TrialGroup& one = *out.add_groups();
+    one.set_before(status(group.before));
+    one.set_after(status(group.after));
+    one.set_base(group.base);
+    one.set_pod_namespace(group.pod_namespace);
+    one.set_running(group.running);
+    one.set_nodes(group.nodes);
+    one.set_reason(group.reason);
+  }
+  for (const TrialFinding& finding : trial.findings) {
+    v1::TrialFinding& one = *out.add_findings();
+    one.set_kind(std::string(catalog::to_string(finding.kind)));
+    one.set_base(finding.base);
+    one.set_opened(finding.opened);
+    one.set_resolved(finding.resolved);
+  }
+  for (const TrialRun& run : trial.runs) {
+    v1::TrialRun& one = *out.add_runs();
+    one.set_cluster(run.node.cluster);
+    one.set_node(run.node.node);
+    one.set_run_id(run.run_id);
+    fill(run.names, *one.mutable_names());
+    one.set_before(status(run.before));
+    one.set_after(status(run.after));
+    one.set_reason(run.reason);
+  }
+}
+
+void to_wire(const DiscoveryView& found, v1::Discovery& out) {
+  out.set_running(found.running);
+  out.set_not_read(found.not_read);
+  for (const Proposal& proposal : found.proposals) {
+    v1::Proposal& one = *out.add_proposals();
+    one.set_id(proposal.id);
+    for (const auto& layer : proposal.layers)
+      fill(layer, *one.add_layers());
+    one.set_running(proposal.running);
+    one.set_nodes(proposal.nodes);
+    one.set_images(proposal.images);
+    for (const auto& image : proposal.example_images)
+      one.add_example_images(image);
+    fill(proposal.about, *one.mutable_about());
+    one.set_below(proposal.below);
+    one.set_is_whole(proposal.is_whole);
   }
 }
 

@@ -76,17 +76,24 @@ struct BaseId {
   static Result<BaseId> parse(std::string_view text);
 };
 
+/// Annotations that mean something to Assay; all others are for people alone.
+inline constexpr std::string_view kCreatedAnnotation = "assay.created";  ///< when it was built
+inline constexpr std::string_view kContactAnnotation = "assay.contact";  ///< whom to ask about it
+inline constexpr std::string_view kNoteAnnotation = "assay.note";
+
 struct Base {
   BaseId id;
   BaseStatus status = BaseStatus::kDraft;
   std::vector<BaseStack> stacks;
   std::optional<WallTime> deprecated_until;
   std::optional<WallTime> expires_at;
-  std::string reason;            ///< of the last change
-  std::string successor;         ///< NAME:VERSION or ""
-  WallTime changed_at{};         ///< of the last change
-  std::string changed_by;        ///< id of the key that signed it
-  std::uint64_t changed_in = 0;  ///< sequence of the statement
+  std::optional<WallTime> approved_at = {};  ///< first; none of a draft
+  std::optional<WallTime> built_at = {};     ///< as the approval says; never after it
+  std::string reason;                        ///< of the last change
+  std::string successor;                     ///< NAME:VERSION or ""
+  WallTime changed_at{};                     ///< of the last change
+  std::string changed_by;                    ///< id of the key that signed it
+  std::uint64_t changed_in = 0;              ///< sequence of the statement
   std::map<std::string, std::string>
       annotations;  ///< claims for people: distribution, source, notes
 };

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "common/catalog/standing.h"
+
 namespace assay::catalog {
 namespace {
 
@@ -21,7 +23,10 @@ void take_earlier(std::optional<WallTime>& earliest, const std::optional<WallTim
 
 Catalog::Catalog(std::string id, std::uint64_t sequence, std::map<BaseId, Base> bases,
                  Policy policy)
-    : id_(std::move(id)), sequence_(sequence), bases_(std::move(bases)), policy_(policy) {
+    : id_(std::move(id)),
+      sequence_(sequence),
+      bases_(std::move(bases)),
+      policy_(std::move(policy)) {
   for (const auto& [base_id, base] : bases_) {
     if (base.status == BaseStatus::kDraft) continue;  // a draft says nothing about any run
     for (const BaseStack& stack : base.stacks) {
@@ -71,14 +76,21 @@ std::vector<StackReference> Catalog::candidates(const LayerEvidence& bottom) con
   return found;
 }
 
-std::optional<WallTime> Catalog::next_change_after(WallTime now) const {
+std::optional<WallTime> Catalog::next_change_after(WallTime now, const ScanSummaries* scans) const {
   std::optional<WallTime> earliest;
+  for (const Exemption& exemption : policy_.exemptions)
+    take_earlier(earliest, exemption.until, now);
   for (const auto& [base_id, base] : bases_) {
     if (base.status == BaseStatus::kDraft || base.status == BaseStatus::kRevoked) continue;
     take_earlier(earliest, base.expires_at, now);
     if (base.status == BaseStatus::kDeprecated) take_earlier(earliest, base.deprecated_until, now);
+    take_earlier(earliest, next_rule_after(base, policy_, scans, now), now);
   }
   return earliest;
+}
+
+Catalog Catalog::with_policy(Policy policy) const {
+  return Catalog(id_, sequence_, bases_, std::move(policy));
 }
 
 }  // namespace assay::catalog

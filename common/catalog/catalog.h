@@ -12,22 +12,10 @@
 
 #include "common/catalog/base_image.h"
 #include "common/catalog/evidence.h"
+#include "common/catalog/policy.h"
+#include "common/catalog/scan_summary.h"
 
 namespace assay::catalog {
-
-/// What a runtime's store claims never approves, whatever a policy says.
-inline constexpr Rung kLowestApprovingRung = Rung::kShape;
-
-/// What the signed policy may set; these are the documented defaults.
-struct Policy {
-  Rung required_rung = Rung::kContent;
-  std::chrono::seconds pending_deadline = std::chrono::minutes(5);
-  // When a base counts as contained in a set of files (containment.h). Only ever bad news.
-  std::uint32_t contained_share_percent = 50;  ///< of the base's weight
-  std::uint32_t contained_own_percent = 50;    ///< of what tells it from another base
-  std::uint64_t contained_min_files = 20;      ///< that are present
-  bool operator==(const Policy&) const = default;
-};
 
 /// A stack of some base that starts with the layer that was asked for, or that makes the root.
 struct StackReference {
@@ -65,8 +53,12 @@ class Catalog {
   /// Stacks whose bottom layer, or whose root, has this shape, content or diff ID (duplicates left
   /// out).
   std::vector<StackReference> candidates(const LayerEvidence& bottom) const;
-  /// The earliest moment after `now` at which a date changes some verdict.
-  std::optional<WallTime> next_change_after(WallTime now) const;
+  /// The earliest moment after `now` at which a date changes some verdict, or ends an exemption.
+  /// `scans`: as in judge().
+  std::optional<WallTime> next_change_after(WallTime now,
+                                            const ScanSummaries* scans = nullptr) const;
+  /// The same bases and sequence under another policy: for what-if questions.
+  Catalog with_policy(Policy policy) const;
 
  private:
   std::string id_;

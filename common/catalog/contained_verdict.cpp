@@ -6,6 +6,7 @@
 #include "common/base/encoding.h"
 #include "common/catalog/match.h"
 #include "common/catalog/reason.h"
+#include "common/catalog/standing.h"
 
 namespace assay::catalog {
 namespace {
@@ -56,18 +57,20 @@ FileSet with_base_below(const FileSet& files, const Verdict& verdict, const File
 }
 
 void add_containment(Verdict& verdict, const Containment& found, const Catalog& catalog,
-                     WallTime now) {
+                     WallTime now, const ScanSummaries* scans) {
   const std::size_t covered = covered_layers(verdict);
   std::vector<BaseMatch> matches;
   for (const ContainedBase& contained : found.contained) {
     const Base* base = catalog.find(contained.base);
     if (base == nullptr || is_known(verdict, contained.base)) continue;
-    const VerdictStatus status = status_at(*base, now);
+    const Standing standing = standing_of(*base, catalog.policy(), scans, now);
+    const VerdictStatus status =
+        counted_status(catalog.policy(), standing.status, Rung::kContained);
     if (covered != 0 && status == VerdictStatus::kApproved) continue;
     matches.push_back({contained.base, status, Rung::kContained, 0, covered});
     if (!is_worse(status, verdict)) continue;
     verdict.status = status;
-    verdict.reason = with_why(base_reason(*base, status, Rung::kContained), contained.why);
+    verdict.reason = with_why(base_reason(*base, standing, Rung::kContained), contained.why);
   }
   const bool is_unknown = verdict.status == VerdictStatus::kUnknown;
   if (covered == 0 && is_unknown && found.files != 0)

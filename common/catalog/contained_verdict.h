@@ -23,12 +23,13 @@ std::optional<std::size_t> wanted_file_set(const Verdict& verdict, const Stack& 
 /// file of what was copied: equal ones may be left out of a layer.
 FileSet with_base_below(const FileSet& files, const Verdict& verdict, const FileSetIndex& index);
 
-/// Brings what was found into `verdict`, by the status that the bases have at `now`.
+/// Brings what was found into `verdict`, by the standing that the bases have at `now`; `scans` as
+/// in judge().
 ///
 /// A contained base that is revoked or expired makes the verdict so. A deprecated one is reported,
 /// and an approved one names a run that no layer names; neither changes the status: contained
 /// files never approve and never soften. Bases that layers proved already are left out.
 void add_containment(Verdict& verdict, const Containment& found, const Catalog& catalog,
-                     WallTime now);
+                     WallTime now, const ScanSummaries* scans = nullptr);
 
 }  // namespace assay::catalog

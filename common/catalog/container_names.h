@@ -11,8 +11,8 @@
 
 namespace assay::catalog {
 
-/// Claims, for people: no verdict depends on them. Text is raw as the record holds it; "" is what
-/// no record says.
+/// Claims, for people: no verdict depends on them; exemptions do, where they are confirmed. Text is
+/// raw as the record holds it; "" is what no record says.
 struct ContainerNames {
   std::string container_id;
   std::string runtime;  ///< docker, containerd, podman, cri-o, lxc, systemd-nspawn, garden
@@ -26,6 +26,11 @@ struct ContainerNames {
   std::string pod_namespace;
   std::string pod_uid;
   std::map<std::string, std::string> labels;
+  /// The kernel agrees with the record that names this container: its upper directory, or its init.
+  bool is_bound_to_kernel = false;
+  bool is_users_to_write = false;  ///< someone but root may write some record that told this
+  /// Whether the names are this very container's, as far as a node can tell.
+  bool are_confirmed() const { return is_bound_to_kernel && !is_users_to_write; }
   bool operator==(const ContainerNames&) const = default;
 };
 

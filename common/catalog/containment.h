@@ -47,11 +47,11 @@ struct Containment {
 /// Looks for the bases of `index` in `files`. Pure; thread-safe. Under 50 ms against 1,000 bases.
 ///
 /// A base is contained when the weighted share of its files that are present reaches
-/// `contained_share_percent`, at least `contained_min_files` of them are there, and it is no mere look-alike: of the files that it has and a near base lacks, at least
-/// `contained_own_percent` are present, or no smaller part than of those that the other has. So
-/// version N is told from N-1 by the files that only one of them has, and a base that lies inside
-/// another one is contained with it. docs/formats/file_set.md has the rules between bases of
-/// different names.
+/// `contained_share_percent`, at least `contained_min_files` of them are there, and it is no mere
+/// look-alike: of the files that it has and a near base lacks, at least `contained_own_percent` are
+/// present, or no smaller part than of those that the other has. So version N is told from N-1 by
+/// the files that only one of them has, and a base that lies inside another one is contained with
+/// it. docs/formats/file_set.md has the rules between bases of different names.
 Containment find_contained(const FileSet& files, const FileSetIndex& index, const Policy& policy);
 
 }  // namespace assay::catalog

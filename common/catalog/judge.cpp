@@ -8,6 +8,7 @@
 #include "common/catalog/match.h"
 #include "common/catalog/names.h"
 #include "common/catalog/reason.h"
+#include "common/catalog/standing.h"
 
 namespace assay::catalog {
 namespace {
@@ -37,7 +38,15 @@ int order_of(VerdictStatus status) {
 
 struct Judged {
   StackMatch match;
-  VerdictStatus status = VerdictStatus::kUnknown;
+  Standing standing;
+  VerdictStatus status = VerdictStatus::kUnknown;  ///< as it counts on this rung
+};
+
+/// By what and when everything is judged.
+struct Question {
+  const Catalog& catalog;
+  WallTime now{};
+  const ScanSummaries* scans = nullptr;
 };
 
 bool goes_before(const Judged& a, const Judged& b) {
@@ -47,21 +56,25 @@ bool goes_before(const Judged& a, const Judged& b) {
   return a.match.base->id < b.match.base->id;
 }
 
-std::vector<Judged> in_order(const std::vector<StackMatch>& found, WallTime now) {
+std::vector<Judged> in_order(const std::vector<StackMatch>& found, const Question& question) {
+  const Policy& policy = question.catalog.policy();
   std::vector<Judged> ordered;
   ordered.reserve(found.size());
-  for (const StackMatch& match : found)
-    ordered.push_back({match, status_at(*match.base, now)});
+  for (const StackMatch& match : found) {
+    Standing standing = standing_of(*match.base, policy, question.scans, question.now);
+    const VerdictStatus status = counted_status(policy, standing.status, match.rung);
+    ordered.push_back({match, std::move(standing), status});
+  }
   std::sort(ordered.begin(), ordered.end(), goes_before);
   return ordered;
 }
 
 /// Bad news in the layers above the base: `FROM approved`, then `COPY --from=revoked / /`.
 std::vector<Judged> bad_news_above(const std::vector<const StackLayer*>& layers, std::size_t start,
-                                   const Catalog& catalog, WallTime now) {
+                                   const Question& question) {
   std::vector<Judged> news;
   for (std::size_t at = start; at < layers.size(); ++at)
-    for (const Judged& judged : in_order(matches_at(layers, at, catalog).found, now))
+    for (const Judged& judged : in_order(matches_at(layers, at, question.catalog).found, question))
       if (judged.status != VerdictStatus::kApproved) news.push_back(judged);
   return news;
 }
@@ -105,16 +118,33 @@ void decide_without_match(const std::vector<const StackLayer*>& layers, const St
       is_pending ? awaited_reason(awaited, layers.size()) : unknown_reason(layers, stack, catalog);
 }
 
-/// The verdict by the base that names the run, when nothing is revoked or expired.
-void decide_by_naming(const Judged& naming, const std::vector<const StackLayer*>& layers,
-                      const Catalog& catalog, Verdict& verdict) {
-  verdict.status = naming.status;
-  verdict.reason = base_reason(*naming.match.base, naming.status, naming.match.rung);
-  if (naming.status != VerdictStatus::kApproved) return;
-  const Rung required = std::max(catalog.policy().required_rung, kLowestApprovingRung);
-  if (naming.match.rung >= required) return;
+void wait_for_rung(const Judged& judged, const std::vector<const StackLayer*>& layers,
+                   const Catalog& catalog, Verdict& verdict) {
+  const VerdictStatus status = judged.standing.status;
   verdict.status = VerdictStatus::kPending;
-  verdict.reason = below_rung_reason(naming.match, required, layers);
+  verdict.reason =
+      below_rung_reason(judged.match, status, rung_for(catalog.policy(), status), layers);
+}
+
+/// Revoked or expired, but seen less surely than the policy wants: no reason to be at ease.
+const Judged* weak_news(const std::vector<Judged>& all) {
+  const auto found = std::find_if(all.begin(), all.end(), [](const Judged& judged) {
+    return judged.status == VerdictStatus::kPending &&
+           judged.standing.status != VerdictStatus::kDeprecated;
+  });
+  return found == all.end() ? nullptr : &*found;
+}
+
+/// The verdict by the base that names the run, when nothing is revoked or expired.
+void decide_by_naming(const std::vector<Judged>& all, const std::vector<const StackLayer*>& layers,
+                      const Catalog& catalog, Verdict& verdict) {
+  const Judged& naming = all.front();
+  const bool is_weak = naming.status == VerdictStatus::kPending ||
+                       naming.match.rung < rung_for(catalog.policy(), naming.status);
+  if (is_weak) return wait_for_rung(naming, layers, catalog, verdict);
+  if (const Judged* weak = weak_news(all)) return wait_for_rung(*weak, layers, catalog, verdict);
+  verdict.status = naming.status;
+  verdict.reason = base_reason(*naming.match.base, naming.standing, naming.match.rung);
 }
 
 void decide(const std::vector<Judged>& all, const std::vector<const StackLayer*>& layers,
@@ -123,11 +153,11 @@ void decide(const std::vector<Judged>& all, const std::vector<const StackLayer*>
     const Judged* news = first_with(all, bad);
     if (news == nullptr) continue;
     verdict.status = bad;
-    verdict.reason = base_reason(*news->match.base, bad, news->match.rung);
+    verdict.reason = base_reason(*news->match.base, news->standing, news->match.rung);
     return;
   }
   if (!all.empty() && all.front().match.first_layer == 0)
-    decide_by_naming(all.front(), layers, catalog, verdict);
+    decide_by_naming(all, layers, catalog, verdict);
   else
     decide_without_match(layers, stack, catalog, verdict);
 }
@@ -151,19 +181,21 @@ Result<VerdictStatus> parse_verdict_status(std::string_view text) {
   return value_of(kStatuses, text, "verdict");
 }
 
-Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now) {
+Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now,
+              const ScanSummaries* scans) {
+  const Question question{catalog, now, scans};
   Verdict verdict;
   verdict.catalog_sequence = catalog.sequence();
   const std::vector<const StackLayer*> layers = compared_layers(stack);
   const Matches prefixes = matches_at(layers, 0, catalog);
-  std::vector<Judged> all = in_order(prefixes.found, now);
+  std::vector<Judged> all = in_order(prefixes.found, question);
   verdict.contradictions = contradictions_of(prefixes, all);
   const std::size_t covered = all.empty() ? 0 : all.front().match.layers;
   if (covered != 0) {
     verdict.rung = all.front().match.rung;
     verdict.application_layers = layers.size() - covered;
   }
-  const auto above = bad_news_above(layers, std::max<std::size_t>(covered, 1), catalog, now);
+  const auto above = bad_news_above(layers, std::max<std::size_t>(covered, 1), question);
   all.insert(all.end(), above.begin(), above.end());
   decide(all, layers, stack, catalog, verdict);
   for (const Judged& judged : all)

@@ -9,6 +9,7 @@
 
 #include "common/catalog/base_image.h"
 #include "common/catalog/evidence.h"
+#include "common/catalog/scan_summary.h"
 
 namespace assay::catalog {
 
@@ -19,15 +20,18 @@ std::string_view to_string(VerdictStatus status);
 /// Errors: kInvalidArgument.
 Result<VerdictStatus> parse_verdict_status(std::string_view text);
 
-/// Status of `base` itself at `now`; a date counts from its very moment on.
+/// Status of `base` by its own dates at `now`; a date counts from its very moment on. What the
+/// policy adds: standing.h.
 VerdictStatus status_at(const Base& base, WallTime now);
 
 /// One base that is a prefix of the stack, or bad news that lies in the layers above it.
 struct BaseMatch {
   BaseId base;
-  VerdictStatus status = VerdictStatus::kUnknown;  ///< of the base itself at the time of judging
-  Rung rung = Rung::kNone;                         ///< the weakest rung among the compared layers
-  std::size_t layers = 0;                          ///< how many layers the base covers
+  /// Of the base itself at the time of judging; kPending: it is bad news, and the policy wants it
+  /// on a higher rung.
+  VerdictStatus status = VerdictStatus::kUnknown;
+  Rung rung = Rung::kNone;      ///< the weakest rung among the compared layers
+  std::size_t layers = 0;       ///< how many layers the base covers
   std::size_t first_layer = 0;  ///< 0 for a prefix; else where in the compared layers it begins
   auto operator<=>(const BaseMatch&) const = default;
 };
@@ -61,8 +65,11 @@ struct Verdict {
 /// rung an approving answer is kPending; bad news counts on any rung. Nothing matched while some
 /// layer's shape is still to come is kPending; nothing matched with all shapes known is kUnknown.
 /// Layers above the base that names the run are compared with revoked, expired and deprecated bases
-/// as well.
-Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now);
+/// as well. Bad news below the rung that the policy wants for it makes an approving answer
+/// kPending. `scans`: what a collector knows of the bases' scans; null elsewhere: then the policy's
+/// rules on scans are not judged, and the answer may be better than the collector's, never worse.
+Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now,
+              const ScanSummaries* scans = nullptr);
 
 /// The closed list of finding kinds (docs/architecture.md "Words").
 enum class FindingKind {

@@ -21,7 +21,7 @@
 
 namespace assay::catalog {
 
-enum class Action { kApprove, kDeprecate, kRevoke, kSetPolicy };
+enum class Action { kApprove, kDeprecate, kRevoke, kSetPolicy, kDraft };
 std::string_view to_string(Action action);
 
 /// One change, before it is signed.
@@ -32,7 +32,7 @@ struct Statement {
   WallTime issued_at{};
   Action action = Action::kApprove;
   BaseId base;                    ///< all but kSetPolicy
-  std::vector<BaseStack> stacks;  ///< kApprove
+  std::vector<BaseStack> stacks;  ///< kApprove, kDraft
   std::string reason;
   std::optional<WallTime> deprecated_until;  ///< kDeprecate
   std::optional<WallTime> expires_at;        ///< kApprove

@@ -43,18 +43,23 @@ std::string layers_text(std::size_t count) {
 
 }  // namespace
 
-std::string base_reason(const Base& base, VerdictStatus status, Rung rung) {
-  std::string text =
-      "base " + name_of_base(base) + " " + standing_text(base, status) + " " + rung_text(rung);
-  if (status == VerdictStatus::kApproved) return text;
-  if (!base.reason.empty()) text += ": " + escape_untrusted(base.reason, 200);
+std::string base_reason(const Base& base, const Standing& standing, Rung rung) {
+  const bool is_by_rule = !standing.why.empty();
+  std::string text = "base " + name_of_base(base) + " " +
+                     (is_by_rule ? "is expired" : standing_text(base, standing.status)) + " " +
+                     rung_text(rung);
+  if (standing.status == VerdictStatus::kApproved) return text;
+  if (is_by_rule) text += ": " + standing.why;  // why it was approved is no reason for this
+  if (!is_by_rule && !base.reason.empty()) text += ": " + escape_untrusted(base.reason, 200);
   if (!base.successor.empty()) text += "; use " + escape_untrusted(base.successor, 300);
   return text;
 }
 
-std::string below_rung_reason(const StackMatch& match, Rung required,
+std::string below_rung_reason(const StackMatch& match, VerdictStatus status, Rung required,
                               const std::vector<const StackLayer*>& layers) {
-  std::string text = "looks like base " + name_of_base(*match.base) + " by " +
+  const std::string standing =
+      status == VerdictStatus::kApproved ? "" : " (" + std::string(to_string(status)) + ")";
+  std::string text = "looks like base " + name_of_base(*match.base) + standing + " by " +
                      std::string(to_string(match.rung)) + ", " + std::string(to_string(required)) +
                      " is required";
   if (match.has_other_deletions) return text + ": a layer deletes other paths than the base's does";

@@ -7,13 +7,14 @@
 
 #include "common/catalog/judge.h"
 #include "common/catalog/match.h"
+#include "common/catalog/standing.h"
 
 namespace assay::catalog {
 
-/// Why `base` has `status` at the time of judging, and how surely it was recognised.
-std::string base_reason(const Base& base, VerdictStatus status, Rung rung);
-/// Why an approved base is not enough yet.
-std::string below_rung_reason(const StackMatch& match, Rung required,
+/// Why `base` has this standing at the time of judging, and how surely it was recognised.
+std::string base_reason(const Base& base, const Standing& standing, Rung rung);
+/// Why a base that has `status` does not count as such yet.
+std::string below_rung_reason(const StackMatch& match, VerdictStatus status, Rung required,
                               const std::vector<const StackLayer*>& layers);
 std::string awaited_reason(std::size_t awaited, std::size_t layers);
 /// For what is_unreadable.

@@ -22,6 +22,19 @@ bool is_same(const BaseStack& a, const BaseStack& b) {
                     [](const BaseLayer& x, const BaseLayer& y) { return is_same(x, y); });
 }
 
+/// Reproducible builds write constants for the time: 1970, 1980, 1985. None is older than this.
+constexpr WallTime kFirstBelievedBuild =
+    std::chrono::sys_days(std::chrono::year(2000) / std::chrono::January / 1);
+
+/// Never after the approval: an image cannot say of itself that it stays fresh.
+std::optional<WallTime> built_at(const Base& base) {
+  const auto annotation = base.annotations.find(std::string(kCreatedAnnotation));
+  if (annotation == base.annotations.end()) return std::nullopt;
+  const auto created = parse_rfc3339(annotation->second);
+  if (!created || *created < kFirstBelievedBuild) return std::nullopt;
+  return std::min(*created, *base.approved_at);
+}
+
 }  // namespace
 
 Result<void> Replay::apply(const Statement& statement, const std::string& signer) {
@@ -31,11 +44,15 @@ Result<void> Replay::apply(const Statement& statement, const std::string& signer
   }
   const auto found = bases_.find(statement.base);
   const bool is_new = found == bases_.end();
-  if (is_new && statement.action != Action::kApprove)
+  const bool may_be_new =
+      statement.action == Action::kApprove || statement.action == Action::kDraft;
+  if (is_new && !may_be_new)
     return refused(statement.base, "does not exist: check name and version");
   Base& base = is_new ? bases_[statement.base] : found->second;
   if (statement.action == Action::kApprove)
     ASSAY_TRY(approve(base, statement, is_new));
+  else if (statement.action == Action::kDraft)
+    ASSAY_TRY(draft(base, statement, is_new));
   else if (statement.action == Action::kDeprecate)
     ASSAY_TRY(deprecate(base, statement));
   else
@@ -48,14 +65,18 @@ Result<void> Replay::apply(const Statement& statement, const std::string& signer
   base.changed_in = statement.sequence;
   for (const auto& [key, value] : statement.annotations)
     base.annotations[key] = value;
+  if (base.approved_at) base.built_at = built_at(base);
   return ok();
 }
 
 Result<void> Replay::approve(Base& base, const Statement& statement, bool is_new) {
-  if (!is_new && base.status != BaseStatus::kApproved)
+  const bool is_draft = !is_new && base.status == BaseStatus::kDraft;
+  if (!is_new && !is_draft && base.status != BaseStatus::kApproved)
     return refused(base.id, "is " + std::string(to_string(base.status)) +
                                 " and cannot be approved again: use a new version");
   base.status = BaseStatus::kApproved;
+  if (!base.approved_at) base.approved_at = statement.issued_at;
+  if (is_draft) base.stacks.clear();  // what is approved is what this statement says
   if (statement.expires_at) base.expires_at = statement.expires_at;
   for (const BaseStack& stack : statement.stacks) {
     const bool is_known =
@@ -66,9 +87,20 @@ Result<void> Replay::approve(Base& base, const Statement& statement, bool is_new
   return ok();
 }
 
+/// A draft says nothing about any run; a later one replaces it.
+Result<void> Replay::draft(Base& base, const Statement& statement, bool is_new) {
+  if (!is_new && base.status != BaseStatus::kDraft)
+    return refused(base.id, "is " + std::string(to_string(base.status)) +
+                                " already: only new bases and drafts become drafts");
+  base.status = BaseStatus::kDraft;
+  base.stacks = statement.stacks;
+  return ok();
+}
+
 Result<void> Replay::deprecate(Base& base, const Statement& statement) {
   if (base.status == BaseStatus::kRevoked)
     return refused(base.id, "is revoked and stays so: it cannot be deprecated");
+  if (base.status == BaseStatus::kDraft) return refused(base.id, "is a draft: approve it first");
   base.status = BaseStatus::kDeprecated;  // a second time moves the date
   base.deprecated_until = statement.deprecated_until;
   return ok();
@@ -81,7 +113,7 @@ Result<void> Replay::revoke(Base& base) {
 }
 
 Catalog Replay::finish(std::string catalog_id, std::uint64_t sequence) && {
-  return Catalog(std::move(catalog_id), sequence, std::move(bases_), policy_);
+  return Catalog(std::move(catalog_id), sequence, std::move(bases_), std::move(policy_));
 }
 
 }  // namespace assay::catalog

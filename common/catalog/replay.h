@@ -19,6 +19,7 @@ class Replay {
 
  private:
   Result<void> approve(Base& base, const Statement& statement, bool is_new);
+  Result<void> draft(Base& base, const Statement& statement, bool is_new);
   Result<void> deprecate(Base& base, const Statement& statement);
   Result<void> revoke(Base& base);
 

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "common/base/clock.h"
+#include "common/catalog/base_image.h"
 
 namespace assay::catalog {
 
@@ -26,5 +28,8 @@ struct ScanSummary {
   SeverityCounts counts;
   bool operator==(const ScanSummary&) const = default;
 };
+
+/// The newest scan of each base that has one.
+using ScanSummaries = std::map<BaseId, ScanSummary>;
 
 }  // namespace assay::catalog

@@ -8,6 +8,7 @@
 #include "common/catalog/json_reader.h"
 #include "common/catalog/log.h"
 #include "common/catalog/names.h"
+#include "common/catalog/policy_json.h"
 #include "common/catalog/svr.h"
 
 namespace assay::catalog {
@@ -20,12 +21,12 @@ constexpr std::string_view kStatementPredicate = "urn:assay:catalog:statement:v1
 constexpr std::string_view kHeadPredicate = "urn:assay:catalog:head:v1";
 constexpr std::string_view kMarkPredicate = "urn:assay:catalog:mark:v1";
 constexpr std::size_t kMaxPayloadBytes = 16 << 20;
-constexpr std::uint64_t kMaxPendingSeconds = 7UL * 24 * 3600;
 
-constexpr Names<Action, 4> kActions{{{Action::kApprove, "approve"},
+constexpr Names<Action, 5> kActions{{{Action::kApprove, "approve"},
                                      {Action::kDeprecate, "deprecate"},
                                      {Action::kRevoke, "revoke"},
-                                     {Action::kSetPolicy, "set-policy"}}};
+                                     {Action::kSetPolicy, "set-policy"},
+                                     {Action::kDraft, "draft"}}};
 
 template <typename Tag>
 std::string_view raw_or_empty(const std::optional<Digest<Tag>>& digest) {
@@ -85,30 +86,10 @@ std::string stacks_fields(const std::vector<BaseStack>& stacks) {
   return fields;
 }
 
-bool has_default_containment(const Policy& policy) {
-  const Policy usual;
-  return policy.contained_share_percent == usual.contained_share_percent &&
-         policy.contained_own_percent == usual.contained_own_percent &&
-         policy.contained_min_files == usual.contained_min_files;
-}
-
-std::string policy_fields(const Policy& policy) {
-  const bool is_version_1 = has_default_containment(policy);
-  std::string fields;
-  append_field(fields, std::string_view("assay-policy"));
-  append_field(fields, std::string_view(is_version_1 ? "1" : "2"));
-  append_field(fields, to_string(policy.required_rung));
-  append_field(fields, static_cast<std::uint64_t>(policy.pending_deadline.count()));
-  if (is_version_1) return fields;
-  append_field(fields, std::uint64_t{policy.contained_share_percent});
-  append_field(fields, std::uint64_t{policy.contained_own_percent});
-  append_field(fields, policy.contained_min_files);
-  return fields;
-}
-
 /// What the statement is about, as one digest: in-toto wants a subject.
 Sha256 subject_digest(const Statement& statement) {
-  if (statement.action == Action::kApprove) return sha256(stacks_fields(statement.stacks));
+  if (statement.action == Action::kApprove || statement.action == Action::kDraft)
+    return sha256(stacks_fields(statement.stacks));
   if (statement.policy) return sha256(policy_fields(*statement.policy));
   std::string fields;
   append_field(fields, std::string_view("assay-base-name"));
@@ -175,16 +156,6 @@ json stack_json(const BaseStack& stack) {
   if (stack.file_set)
     object["file_set"] = {{"digest", stack.file_set->digest.text()},
                           {"files", stack.file_set->files}};
-  return object;
-}
-
-json policy_json(const Policy& policy) {
-  json object = {{"required_rung", to_string(policy.required_rung)},
-                 {"pending_deadline_seconds", policy.pending_deadline.count()}};
-  if (has_default_containment(policy)) return object;
-  object["contained_share_percent"] = policy.contained_share_percent;
-  object["contained_own_percent"] = policy.contained_own_percent;
-  object["contained_min_files"] = policy.contained_min_files;
   return object;
 }
 
@@ -288,38 +259,6 @@ void read_annotations(JsonReader& reader, Statement& statement) {
   }
 }
 
-/// All three or none; one that is 0 would name every base everywhere.
-void read_containment(JsonReader& reader, Policy& policy) {
-  if (reader.member("contained_share_percent", false) == nullptr &&
-      reader.member("contained_own_percent", false) == nullptr &&
-      reader.member("contained_min_files", false) == nullptr)
-    return;
-  const auto number = [&](const char* name, std::uint64_t max) {
-    const std::uint64_t value = reader.number(name, true, max);
-    if (value == 0) reader.fail(name, "is 0");
-    return value;
-  };
-  policy.contained_share_percent =
-      static_cast<std::uint32_t>(number("contained_share_percent", 100));
-  policy.contained_own_percent = static_cast<std::uint32_t>(number("contained_own_percent", 100));
-  policy.contained_min_files = number("contained_min_files", kMaxFileSetEntries);
-}
-
-Policy read_policy(const json& object, std::optional<Error>& fault) {
-  JsonReader reader(object, "policy", fault);
-  Policy policy;
-  const auto rung = parse_rung(reader.text("required_rung", true, 16));
-  if (!rung || *rung < kLowestApprovingRung)
-    reader.fail("required_rung", "is not one of shape, content, exact");
-  else
-    policy.required_rung = *rung;
-  policy.pending_deadline =
-      std::chrono::seconds(reader.number("pending_deadline_seconds", true, kMaxPendingSeconds));
-  read_containment(reader, policy);
-  reader.expect_no_more();
-  return policy;
-}
-
 void read_base_id(JsonReader& reader, const char* name, BaseId& id) {
   const std::string spelled = reader.text(name, true, 255);
   if (!reader.is_good()) return;
@@ -354,8 +293,8 @@ void read_action_members(JsonReader& reader, Statement& statement, std::optional
     reader.fail("successor", "is not a base's name");
   if (statement.action == Action::kDeprecate)
     statement.deprecated_until = reader.time("deprecated_until", false);
-  if (statement.action != Action::kApprove) return;
-  statement.expires_at = reader.time("expires_at", false);
+  if (statement.action != Action::kApprove && statement.action != Action::kDraft) return;
+  if (statement.action == Action::kApprove) statement.expires_at = reader.time("expires_at", false);
   for (const json& stack : reader.array("stacks", true, kMaxStacks)) {
     const std::string where = "stacks[" + std::to_string(statement.stacks.size()) + "]";
     statement.stacks.push_back(read_stack(stack, where, fault));

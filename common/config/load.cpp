@@ -89,7 +89,7 @@ class Resolver {
       problems_.push_back(text.error().text());
       return;
     }
-    const YamlFile file = read_yaml(*text, sources_.file, names_);
+    const YamlFile file = read_yaml(*text, sources_.file, names_, sources_.record_keys);
     problems_.insert(problems_.end(), file.problems.begin(), file.problems.end());
     for (const YamlEntry& entry : file.entries)
       take_entry(entry);

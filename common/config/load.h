@@ -23,6 +23,8 @@ struct Sources {
   std::string file = {};                  ///< YAML; "" for none
   bool is_file_optional = false;          ///< it is the default place: it may be absent
   bool allows_unknown_variables = false;  ///< the prefix is shared with other programs
+  /// Keys of the file that hold lists of records: read with read_records(), not by the table.
+  std::vector<std::string> record_keys = {};
 };
 
 /// This process's environment variables that begin with `prefix`.

@@ -18,8 +18,9 @@ constexpr std::size_t kMaxDepth = 16;
 
 class Reader {
  public:
-  Reader(const std::string& name, const std::vector<std::string>& known, YamlFile& out)
-      : name_(name), known_(known), out_(out) {}
+  Reader(const std::string& name, const std::vector<std::string>& known,
+         const std::vector<std::string>& passed_over, YamlFile& out)
+      : name_(name), known_(known), passed_over_(passed_over), out_(out) {}
 
   void read_root(const YAML::Node& root) {
     if (root.IsNull()) return;
@@ -54,6 +55,7 @@ class Reader {
         continue;
       }
       const std::string key = path.empty() ? pair.first.Scalar() : path + "." + pair.first.Scalar();
+      if (std::find(passed_over_.begin(), passed_over_.end(), key) != passed_over_.end()) continue;
       if (std::find(known_.begin(), known_.end(), key) != known_.end())
         read_leaf(key, pair.first.Mark(), pair.second);
       else if (pair.second.IsMap())
@@ -99,6 +101,7 @@ class Reader {
 
   const std::string& name_;
   const std::vector<std::string>& known_;
+  const std::vector<std::string>& passed_over_;
   YamlFile& out_;
   std::map<std::string, std::string> places_;
   std::size_t nodes_ = 0;
@@ -108,9 +111,10 @@ class Reader {
 }  // namespace
 
 YamlFile read_yaml(const std::string& text, const std::string& name,
-                   const std::vector<std::string>& known) {
+                   const std::vector<std::string>& known,
+                   const std::vector<std::string>& passed_over) {
   YamlFile file;
-  Reader reader(name, known, file);
+  Reader reader(name, known, passed_over, file);
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(text);
     if (documents.size() > 1)

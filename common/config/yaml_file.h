@@ -21,8 +21,10 @@ struct YamlFile {
 };
 
 /// Reads nested and dotted keys ("a: {b: 1}" and "a.b: 1"). Whatever is not one of `known`, or is
-/// there twice, is a problem. Never throws.
+/// there twice, is a problem; those at the top that are in `passed_over` are left to others. Never
+/// throws.
 YamlFile read_yaml(const std::string& text, const std::string& name,
-                   const std::vector<std::string>& known);
+                   const std::vector<std::string>& known,
+                   const std::vector<std::string>& passed_over = {});
 
 }  // namespace assay::config

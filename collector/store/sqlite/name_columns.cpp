@@ -18,6 +18,8 @@ Result<ContainerNames> read_names(const sqlite::Statement& row, int first) {
   names.pod_name = row.text(first + 8);
   names.pod_namespace = row.text(first + 9);
   names.pod_uid = row.text(first + 10);
+  names.is_bound_to_kernel = row.integer(first + 11) != 0;
+  names.is_users_to_write = row.integer(first + 12) != 0;
   return names;
 }
 

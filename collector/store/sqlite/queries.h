@@ -2,6 +2,7 @@
 // The reading half of the store: each function runs inside one read transaction.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,10 +17,16 @@ Result<JudgingRound> query_round(sqlite::Database& database);
 Result<std::vector<NodeView>> query_nodes(sqlite::Database& database);
 Result<Page<RunView>> query_runs(sqlite::Database& database, const RunFilter& filter,
                                  std::optional<Cursor> after, int limit);
+/// In the order of `keys`; those that are gone are left out.
+Result<std::vector<RunView>> query_runs_by_key(sqlite::Database& database,
+                                               const std::vector<std::int64_t>& keys);
 Result<Page<FindingView>> query_findings(sqlite::Database& database, const FindingFilter& filter,
                                          std::optional<Cursor> after, int limit);
 Result<TraceView> query_trace(sqlite::Database& database, const std::string& target,
                               const std::string& node);
+Result<void> query_running(
+    sqlite::Database& database,
+    const std::function<Result<void>(const RunningStack&, const Store::RunsOfStack&)>& visit);
 Result<ImpactView> query_impact(sqlite::Database& database, const std::string& base);
 /// " AND …" for a table of nodes `n`, where `parameter` (e.g. "?3") is bound to `node`: NAME or
 /// CLUSTER/NAME; "" for any node.

@@ -23,7 +23,7 @@ const std::string& run_columns() {
       "r.run_key, r.run_id, n.cluster, n.node, r.kind, r.is_late, r.started_ns, r.ended_ns,"
       " r.labels, s.digest, s.layers, r.executable, r.pid, r.process_start_ns, r.process_name,"
       " r.cgroup_path, s.stack_id, s.is_described, " +
-      std::string(kVerdictColumns) + ", " + std::string(kNameColumns);
+      std::string(kVerdictColumns) + ", " + std::string(kNameColumns) + ", r.exemption";
   return columns;
 }
 
@@ -51,6 +51,7 @@ Result<RunRow> read_run(const Statement& row) {
   view.executable = row.text(11);
   view.process = {static_cast<std::uint32_t>(row.integer(12)), row.integer(13), row.text(14)};
   view.cgroup_path = row.text(15);
+  view.exemption = row.text(18 + kVerdictColumnCount + kNameColumnCount);
   run.stack = StackId{row.integer(16)};
   ASSAY_ASSIGN(view.verdict, read_verdict(row, 18));
   if (row.integer(17) == 0) view.verdict.reason = "the node has not described this stack yet";
@@ -241,15 +242,6 @@ Result<std::vector<RunId>> load_other_runs(Database& database, std::int64_t key)
   return runs;
 }
 
-Result<std::uint64_t> count(Database& database, std::string_view sql, const std::string& a,
-                            const std::string& b) {
-  ASSAY_ASSIGN(Statement * query, database.prepare(sql));
-  ASSAY_ASSIGN(const bool is_row, query->bind(a, b).step());
-  const auto value = is_row ? static_cast<std::uint64_t>(query->integer(0)) : 0;
-  query->reset();
-  return value;
-}
-
 }  // namespace
 
 Result<Page<RunView>> query_runs(Database& database, const RunFilter& filter,
@@ -268,6 +260,21 @@ Result<Page<RunView>> query_runs(Database& database, const RunFilter& filter,
   for (auto& row : rows)
     page.rows.push_back(std::move(row.view));
   return page;
+}
+
+Result<std::vector<RunView>> query_runs_by_key(Database& database,
+                                               const std::vector<std::int64_t>& keys) {
+  const std::string sql = "SELECT " + run_columns() +
+                          " FROM runs r JOIN stacks s ON s.stack_id = r.stack_id"
+                          " JOIN nodes n ON n.node_id = r.node_id WHERE r.run_key=?";
+  std::vector<RunView> runs;
+  runs.reserve(keys.size());
+  for (const std::int64_t key : keys) {
+    ASSAY_ASSIGN(Statement * query, database.prepare(sql));
+    ASSAY_ASSIGN(auto rows, read_runs(database, query->bind(key)));
+    if (!rows.empty()) runs.push_back(std::move(rows.front().view));
+  }
+  return runs;
 }
 
 Result<TraceView> query_trace(Database& database, const std::string& target,
@@ -302,29 +309,6 @@ Result<TraceView> query_trace(Database& database, const std::string& target,
   same->reset();
   ASSAY_ASSIGN(trace.containment, load_containment(database, stack));
   return trace;
-}
-
-Result<ImpactView> query_impact(Database& database, const std::string& base) {
-  const BaseText id = split_base(base);
-  ImpactView impact;
-  ASSAY_ASSIGN(impact.running,
-               count(database,
-                     "SELECT ifnull(sum(running), 0) FROM stacks WHERE stack_id IN (SELECT"
-                     " stack_id FROM stack_matches WHERE base_name=? AND base_version=?)",
-                     id.name, id.version));
-  ASSAY_ASSIGN(impact.nodes,
-               count(database,
-                     "SELECT count(DISTINCT node_id) FROM stacks WHERE running > 0 AND stack_id IN"
-                     " (SELECT stack_id FROM stack_matches WHERE base_name=? AND base_version=?)",
-                     id.name, id.version));
-  ASSAY_ASSIGN(
-      impact.running_total,
-      count(database, "SELECT sum(running) FROM stacks WHERE running > 0 AND ? <> ?", "a", "b"));
-  RunFilter running;
-  running.base = base;
-  ASSAY_ASSIGN(auto page, query_runs(database, running, std::nullopt, kMaxImpactRuns));
-  impact.runs = std::move(page.rows);
-  return impact;
 }
 
 }  // namespace assay::collector

@@ -2,7 +2,9 @@
 // SqliteWriter's rows of runs and execs.
 #include "collector/store/sqlite/codec.h"
 #include "collector/store/sqlite/digest_column.h"
+#include "collector/store/sqlite/name_columns.h"
 #include "collector/store/sqlite/writer.h"
+#include "common/catalog/exemption.h"
 
 namespace assay::collector {
 namespace {
@@ -14,9 +16,15 @@ std::int64_t number(Id id) {
   return static_cast<std::int64_t>(id);
 }
 
+/// Whom to tell of the run: a contact that its labels name, else what it belongs to.
+std::string owner_of(const ContainerNames& names) {
+  std::string contact = catalog::contact_of(names);
+  return contact.empty() ? catalog::workload_of(names) : contact;
+}
+
 constexpr std::string_view kOpenRunColumns =
     "SELECT run_key, stack_id, node_id, run_id, started_ns, ended_ns, is_open, is_overdue,"
-    " overdue_at_ns, claim_conflicts FROM runs ";
+    " overdue_at_ns, claim_conflicts, exemption FROM runs ";
 
 Result<OpenRun> read_run(const Statement& row) {
   OpenRun run;
@@ -30,6 +38,7 @@ Result<OpenRun> read_run(const Statement& row) {
   run.is_overdue = row.integer(7) != 0;
   run.overdue_at_ns = row.integer(8);
   ASSAY_ASSIGN(run.claim_conflicts, decode_texts(row.text(9)));
+  run.exemption = row.text(10);
   return run;
 }
 
@@ -56,9 +65,9 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
       " executable, arguments, arguments_truncated, pid, process_start_ns, process_name, ancestors,"
       " namespace_pids, uid, gid, cgroup_path, cgroup_id, mount_namespace, pid_namespace,"
       " user_namespace, root_type, agent_verdict, agent_base, agent_catalog_sequence,"
-      " verdict_differs, told_in) "
+      " verdict_differs, told_in, is_bound_to_kernel, is_users_to_write, owner) "
       "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-      "?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+      "?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
       start.run_id, number(run.node), number(run.stack), start.kind, origin.cause, start.is_late,
       start.started_ns, names.container_id, names.name, names.runtime, names.image, names.image_id,
       blob(names.config_digest), blob(names.manifest_digest), blob(names.repo_digest),
@@ -67,8 +76,8 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
       start.process.start_ns, start.process.name, encode(origin.ancestors),
       encode(origin.namespace_pids), origin.uid, origin.gid, start.cgroup_path, origin.cgroup_id,
       origin.mount_namespace, origin.pid_namespace, origin.user_namespace, origin.root_type,
-      agent_verdict, theirs.base_name(), theirs.catalog_sequence, run.verdict_differs,
-      run.told_in));
+      agent_verdict, theirs.base_name(), theirs.catalog_sequence, run.verdict_differs, run.told_in,
+      names.is_bound_to_kernel, names.is_users_to_write, owner_of(names)));
   if (database_.changes() == 0) return std::optional<RunKey>();
   const RunKey key{database_.last_insert_id()};
   ASSAY_TRY(count_running(run.stack, 1));
@@ -134,10 +143,11 @@ Result<void> SqliteWriter::name_run(RunKey run, const ContainerNames& names) {
   return change(
       "UPDATE runs SET container_id=?, container_name=?, runtime=?, image=?, image_id=?,"
       " config_digest=?, manifest_digest=?, repo_digest=?, pod_name=?, pod_namespace=?, pod_uid=?,"
-      " labels=? WHERE run_key=?",
+      " labels=?, is_bound_to_kernel=?, is_users_to_write=?, owner=? WHERE run_key=?",
       names.container_id, names.name, names.runtime, names.image, names.image_id,
       blob(names.config_digest), blob(names.manifest_digest), blob(names.repo_digest),
-      names.pod_name, names.pod_namespace, names.pod_uid, encode(names.labels), number(run));
+      names.pod_name, names.pod_namespace, names.pod_uid, encode(names.labels),
+      names.is_bound_to_kernel, names.is_users_to_write, owner_of(names), number(run));
 }
 
 Result<void> SqliteWriter::set_claim_conflicts(RunKey run,
@@ -162,8 +172,30 @@ Result<void> SqliteWriter::move_run(const OpenRun& run, StackId to) {
 }
 
 Result<void> SqliteWriter::set_run_state(const OpenRun& run) {
-  return change("UPDATE runs SET is_open=?, is_overdue=?, overdue_at_ns=? WHERE run_key=?",
-                run.is_open, run.is_overdue, run.overdue_at_ns, number(run.key));
+  return change(
+      "UPDATE runs SET is_open=?, is_overdue=?, overdue_at_ns=?, exemption=? WHERE run_key=?",
+      run.is_open, run.is_overdue, run.overdue_at_ns, run.exemption, number(run.key));
+}
+
+Result<ContainerNames> SqliteWriter::run_names(RunKey run) {
+  ASSAY_ASSIGN(Statement * query,
+               database_.prepare("SELECT r.labels, " + std::string(kNameColumns) +
+                                 " FROM runs r WHERE r.run_key=?"));
+  ASSAY_ASSIGN(const bool is_there, query->bind(number(run)).step());
+  if (!is_there) return Error{ErrorCode::kNotFound, "there is no such run"};
+  const std::string labels = query->text(0);
+  ASSAY_ASSIGN(ContainerNames names, read_names(*query, 1));
+  query->reset();
+  ASSAY_ASSIGN(names.labels, decode_map(labels));
+  return names;
+}
+
+Result<bool> SqliteWriter::has_exempt_runs(StackId stack) {
+  ASSAY_ASSIGN(Statement * query, database_.prepare("SELECT 1 FROM runs WHERE stack_id=? AND"
+                                                    " exemption <> '' AND is_open = 1 LIMIT 1"));
+  ASSAY_ASSIGN(const bool is_row, query->bind(number(stack)).step());
+  query->reset();
+  return is_row;
 }
 
 Result<std::vector<OpenRun>> SqliteWriter::overdue_runs(std::int64_t now_ns, int limit) {

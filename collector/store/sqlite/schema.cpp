@@ -321,6 +321,20 @@ CREATE TABLE base_file_sets(
 UPDATE judging SET round = round + 1 WHERE EXISTS (SELECT 1 FROM stacks);
 )sql";
 
+// The policy's exemptions, whether a container's names are its own, and who answers for it. One
+// index on running runs answers both "newest first" and "who must be told".
+constexpr const char* kExemptions = R"sql(
+ALTER TABLE runs ADD COLUMN exemption TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN is_bound_to_kernel INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN is_users_to_write INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+CREATE INDEX runs_exempt ON runs(stack_id) WHERE exemption <> '';
+DROP INDEX runs_running_by_stack;
+CREATE INDEX runs_running_by_stack ON runs(stack_id, started_ns, pod_namespace, owner,
+  node_id) WHERE ended_ns = 0;
+CREATE INDEX stacks_running ON stacks(running) WHERE running > 0;
+)sql";
+
 // Reports of scanners and VEX documents, attached to bases.
 constexpr const char* kScans = R"sql(
 CREATE TABLE scans(
@@ -404,7 +418,7 @@ CREATE TABLE catalog_roots(
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{kFirst,           kUnsettledStacks, kStackAbout,
                                             kStatesAndHealth, kClaims,          kFileSets,
-                                            kScans,           kCatalogRoots};
+                                            kScans,           kCatalogRoots,    kExemptions};
   return all;
 }
 

@@ -164,6 +164,12 @@ Result<ImpactView> SqliteStore::impact(const std::string& base) {
       [&](sqlite::Database& database) { return query_impact(database, base); });
 }
 
+Result<void> SqliteStore::visit_running(
+    const std::function<Result<void>(const RunningStack&, const RunsOfStack&)>& visit) {
+  return Lease(*this).read(
+      [&](sqlite::Database& database) { return query_running(database, visit); });
+}
+
 Result<std::map<catalog::BaseId, catalog::ScanSummary>> SqliteStore::latest_scans() {
   return Lease(*this).read(query_latest_scans);
 }

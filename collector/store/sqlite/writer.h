@@ -51,6 +51,8 @@ class SqliteWriter final : public StoreWriter {
   Result<void> set_claim_conflicts(RunKey run, const std::vector<std::string>& conflicts) override;
   Result<void> move_runs(StackId from, StackId to) override;
   Result<void> move_run(const OpenRun& run, StackId to) override;
+  Result<ContainerNames> run_names(RunKey run) override;
+  Result<bool> has_exempt_runs(StackId stack) override;
   Result<void> set_run_state(const OpenRun& run) override;
   Result<std::vector<OpenRun>> overdue_runs(std::int64_t now_ns, int limit) override;
   Result<std::optional<std::int64_t>> next_overdue_ns() override;

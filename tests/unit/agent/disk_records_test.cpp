@@ -59,6 +59,27 @@ TEST_CASE("containerd's bundle gives pod and image of a CRI container", "[agent]
   CHECK(names.pod_uid == "u-1");
 }
 
+TEST_CASE("a shim's note of the first process ties a bundle to the run, and nothing else does",
+          "[agent][unit]") {
+  const Scratch scratch;
+  const std::string bundle = "containerd/io.containerd.runtime.v2.task/k8s.io/" + kId;
+  scratch.write(bundle + "/config.json", R"({"ociVersion":"1.0.2"})");
+  const auto is_confirmed = [&](std::uint32_t process) {
+    DiskRecords records({{}, {scratch.path("containerd")}, {}});
+    ContainerStart start;
+    start.cgroup_path = "/x/cri-containerd-" + kId + ".scope";
+    start.process.key.tgid = process;
+    return records.look_up(start).are_confirmed();
+  };
+  CHECK_FALSE(is_confirmed(4711));
+  scratch.write(bundle + "/init.pid", "4711");
+  CHECK(is_confirmed(4711));
+  CHECK_FALSE(is_confirmed(4712));
+  CHECK_FALSE(is_confirmed(0));
+  std::filesystem::permissions(scratch.path("containerd"), std::filesystem::perms::all);
+  CHECK_FALSE(is_confirmed(4711));  // anyone may write it
+}
+
 TEST_CASE("a ctr container is one only when containerd has its bundle", "[agent][unit]") {
   const Scratch scratch;
   scratch.write("containerd/io.containerd.runtime.v2.task/default/mine/config.json",

@@ -205,6 +205,9 @@ TEST_CASE("another root in the container's cgroup is not in docker's record", "[
   CHECK(claims.conflicts == Texts{});
   CHECK(claims.layers.empty());
   CHECK(claims.names.image == tree.fact("image"));
+  CHECK_FALSE(claims.names.is_bound_to_kernel);  // names of a container that this is not
+  const DockerTree own;
+  CHECK(own.look_up()->names.are_confirmed());
 }
 
 TEST_CASE("what is no container of docker's has no record", "[agent][unit]") {
@@ -270,6 +273,7 @@ TEST_CASE("claims of a store that others may write are for display", "[agent][un
     REQUIRE(claims.layers.size() == 3);
     for (const LayerClaim& claim : claims.layers)
       CHECK(claim.is_for_display);
+    CHECK_FALSE(claims.names.are_confirmed());
   }
   if (::geteuid() != 0) return;  // only root gives files away
   DockerTree tree;

@@ -315,6 +315,59 @@ TEST_CASE("approving again adds the stacks that are new", "[catalog][unit]") {
   CHECK(verified.catalog.find(id_of("a:1"))->stacks.size() == 2);
 }
 
+TEST_CASE("a draft becomes a base by approval, with the layers that the approval names",
+          "[catalog][unit]") {
+  Writer writer;
+  const auto draft = [&](const std::vector<std::string>& layers) {
+    Statement statement = writer.next();
+    statement.action = Action::kDraft;
+    statement.base = id_of("a:1");
+    statement.stacks = base("a:1", layers).stacks;
+    writer.add(statement);
+    return verify_log(writer.log, trust_of({0}));
+  };
+  const auto first = draft({"A"});
+  REQUIRE(first);
+  CHECK(first->catalog.find(id_of("a:1"))->status == BaseStatus::kDraft);
+  CHECK_FALSE(first->catalog.find(id_of("a:1"))->approved_at);
+  LayerEvidence evidence;
+  evidence.shape = shape("A");
+  CHECK(first->catalog.candidates(evidence).empty());
+  const auto second = draft({"B"});
+  REQUIRE(second);
+  CHECK(second->catalog.find(id_of("a:1"))->stacks.front().layers.front().shape == shape("B"));
+  writer.approve("a:1", {"C"});
+  const auto approved = verify_log(writer.log, trust_of({0}));
+  REQUIRE(approved);
+  const Base* made = approved->catalog.find(id_of("a:1"));
+  CHECK(made->status == BaseStatus::kApproved);
+  CHECK(made->approved_at == kNow);
+  REQUIRE(made->stacks.size() == 1);
+  CHECK(made->stacks.front().layers.front().shape == shape("C"));
+  CHECK_FALSE(draft({"D"}));
+}
+
+TEST_CASE("when a base was built is what its approval says, and no day in the future",
+          "[catalog][unit]") {
+  struct Row {
+    const char* created;
+    std::optional<WallTime> expected;
+  };
+  for (const Row& row :
+       {Row{"2026-05-01T00:00:00Z", parse_rfc3339("2026-05-01T00:00:00Z").value()},
+        Row{"2099-01-01T00:00:00Z", kNow}, Row{"1970-01-01T00:00:00Z", {}}, Row{"yesterday", {}}}) {
+    INFO(row.created);
+    Writer writer;
+    Statement approval = writer.next();
+    approval.base = id_of("a:1");
+    approval.stacks = base("a:1", {"A"}).stacks;
+    approval.annotations = {{"assay.created", row.created}};
+    writer.add(approval);
+    const VerifiedLog verified = verify_log(writer.log, trust_of({0})).value();
+    CHECK(verified.catalog.find(id_of("a:1"))->built_at == row.expected);
+  }
+}
+
 TEST_CASE("policy and dates reach the catalog", "[catalog][unit]") {
   Writer writer;
   Statement approval = writer.next();

@@ -116,6 +116,48 @@ TEST_CASE("the documented statement with a file set has the documented subject",
         "5f1c354209ca0360427d1d674b8d425ec2661f2ed02507f225264397df0f0e1c");
 }
 
+TEST_CASE("a policy with rules has the documented subject, and is strict", "[catalog][unit]") {
+  Statement statement = documented_approval();
+  statement.stacks.clear();
+  statement.action = Action::kSetPolicy;
+  Policy& policy = statement.policy.emplace();
+  policy.since_build = std::chrono::days(90);
+  policy.severity_limits.critical = 0;
+  Exemption& exemption = policy.exemptions.emplace_back();
+  exemption.base = "debian";
+  exemption.pod_namespace = "payments";
+  exemption.owner = "pay@example.org";
+  exemption.reason = "moves in May";
+  exemption.until = parse_rfc3339("2026-05-31T00:00:00Z").value();
+  const std::string text = to_in_toto(statement);
+  const json object = json::parse(text);
+  CHECK(object["subject"][0]["digest"]["sha256"] ==
+        "2f99ff49f8540ee04f2a209f5504fb9578d0ede8e721f0db513b8039feb9f66a");
+  CHECK(statement_from_in_toto(text).value().policy == statement.policy);
+  const auto spoiled = [&](const char* path, const json& value) {
+    json bad = object;
+    bad["predicate"]["policy"]["rules"][json::json_pointer(path)] = value;
+    return statement_from_in_toto(bad.dump());
+  };
+  for (const auto& [path, value] : std::initializer_list<std::pair<const char*, json>>{
+           {"/requires_scan", 1},
+           {"/revoked_rung", "none"},
+           {"/since_build_seconds", 0},
+           {"/since_build_seconds", 4'000'000'000U},
+           {"/severity_limits/critical", -1},
+           {"/severity_limits/terrible", 1},
+           {"/more", 1},
+           {"/exemptions/0/until", "soon"},
+           {"/exemptions/0/base", "Debian"},
+           {"/exemptions/0/owner", ""},
+           {"/exemptions/0/namespace", 5},
+           {"/exemptions/0/labels", json::array()},
+           {"/severity_limits/critical", 1}}) {  // another policy than the subject's
+    INFO(path);
+    CHECK_FALSE(spoiled(path, value));
+  }
+}
+
 TEST_CASE("a policy for containment has the documented subject, and is strict", "[catalog][unit]") {
   Statement statement = documented_approval();
   statement.stacks.clear();

@@ -11,10 +11,12 @@ using namespace assay::cli;
 
 namespace {
 
+const WallTime kNow = parse_rfc3339("2026-06-01T00:00:00Z").value();
+
 Result<catalog::Policy> policy_of(const std::string& yaml) {
   const tests::Home home;
   home.write("policy.yaml", yaml);
-  return read_policy_file(home.path() + "/policy.yaml");
+  return read_policy_file(home.path() + "/policy.yaml", kNow);
 }
 
 }  // namespace
@@ -47,5 +49,66 @@ TEST_CASE("a wrong policy file is refused with every place", "[cli][unit]") {
   for (const char* part : {"policy.yaml:1:16: required_rung:", "policy.yaml:2:", "policy.yaml:4:",
                            "policy.yaml:5:", "contained.min_files?"})
     CHECK_THAT(policy.error().message, Catch::Matchers::Contains(part));
-  CHECK(!read_policy_file("/nonexistent/policy.yaml"));
+  CHECK(!read_policy_file("/nonexistent/policy.yaml", kNow));
+}
+
+TEST_CASE("a policy file holds rules and exemptions", "[cli][unit]") {
+  const auto policy = policy_of(
+      "rungs:\n  revoked: shape\nfreshness:\n  since_build: 90d\n  since_scan: 30d\n"
+      "scan:\n  required: true\n  max_critical: 0\n"
+      "exemptions:\n"
+      "  - base: debian:12\n    namespace: payments\n    workload: web\n"
+      "    labels: {tier: front}\n    owner: pay@example.org\n    reason: moves in July\n"
+      "    until: 2026-07-31\n"
+      "  - base: alpine\n    image: registry/app\n    owner: x\n    reason: y\n"
+      "    until: 2026-07-31T18:00:00Z\n");
+  REQUIRE(policy);
+  CHECK(policy->revoked_rung == catalog::Rung::kShape);
+  CHECK(policy->expired_rung == catalog::Rung::kContained);
+  CHECK(policy->since_build == std::chrono::days(90));
+  CHECK(policy->since_scan == std::chrono::days(30));
+  CHECK(policy->requires_scan);
+  catalog::SeverityLimits no_critical;
+  no_critical.critical = 0;
+  CHECK(policy->severity_limits == no_critical);
+  REQUIRE(policy->exemptions.size() == 2);
+  const catalog::Exemption& first = policy->exemptions.front();
+  CHECK(first.pod_namespace == "payments");
+  CHECK(first.workload == "web");
+  CHECK(first.labels.at("tier") == "front");
+  CHECK(to_rfc3339(first.until, 0) == "2026-07-31T00:00:00Z");
+}
+
+TEST_CASE("every mistake in the exemptions is told with its place", "[cli][unit]") {
+  struct Row {
+    const char* yaml;
+    const char* expected;
+  };
+  for (const Row& row : {
+           Row{"exemptions: yes\n", "policy.yaml:1:13: exemptions: a list is wanted"},
+           Row{"exemptions:\n  - debian\n", "policy.yaml:2:5: exemptions: an entry is a map"},
+           Row{"exemptions:\n  - base: debian\n    name_space: x\n",
+               "policy.yaml:3:5: exemptions: unknown key name_space; did you mean namespace?"},
+           Row{"exemptions:\n  - base: debian\n", "policy.yaml:2:5: exemptions: owner is missing"},
+           Row{"exemptions:\n  - base: Debian\n    until: 2026-07-01\n",
+               "policy.yaml:2:11: exemptions.base: \"Debian\" is no base name"},
+           Row{"exemptions:\n  - base: debian\n    until: 2025-07-01\n",
+               "policy.yaml:3:12: exemptions.until: 2025-07-01T00:00:00Z has passed already"},
+           Row{"exemptions:\n  - base: debian\n    until: soon\n",
+               "policy.yaml:3:12: exemptions.until: a date"},
+           Row{"exemptions:\n  - base: debian\n    base: alpine\n",
+               "policy.yaml:3:5: exemptions.base: given twice"},
+           Row{"exemptions:\n  - base: debian\n    owner:\n",
+               "policy.yaml:3:5: exemptions.owner: one text is wanted"},
+           Row{"exemptions:\n  - base: debian\n    until: 2026-07-01\n",
+               "policy.yaml:2:11: exemptions.base: say whom it is for"},
+           Row{"exemptions: []\nexemptions: []\n", "policy.yaml:2:1: exemptions: given twice"},
+           Row{"required_rung: none\nexemptions: 5\n", "policy.yaml:1:16: required_rung:"},
+       }) {
+    INFO(row.yaml);
+    const auto policy = policy_of(row.yaml);
+    REQUIRE(!policy);
+    CHECK(policy.error().code == ErrorCode::kInvalidArgument);
+    CHECK_THAT(policy.error().message, Catch::Matchers::Contains(row.expected));
+  }
 }

@@ -88,8 +88,10 @@ TEST_CASE("a run's JSON has the documented fields", "[cli][unit]") {
     "pod_uid": "",
     "labels": {
       "team": "shop"
-    }
-  }
+    },
+    "are_confirmed": false
+  },
+  "exemption": ""
 }
 )");
 }
@@ -122,7 +124,7 @@ TEST_CASE("a base past its date shows as expired, a revoked one stays revoked", 
   base.id = {"debian", "12.7"};
   base.status = catalog::BaseStatus::kApproved;
   const auto status = [&] {
-    return std::get<std::string>(to_value(base, now).find("status")->storage());
+    return std::get<std::string>(to_value(base, catalog::Policy{}, now).find("status")->storage());
   };
   CHECK(status() == "approved");
   base.expires_at = now;

@@ -313,7 +313,7 @@ TEST_CASE("the runs of one stack are settled in bounded transactions, across a r
   REQUIRE(bench.store->write([&](StoreWriter& writer) { return writer.set_round(round); }));
   const auto revoked = debian(2, BaseStatus::kRevoked);
   {
-    Judging judging(revoked, round,
+    Judging judging(revoked, round, {},
                     {.max_runs = 2});  // one transaction, then the collector is gone
     REQUIRE(bench.store->write([&](StoreWriter& writer) -> Result<void> {
       ASSAY_ASSIGN(const bool is_left, judging.judge_some(writer, 2, bench.clock.wall_now()));

@@ -121,7 +121,7 @@ struct Sink {
     judging = std::make_unique<Judging>(
         make_catalog(1, {base("debian:12", catalog::BaseStatus::kApproved, {1}),
                          base("old:1", catalog::BaseStatus::kRevoked, {2})}),
-        *store->load_round(), Judging::Limits{});
+        *store->load_round(), catalog::ScanSummaries{}, Judging::Limits{});
     recorder = std::make_unique<Recorder>(*judging);
   }
 
