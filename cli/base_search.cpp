@@ -56,11 +56,12 @@ Value to_value(const catalog::BaseMatch& match) {
 BaseSearch search_bases(const LayeredImage& layered, const KnownBases& known, WallTime now) {
   BaseSearch search;
   const catalog::Stack stack = run_stack_of(layered.image);
-  search.verdict = catalog::judge(stack, known.catalog, now);
+  const catalog::ScanSummaries* scans = known.scans ? &*known.scans : nullptr;
+  search.verdict = catalog::judge(stack, known.catalog, now, scans);
   if (const auto first = catalog::wanted_file_set(search.verdict, stack)) {
     look_at_files(layered, known, *first, search);
     if (search.by_files)
-      catalog::add_containment(search.verdict, *search.by_files, known.catalog, now);
+      catalog::add_containment(search.verdict, *search.by_files, known.catalog, now, scans);
   }
   search.findings = catalog::causes_of(search.verdict, stack, /*is_overdue=*/true);
   return search;

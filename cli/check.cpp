@@ -62,13 +62,6 @@ const catalog::Base* naming_base(const BaseSearch& search, const KnownBases& kno
   return match == nullptr ? nullptr : known.catalog.find(match->base);
 }
 
-std::optional<WallTime> built_at(const catalog::Base& base) {
-  const auto created = base.annotations.find("assay.created");
-  if (created == base.annotations.end()) return std::nullopt;
-  const auto parsed = parse_rfc3339(created->second);
-  return parsed ? std::optional(*parsed) : std::nullopt;
-}
-
 GateReport report_of(const Options& options, const image::Image& image, const BaseSearch& search,
                      const KnownBases& known) {
   GateReport report;
@@ -79,7 +72,8 @@ GateReport report_of(const Options& options, const image::Image& image, const Ba
   report.reason = search.verdict.reason;
   report.base = search.verdict.base_name();
   if (const catalog::Base* base = naming_base(search, known)) {
-    report.base_built_at = built_at(*base);
+    report.base_built_at = base->built_at;
+    if (known.scans && known.scans->contains(base->id)) report.scan = known.scans->at(base->id);
     if (base->changed_at != WallTime{}) report.base_changed_at = base->changed_at;
   }
   for (const catalog::FindingCause& finding : search.findings)

@@ -8,6 +8,7 @@
 #include "cli/base_stack.h"
 #include "cli/catalog_file.h"
 #include "cli/layered_image.h"
+#include "cli/scan_view.h"
 #include "common/base/encoding.h"
 #include "common/catalog/log_export.h"
 
@@ -83,6 +84,18 @@ KnownBases from_catalog(catalog::VerifiedLog verified,
   return known;
 }
 
+Result<catalog::ScanSummaries> fetch_scans(Session& session) {
+  ASSAY_ASSIGN(Client * client, session.client());
+  ASSAY_ASSIGN(const std::vector<Scan> listed, client->list_scans("", true));
+  catalog::ScanSummaries scans;
+  for (const auto& [name, scan] : by_base(listed)) {
+    ASSAY_ASSIGN(const catalog::BaseId base, catalog::BaseId::parse(name));
+    scans.emplace(
+        base, catalog::ScanSummary{scan.tool, scan.scanned_at.value_or(WallTime{}), scan.counts});
+  }
+  return scans;
+}
+
 }  // namespace
 
 void add_base_flags(CLI::App& command, BaseFlags& flags) {
@@ -107,7 +120,9 @@ Result<KnownBases> known_bases(const BaseFlags& flags, const std::string& platfo
   }
   ASSAY_ASSIGN(TrustedLog trusted, fetch_trusted_log(session));
   ASSAY_ASSIGN(const auto file_sets, fetch_file_sets(trusted.verified.catalog, session));
-  return from_catalog(std::move(trusted.verified), file_sets);
+  KnownBases known = from_catalog(std::move(trusted.verified), file_sets);
+  ASSAY_ASSIGN(known.scans, fetch_scans(session));
+  return known;
 }
 
 }  // namespace assay::cli

@@ -30,6 +30,8 @@ struct KnownBases {
   catalog::Catalog catalog;
   catalog::FileSetIndex index;              ///< of the bases whose file sets are at hand
   std::optional<WallTime> expires_at = {};  ///< of the catalog's head; none straight from images
+  /// Of the bases; none where no collector was asked: then rules on scans are not judged.
+  std::optional<catalog::ScanSummaries> scans = {};
 };
 
 /// The images of --base, each as approved; else the catalog of --catalog, else the collector's,

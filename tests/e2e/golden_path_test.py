@@ -4,6 +4,7 @@
 Typed as people type it: lines for a shell, in which podman, docker, buildah and assay reach this test's own
 servers. With ASSAY_TRANSCRIPT=FILE the lines and what they print go to FILE, for docs/runbooks/golden-base.md.
 """
+import json
 import os
 import pathlib
 import shutil
@@ -15,6 +16,7 @@ import deployment
 import images
 import runtimes
 from runtimes import command
+from scan_reports import trivy
 
 SECONDS = 300
 
@@ -99,6 +101,14 @@ class GoldenPathTest(unittest.TestCase):
         self.runtime.containers.append(name)
         self.shell(f"{tool} run --detach --network none --name {name} {image} sleep 600")
 
+    def scan(self, base, *findings):
+        """A scanner's report about the image that was approved, attached without naming the base."""
+        layer = self.here.query("base", "show", base)["stacks"][0]["layers"][0]["diff_id"]
+        report = self.here.folder / f"trivy-{base[-1]}.json"
+        report.write_text(json.dumps(trivy([layer], [(name, severity, "libc6", layer)
+                                                     for name, severity in findings])))
+        self.assertIn(base, self.shell(f"assay scan import {report.name}"))
+
     def verdicts(self):
         return {run["container"]: run["verdict"]["status"] for run in self.here.runs()}
 
@@ -109,15 +119,24 @@ class GoldenPathTest(unittest.TestCase):
         """`publish(version)` makes golden-VERSION.tar.gz and the image golden:VERSION."""
         shell = self.shell
         publish(1)
-        shell("assay base approve golden:1 --from golden-1.tar.gz --expires 90d --reason 'first release'")
+        # The first day: all is unknown.
         self.run_container(tool, "shop", "localhost/golden:1")
+        self.wait_for_verdicts(shop="unknown")
+        self.assertIn("shop", shell("assay base discover"))
+        shell("assay base approve golden:1 --from golden-1.tar.gz --expires 90d --reason 'first release'")
+        self.scan("golden:1", ("CVE-2026-1", "HIGH"), ("CVE-2026-2", "LOW"))
         self.wait_for_verdicts(shop="approved")
         shell("assay ps")
         publish(2)
         shell("assay base approve golden:2 --from golden-2.tar.gz --expires 90d --reason 'monthly release'")
+        self.scan("golden:2", ("CVE-2026-2", "LOW"))
+        shell("assay base list")
+        shell("assay base compare golden:1 golden:2")
+        self.assertIn("shop", shell("assay where CVE-2026-1"))
         shell("assay base deprecate golden:1 --until 30d --successor golden:2 --reason 'golden:2 is out'")
         self.run_container(tool, "news", "localhost/golden:2")
         self.wait_for_verdicts(shop="deprecated", news="approved")
+        shell("assay base impact golden:1")
         self.assertIn("shop", shell("assay base revoke golden:1 --reason 'a hole in libc' --dry-run"))
         self.wait_for_verdicts(shop="deprecated", news="approved")
         shell("assay base revoke golden:1 --reason 'a hole in libc' --yes")
@@ -131,6 +150,8 @@ class GoldenPathTest(unittest.TestCase):
             self.runtime.remove(name)
         self.here.wait(lambda: not self.here.findings("--kind", "revoked-base"), "nobody on golden:1")
         shell("assay findings")
+        shell("assay log")
+        shell("assay log verify")
 
     def test_podman(self):
         self.start(runtimes.Podman)
