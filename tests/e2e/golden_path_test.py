@@ -122,7 +122,8 @@ class GoldenPathTest(unittest.TestCase):
         # The first day: all is unknown.
         self.run_container(tool, "shop", "localhost/golden:1")
         self.wait_for_verdicts(shop="unknown")
-        self.assertIn("shop", shell("assay base discover"))
+        self.here.wait(lambda: self.here.query("base", "discover")["proposals"], "a proposal once layers are read")
+        self.assertIn("localhost/golden:1", shell("assay base discover"))
         shell("assay base approve golden:1 --from golden-1.tar.gz --expires 90d --reason 'first release'")
         self.scan("golden:1", ("CVE-2026-1", "HIGH"), ("CVE-2026-2", "LOW"))
         self.wait_for_verdicts(shop="approved")
