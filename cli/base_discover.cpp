@@ -93,7 +93,7 @@ Document shown(const Discovery& found) {
 
 std::string note_of(const Discovery& found) {
   if (found.running == 0) return "Everything that runs stands on a base of the catalog.";
-  std::string note = std::to_string(found.running) + " running containers stand on no base";
+  std::string note = "Running containers on no base: " + std::to_string(found.running);
   if (found.not_read != 0)
     note += "; the layers of " + std::to_string(found.not_read) + " are not read yet";
   return note +
@@ -173,8 +173,8 @@ Result<Outcome> make_drafts(const Options& options, const Discovery& found, Sess
   if (!options.change.is_confirmed && !options.change.is_dry_run) {
     for (const Choice& choice : choices)
       session.terminal().note(
-          choice.base.text() + ": " + std::to_string(choice.proposal->layers.size()) + " layers, " +
-          std::to_string(choice.proposal->running) + " running containers stand on them");
+          choice.base.text() + ": layers: " + std::to_string(choice.proposal->layers.size()) +
+          ", running containers on them: " + std::to_string(choice.proposal->running));
     ASSAY_ASSIGN(const bool is_agreed, session.terminal().confirm("Sign these as drafts?"));
     if (!is_agreed)
       return Outcome{.exit_code = ExitCode::kNegative, .note = "Nothing was changed."};
