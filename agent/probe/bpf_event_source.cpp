@@ -205,9 +205,11 @@ void BpfEventSource::wait_for_room() {
 
 void BpfEventSource::consume() {
   const BootTime began = clock_.boot_now();
-  // Starts first: an exec is told after the start of its run.
+  // Starts first: an exec is told after the start of its run. Execs that come while starts are read
+  // may be of starts that come then, too, and wait for the next time.
+  const std::uint64_t execs = programs_->execs().written();
   programs_->read_starts();
-  programs_->read_execs();
+  programs_->read_execs(execs);
   read_until_ = began - kRecordDelay;
   tell_checkpoint();
   relieve();

@@ -54,7 +54,7 @@ class ProbePrograms {
 
   /// Delivers what is in the buffers now.
   void read_starts() { starts_->read(on_start_record_); }
-  void read_execs() { execs_->read(on_exec_record_); }
+  void read_execs(std::uint64_t end) { execs_->read(on_exec_record_, end); }
   RingReader& starts() { return *starts_; }
   RingReader& execs() { return *execs_; }
   /// Wakes epoll (edge-triggered) with every record. Owned by this object.

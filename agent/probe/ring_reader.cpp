@@ -53,10 +53,12 @@ RingReader::~RingReader() {
   ::munmap(const_cast<char*>(producer_), producer_bytes(size_));
 }
 
-void RingReader::read(const Sink& sink) {
-  const auto* written = reinterpret_cast<const unsigned long*>(producer_);
+std::uint64_t RingReader::written() const {
+  return __atomic_load_n(reinterpret_cast<const unsigned long*>(producer_), __ATOMIC_ACQUIRE);
+}
+
+void RingReader::read(const Sink& sink, std::uint64_t end) {
   const char* data = producer_ + page_size();
-  const std::uint64_t end = __atomic_load_n(written, __ATOMIC_ACQUIRE);
   while (position_ < end) {
     const char* header = data + (position_ & (size_ - 1));
     const std::uint32_t length =

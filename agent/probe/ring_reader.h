@@ -30,7 +30,11 @@ class RingReader {
   using Sink = std::function<void(std::string_view bytes)>;
   /// Delivers the records that are complete, in their order, at most up to where the kernel was
   /// when it was called.
-  void read(const Sink& sink);
+  void read(const Sink& sink) { read(sink, written()); }
+  /// The same, at most up to `end`.
+  void read(const Sink& sink, std::uint64_t end);
+  /// Where the kernel is: behind the last record that was begun.
+  std::uint64_t written() const;
   /// Behind the last record that was delivered.
   std::uint64_t position() const { return position_; }
 
