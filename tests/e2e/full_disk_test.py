@@ -80,7 +80,7 @@ class FullDiskTest(unittest.TestCase):
 
     def test_the_collectors_disk(self):
         here = self.here
-        disk = self.small_disk("store", 24)
+        disk = self.small_disk("store", 64)  # room for all of it once it is free again
         config = here.folder / "collector.yaml"
         tree = deployment.json.loads(config.read_text())
         tree["store"] = {"path": str(disk.folder / "collector.db")}
