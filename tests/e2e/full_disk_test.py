@@ -98,7 +98,7 @@ class FullDiskTest(unittest.TestCase):
         here.runs()  # questions are answered meanwhile
         disk.free()
         here.collector.wait_for(lambda: not deployment.is_ready(here.collector_http), "ready again by itself")
-        here.wait_until_delivered()
+        here.wait_until_delivered(deadline_s=600)  # an agent waits up to a minute before each try
         here.stop_agent()
         here.stop_collector()
         store = Store(disk.folder / "collector.db")
