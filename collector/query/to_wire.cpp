@@ -51,24 +51,6 @@ void fill(const Process& in, v1::Process& out) {
   out.set_name(in.name);
 }
 
-void fill(const ContainerNames& in, v1::ContainerNames& out) {
-  out.set_container_id(in.container_id);
-  out.set_runtime(in.runtime);
-  out.set_name(in.name);
-  out.set_image(in.image);
-  out.set_image_id(in.image_id);
-  out.set_config_digest(raw(in.config_digest));
-  out.set_manifest_digest(raw(in.manifest_digest));
-  out.set_repo_digest(raw(in.repo_digest));
-  out.set_pod_name(in.pod_name);
-  out.set_pod_namespace(in.pod_namespace);
-  out.set_pod_uid(in.pod_uid);
-  out.set_is_bound_to_kernel(in.is_bound_to_kernel);
-  out.set_is_users_to_write(in.is_users_to_write);
-  for (const auto& [key, value] : in.labels)
-    (*out.mutable_labels())[key] = value;
-}
-
 void fill(const catalog::StackLayer& in, v1::StackLayer& out) {
   out.mutable_instance()->set_file_system(in.instance.file_system);
   out.mutable_instance()->set_inode(in.instance.inode);
@@ -166,8 +148,22 @@ void fill(const ContainmentView& in, v1::Containment& out) {
 
 }  // namespace
 
-void to_wire(const ContainerNames& names, v1::ContainerNames& out) {
-  fill(names, out);
+void to_wire(const ContainerNames& in, v1::ContainerNames& out) {
+  out.set_container_id(in.container_id);
+  out.set_runtime(in.runtime);
+  out.set_name(in.name);
+  out.set_image(in.image);
+  out.set_image_id(in.image_id);
+  out.set_config_digest(raw(in.config_digest));
+  out.set_manifest_digest(raw(in.manifest_digest));
+  out.set_repo_digest(raw(in.repo_digest));
+  out.set_pod_name(in.pod_name);
+  out.set_pod_namespace(in.pod_namespace);
+  out.set_pod_uid(in.pod_uid);
+  out.set_is_bound_to_kernel(in.is_bound_to_kernel);
+  out.set_is_users_to_write(in.is_users_to_write);
+  for (const auto& [key, value] : in.labels)
+    (*out.mutable_labels())[key] = value;
 }
 
 void to_wire(const RunView& run, v1::Run& out) {
@@ -178,7 +174,7 @@ void to_wire(const RunView& run, v1::Run& out) {
   out.set_is_late(run.is_late);
   out.set_started_ns(run.started_ns);
   out.set_ended_ns(run.ended_ns);
-  fill(run.names, *out.mutable_names());
+  to_wire(run.names, *out.mutable_names());
   fill(run.verdict, *out.mutable_verdict());
   out.set_stack(raw(run.stack));
   out.set_layers(run.layers);
@@ -201,7 +197,7 @@ void to_wire(const FindingView& finding, v1::Finding& out) {
   out.set_cluster(finding.node.cluster);
   out.set_node(finding.node.node);
   out.set_run_id(finding.run_id);
-  fill(finding.names, *out.mutable_names());
+  to_wire(finding.names, *out.mutable_names());
   out.set_base(finding.base);
 }
 
@@ -290,7 +286,7 @@ void to_wire(const ImpactView& impact, v1::Impact& out) {
     row.set_cluster(run.node.cluster);
     row.set_node(run.node.node);
     row.set_run_id(run.run_id);
-    fill(run.names, *row.mutable_names());
+    to_wire(run.names, *row.mutable_names());
     row.set_started_ns(run.started_ns);
   }
 }
@@ -321,7 +317,7 @@ void to_wire(const TrialView& trial, v1::PolicyTrial& out) {
     one.set_cluster(run.node.cluster);
     one.set_node(run.node.node);
     one.set_run_id(run.run_id);
-    fill(run.names, *one.mutable_names());
+    to_wire(run.names, *one.mutable_names());
     one.set_before(status(run.before));
     one.set_after(status(run.after));
     one.set_reason(run.reason);

@@ -14,7 +14,13 @@ using OpenStore = std::function<std::unique_ptr<Store>()>;
 
 /// To be called inside a TEST_CASE: each behaviour is a SECTION.
 void check_store_contract(const OpenStore& open);
-/// Its part about scans; called by it.
+/// Its parts about the catalog and nodes, and about scans; called by it.
+void check_catalog_contract(const OpenStore& open);
 void check_scan_contract(const OpenStore& open);
+
+inline const NodeKey kNode{"test", "node-1"};
+
+/// Writes and expects success.
+void write(Store& store, const std::function<Result<void>(StoreWriter&)>& work);
 
 }  // namespace assay::collector::tests

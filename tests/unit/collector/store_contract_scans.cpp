@@ -7,13 +7,6 @@
 namespace assay::collector::tests {
 namespace {
 
-/// Writes and expects success.
-void write(Store& store, const std::function<Result<void>(StoreWriter&)>& work) {
-  const auto done = store.write(work);
-  INFO((done ? std::string() : done.error().text()));
-  REQUIRE(done);
-}
-
 /// Two runs of one image on debian:12, of which the second has ended.
 void add_runs(Store& store) {
   const NodeKey key{"test", "node-1"};
