@@ -19,15 +19,16 @@ static __always_inline bool assay_same_key(const struct assay_run_key *a,
 	return assay_same_root(a, b) && a->cgroup_id == b->cgroup_id;
 }
 
-// Takes one thread group off the run; the last one ends it. Of a run that was never told only the
-// number is left.
-static __always_inline void assay_uncount(const struct assay_run_key *key)
+// Takes one thread group off the run that counted it; the last one ends it. A later life of the
+// same root has the same key and counts others. Of a run that was never told only the number is
+// left.
+static __always_inline void assay_uncount(const struct assay_run_key *key, __u64 since)
 {
 	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, key);
 	struct assay_emptied record = {};
 	__u32 flags;
 
-	if (!run || __sync_fetch_and_sub(&run->tasks, 1) != 1)
+	if (!run || run->known_since_boot_ns != since || __sync_fetch_and_sub(&run->tasks, 1) != 1)
 		return;
 	flags = run->flags;
 	bpf_map_delete_elem(&assay_runs, key);
@@ -47,23 +48,28 @@ static __always_inline bool assay_unmark(__u32 tgid)
 {
 	struct assay_mark *mark = bpf_map_lookup_elem(&assay_marks, &tgid);
 	struct assay_run_key key;
+	__u64 since;
 
 	if (!mark)
 		return false;
 	key = mark->key;
+	since = mark->run_since_boot_ns;
 	if (bpf_map_delete_elem(&assay_marks, &tgid) == 0)
-		assay_uncount(&key);
+		assay_uncount(&key, since);
 	return true;
 }
 
-static __always_inline void assay_add_mark(__u32 tgid, const struct assay_mark *mark)
+// Fills in which run counts it.
+static __always_inline void assay_add_mark(__u32 tgid, struct assay_mark *mark)
 {
 	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, &mark->key);
 	long error;
 
 	// Counted before the mark is there: an exit between the two must not find the count at 0.
-	if (run)
+	if (run) {
 		__sync_fetch_and_add(&run->tasks, 1);
+		mark->run_since_boot_ns = run->known_since_boot_ns;
+	}
 	error = bpf_map_update_elem(&assay_marks, &tgid, mark, BPF_NOEXIST);
 	if (!error)
 		return;
@@ -71,7 +77,7 @@ static __always_inline void assay_add_mark(__u32 tgid, const struct assay_mark *
 		// A sweep and an exec met at the same task. It may have left since, and have found
 		// itself not to be the last one.
 		if (run)
-			assay_uncount(&mark->key);
+			assay_uncount(&mark->key, mark->run_since_boot_ns);
 		return;
 	}
 	assay_count(ASSAY_MARKS_FULL, 1);

@@ -60,7 +60,8 @@ struct assay_scratch {
 struct assay_mark {
 	struct assay_run_key key;
 	__u64 leaf_cgroup_id;
-	__u64 start_boot_ns; // tells a thread group from a later one with the same number
+	__u64 start_boot_ns;	 // tells a thread group from a later one with the same number
+	__u64 run_since_boot_ns; // known_since_boot_ns of the run that counts it; 0: none does
 };
 
 #define ASSAY_MAX_RUNS	 16384
