@@ -63,6 +63,21 @@ static __always_inline bool assay_has_executed_here(struct task_struct *task)
 	return BPF_CORE_READ(mount, mnt_ns) == task->nsproxy->mnt_ns;
 }
 
+// A sweep that meets a start on its way must not overtake it: the run would seem to be found late.
+// Between a program's file and its tracepoint lies reading from a disk, between a run's being known
+// and its START the gathering of facts.
+#define ASSAY_PATIENCE_NS 250000000ULL
+
+static __always_inline __u32 assay_due_flag(const struct assay_scratch *scratch)
+{
+	struct assay_run *run = bpf_map_lookup_elem(&assay_runs, &scratch->key);
+
+	if (!run || (run->flags & ASSAY_RUN_UNTOLD) ||
+	    bpf_ktime_get_boot_ns() - run->known_since_boot_ns > ASSAY_PATIENCE_NS)
+		return 0;
+	return (run->flags & ASSAY_RUN_SWEPT) ? ASSAY_EXEC_IS_DUE : ASSAY_START_IS_DUE;
+}
+
 static __always_inline void assay_write_key(struct bpf_iter__task *context,
 					    struct assay_scratch *scratch)
 {
@@ -95,6 +110,7 @@ static __always_inline void assay_sweep_key(struct bpf_iter__task *context,
 		else if (scratch->run_flags & ASSAY_RUN_UNTOLD)
 			scratch->flags |= ASSAY_TOLD_AGAIN;
 		assay_mark_swept(task, scratch);
+		scratch->flags |= assay_due_flag(scratch);
 	}
 	assay_write_key(context, scratch);
 }

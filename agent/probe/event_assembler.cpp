@@ -73,7 +73,8 @@ Result<void> EventAssembler::on_swept_tasks(std::string_view records) {
                                : !task.has_never_executed;
     if (is_new || is_better) run.oldest = task.process;
     run.layer_count = task.layer_count;
-    run.is_lost = run.is_lost || task.is_lost;
+    run.is_counted = run.is_counted || task.is_lost || task.is_start_due;
+    run.is_due = run.is_due || task.is_start_due || task.is_exec_due;
     run.has_never_executed = run.has_never_executed && task.has_never_executed;
   }
   return ok();
@@ -90,6 +91,7 @@ std::vector<SweptRun> EventAssembler::wanted() {
 
 bool EventAssembler::is_wanted(const RunKey& key, const SweptRun& run) const {
   if (delivered_.contains(key)) return delivered_.wants_layers(key, began_);
+  if (run.is_due && !is_first_sweep_) return false;
   return !run.has_never_executed || began_ - run.oldest.start >= never_executed_age_;
 }
 
@@ -99,14 +101,17 @@ std::uint64_t EventAssembler::end_sweep(BootTime completed) {
   for (const RunKey& key : untold_)
     if (!swept_.contains(key) && !delivered_.contains(key)) ++ended_untold;
   untold_.clear();
+  has_due_ = false;
   for (const auto& [key, run] : swept_) {
     if (delivered_.contains(key)) {
       sweep.live.push_back(key);
       continue;
     }
     sweep.untold.push_back(key);
-    if (!run.is_lost && is_wanted(key, run)) untold_.insert(key);
+    has_due_ = has_due_ || run.is_due;
+    if (!run.is_counted && (run.is_due || is_wanted(key, run))) untold_.insert(key);
   }
+  is_first_sweep_ = false;
   delivered_.retain(began_, [this](const RunKey& key) { return swept_.contains(key); });
   sink_->on_sweep(std::move(sweep));
   return ended_untold;

@@ -23,7 +23,9 @@ struct SweptRun {
   ProcessKey oldest;
   std::uint32_t layer_count = 0;
   bool has_never_executed = true;
-  bool is_lost = false;  ///< the programs know that nothing was told of it, and count its end
+  /// Nothing was told of it, and the programs count its end or are about to tell of it.
+  bool is_counted = false;
+  bool is_due = false;  ///< its own exec may be about to tell of it: it is not asked for yet
 };
 using SweptRuns = std::unordered_map<RunKey, SweptRun>;
 
@@ -61,6 +63,9 @@ class EventAssembler {
   Result<void> on_swept_tasks(std::string_view records);
   /// What has to be asked for; and what was told before may be a former life of a root.
   std::vector<SweptRun> wanted();
+  /// Whether the sweep that ended left out runs whose execs may be about to tell of them: another
+  /// one has to follow soon.
+  bool has_due() const { return has_due_; }
   /// Tells the sink. Gives the number of runs that a former sweep saw and that ended before
   /// anything could be told of them.
   std::uint64_t end_sweep(BootTime completed);
@@ -77,6 +82,8 @@ class EventAssembler {
   EventDecoder decoder_;
   DeliveredRuns delivered_;
   BootTime began_{};
+  bool is_first_sweep_ = true;  ///< execs before it told of nothing, or told another agent
+  bool has_due_ = false;
   SweptRuns swept_;
   std::unordered_set<RunKey> untold_;  ///< seen by the last sweep, facts lost or still to come
 };

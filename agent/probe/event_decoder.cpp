@@ -360,6 +360,8 @@ Result<std::vector<SweptTask>> decode_swept_tasks(std::string_view records) {
     task.layer_count = record.layer_count;
     task.has_never_executed = (record.flags & ASSAY_NEVER_EXECUTED) != 0;
     task.is_lost = (record.flags & ASSAY_TOLD_AGAIN) != 0;
+    task.is_start_due = (record.flags & ASSAY_START_IS_DUE) != 0;
+    task.is_exec_due = (record.flags & ASSAY_EXEC_IS_DUE) != 0;
     tasks.push_back(task);
     records.remove_prefix(header.size);
   }

@@ -38,6 +38,8 @@ struct SweptTask {
   std::uint32_t layer_count = 0;
   bool has_never_executed = false;
   bool is_lost = false;  ///< a start of its run was not taken; the programs count it if it ends so
+  bool is_start_due = false;  ///< an exec has just made its run known, and tells of it or counts it
+  bool is_exec_due = false;   ///< its run has just become known by a sweep; an exec may tell of it
 };
 
 /// What one record says; std::monostate: part of a start that is still to come.

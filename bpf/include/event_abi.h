@@ -60,6 +60,8 @@ enum assay_cause {
 #define ASSAY_FROM_UPPER	      (1u << 9)
 #define ASSAY_NEVER_EXECUTED	      (1u << 10) // it executed nothing on this root
 #define ASSAY_TOLD_AGAIN	      (1u << 11) // an earlier START of this run was not taken
+#define ASSAY_START_IS_DUE	      (1u << 12) // an exec has just made the run known, and tells of it
+#define ASSAY_EXEC_IS_DUE	      (1u << 13) // only a sweep knows it, and its exec may go on yet
 
 // Bits of assay_layer.flags.
 #define ASSAY_LAYER_ID_MAPPED	   (1u << 0)

@@ -170,6 +170,9 @@ TEST_CASE("a sweep sees nobody who was told to have left", "[probe][bpf]") {
   // An end is a hint and may come twice when a sweep and an exit meet; a start never does.
   REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) >= 100; }));
   CHECK(starts_of(probe.sink, bundle).size() == 100);
+  // A sweep that meets a start does not tell of it first, as if it had been found late.
+  for (const ContainerStart& start : starts_of(probe.sink, bundle))
+    CHECK(start.cause == StartCause::kExec);
   // Each life begins after the end of the one before: no sweep that began in between shows the
   // root.
   const auto starts = starts_of(probe.sink, bundle);

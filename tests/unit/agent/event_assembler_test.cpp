@@ -103,6 +103,33 @@ TEST_CASE("a young task that executed nothing is neither asked for nor missed", 
   CHECK(f.sink.starts.size() == 1);
 }
 
+TEST_CASE("a sweep that meets a start waits for its exec", "[agent][unit]") {
+  Fixture f;
+  f.sweep(seconds(1), "");
+  f.sweep(seconds(10), task_of(1, ASSAY_START_IS_DUE) + task_of(2, ASSAY_EXEC_IS_DUE));
+  CHECK(f.sink.starts.empty());
+  CHECK(f.assembler.has_due());
+  f.read(start_of(1));
+  CHECK(f.sweep(seconds(20), task_of(1) + task_of(2)) == 0);  // the second's exec never came
+  REQUIRE(f.sink.starts.size() == 2);
+  CHECK(f.sink.starts[0].cause == StartCause::kExec);
+  CHECK(f.sink.starts[1].cause == StartCause::kSweep);
+  CHECK_FALSE(f.assembler.has_due());
+}
+
+TEST_CASE("what ends while its exec is waited for is counted once", "[agent][unit]") {
+  Fixture f;
+  f.sweep(seconds(1), "");
+  f.sweep(seconds(10), task_of(1, ASSAY_START_IS_DUE) + task_of(2, ASSAY_EXEC_IS_DUE));
+  CHECK(f.sweep(seconds(20), "") == 1);  // the first one's end is counted by the programs
+}
+
+TEST_CASE("the first sweep waits for no exec", "[agent][unit]") {
+  Fixture f;
+  f.sweep(seconds(10), task_of(1, ASSAY_START_IS_DUE));
+  CHECK(f.sink.starts.size() == 1);
+}
+
 TEST_CASE("a root's next life is told by the sweep that follows its end", "[agent][unit]") {
   Fixture f;
   f.read(start_of(1));
