@@ -413,12 +413,17 @@ CREATE TABLE catalog_roots(
   received_ns INTEGER NOT NULL) STRICT;
 )sql";
 
+// What was changed in a layer's directory after it was first read.
+constexpr const char* kTampered = R"sql(
+ALTER TABLE layers ADD COLUMN tampered TEXT NOT NULL DEFAULT '';
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst,           kUnsettledStacks, kStackAbout,
-                                            kStatesAndHealth, kClaims,          kFileSets,
-                                            kScans,           kCatalogRoots,    kExemptions};
+  static const std::vector<std::string> all{
+      kFirst,    kUnsettledStacks, kStackAbout,   kStatesAndHealth, kClaims,
+      kFileSets, kScans,           kCatalogRoots, kExemptions,      kTampered};
   return all;
 }
 
