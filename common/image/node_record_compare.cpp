@@ -16,7 +16,7 @@ class Comparison {
   Comparison(const RecordEntry& before, const RecordEntry& after, bool sees_trusted)
       : is_directory_(S_ISDIR(before.mode) && S_ISDIR(after.mode)) {
     look("type", (before.mode & S_IFMT) != (after.mode & S_IFMT));
-    look("mode", (before.mode & ~S_IFMT) != (after.mode & ~S_IFMT));
+    look("mode", (before.mode & 07777U) != (after.mode & 07777U));
     look("owner", before.uid != after.uid || before.gid != after.gid);
     look("content", before.digest && after.digest && before.digest != after.digest);
     look("link target", before.link_target != after.link_target);
