@@ -297,6 +297,11 @@ Result<void> Agent::reload(const AgentConfig& next) {
   return ok();
 }
 
+void Agent::walk_layers() {
+  log_.info("the layers of running containers are walked again");
+  rewalker_->walk_all();
+}
+
 void Agent::count_reload(bool is_ok) {
   is_last_reload_ok_ = is_ok;
   ++reloads_;

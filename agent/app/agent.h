@@ -53,6 +53,8 @@ class Agent {
   /// that it names (certificates, keys that sign the catalog) are read again. All or nothing.
   /// Errors: kInvalidArgument, kNotFound, kPermissionDenied, kUntrusted; then all stays as it was.
   Result<void> reload(const AgentConfig& next);
+  /// Walks all layers again that runs stand on, now and in the background.
+  void walk_layers();
   /// Counts a reload for the metrics.
   void count_reload(bool is_ok);
   /// Stops the source, works off what is queued, commits it and ends all threads. Idempotent.

@@ -17,6 +17,7 @@ constexpr int kWalkAttempts = 3;              // of a layer that changes while i
 constexpr std::uint64_t kManyEntries = 1000;  // then the walk leaves megabytes in free lists
 
 constexpr const char* kRemoved = "the layer's directory (removed)";
+constexpr const char* kGrown = "the layer (grown over the limits of a walk)";
 
 /// Somebody was at work in it.
 bool is_unsteady(const Error& error) {
@@ -94,7 +95,7 @@ RewalkCounts LayerRewalker::counts() const {
 }
 
 bool LayerRewalker::is_due(const Walked& walked, BootTime now) const {
-  // A round comes an interval after the one before it, and its layers a little later.
+  // Rounds come an interval apart, and what they find to do a little sooner or later.
   return walked.last == BootTime{} ||
          now - walked.last >= options_.interval - options_.interval / 8;
 }
@@ -112,7 +113,10 @@ void LayerRewalker::queue(const LayerTask& task, Reason reason) {
   if (!waiting_.insert(ref).second) return;
   const bool is_taken = worker_->try_submit(
       [this, task, reason](const std::stop_token& stop) { walk(task, reason, stop); });
-  if (!is_taken) waiting_.erase(ref);
+  if (is_taken)
+    walked_[ref].last = ports_.clock.boot_now();
+  else
+    waiting_.erase(ref);
 }
 
 void LayerRewalker::walk(const LayerTask& task, Reason reason, const std::stop_token& stop) {
@@ -121,10 +125,8 @@ void LayerRewalker::walk(const LayerTask& task, Reason reason, const std::stop_t
   if (stop.stop_requested()) return;
   {
     const MutexLock lock(mutex_);
-    const BootTime now = ports_.clock.boot_now();
     waiting_.erase(ref_of(task.layer));
-    walked_[ref_of(task.layer)].last = now;
-    counts_.busy += now - began;
+    counts_.busy += ports_.clock.boot_now() - began;
     if (!done) ++counts_.failed;
   }
   if (!done && ports_.on_failure) ports_.on_failure(task, done.error());
@@ -154,11 +156,30 @@ Result<void> LayerRewalker::gone(const LayerTask& task, const Error& error) {
   if (error.code != ErrorCode::kNotFound || !instance) return error;
   const auto kept = ports_.records.find_record(*instance);
   if (!kept) return error;
-  const image::RecordDifference difference{{kRemoved}, 1, 0, false};
-  const std::string tampered = add_changes(kept->tampered, difference);
-  if (tampered != kept->tampered)
-    ASSAY_TRY(ports_.records.keep_record(*instance, {kept->record, tampered}));
-  tell(task, {tampered, tampered != kept->tampered ? 1U : 0U, 0});
+  return note(task, *instance, *kept, kRemoved);
+}
+
+/// Of a layer that had a record it is a change; one that never had any is not read again in vain.
+Result<void> LayerRewalker::too_large(const LayerTask& task, const std::optional<KeptRecord>& kept,
+                                      const Error& error) {
+  std::optional<catalog::LayerInstance> instance;
+  {
+    const MutexLock lock(mutex_);
+    Walked& walked = walked_[ref_of(task.layer)];
+    walked.is_too_large = true;
+    instance = walked.instance;
+  }
+  if (!kept || kept->record.empty() || !instance) return error;
+  return note(task, *instance, *kept, kGrown);
+}
+
+/// Adds what no comparison of paths can say.
+Result<void> LayerRewalker::note(const LayerTask& task, const catalog::LayerInstance& instance,
+                                 const KeptRecord& kept, const char* what) {
+  const std::string tampered = add_changes(kept.tampered, {{what}, 1, 0, false});
+  const bool is_news = tampered != kept.tampered;
+  if (is_news) ASSAY_TRY(ports_.records.keep_record(instance, {kept.record, tampered}));
+  tell(task, {tampered, is_news ? 1U : 0U, 0});
   return ok();
 }
 
@@ -169,6 +190,8 @@ Result<void> LayerRewalker::walk_open(const LayerTask& task, const Layer& layer,
   if (!before && !may_begin_record(task, reason)) return ok();
   auto after =
       record(layer, before ? before->dialect : dialect_of(task), before ? &*before : nullptr, stop);
+  if (!after && after.error().code == ErrorCode::kLimitExceeded)
+    return too_large(task, kept, after.error());
   if (!after) return std::move(after.error());
   auto outcome = keep_record(ports_.records, layer.instance(), kept, *after);
   if (!outcome) return std::move(outcome.error());
@@ -184,7 +207,9 @@ Result<void> LayerRewalker::walk_open(const LayerTask& task, const Layer& layer,
 /// table is bounded) gets a new one by the second round that finds none.
 bool LayerRewalker::may_begin_record(const LayerTask& task, Reason reason) {
   const MutexLock lock(mutex_);
-  return reason != Reason::kStart && walked_[ref_of(task.layer)].missing++ > 0;
+  Walked& walked = walked_[ref_of(task.layer)];
+  if (walked.is_too_large) ++counts_.failed;  // still not looked at
+  return reason != Reason::kStart && !walked.is_too_large && walked.missing++ > 0;
 }
 
 Result<image::NodeRecord> LayerRewalker::record(const Layer& layer, image::Dialect dialect,

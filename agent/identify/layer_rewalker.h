@@ -59,9 +59,10 @@ class LayerRewalker final : public LayerWatch {
  private:
   enum class Reason { kStart, kRound, kDemand };
   struct Walked {
-    BootTime last{};
+    BootTime last{};                                 ///< when its walk was queued
     std::optional<catalog::LayerInstance> instance;  ///< once it was opened
     std::uint64_t missing = 0;                       ///< walks that found no record of it
+    bool is_too_large = false;                       ///< for any record: not walked again
   };
 
   void round(Reason reason);
@@ -75,6 +76,10 @@ class LayerRewalker final : public LayerWatch {
   Result<image::NodeRecord> record(const Layer& layer, image::Dialect dialect,
                                    const image::NodeRecord* before, const std::stop_token& stop);
   Result<void> gone(const LayerTask& task, const Error& error);
+  Result<void> too_large(const LayerTask& task, const std::optional<KeptRecord>& kept,
+                         const Error& error);
+  Result<void> note(const LayerTask& task, const catalog::LayerInstance& instance,
+                    const KeptRecord& kept, const char* what);
   bool may_begin_record(const LayerTask& task, Reason reason);
   void tell(const LayerTask& task, const RecordOutcome& outcome);
 

@@ -6,6 +6,7 @@ Every way has an image, a layer and a container of its own, so that one walk ove
 import os
 import pathlib
 import shutil
+import signal
 import struct
 import time
 import unittest
@@ -241,6 +242,24 @@ class Cases:
         # The run that had ended before stood on the layer as it was.
         self.assertEqual(self.here.findings_of(ended), [])
         self.here.wait_for_run("between", "approved", ended=True)
+
+    def test_a_signal_walks_all_layers_at_once(self):
+        run = self.start("demanded")
+        self.addCleanup(self.here.start_agent, self.runtime)
+        self.addCleanup(self.here.stop_agent)
+        self.addCleanup(setattr, self.here, "settings", self.here.settings)
+        self.here.stop_agent()
+        self.here.settings = {"identify": {"rewalk_interval": "1h"}}
+        self.here.start_agent(self.runtime)
+
+        def is_walked():  # once, as after every start
+            figures = self.here.metrics(self.here.agent_http)
+            return figures["assay_agent_rewalks_total"] >= len(self.runtime.containers) and \
+                figures["assay_agent_rewalk_waiting"] == 0
+        self.here.wait(is_walked, "the walk after the start")
+        change(self.folder_of(run))
+        self.here.agent.process.send_signal(signal.SIGUSR1)
+        self.here.wait_for_finding("tampered", run)
 
     def test_an_image_that_is_removed_is_not_tampered_with(self):
         run = self.start("removed")

@@ -325,6 +325,30 @@ TEST_CASE("a layer without a record gets one by the second round", "[agent][unit
   REQUIRE(fixture.take_told().size() == 1);
 }
 
+TEST_CASE("a layer that grew over a limit is told, one that always was is counted",
+          "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  image::FingerprintLimits limits;
+  limits.max_content_bytes = 100;
+  fixture.rewalker->set_limits(limits);
+  fixture.scratch.write("layer/large", std::string(1000, 'x'));
+  SECTION("it has a record") {
+    fixture.walk_all();
+    const auto told = fixture.take_told();
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].tampered == "the layer (grown over the limits of a walk)");
+  }
+  SECTION("it has none") {
+    fixture.records.lose(7);
+    for (int round = 1; round <= 4; ++round)
+      fixture.walk_all();
+    CHECK(fixture.take_told().empty());
+    CHECK(fixture.failures.size() == 1);  // said once, counted each time
+    CHECK(fixture.rewalker->counts().failed == 3);
+  }
+}
+
 TEST_CASE("where no record is kept, none is compared", "[agent][unit]") {
   Fixture fixture;
   fixture.opener.is_cacheable = false;
