@@ -10,7 +10,6 @@ import hashlib
 import json
 import time
 import unittest
-import urllib.request
 
 import deployment
 from ledger import MadeUp
@@ -78,8 +77,7 @@ class PolicyTest(unittest.TestCase):
         self.wait_for("approved")
 
     def agent_says(self, verdict):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.here.agent_http}/metrics", timeout=5) as answer:
-            return f'verdict="{verdict}"}} {COUNT}' in answer.read().decode()
+        return f'verdict="{verdict}"}} {COUNT}' in self.here.metrics_text(self.here.agent_http)
 
     def test_what_runs_becomes_a_draft_and_a_base(self):
         self.start_containers()
