@@ -28,7 +28,7 @@ struct CommitOptions {
   IntakeBudgetOptions budget;                  ///< of what agents send; more is refused
   std::size_t max_own_bytes = 16ULL << 20;     ///< of people's changes and our own notes, likewise
   std::size_t max_commit_bytes = 8ULL << 20;   ///< of batches in one transaction
-  int max_runs_per_commit = 1000;              ///< when judging again
+  int max_runs_per_commit = 4000;              ///< when judging again: some 50 ms
   std::size_t max_remembered_stacks = 16'384;  ///< with their verdicts, a few KiB each
   std::chrono::milliseconds node_save_interval{10'000};
   std::chrono::milliseconds tick{1000};  ///< how late a deadline may be noticed

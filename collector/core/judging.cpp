@@ -12,7 +12,7 @@
 namespace assay::collector {
 namespace {
 
-constexpr int kStacksPerLook = 256;
+constexpr int kStacksPerLook = 1024;
 constexpr int kRunsPerSearch = 50;  // a search in a file set takes as long as settling so many
 
 catalog::Verdict undescribed_verdict(std::uint64_t sequence) {
@@ -92,6 +92,7 @@ void Judging::begin_round(const JudgingRound& round) {
 void Judging::forget() {
   ids_.clear();
   stacks_.clear();
+  by_evidence_.clear();
 }
 
 void Judging::remember(const JudgedStack& stack) {
@@ -121,6 +122,22 @@ Result<JudgedStack> Judging::judged(StoreWriter& store, StackId id, WallTime now
   return judge(store, row, now, nullptr);
 }
 
+Result<Judging::LayerVerdict> Judging::judge_layers(StoreWriter& store, const StackRow& row,
+                                                    WallTime now) {
+  if (row.evidence) {
+    const auto known = by_evidence_.find(*row.evidence);
+    if (known != by_evidence_.end()) return known->second;
+  }
+  ASSAY_ASSIGN(catalog::Stack stack, store.load_stack(row.id));
+  LayerVerdict judged{std::make_shared<const catalog::Stack>(std::move(stack)), {}};
+  judged.verdict = catalog::judge(*judged.stack, *catalog_, now, &scans_);
+  if (!row.evidence) return judged;
+  if (by_evidence_.size() >= max_remembered_) by_evidence_.clear();
+  by_evidence_.emplace(*row.evidence, judged);
+  return judged;
+}
+
+/// `runs`: how many were settled is added to it; such a stack comes once and is not remembered.
 Result<JudgedStack> Judging::judge(StoreWriter& store, const StackRow& row, WallTime now,
                                    int* runs) {
   JudgedStack judged{row.id, row.is_described, nullptr, row.verdict, row.file_set};
@@ -130,13 +147,13 @@ Result<JudgedStack> Judging::judge(StoreWriter& store, const StackRow& row, Wall
     judged.verdict = undescribed_verdict(catalog_->sequence());
     return judged;
   }
-  ASSAY_ASSIGN(catalog::Stack stack, store.load_stack(row.id));
-  judged.stack = std::make_shared<const catalog::Stack>(std::move(stack));
+  ASSAY_ASSIGN(LayerVerdict by_layers, judge_layers(store, row, now));
+  judged.stack = std::move(by_layers.stack);
+  catalog::Verdict verdict = std::move(by_layers.verdict);
   if (row.judged_round >= round_.round) {
-    remember(judged);
+    if (runs == nullptr) remember(judged);
     return judged;
   }
-  catalog::Verdict verdict = catalog::judge(*judged.stack, *catalog_, now, &scans_);
   ASSAY_ASSIGN(judged.file_set,
                containing_.look(store, {row, *judged.stack, *catalog_, now, &scans_}, verdict));
   const bool is_same = row.judged_round != 0 && same_but_sequence(row.verdict, verdict);
@@ -149,11 +166,11 @@ Result<JudgedStack> Judging::judge(StoreWriter& store, const StackRow& row, Wall
       if (runs != nullptr) *runs += settled;
     }
   } else {
-    ASSAY_TRY(store.set_verdict(row.id, judged.verdict, round_.round));
+    ASSAY_TRY(store.set_verdict(row, judged.verdict, round_.round));
     ASSAY_ASSIGN(const int settled, settle_all(store, judged, now));
     if (runs != nullptr) *runs += settled;
   }
-  remember(judged);
+  if (runs == nullptr) remember(judged);
   return judged;
 }
 
@@ -171,6 +188,7 @@ Result<StackDigest> Judging::describe(StoreWriter& store, NodeId node, const cat
   if (row->is_described) return digest;
   ASSAY_TRY(store.describe_stack(row->id, node, stack));
   row->is_described = true;
+  row->evidence = catalog::evidence_digest_of(stack);
   ASSAY_TRY(judge(store, *row, now, nullptr));
   return digest;
 }
@@ -201,7 +219,8 @@ Result<void> Judging::carry_file_set(StoreWriter& store, StackId from, const Jud
   if (before.file_set != FileSetState::kThere || before.file_set_from > after.file_set_from)
     return ok();
   ASSAY_ASSIGN(const catalog::Stack told, store.load_stack(from));
-  if (!has_same_bytes(told, *to.stack)) return ok();
+  ASSAY_ASSIGN(const catalog::Stack now_told, store.load_stack(to.id));
+  if (!has_same_bytes(told, now_told)) return ok();
   ASSAY_ASSIGN(const auto saved, store.find_file_set(from));
   return saved ? save_file_set(store, to.id, *saved, now) : ok();
 }

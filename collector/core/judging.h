@@ -19,12 +19,15 @@ namespace assay::collector {
 struct JudgedStack {
   StackId id{};
   bool is_described = false;
-  std::shared_ptr<const catalog::Stack> stack;  ///< shared with the cache; never null
+  /// One of the same evidence, which need not be the same directories; shared with the cache; never
+  /// null.
+  std::shared_ptr<const catalog::Stack> stack;
   catalog::Verdict verdict;
   FileSetState file_set = FileSetState::kNotNeeded;
 };
 
-/// Remembers the stacks it judged in this round. Not thread-safe: it belongs to the commit thread.
+/// Remembers what it judged in this round: by stack, and by evidence, of which a fleet has few.
+/// Not thread-safe: it belongs to the commit thread.
 class Judging {
  public:
   struct Limits {
@@ -92,7 +95,13 @@ class Judging {
     }
   };
   struct Settlement;
+  /// What follows from a stack's evidence, before its files are looked at.
+  struct LayerVerdict {
+    std::shared_ptr<const catalog::Stack> stack;
+    catalog::Verdict verdict;
+  };
 
+  Result<LayerVerdict> judge_layers(StoreWriter& store, const StackRow& row, WallTime now);
   Result<JudgedStack> judge(StoreWriter& store, const StackRow& row, WallTime now, int* runs);
   Result<void> save_file_set(StoreWriter& store, StackId id, const FileSetAnswer& answer,
                              WallTime now);
@@ -115,6 +124,7 @@ class Judging {
   bool has_unsettled_ = true;  // of an earlier life: judge_some() finds out
   std::unordered_map<StackName, StackId, StackNameHash> ids_;
   std::unordered_map<StackId, JudgedStack> stacks_;
+  std::unordered_map<EvidenceDigest, LayerVerdict> by_evidence_;
 };
 
 /// The findings that judging opens and resolves; all others have their own causes.

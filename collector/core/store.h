@@ -41,6 +41,7 @@ struct StackRow {
   catalog::Verdict verdict;
   FileSetState file_set = FileSetState::kNotNeeded;
   std::size_t file_set_from = 0;  ///< the first layer that is wanted or there
+  std::optional<EvidenceDigest> evidence = {};  ///< none: described by an earlier version
 };
 
 /// A file set that a node should make.
@@ -181,7 +182,8 @@ class StoreWriter {
   virtual Result<void> describe_stack(StackId id, NodeId node, const catalog::Stack& stack) = 0;
   virtual Result<StackRow> stack_row(StackId id) = 0;
   virtual Result<catalog::Stack> load_stack(StackId id) = 0;
-  virtual Result<void> set_verdict(StackId id, const catalog::Verdict& verdict,
+  /// `before`: the row as it stands in the store.
+  virtual Result<void> set_verdict(const StackRow& before, const catalog::Verdict& verdict,
                                    std::uint64_t round) = 0;
   /// Only the round of a verdict that came out as before.
   virtual Result<void> confirm_verdict(StackId id, std::uint64_t catalog_sequence,

@@ -61,6 +61,7 @@ using ContentDigest = Digest<struct ContentDigestTag>;      ///< docs/formats/fi
 using DeletionsDigest = Digest<struct DeletionsDigestTag>;  ///< docs/formats/fingerprint.md
 using FileDigest = Digest<struct FileDigestTag>;            ///< fs-verity SHA-256, 4 KiB, no salt
 using StackDigest = Digest<struct StackDigestTag>;          ///< docs/formats/stack.md
+using EvidenceDigest = Digest<struct EvidenceDigestTag>;    ///< catalog::evidence_digest_of()
 using FileSetDigest = Digest<struct FileSetDigestTag>;      ///< docs/formats/file_set.md
 
 }  // namespace assay

@@ -27,11 +27,14 @@ void append_flag(std::string& out, bool flag) {
   append_field(out, std::string_view(flag ? "1" : "0"));
 }
 
-void append_layer(std::string& out, const StackLayer& layer) {
-  append_field(out, layer.instance.file_system);
-  append_field(out, layer.instance.inode);
-  append_field(out, std::uint64_t{layer.instance.generation});
-  append_field(out, std::to_string(layer.instance.birth_ns));
+void append_instance(std::string& out, const LayerInstance& instance) {
+  append_field(out, instance.file_system);
+  append_field(out, instance.inode);
+  append_field(out, std::uint64_t{instance.generation});
+  append_field(out, std::to_string(instance.birth_ns));
+}
+
+void append_evidence(std::string& out, const StackLayer& layer) {
   append_digest(out, layer.evidence.claimed);
   append_digest(out, layer.evidence.claimed_chain);
   append_flag(out, layer.evidence.is_claim_for_display);
@@ -78,9 +81,22 @@ StackDigest digest_of(const Stack& stack) {
   append_field(fields, stack.node);
   append_field(fields, stack.unsupported);
   append_field(fields, std::uint64_t{stack.layers.size()});
-  for (const StackLayer& layer : stack.layers)
-    append_layer(fields, layer);
+  for (const StackLayer& layer : stack.layers) {
+    append_instance(fields, layer.instance);
+    append_evidence(fields, layer);
+  }
   return StackDigest{sha256(fields).bytes};
+}
+
+EvidenceDigest evidence_digest_of(const Stack& stack) {
+  std::string fields;
+  append_field(fields, std::string_view("assay-evidence"));
+  append_field(fields, kStackDigestVersion);
+  append_field(fields, stack.unsupported);
+  append_field(fields, std::uint64_t{stack.layers.size()});
+  for (const StackLayer& layer : stack.layers)
+    append_evidence(fields, layer);
+  return EvidenceDigest{sha256(fields).bytes};
 }
 
 }  // namespace assay::catalog

@@ -72,5 +72,8 @@ About about_of(const Stack& stack);
 
 /// SHA-256 over length-prefixed fields (docs/formats/stack.md).
 StackDigest digest_of(const Stack& stack);
+/// The same over what judging reads alone: not whose layers they are, nor where they lie. Stacks of
+/// one evidence digest get the same verdict by their layers and call for the same findings.
+EvidenceDigest evidence_digest_of(const Stack& stack);
 
 }  // namespace assay::catalog

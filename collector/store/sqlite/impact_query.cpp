@@ -92,7 +92,8 @@ Result<std::vector<std::int64_t>> count_groups(Database& database, const std::st
           std::string("SELECT r.node_id, r.started_ns, r.pod_namespace, r.owner, r.run_key FROM"
                       " (SELECT DISTINCT stack_id FROM stack_matches WHERE base_name=?1") +
           (is_any_version ? "" : " AND base_version=?2") +
-          ") m CROSS JOIN runs r ON r.stack_id = m.stack_id WHERE r.ended_ns = 0"));
+          ") m CROSS JOIN runs r INDEXED BY runs_running_by_stack"
+          " ON r.stack_id = m.stack_id WHERE r.ended_ns = 0"));
   if (is_any_version)
     query->bind(base);
   else

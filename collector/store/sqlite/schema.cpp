@@ -413,12 +413,21 @@ CREATE TABLE catalog_roots(
   received_ns INTEGER NOT NULL) STRICT;
 )sql";
 
+// What a revocation under a whole fleet reads: verdicts are computed once for all stacks of the
+// same evidence, and the runs under a base are counted in one index.
+constexpr const char* kEvidence = R"sql(
+ALTER TABLE stacks ADD COLUMN evidence BLOB;
+DROP INDEX runs_running_by_stack;
+CREATE INDEX runs_running_by_stack ON runs(stack_id, started_ns, pod_namespace, owner, node_id,
+  ended_ns) WHERE ended_ns = 0;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
-  static const std::vector<std::string> all{kFirst,           kUnsettledStacks, kStackAbout,
-                                            kStatesAndHealth, kClaims,          kFileSets,
-                                            kScans,           kCatalogRoots,    kExemptions};
+  static const std::vector<std::string> all{
+      kFirst,    kUnsettledStacks, kStackAbout,   kStatesAndHealth, kClaims,
+      kFileSets, kScans,           kCatalogRoots, kExemptions,      kEvidence};
   return all;
 }
 

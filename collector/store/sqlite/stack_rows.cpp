@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/store/sqlite/stack_rows.h"
 
+#include <algorithm>
 #include <string>
 
 #include "collector/store/sqlite/codec.h"
@@ -93,6 +94,56 @@ Result<catalog::StackLayer> read_layer(const Statement& row) {
   return layer;
 }
 
+Result<void> add_match(Database& database, std::int64_t stack, int position,
+                       const catalog::BaseMatch& match) {
+  ASSAY_ASSIGN(Statement * add,
+               database.prepare(
+                   "INSERT INTO stack_matches(stack_id, position, base_name,"
+                   " base_version, status, rung, layers, first_layer) VALUES(?,?,?,?,?,?,?,?)"));
+  return add
+      ->bind(stack, position, match.base.name, match.base.version, catalog::to_string(match.status),
+             catalog::to_string(match.rung), std::uint64_t{match.layers},
+             std::uint64_t{match.first_layer})
+      .run();
+}
+
+/// Of the same base: the index on bases need not be touched.
+Result<void> change_match(Database& database, std::int64_t stack, int position,
+                          const catalog::BaseMatch& match) {
+  ASSAY_ASSIGN(Statement * update,
+               database.prepare("UPDATE stack_matches SET status=?, rung=?, layers=?, first_layer=?"
+                                " WHERE stack_id=? AND position=?"));
+  return update
+      ->bind(catalog::to_string(match.status), catalog::to_string(match.rung),
+             std::uint64_t{match.layers}, std::uint64_t{match.first_layer}, stack, position)
+      .run();
+}
+
+Result<void> remove_match(Database& database, std::int64_t stack, int position) {
+  ASSAY_ASSIGN(Statement * remove,
+               database.prepare("DELETE FROM stack_matches WHERE stack_id=? AND position=?"));
+  return remove->bind(stack, position).run();
+}
+
+/// Only what changed is written: a revocation changes one match of a hundred thousand stacks.
+Result<void> save_matches(Database& database, StackId stack,
+                          const std::vector<catalog::BaseMatch>& before,
+                          const std::vector<catalog::BaseMatch>& after) {
+  const auto id = static_cast<std::int64_t>(stack);
+  for (std::size_t i = 0; i < std::max(before.size(), after.size()); ++i) {
+    const int position = static_cast<int>(i);
+    const catalog::BaseMatch* was = i < before.size() ? &before[i] : nullptr;
+    const catalog::BaseMatch* is = i < after.size() ? &after[i] : nullptr;
+    if (was != nullptr && is != nullptr && was->base == is->base) {
+      if (*was != *is) ASSAY_TRY(change_match(database, id, position, *is));
+      continue;
+    }
+    if (was != nullptr) ASSAY_TRY(remove_match(database, id, position));
+    if (is != nullptr) ASSAY_TRY(add_match(database, id, position, *is));
+  }
+  return ok();
+}
+
 }  // namespace
 
 Result<catalog::Verdict> read_verdict(const Statement& row, int first) {
@@ -127,9 +178,8 @@ Result<std::vector<catalog::BaseMatch>> load_matches(Database& database, StackId
   return matches;
 }
 
-Result<void> save_verdict(Database& database, StackId stack, const catalog::Verdict& verdict,
-                          std::uint64_t round) {
-  const auto id = static_cast<std::int64_t>(stack);
+Result<void> save_verdict(Database& database, const StackRow& before,
+                          const catalog::Verdict& verdict, std::uint64_t round) {
   ASSAY_ASSIGN(Statement * update,
                database.prepare("UPDATE stacks SET judged_round=?, verdict=?, rung=?, reason=?,"
                                 " contradictions=?, application_layers=?, catalog_sequence=?"
@@ -137,21 +187,10 @@ Result<void> save_verdict(Database& database, StackId stack, const catalog::Verd
   ASSAY_TRY(update
                 ->bind(round, catalog::to_string(verdict.status), catalog::to_string(verdict.rung),
                        verdict.reason, encode(verdict.contradictions),
-                       std::uint64_t{verdict.application_layers}, verdict.catalog_sequence, id)
+                       std::uint64_t{verdict.application_layers}, verdict.catalog_sequence,
+                       static_cast<std::int64_t>(before.id))
                 .run());
-  ASSAY_ASSIGN(Statement * clear, database.prepare("DELETE FROM stack_matches WHERE stack_id=?"));
-  ASSAY_TRY(clear->bind(id).run());
-  ASSAY_ASSIGN(Statement * add,
-               database.prepare(
-                   "INSERT INTO stack_matches(stack_id, position, base_name,"
-                   " base_version, status, rung, layers, first_layer) VALUES(?,?,?,?,?,?,?,?)"));
-  int position = 0;
-  for (const auto& match : verdict.matches)
-    ASSAY_TRY(add->bind(id, position++, match.base.name, match.base.version,
-                        catalog::to_string(match.status), catalog::to_string(match.rung),
-                        std::uint64_t{match.layers}, std::uint64_t{match.first_layer})
-                  .run());
-  return ok();
+  return save_matches(database, before.id, before.verdict.matches, verdict.matches);
 }
 
 Result<void> save_description(Database& database, StackId id, NodeId node,
@@ -167,10 +206,11 @@ Result<void> save_description(Database& database, StackId id, NodeId node,
   }
   ASSAY_ASSIGN(Statement * update,
                database.prepare("UPDATE stacks SET is_described=1, unsupported=?, layers=?,"
-                                " about=? WHERE stack_id=?"));
+                                " about=?, evidence=? WHERE stack_id=?"));
+  const EvidenceDigest evidence = catalog::evidence_digest_of(stack);
   return update
       ->bind(stack.unsupported, own_layers, catalog::encode_about(stack.about),
-             static_cast<std::int64_t>(id))
+             Statement::Blob{evidence.raw()}, static_cast<std::int64_t>(id))
       .run();
 }
 

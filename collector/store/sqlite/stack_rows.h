@@ -16,7 +16,7 @@ inline constexpr int kVerdictColumnCount = 6;
 /// Reads kVerdictColumns from column `first` on. Errors: kCorrupt.
 Result<catalog::Verdict> read_verdict(const sqlite::Statement& row, int first);
 Result<std::vector<catalog::BaseMatch>> load_matches(sqlite::Database& database, StackId stack);
-Result<void> save_verdict(sqlite::Database& database, StackId stack,
+Result<void> save_verdict(sqlite::Database& database, const StackRow& before,
                           const catalog::Verdict& verdict, std::uint64_t round);
 
 /// Writes the layers that are new on the node, and which of them make up the stack.

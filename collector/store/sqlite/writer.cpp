@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/store/sqlite/writer.h"
 
+#include "collector/store/sqlite/digest_column.h"
 #include "collector/store/sqlite/stack_rows.h"
 #include "common/base/sha256.h"
 
@@ -69,14 +70,15 @@ Result<StackRow> SqliteWriter::stack_row(StackId id) {
   ASSAY_ASSIGN(
       Statement * query,
       database_.prepare("SELECT s.is_described, s.judged_round, " + std::string(kVerdictColumns) +
-                        ", s.file_set_state, s.file_set_from FROM stacks s WHERE"
-                        " stack_id=?"));
+                        ", s.file_set_state, s.file_set_from, s.evidence FROM stacks s"
+                        " WHERE stack_id=?"));
   ASSAY_ASSIGN(const bool is_there, query->bind(number(id)).step());
   if (!is_there) return Error{ErrorCode::kNotFound, "there is no such stack"};
   StackRow row{id, query->integer(0) != 0, static_cast<std::uint64_t>(query->integer(1)), {}};
   ASSAY_ASSIGN(row.verdict, read_verdict(*query, 2));
   row.file_set = static_cast<FileSetState>(query->integer(2 + kVerdictColumnCount));
   row.file_set_from = static_cast<std::size_t>(query->integer(3 + kVerdictColumnCount));
+  ASSAY_ASSIGN(row.evidence, read_digest<EvidenceDigest>(*query, 4 + kVerdictColumnCount));
   query->reset();
   ASSAY_ASSIGN(row.verdict.matches, load_matches(database_, id));
   return row;
@@ -86,9 +88,9 @@ Result<catalog::Stack> SqliteWriter::load_stack(StackId id) {
   return load_description(database_, id);
 }
 
-Result<void> SqliteWriter::set_verdict(StackId id, const catalog::Verdict& verdict,
+Result<void> SqliteWriter::set_verdict(const StackRow& before, const catalog::Verdict& verdict,
                                        std::uint64_t round) {
-  return save_verdict(database_, id, verdict, round);
+  return save_verdict(database_, before, verdict, round);
 }
 
 Result<void> SqliteWriter::confirm_verdict(StackId id, std::uint64_t catalog_sequence,
@@ -100,8 +102,8 @@ Result<void> SqliteWriter::confirm_verdict(StackId id, std::uint64_t catalog_seq
 Result<std::vector<StackId>> SqliteWriter::stacks_to_judge(std::uint64_t round, int limit) {
   std::vector<StackId> stacks;
   for (const char* sql :
-       {"SELECT stack_id FROM stacks WHERE is_described = 1 AND running > 0 AND judged_round < ?"
-        " LIMIT ?",
+       {"SELECT stack_id FROM stacks INDEXED BY stacks_to_judge_running WHERE is_described = 1"
+        " AND running > 0 AND judged_round < ? LIMIT ?",
         "SELECT stack_id FROM stacks WHERE is_described = 1 AND judged_round < ? LIMIT ?"}) {
     ASSAY_ASSIGN(Statement * query, database_.prepare(sql));
     query->bind(round, limit);

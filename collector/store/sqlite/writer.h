@@ -32,7 +32,7 @@ class SqliteWriter final : public StoreWriter {
   Result<void> describe_stack(StackId id, NodeId node, const catalog::Stack& stack) override;
   Result<StackRow> stack_row(StackId id) override;
   Result<catalog::Stack> load_stack(StackId id) override;
-  Result<void> set_verdict(StackId id, const catalog::Verdict& verdict,
+  Result<void> set_verdict(const StackRow& before, const catalog::Verdict& verdict,
                            std::uint64_t round) override;
   Result<void> confirm_verdict(StackId id, std::uint64_t catalog_sequence,
                                std::uint64_t round) override;

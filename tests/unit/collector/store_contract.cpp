@@ -41,7 +41,7 @@ Written add_run(Store& store, int n, std::int64_t started_ns, std::uint8_t layer
       verdict.reason = "because";
       verdict.contradictions = {"one"};
       verdict.catalog_sequence = 3;
-      ASSAY_TRY(writer.set_verdict(written.stack, verdict, 1));
+      ASSAY_TRY(writer.set_verdict({written.stack}, verdict, 1));
     }
     ASSAY_ASSIGN(const auto key, writer.add_run({written.node, written.stack, &start, false}));
     if (!key) return Error{ErrorCode::kAlreadyExists, "the run is there already"};
