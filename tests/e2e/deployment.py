@@ -58,6 +58,18 @@ def is_ready(port):
         return str(error)
 
 
+def set_up_runtime(case):
+    """For setUpClass: a deployment, and the runtime that `case.runtime_class` names, started."""
+    missing = case.runtime_class.missing()
+    if missing:
+        raise unittest.SkipTest(missing)
+    case.here = Deployment()
+    case.addClassCleanup(case.here.close)
+    case.runtime = case.runtime_class(case.here.folder)
+    case.addClassCleanup(case.runtime.stop)
+    case.runtime.start()
+
+
 class Figures(dict):
     """Figures of /metrics by name; asking for one that the program does not serve fails."""
 

@@ -30,14 +30,7 @@ class Cases:
 
     @classmethod
     def setUpClass(cls):
-        missing = cls.runtime_class.missing()
-        if missing:
-            raise unittest.SkipTest(missing)
-        cls.here = deployment.Deployment()
-        cls.addClassCleanup(cls.here.close)
-        cls.runtime = cls.runtime_class(cls.here.folder)
-        cls.addClassCleanup(cls.runtime.stop)
-        cls.runtime.start()
+        deployment.set_up_runtime(cls)
         tar = images.busybox_layer(cls.here.folder / "doomed.layer", "doomed")
         cls.layer = unpack(tar, cls.here.folder / "layers/doomed")
         archive = images.image_archive(cls.here.folder / "doomed.tar", DOOMED, [tar])
