@@ -63,9 +63,14 @@ double Statement::real(int column) const {
 }
 
 std::string Statement::text(int column) const {
+  return std::string(view(column));
+}
+
+std::string_view Statement::view(int column) const {
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_.get(), column));
   const int size = sqlite3_column_bytes(statement_.get(), column);
-  return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
+  return bytes == nullptr ? std::string_view()
+                          : std::string_view(bytes, static_cast<std::size_t>(size));
 }
 
 bool Statement::is_null(int column) const {
@@ -185,10 +190,15 @@ Result<void> Database::execute(const std::string& sql) {
   return ok();
 }
 
-Result<void> Database::transaction(const std::function<Result<void>()>& work) {
+Result<void> Database::transaction(const std::function<Result<void>()>& work,
+                                   std::mutex* commit_lock) {
   ASSAY_TRY(execute("BEGIN IMMEDIATE"));
   auto done = work();
-  if (done) done = execute("COMMIT");
+  if (done) {
+    std::unique_lock<std::mutex> lock;
+    if (commit_lock != nullptr) lock = std::unique_lock(*commit_lock);
+    done = execute("COMMIT");
+  }
   if (!done) (void)execute("ROLLBACK");  // the first error is the one to report
   return done;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,6 +56,8 @@ class Statement {
   std::int64_t integer(int column) const;
   double real(int column) const;
   std::string text(int column) const;  ///< text or blob as bytes; "" for NULL
+  /// The same without a copy: valid until the next step, reset or bind.
+  std::string_view view(int column) const;
   bool is_null(int column) const;
 
   struct Blob {
@@ -106,8 +109,10 @@ class Database {
   Result<Statement*> prepare(std::string_view sql);
   /// Runs one or more statements without parameters.
   Result<void> execute(const std::string& sql);
-  /// BEGIN IMMEDIATE, `work`, COMMIT; ROLLBACK when `work` fails.
-  Result<void> transaction(const std::function<Result<void>()>& work);
+  /// BEGIN IMMEDIATE, `work`, COMMIT; ROLLBACK when `work` fails. `commit_lock` is held while it
+  /// commits: who holds it can begin several readers on one state of the file.
+  Result<void> transaction(const std::function<Result<void>()>& work,
+                           std::mutex* commit_lock = nullptr);
   /// Cuts at most `pages` that hold nothing off the file's end, once at least as many are free.
   /// Does nothing in a file that was not made with can_shrink. Errors: kUnavailable.
   Result<void> give_space_back(int pages);

@@ -21,6 +21,9 @@ std::string writer_pragmas(std::uint64_t cache_bytes) {
 }
 constexpr int kCheckpointPages = 16'384;
 
+/// A plain BEGIN takes its snapshot at the first read.
+constexpr const char* kBeginNow = "BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;";
+
 /// Two collectors on one file would be two writers, and two minds about what is acknowledged.
 Result<UniqueFd> lock_store(const std::string& path) {
   const std::string lock_path = path + ".lock";
@@ -45,10 +48,16 @@ class SqliteStore::Lease {
   explicit Lease(SqliteStore& store) : store_(store) {
     std::unique_lock lock(store_.mutex_);
     store_.freed_.wait(lock, [&] { return !store_.free_.empty(); });
-    database_ = store_.free_.back();
-    store_.free_.pop_back();
+    take();
+  }
+  /// Takes one only if it is free now.
+  Lease(SqliteStore& store, std::try_to_lock_t /*tag*/) : store_(store) {
+    const std::lock_guard lock(store_.mutex_);
+    if (!store_.free_.empty()) take();
   }
   ~Lease() {
+    if (database_ == nullptr) return;
+    if (is_reading_) (void)database_->execute("COMMIT");
     {
       const std::lock_guard lock(store_.mutex_);
       store_.free_.push_back(database_);
@@ -58,18 +67,28 @@ class SqliteStore::Lease {
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
 
-  /// Runs `work` on one snapshot, so that several statements agree with one another.
+  sqlite::Database* database() const { return database_; }  ///< null: none was free
+
+  /// From here to its end it reads one snapshot, so that several statements agree with one another.
+  Result<void> begin(const char* sql = "BEGIN") {
+    is_reading_ = true;
+    return database_->execute(sql);
+  }
   template <typename Work>
   auto read(Work work) -> decltype(work(std::declval<sqlite::Database&>())) {
-    ASSAY_TRY(database_->execute("BEGIN"));
-    auto result = work(*database_);
-    ASSAY_TRY(database_->execute("COMMIT"));
-    return result;
+    ASSAY_TRY(begin());
+    return work(*database_);
   }
 
  private:
+  void take() {
+    database_ = store_.free_.back();
+    store_.free_.pop_back();
+  }
+
   SqliteStore& store_;
   sqlite::Database* database_ = nullptr;
+  bool is_reading_ = false;
 };
 
 SqliteStore::SqliteStore(UniqueFd lock, sqlite::Database writing,
@@ -113,7 +132,7 @@ Result<void> SqliteStore::write_with(const char* synchronous,
     ASSAY_TRY(writing_.execute(synchronous));
     synchronous_ = synchronous;
   }
-  auto done = writing_.transaction([&] { return work(writer_); });
+  auto done = writing_.transaction([&] { return work(writer_); }, &commit_mutex_);
   if (!done) writer_.forget();
   return done;
 }
@@ -160,8 +179,14 @@ Result<TraceView> SqliteStore::trace(const std::string& target, const std::strin
 }
 
 Result<ImpactView> SqliteStore::impact(const std::string& base) {
-  return Lease(*this).read(
-      [&](sqlite::Database& database) { return query_impact(database, base); });
+  Lease first(*this);
+  Lease second(*this, std::try_to_lock);
+  {
+    const std::lock_guard lock(commit_mutex_);  // the same snapshot for both
+    ASSAY_TRY(first.begin(kBeginNow));
+    if (second.database() != nullptr) ASSAY_TRY(second.begin(kBeginNow));
+  }
+  return query_impact(*first.database(), second.database(), base);
 }
 
 Result<void> SqliteStore::visit_running(const VisitRunning& visit) {

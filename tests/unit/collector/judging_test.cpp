@@ -331,6 +331,25 @@ TEST_CASE("the runs of one stack are settled in bounded transactions, across a r
   CHECK(bench.open_kinds() == kNothing);
 }
 
+TEST_CASE("stacks of one evidence are judged alike, wherever they lie", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  auto elsewhere = layer(1);
+  elsewhere.instance.inode = 77;
+  auto with_gap = layer(1, false);
+  with_gap.evidence.gap = "too large";
+  bench.start_run(1, stack(kNode, {layer(1), layer(2)}));
+  bench.start_run(2, stack(kNode, {elsewhere, layer(2)}));
+  bench.start_run(3, stack(kNode, {with_gap, layer(2)}));
+  bench.change_catalog(debian(2, BaseStatus::kRevoked));
+  const auto verdict_of = [&](int n) { return bench.store->trace(run_id(n), "")->run.verdict; };
+  CHECK(verdict_of(1) == verdict_of(2));
+  CHECK(verdict_of(1).rung == catalog::Rung::kContent);
+  CHECK(verdict_of(3).rung == catalog::Rung::kShape);
+  CHECK(bench.open_kinds() == std::vector(3, FindingKind::kRevokedBase));
+  const auto own = bench.store->trace(run_id(2), "")->stack;
+  CHECK(own.layers.front().instance.inode == 77);  // its own, not the other's
+}
+
 TEST_CASE("a run that is told again stands on the stack that is told last", "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kApproved));
   bench.start_run(1, stack(kNode, {layer(9, false)}));

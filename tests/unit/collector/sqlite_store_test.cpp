@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/store/sqlite/sqlite_store.h"
 
+#include "collector/core/judging.h"
 #include "collector/store/sqlite/schema.h"
 #include "common/sqlite/database.h"
+#include "tests/support/fleet.h"
 #include "tests/unit/collector/store_contract.h"
 #include "tests/unit/collector/support.h"
 
@@ -18,6 +20,50 @@ TEST_CASE("the SQLite store keeps the store's contract", "[collector][unit]") {
     REQUIRE(store);
     return std::move(*store);
   });
+}
+
+/// Everything but which of the newest runs began at one time.
+std::string text_of(const ImpactView& impact) {
+  std::string text = std::to_string(impact.running) + " of " +
+                     std::to_string(impact.running_total) + " on " + std::to_string(impact.nodes) +
+                     " in " + std::to_string(impact.namespaces) + " of " +
+                     std::to_string(impact.owners) + " since " + std::to_string(impact.since_ns);
+  for (const ImpactGroup& group : impact.groups)
+    text += "\n" + group.pod_namespace + " " + group.owner + " " + std::to_string(group.running) +
+            " on " + std::to_string(group.nodes) + " since " + std::to_string(group.since_ns);
+  for (const RunView& run : impact.runs)
+    text += "\n" + run.run_id;
+  return text;
+}
+
+TEST_CASE("the runs of a large fleet are counted alike on one connection and on two",
+          "[collector][unit]") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/store.db";
+  const assay::tests::FleetOptions fleet{.nodes = 600, .runs_per_node = 20, .images = 40};
+  const auto fill = [&](Store& store) {
+    const auto all =
+        std::make_shared<const catalog::Catalog>(assay::tests::fleet_catalog(fleet, 1, -1));
+    REQUIRE(assay::tests::fill_with_fleet(store, fleet, from_unix_ns(1'800'000'000'000'000'000)));
+    Judging judging(all, {2, 1, 1}, {}, {});
+    bool is_left = true;
+    while (is_left)
+      REQUIRE(store.write_repeatable([&](StoreWriter& writer) -> Result<void> {
+        ASSAY_ASSIGN(is_left, judging.judge_some(writer, 4000, from_unix_ns(1)));
+        return ok();
+      }));
+  };
+  std::map<int, std::map<std::string, std::string>> by_readers;
+  for (const int readers : {1, 2}) {
+    auto store = SqliteStore::open({path, readers});
+    REQUIRE(store);
+    if (readers == 1) fill(**store);
+    for (const char* base : {"golden:0", "golden:3", "golden", "golden:none"})
+      by_readers[readers][base] = text_of(*(*store)->impact(base));
+  }
+  CHECK(by_readers[1] == by_readers[2]);
+  CHECK_THAT(by_readers[2]["golden:0"], Catch::StartsWith("12000 of 12000 on 600 in "));
+  CHECK_THAT(by_readers[2]["golden:none"], Catch::StartsWith("0 of 12000 on 0 in "));
 }
 
 TEST_CASE("a store that a newer version wrote is refused", "[collector][unit]") {

@@ -41,7 +41,7 @@ Written add_run(Store& store, int n, std::int64_t started_ns, std::uint8_t layer
       verdict.reason = "because";
       verdict.contradictions = {"one"};
       verdict.catalog_sequence = 3;
-      ASSAY_TRY(writer.set_verdict({written.stack}, verdict, 1));
+      ASSAY_TRY(writer.set_verdict({written.stack, true, 0, {}}, verdict, 1));
     }
     ASSAY_ASSIGN(const auto key, writer.add_run({written.node, written.stack, &start, false}));
     if (!key) return Error{ErrorCode::kAlreadyExists, "the run is there already"};
@@ -248,6 +248,41 @@ void check_stacks(const OpenStore& open) {
     CHECK_FALSE(not_theirs);
     return ok();
   });
+}
+
+catalog::BaseMatch match_of(const char* base, catalog::VerdictStatus status) {
+  return {*catalog::BaseId::parse(base), status, catalog::Rung::kContent, 1};
+}
+
+void check_verdicts(const OpenStore& open) {
+  using enum catalog::VerdictStatus;
+  const auto store = open();
+  const Written written = add_run(*store, 1, 100);
+  std::uint64_t round = 1;
+  // One that changes, one that goes, some that come, none.
+  for (const std::vector<catalog::BaseMatch>& matches :
+       {std::vector{match_of("debian:12", kRevoked), match_of("old:1", kRevoked)},
+        std::vector{match_of("other:1", kApproved)},
+        std::vector{match_of("other:1", kApproved), match_of("debian:12", kExpired),
+                    match_of("third:1", kApproved)},
+        std::vector<catalog::BaseMatch>()}) {
+    write(*store, [&](StoreWriter& writer) -> Result<void> {
+      ASSAY_ASSIGN(const StackRow before, writer.stack_row(written.stack));
+      CHECK(before.evidence == catalog::evidence_digest_of(stack(kNode, {layer(1)})));
+      catalog::Verdict verdict;
+      verdict.matches = matches;
+      ASSAY_TRY(writer.set_verdict(before, verdict, ++round));
+      ASSAY_ASSIGN(const StackRow after, writer.stack_row(written.stack));
+      CHECK(after.verdict == verdict);
+      CHECK(after.judged_round == round);
+      return ok();
+    });
+    for (const char* base : {"debian:12", "old:1", "other:1", "third:1"}) {
+      const bool is_matched = std::ranges::any_of(
+          matches, [&](const catalog::BaseMatch& match) { return match.base.text() == base; });
+      CHECK(store->impact(base)->running == (is_matched ? 1 : 0));
+    }
+  }
 }
 
 void check_runs(const OpenStore& open) {
@@ -515,6 +550,9 @@ void check_store_contract(const OpenStore& open) {
   }
   SECTION("a stack comes back as it was described") {
     check_stacks(open);
+  }
+  SECTION("of a verdict what changed is written, and nothing else is left") {
+    check_verdicts(open);
   }
   SECTION("a run is added once, traced by id, container and name") {
     check_runs(open);

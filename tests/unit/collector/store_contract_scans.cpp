@@ -19,7 +19,7 @@ void add_runs(Store& store) {
     catalog::Verdict verdict;
     verdict.matches = {{*catalog::BaseId::parse("debian:12"), catalog::VerdictStatus::kApproved,
                         catalog::Rung::kContent, 1}};
-    ASSAY_TRY(writer.set_verdict({id}, verdict, 1));
+    ASSAY_TRY(writer.set_verdict({id, true, 0, {}}, verdict, 1));
     for (const int n : {1, 2}) {
       const RunStarted start = run_started(n, digest, 100 * n);
       ASSAY_ASSIGN(const auto added, writer.add_run({node, id, &start, false}));
