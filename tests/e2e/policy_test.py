@@ -124,9 +124,16 @@ class PolicyTest(unittest.TestCase):
         # Agents know no scans: theirs is the milder word, and no difference.
         self.here.wait(lambda: self.agent_says("approved"), "the agent's own verdict")
         self.assertEqual(self.here.metrics(self.here.collector_http)["assay_verdict_differences_total"], 0)
+        # What is shown as a file is the policy that is in force.
+        self.assertIsNone(self.set_policy_again())
         self.set_policy("")
         self.wait_for("approved")
         self.assertEqual(self.open_kinds(), [])
+
+    def set_policy_again(self):
+        """Sets what `policy show -o yaml` prints: None, because nothing changes by it."""
+        file = self.policy(self.here.assay("policy", "show", "-o", "yaml"))
+        return self.here.assay("policy", "set", file, "--yes", "--reason", "again", "-o", "json") or None
 
     def test_a_date_that_passes_needs_no_command(self):
         self.start_containers()
