@@ -155,6 +155,7 @@ struct Layer {
   bool is_mutable = false;
   bool is_injected = false;
   std::string gap;
+  std::string tampered;  ///< what was changed in it after it was first read
   std::string name;
   std::uint64_t entries = 0;
   std::uint64_t content_bytes = 0;

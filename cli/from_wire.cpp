@@ -91,6 +91,7 @@ Layer layer_from(const v1::StackLayer& wire) {
   layer.is_mutable = wire.is_mutable();
   layer.is_injected = wire.is_injected();
   layer.gap = wire.gap();
+  layer.tampered = wire.tampered();
   layer.name = wire.name();
   layer.entries = wire.entries();
   layer.content_bytes = wire.content_bytes();

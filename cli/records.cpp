@@ -264,6 +264,7 @@ Value to_value(const Layer& layer) {
                 {"is_mutable", layer.is_mutable},
                 {"is_injected", layer.is_injected},
                 {"gap", layer.gap},
+                {"tampered", layer.tampered},
                 {"entries", layer.entries},
                 {"content_bytes", layer.content_bytes}};
 }

@@ -104,6 +104,7 @@ std::vector<Section> sections(const catalog::About& about) {
                    {"BYTES", "content_bytes"},
                    {"INJECTED", "is_injected"},
                    {"GAP", "gap"},
+                   {"TAMPERED", "tampered"},
                    {"NAME", "name", Style::kPlain, true},
                    {"INODE", "instance.inode", Style::kPlain, true},
                    {"GENERATION", "instance.generation", Style::kPlain, true},

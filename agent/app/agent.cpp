@@ -185,12 +185,17 @@ void Agent::open_pipeline() {
   opener_ = std::make_unique<VerifyingLayerOpener>(boot_id_);
   records_ = std::make_unique<DiskRecords>(runtime_roots(config_));
   claims_ = std::make_unique<ClaimDesk>(claim_sources(config_), directories_);
-  identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifier_options(config_));
+  IdentifierOptions identifying = identifier_options(config_);
+  identifying.records = state_.get();
+  identifying.clock = &clock_;
+  identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifying);
+  rewalker_ = std::make_unique<LayerRewalker>(rewalk_ports(), rewalk_options(config_));
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
                      [this](LayerResult result) { loop_.post_layer(std::move(result)); },
                      [this] { return time_floor_->wall_now(); }, claims_.get(),
-                     [this](RunClaims claims) { loop_.post_claims(std::move(claims)); }},
+                     [this](RunClaims claims) { loop_.post_claims(std::move(claims)); },
+                     rewalker_.get()},
       auditor_config(config_, boot_id_));
   file_sets_ = std::make_unique<FileSetDesk>(
       FileSetDesk::Ports{*opener_,
@@ -200,6 +205,28 @@ void Agent::open_pipeline() {
                          },
                          [this] { uplink_->notify(); }},
       fingerprint_limits(config_));
+}
+
+LayerRewalker::Ports Agent::rewalk_ports() {
+  return {*opener_,
+          *state_,
+          clock_,
+          [this](const auto& then) {
+            loop_.post([then](Auditor& auditor) { then(auditor.running_layers()); });
+          },
+          [this](const LayerTampering& tampering) { on_tampering(tampering); },
+          [this](const LayerTask& task, const Error& error) {
+            log_.warn("a layer could not be walked again",
+                      {{"layer", task.layer.name}, {"reason", error.text()}});
+          }};
+}
+
+void Agent::on_tampering(const LayerTampering& tampering) {
+  if (tampering.is_news)
+    log_.error("a layer is not what it was when it was first read",
+               {{"inode", std::to_string(tampering.ref.inode)}, {"changed", tampering.tampered}});
+  identifier_->on_tampering(tampering);
+  loop_.post([tampering](Auditor& auditor) { auditor.on_tampering(tampering); });
 }
 
 Result<void> Agent::start() {
@@ -237,6 +264,7 @@ void Agent::start_outbox() {
 
 void Agent::on_tick() {
   continuity_->on_tick();
+  rewalker_->on_tick();
   const WallTime floor = time_floor_->observe();
   const BootTime now = clock_.boot_now();
   if (now - floor_written_ < kFloorWriteInterval) return;
@@ -261,10 +289,17 @@ Result<void> Agent::reload(const AgentConfig& next) {
   outbox_->set_max_bytes(next.outbox_max_bytes);
   journal_->set_limits(recording_limits(next));
   identifier_->set_limits(fingerprint_limits(next));
+  rewalker_->set_limits(fingerprint_limits(next));
+  rewalker_->set_interval(next.rewalk_interval);
   source_->set_sweep_interval(next.sweep_interval);
   loop_.post(
       [record = next.exec_level == "all"](Auditor& auditor) { auditor.set_record_execs(record); });
   return ok();
+}
+
+void Agent::walk_layers() {
+  log_.info("the layers of running containers are walked again");
+  rewalker_->walk_all();
 }
 
 void Agent::count_reload(bool is_ok) {
@@ -294,6 +329,7 @@ void Agent::stop() {
   // First the threads that call into the parts, then the parts.
   if (uplink_) uplink_->stop();
   file_sets_.reset();
+  rewalker_.reset();
   identifier_.reset();
   claims_.reset();
   catalog_.reset();
@@ -323,6 +359,7 @@ AgentHealth Agent::health() const {
   health.late_starts = auditor.late_starts;
   health.refused_runs = auditor.refused_runs;
   if (identifier_) health.layers_pending = identifier_->pending();
+  if (rewalker_) health.rewalks = rewalker_->counts();
   if (const auto stats = service::read_process_stats()) {
     health.rss_bytes = stats->rss_bytes;
     health.cpu = stats->cpu_time;

@@ -19,6 +19,7 @@
 #include "agent/health/health.h"
 #include "agent/identify/file_set_desk.h"
 #include "agent/identify/layer_identifier.h"
+#include "agent/identify/layer_rewalker.h"
 #include "agent/outbox/outbox.h"
 #include "agent/outbox/state_db.h"
 #include "agent/rootfs/kernel_directories.h"
@@ -52,6 +53,8 @@ class Agent {
   /// that it names (certificates, keys that sign the catalog) are read again. All or nothing.
   /// Errors: kInvalidArgument, kNotFound, kPermissionDenied, kUntrusted; then all stays as it was.
   Result<void> reload(const AgentConfig& next);
+  /// Walks all layers again that runs stand on, now and in the background.
+  void walk_layers();
   /// Counts a reload for the metrics.
   void count_reload(bool is_ok);
   /// Stops the source, works off what is queued, commits it and ends all threads. Idempotent.
@@ -77,6 +80,8 @@ class Agent {
   static Result<TrustFile> load_trust(const AgentConfig& config);
   void start_outbox();
   void on_tick();
+  LayerRewalker::Ports rewalk_ports();
+  void on_tampering(const LayerTampering& tampering);
   void log_outbox(const std::string& error);
   void log_uplink();
   void log_catalog(const catalog::Catalog& catalog);
@@ -106,6 +111,7 @@ class Agent {
   UserStacks user_stacks_;
   AuditorLoop loop_;
   std::unique_ptr<LayerIdentifier> identifier_;
+  std::unique_ptr<LayerRewalker> rewalker_;
   std::unique_ptr<FileSetDesk> file_sets_;
   std::unique_ptr<Auditor> auditor_;
   std::unique_ptr<Uplink> uplink_;

@@ -97,6 +97,13 @@ void add_identifying(Table& table) {
           {.text = "Layers with more paths are not identified", .min = "1000", .is_live = true})
       .size("identify.max_content_bytes", &AgentConfig::max_content_bytes,
             {.text = "Layers with more content are not identified", .min = "1MiB", .is_live = true})
+      .duration(
+          "identify.rewalk_interval", &AgentConfig::rewalk_interval,
+          {.text = "Time between two walks over a layer that a container runs on, to find what "
+                   "was changed in it; 0s for none",
+           .min = "0s",
+           .max = "24h",
+           .is_live = true})
       .list("runtime.docker_roots", &AgentConfig::docker_roots, {.text = "docker's data roots"})
       .list("runtime.containerd_states", &AgentConfig::containerd_states,
             {.text = "containerd's state folders"})

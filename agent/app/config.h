@@ -33,6 +33,7 @@ struct AgentConfig {
   bool content_idle = true;
   std::uint64_t max_entries = 2'000'000;
   std::uint64_t max_content_bytes = 64ULL << 30;
+  std::chrono::milliseconds rewalk_interval{600'000};
 
   std::vector<std::string> docker_roots;
   std::vector<std::string> containerd_states;

@@ -42,6 +42,7 @@ EventPriority priority_of(const AgentEvent& event) {
   const auto* stack = std::get_if<StackAdvanced>(&event);
   const auto* named = std::get_if<RunNamed>(&event);
   if (named && !named->claim_conflicts.empty()) return EventPriority::kFinding;
+  if (stack && stack->is_of_running) return EventPriority::kFinding;  // tampered
   const bool is_bad = (run && is_bad_news(run->verdict)) || (stack && is_bad_news(stack->verdict));
   return is_bad ? EventPriority::kFinding : EventPriority::kRun;
 }
@@ -102,6 +103,8 @@ EventPriority OutboxJournal::merged_priority(const AgentEvent& event) {
   const EventPriority priority = priority_of(event);
   const auto stack = stack_of(event);
   if (priority != EventPriority::kFinding || !stack) return priority;
+  if (const auto* moved = std::get_if<StackAdvanced>(&event); moved && moved->is_of_running)
+    return priority;
   const auto* run = std::get_if<RunStarted>(&event);
   const catalog::Verdict& verdict = run ? run->verdict : std::get<StackAdvanced>(event).verdict;
   const MutexLock lock(mutex_);

@@ -26,6 +26,13 @@ IdentifierOptions identifier_options(const AgentConfig& config) {
   return options;
 }
 
+RewalkOptions rewalk_options(const AgentConfig& config) {
+  RewalkOptions options;
+  options.interval = config.rewalk_interval;
+  options.limits = fingerprint_limits(config);
+  return options;
+}
+
 AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id) {
   AuditorConfig auditor;
   auditor.cluster = config.cluster;

@@ -42,7 +42,8 @@ ExitCode run_agent(const Loaded& loaded, const RunOptions& options) {
   const AgentConfig& config = current.config;
   auto log = service::Log::create({config.log_level, config.log_format});
   if (!log) return fail(log.error());
-  auto signals = service::Signals::create();  // before any thread: they inherit the mask
+  // Before any thread: they inherit the mask.
+  auto signals = service::Signals::create(service::Signals::User::kTaken);
   if (!signals) return fail(signals.error());
   const SystemClock clock;
   auto source = options.make_source(config, clock);
@@ -51,7 +52,8 @@ ExitCode run_agent(const Loaded& loaded, const RunOptions& options) {
   if (!agent) return fail(agent.error());
   if (auto started = (*agent)->start(); !started) return fail_to_probe(started.error());
   ::malloc_trim(0);  // loading the probe took megabytes that are never needed again
-  const int signal = signals->wait_for_stop([&] { on_hangup(**agent, options, current, **log); });
+  const int signal = signals->wait_for_stop([&] { on_hangup(**agent, options, current, **log); },
+                                            [&] { (*agent)->walk_layers(); });
   (*log)->info("stopping", {{"signal", std::to_string(signal)}});
   (*agent)->stop();
   return ExitCode::kOk;

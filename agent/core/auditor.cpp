@@ -110,9 +110,11 @@ StackDigest Auditor::track(catalog::Stack stack, std::vector<LayerTask> tasks) {
       const catalog::StackLayer before = std::exchange(layer, recalled->layer);
       layer.name = before.name;
       catalog::take_claim(layer.evidence, before.evidence);
+      catalog::take_tampering(layer.evidence, before.evidence);
     }
     if (const auto claim = ports_.claims ? ports_.claims->recall(refs.back()) : std::nullopt)
       take_claim(layer, *claim);
+    if (ports_.watch != nullptr) ports_.watch->on_start(tasks[i]);
     is_final.push_back((recalled && recalled->is_final) || layer.evidence.content);
     if (!is_final.back()) to_identify.push_back(tasks[i]);
   }
@@ -240,6 +242,7 @@ void Auditor::on_sweep(const SweepCompleted& sweep) {
     close_run(key, is_approximate ? sweep.completed : time, is_approximate);
   }
   if (!resumed_.empty()) end_unseen_resumed(sweep.untold);
+  tell_tampering(sweep.began);
   if (state_.may_begin(sweep.began, ports_.clock.boot_now())) begin_state();
 }
 
@@ -333,11 +336,14 @@ std::vector<StackChange> Auditor::apply(const std::vector<Result>& results) {
   return merged;
 }
 
+// Used in auditor_tampering.cpp.
+template std::vector<StackChange> Auditor::apply(const std::vector<LayerTampering>&);
+
 void Auditor::on_layers(const std::vector<LayerResult>& results) {
   follow(apply(results));
 }
 
-void Auditor::follow(const std::vector<StackChange>& changes) {
+void Auditor::follow(const std::vector<StackChange>& changes, bool is_of_running) {
   for (const StackChange& change : changes) {
     places_.move(change.from, change.to);
     for (auto& [id, ended] : ended_)
@@ -345,8 +351,8 @@ void Auditor::follow(const std::vector<StackChange>& changes) {
     for (auto& [key, run] : runs_) {
       if (run.stack == change.from) run.stack = change.to;
     }
-    ports_.journal.record(StackAdvanced{change.from, change.to, judge(*change.stack)},
-                          change.stack);
+    ports_.journal.record(
+        StackAdvanced{change.from, change.to, judge(*change.stack), is_of_running}, change.stack);
   }
 }
 

@@ -42,6 +42,7 @@ struct AuditorSnapshot {
   std::uint64_t late_starts = 0;
   std::uint64_t ends = 0;
   std::uint64_t refused_runs = 0;  ///< beyond max_open_runs
+  std::uint64_t tampered = 0;      ///< times that a layer was found changed under a run
   std::uint64_t catalog_sequence = 0;
   std::map<catalog::VerdictStatus, std::uint64_t> running_by_verdict;
 };
@@ -64,6 +65,7 @@ class Auditor {
     ClaimReader* claims = nullptr;  ///< none: no store is asked
     /// Brings what was claimed from the reader's threads back to on_claims() on the auditor's.
     std::function<void(RunClaims)> post_claims = {};
+    LayerWatch* watch = nullptr;  ///< none: no layer is walked again
   };
   Auditor(Ports ports, AuditorConfig config);
 
@@ -82,6 +84,11 @@ class Auditor {
   /// What a runtime's records say: names, conflicts and claims of layers, told as soon as they
   /// come.
   void on_claims(const RunClaims& claims);
+  /// A layer was found to be changed. Told once a sweep that begins after this has shown which runs
+  /// still stand on it: who removes an image after its last container tampers with nothing.
+  void on_tampering(const LayerTampering& tampering);
+  /// One task for each layer that some run stands on.
+  std::vector<LayerTask> running_layers() const;
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   /// How to open the layers of a stack that was told, bottom first; empty when it was long ago.
   std::vector<LayerTask> layers_of(const StackDigest& stack) const { return places_.find(stack); }
@@ -158,7 +165,8 @@ class Auditor {
   void end_unseen_resumed(const std::vector<RunKey>& untold);
   template <typename Result>
   std::vector<StackChange> apply(const std::vector<Result>& results);
-  void follow(const std::vector<StackChange>& changes);
+  void follow(const std::vector<StackChange>& changes, bool is_of_running = false);
+  void tell_tampering(BootTime began);
   void ask_for_claims(Run& run, const ContainerStart& start);
   void take_claims(const RunId& run_id, Told& told, const RunClaims& claims);
   void forget_overdue();
@@ -184,6 +192,8 @@ class Auditor {
   std::unordered_map<RunKey, Resumed> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
   std::unordered_map<RunId, EndedRun> ended_;
+  /// Found and not told yet, with the time at which it was found.
+  std::map<LayerRef, std::pair<LayerTampering, BootTime>> tampering_;
   StateTelling state_;
   std::size_t fact_bytes_ = 0;
   std::optional<Refused> refused_;  ///< beyond max_open_runs, not told yet

@@ -95,6 +95,19 @@ struct Degradation {
   std::string reason;  ///< one line
 };
 
+/// Walking known layers again: totals since the start.
+struct RewalkCounts {
+  std::uint64_t walks = 0;          ///< layers that were walked again
+  std::uint64_t entries = 0;        ///< paths that were looked at
+  std::uint64_t files_read = 0;     ///< files that were hashed again
+  std::uint64_t changed = 0;        ///< paths that are not what they were
+  std::uint64_t touched = 0;        ///< paths with another ctime and nothing else
+  std::uint64_t failed = 0;         ///< layers that could not be walked or recorded
+  std::uint64_t unrecorded = 0;     ///< layers on file systems where no record is kept
+  std::uint64_t waiting = 0;        ///< layers, now
+  std::chrono::nanoseconds busy{};  ///< time that walking took
+};
+
 /// All that heartbeat, /readyz and /metrics are made of.
 struct AgentHealth {
   ProbeHealth probe;
@@ -107,6 +120,7 @@ struct AgentHealth {
   std::uint64_t late_starts = 0;    ///< of them, those that a sweep found
   std::uint64_t refused_runs = 0;   ///< beyond the limit of open runs
   std::uint64_t layers_pending = 0;
+  RewalkCounts rewalks;
   std::uint64_t rss_bytes = 0;
   std::chrono::nanoseconds cpu{};  ///< user and system, since the start
   WallTime started{};              ///< of this process

@@ -92,6 +92,25 @@ class LayerCache {
   virtual Result<void> store(const LayerKey& key, const KnownLayer& layer) = 0;
 };
 
+/// What the node keeps of one directory to find out later whether it was changed.
+struct KeptRecord {
+  std::string record;    ///< image::NodeRecord, encoded; "" when it is not kept any more
+  std::string tampered;  ///< as in catalog::LayerEvidence
+};
+
+/// state.db's table of the node's own records. Thread-safe.
+class LayerRecords {
+ public:
+  virtual ~LayerRecords() = default;
+  /// Nothing: none was ever kept of exactly this directory.
+  virtual std::optional<KeptRecord> find_record(const catalog::LayerInstance& instance) = 0;
+  /// The same without the record itself; "" when nothing is known.
+  virtual std::string find_tampered(const catalog::LayerInstance& instance) = 0;
+  /// Writes at once. Errors: kUnavailable.
+  virtual Result<void> keep_record(const catalog::LayerInstance& instance,
+                                   const KeptRecord& kept) = 0;
+};
+
 using catalog::ContainerNames;
 
 /// Reads names from OCI bundles and stores on disk, read-only. Thread-safe; reads a few small
@@ -178,6 +197,7 @@ struct StackAdvanced {
   StackDigest from;
   StackDigest to;
   catalog::Verdict verdict;
+  bool is_of_running = false;  ///< a layer was changed: runs that had ended stay on `from`
 };
 struct RunNamed {
   RunId run_id;
@@ -286,6 +306,22 @@ struct LayerResult {
   LayerRef ref;
   catalog::StackLayer layer;  ///< with all evidence that is there
   bool is_final = false;      ///< no higher rung will follow by itself
+};
+
+/// A layer directory that is not what it was when it was first read.
+struct LayerTampering {
+  LayerRef ref;
+  std::string tampered;  ///< as in catalog::LayerEvidence: all that was found so far
+  bool is_news = false;  ///< the walk that tells it found something new
+};
+
+/// Walks known layers again by the node's own record, in the background. Thread-safe.
+class LayerWatch {
+ public:
+  virtual ~LayerWatch() = default;
+  /// A run started on the layer: it is walked again soon, unless that was done within the interval.
+  /// Never blocks.
+  virtual void on_start(const LayerTask& task) = 0;
 };
 
 /// Fingerprints layers on threads of its own: a quick pool for shapes, a background one for

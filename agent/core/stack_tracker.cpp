@@ -56,6 +56,7 @@ std::vector<StackChange> StackTracker::apply(const LayerResult& result) {
                       const catalog::StackLayer before = std::exchange(layer, result.layer);
                       layer.name = before.name;
                       catalog::take_claim(layer.evidence, before.evidence);
+                      catalog::take_tampering(layer.evidence, before.evidence);
                       is_final = result.is_final;
                     });
 }
@@ -64,6 +65,25 @@ std::vector<StackChange> StackTracker::apply(const LayerClaim& claim) {
   return edit_layer(claim.ref, [&](catalog::StackLayer& layer, std::vector<bool>::reference) {
     take_claim(layer, claim);
   });
+}
+
+std::vector<StackChange> StackTracker::apply(const LayerTampering& tampering) {
+  return edit_layer(tampering.ref, [&](catalog::StackLayer& layer, std::vector<bool>::reference) {
+    layer.evidence.tampered = tampering.tampered;
+  });
+}
+
+bool StackTracker::lacks(const LayerTampering& tampering) const {
+  const auto holders = by_ref_.find(tampering.ref);
+  if (holders == by_ref_.end()) return false;
+  for (const StackDigest& digest : holders->second) {
+    const Entry& entry = entries_.at(digest);
+    for (std::size_t i = 0; entry.runs > 0 && i < entry.refs.size(); ++i)
+      if (entry.refs[i] == tampering.ref &&
+          entry.stack->layers[i].evidence.tampered != tampering.tampered)
+        return true;
+  }
+  return false;
 }
 
 std::vector<StackChange> StackTracker::edit_layer(const LayerRef& ref, const Edit& edit) {

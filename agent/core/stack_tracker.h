@@ -46,6 +46,11 @@ class StackTracker {
   std::vector<StackChange> apply(const LayerResult& result);
   /// Brings what is claimed of a layer into all stacks that hold it.
   std::vector<StackChange> apply(const LayerClaim& claim);
+  /// Brings what was found to be changed in a layer into all stacks that hold it.
+  std::vector<StackChange> apply(const LayerTampering& tampering);
+  /// Whether some stack that holds the layer, and on which a run stands, lacks what `tampering`
+  /// says.
+  bool lacks(const LayerTampering& tampering) const;
   /// Nothing when it is not tracked.
   const Entry* find(const StackDigest& digest) const;
   const std::map<StackDigest, Entry>& entries() const { return entries_; }

@@ -98,6 +98,7 @@ void HealthMetrics::update(const AgentHealth& health, const AuditorSnapshot& aud
         {{"version", version_}, {"kernel", kernel_}});
   update_probe(health.probe);
   update_runs(health, auditor);
+  update_rewalks(health.rewalks, auditor.tampered);
   update_delivery(health, now);
   update_catalog(health.catalog);
   update_degraded(health.degraded);
@@ -147,6 +148,27 @@ void HealthMetrics::update_runs(const AgentHealth& health, const AuditorSnapshot
         number(health.layers_pending));
   counter("assay_agent_queue_dropped_total", "Records dropped between the probe and the auditor",
           health.queue_dropped);
+}
+
+void HealthMetrics::update_rewalks(const RewalkCounts& rewalks, std::uint64_t tampered) {
+  counter("assay_agent_rewalks_total", "Layers that were walked again", rewalks.walks);
+  counter("assay_agent_rewalk_entries_total", "Paths that were looked at again", rewalks.entries);
+  counter("assay_agent_rewalk_files_read_total", "Files that were hashed again",
+          rewalks.files_read);
+  counter("assay_agent_rewalk_changed_total", "Paths in layers that are not what they were",
+          rewalks.changed);
+  counter("assay_agent_rewalk_touched_total",
+          "Paths in layers with another change time and nothing else", rewalks.touched);
+  counter("assay_agent_rewalk_failed_total", "Layers that could not be walked again",
+          rewalks.failed);
+  counter("assay_agent_rewalk_unrecorded_total",
+          "Walks left out: no record is kept of layers on that file system", rewalks.unrecorded);
+  gauge("assay_agent_rewalk_waiting", "Layers that wait to be walked again",
+        number(rewalks.waiting));
+  metrics_.counter("assay_agent_rewalk_seconds_total", "Time that walking again took, in seconds")
+      .raise_to(std::chrono::duration<double>(rewalks.busy).count());
+  counter("assay_agent_tampered_total", "Layers that were found changed under running containers",
+          tampered);
 }
 
 void HealthMetrics::update_delivery(const AgentHealth& health, WallTime now) {

@@ -8,6 +8,7 @@
 
 #include "agent/core/run_identity.h"
 #include "agent/identify/layer_dialect.h"
+#include "agent/identify/record_keeping.h"
 #include "common/about/layer_about_reader.h"
 #include "common/base/encoding.h"
 #include "common/image/fingerprint.h"
@@ -146,6 +147,13 @@ void LayerIdentifier::identify(LayerTask task, Callback on_result) {
   }
 }
 
+void LayerIdentifier::on_tampering(const LayerTampering& tampering) {
+  const MutexLock lock(mutex_);
+  for (auto found = memory_.lower_bound(MemoKey{tampering.ref, ""});
+       found != memory_.end() && found->first.ref == tampering.ref; ++found)
+    found->second.known.layer.evidence.tampered = tampering.tampered;
+}
+
 void LayerIdentifier::set_limits(const image::FingerprintLimits& limits) {
   const MutexLock lock(mutex_);
   limits_ = limits;
@@ -161,7 +169,12 @@ Result<void> LayerIdentifier::prepare(Job& job) {
                                            : opener_.open(job.task.layer, job.task.start);
   if (!opened) return std::move(opened.error());
   job.layer = std::move(*opened);
+  if (is_recorded(job)) job.tampered = options_.records->find_tampered(job.layer->instance());
   return ok();
+}
+
+bool LayerIdentifier::is_recorded(const Job& job) const {
+  return options_.records != nullptr && !job.task.is_root_directory && job.layer->is_cacheable();
 }
 
 // The id map under which the layer was unpacked.
@@ -178,7 +191,9 @@ void LayerIdentifier::run_shape(const JobPtr& job, const std::stop_token& stop) 
   if (job->layer->is_cacheable() && !job->task.is_root_directory) {
     if (const auto cached = cache_.find(cache_key(*job)); cached && cached->evidence.shape) {
       const bool is_final = cached->evidence.content.has_value();
-      reach(job, {job->layer->instance(), *cached, is_final});
+      Known known{job->layer->instance(), *cached, is_final};
+      known.layer.evidence.tampered = job->tampered;
+      reach(job, std::move(known));
       return is_final ? finish(job) : queue_content(job);
     }
   }
@@ -214,6 +229,7 @@ void LayerIdentifier::run_content(const JobPtr& job, const std::stop_token& stop
     if (stop.stop_requested()) return;
     return give_up(job, found.error());
   }
+  keep_record(*job);
   Known known = known_from(*job, *found);
   known.is_final = true;
   // Layers that a runtime makes for one container are never seen again.
@@ -252,12 +268,32 @@ Result<image::LayerFingerprint> LayerIdentifier::fingerprint(Job& job, image::Sc
 Result<image::LayerFingerprint> LayerIdentifier::walk(Job& job, image::WalkOptions& options,
                                                       const std::stop_token& stop) {
   about::LayerAboutReader reader(/*lists=*/nullptr, kAboutLimits, stop);
+  std::optional<image::NodeRecorder> recorder;
+  if (options.scope == image::Scope::kContent && is_recorded(job))
+    options.recorder = &recorder.emplace(options_.clock->wall_now(), nullptr);
   if (options.scope == image::Scope::kContent) options.observer = &reader;
   auto found = image::fingerprint_directory(job.layer->fd(), options, stop);
   options.observer = nullptr;
+  options.recorder = nullptr;
+  if (found && recorder) {
+    auto record = recorder->take();
+    job.record = record ? std::optional(std::move(*record)) : std::nullopt;
+  }
   if (found && options.scope == image::Scope::kContent)
     job.about = catalog::encode_about(reader.take());
   return found;
+}
+
+// What was recorded of the directory before counts, whatever was forgotten of it meanwhile.
+void LayerIdentifier::keep_record(Job& job) {
+  if (!job.record) return;
+  job.record->place = place_of(job.layer->fd());
+  const catalog::LayerInstance& instance = job.layer->instance();
+  const auto outcome = agent::keep_record(*options_.records, instance,
+                                          options_.records->find_record(instance), *job.record);
+  if (outcome)
+    job.tampered = outcome->tampered;  // else the next re-walk finds no record, and says so
+  job.record.reset();
 }
 
 LayerKey LayerIdentifier::cache_key(const Job& job) const {
@@ -274,6 +310,7 @@ LayerIdentifier::Known LayerIdentifier::known_from(
   evidence.deletions = fingerprint.deletions;
   evidence.is_capped_at_shape = is_capped(job.task, fingerprint);
   if (job.task.start.other_stack == OtherStack::kFuseOverlay) evidence.gap = kServedByProgram;
+  evidence.tampered = job.tampered;
   evidence.is_mutable = job.task.is_root_directory;  // its container writes to it
   known.layer.entries = fingerprint.entries;
   known.layer.content_bytes = fingerprint.content_bytes;

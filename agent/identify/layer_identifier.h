@@ -16,8 +16,10 @@
 #include "agent/core/ports.h"
 #include "agent/identify/id_map.h"
 #include "agent/identify/worker_pool.h"
+#include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/image/directory.h"
+#include "common/image/node_record.h"
 
 namespace assay::agent {
 
@@ -28,6 +30,8 @@ struct IdentifierOptions {
   std::size_t max_remembered = 50'000;  ///< layers in memory; the least recently used goes first
   std::size_t max_waiting = 100'000;    ///< layers that wait for a thread
   image::FingerprintLimits limits;
+  LayerRecords* records = nullptr;  ///< none: no record is taken; outlives the identifier
+  const Clock* clock = nullptr;     ///< with records
 };
 
 /// `opener` and `cache` outlive the identifier. Thread-safe. Destroying it drops what waits without
@@ -40,6 +44,8 @@ class LayerIdentifier final : public Identifier {
   std::optional<LayerResult> recall(const LayerTask& task) override;
   void identify(LayerTask task, Callback on_result) override;
   std::uint64_t pending() const override;
+  /// What is recalled of the layer says from here on that it was changed.
+  void on_tampering(const LayerTampering& tampering);
   /// Of layers whose reading begins from now on.
   void set_limits(const image::FingerprintLimits& limits);
 
@@ -68,6 +74,8 @@ class LayerIdentifier final : public Identifier {
     std::unique_ptr<Layer> layer;  // kept between the rungs unless it is a container's own root
     bool is_held = false;          // `layer` counts against kMaxHeld
     std::string about;             // with the content: what the layer says of itself
+    std::string tampered;          // what was changed since it was first read
+    std::optional<image::NodeRecord> record;  // of the walk that read its content
     Mutex mutex;
     std::vector<Subscriber> subscribers ASSAY_GUARDED_BY(mutex);
     std::optional<Known> known ASSAY_GUARDED_BY(mutex);
@@ -90,6 +98,8 @@ class LayerIdentifier final : public Identifier {
                                               const std::stop_token& stop);
   Result<image::LayerFingerprint> walk(Job& job, image::WalkOptions& options,
                                        const std::stop_token& stop);
+  bool is_recorded(const Job& job) const;
+  void keep_record(Job& job);
   LayerKey cache_key(const Job& job) const;
   Known known_from(const Job& job, const image::LayerFingerprint& fingerprint) const;
   void reach(const JobPtr& job, Known known);

@@ -9,7 +9,8 @@ namespace {
 constexpr std::size_t kMaxQueued = 65'536;
 constexpr std::size_t kMaxGroup = 1024;
 constexpr std::chrono::milliseconds kIdleWait{500};
-constexpr int kMaxLayers = 200'000;  // rows kept; the oldest go first
+constexpr int kMaxLayers = 200'000;                    // rows kept; the oldest go first
+constexpr std::uint64_t kMaxRecordBytes = 256U << 20;  // some 80 bytes a path
 
 const std::vector<std::string> kMigrations = {R"sql(
   CREATE TABLE layers (
@@ -79,7 +80,9 @@ const std::vector<std::string> kMigrations = {R"sql(
   CREATE TABLE catalog_mark (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     envelope BLOB NOT NULL);
-)sql"};
+)sql",
+                                              // A layer without a record is read again.
+                                              std::string(LayerRecordTable::kSchema)};
 
 sqlite::Statement::Blob blob(std::string_view bytes) {
   return {bytes};
@@ -223,7 +226,7 @@ Result<std::unique_ptr<StateDb>> StateDb::open(const std::string& path) {
 }
 
 StateDb::StateDb(sqlite::Database database)
-    : database_(std::move(database)), changes_(kMaxQueued) {}
+    : database_(std::move(database)), records_(kMaxRecordBytes), changes_(kMaxQueued) {}
 
 StateDb::~StateDb() {
   writer_.request_stop();
@@ -314,6 +317,21 @@ std::optional<WallTime> StateDb::time_floor() {
   if (found && *found) floor = from_unix_ns((*query)->integer(0));
   (*query)->reset();
   return floor;
+}
+
+std::optional<KeptRecord> StateDb::find_record(const catalog::LayerInstance& instance) {
+  const MutexLock lock(mutex_);
+  return records_.find(database_, instance);
+}
+
+std::string StateDb::find_tampered(const catalog::LayerInstance& instance) {
+  const MutexLock lock(mutex_);
+  return records_.find_tampered(database_, instance);
+}
+
+Result<void> StateDb::keep_record(const catalog::LayerInstance& instance, const KeptRecord& kept) {
+  const MutexLock lock(mutex_);
+  return records_.keep(database_, instance, kept);
 }
 
 Result<StoredCatalog> StateDb::load_catalog() {

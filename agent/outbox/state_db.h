@@ -13,6 +13,7 @@
 
 #include "agent/core/outgoing.h"
 #include "agent/core/ports.h"
+#include "agent/outbox/layer_record_table.h"
 #include "agent/outbox/set_aside.h"
 #include "common/base/bounded_queue.h"
 #include "common/base/digest.h"
@@ -49,7 +50,7 @@ struct Delivery {
 /// One connection behind a mutex. Changes are queued and written in groups by a thread of its own,
 /// so that no caller waits for a disk; the catalog is written at once and survives power loss.
 /// Thread-safe.
-class StateDb final : public LayerCache {
+class StateDb final : public LayerCache, public LayerRecords {
  public:
   /// Opens or makes the file. A damaged one is set aside and replaced by an empty one.
   /// Errors: kUnavailable, kPermissionDenied, kUnsupported (written by a newer version).
@@ -61,6 +62,10 @@ class StateDb final : public LayerCache {
   std::optional<KnownLayer> find(const LayerKey& key) override;
   /// Queued. Errors: kUnavailable (the queue is full: the disk does not take writes).
   Result<void> store(const LayerKey& key, const KnownLayer& layer) override;
+
+  std::optional<KeptRecord> find_record(const catalog::LayerInstance& instance) override;
+  std::string find_tampered(const catalog::LayerInstance& instance) override;
+  Result<void> keep_record(const catalog::LayerInstance& instance, const KeptRecord& kept) override;
 
   /// Queued.
   void put_delivery(const Delivery& delivery);
@@ -99,6 +104,7 @@ class StateDb final : public LayerCache {
   std::optional<SetAside> set_aside_;
   mutable Mutex mutex_;
   sqlite::Database database_ ASSAY_GUARDED_BY(mutex_);
+  LayerRecordTable records_ ASSAY_GUARDED_BY(mutex_);
   BoundedQueue<Change> changes_;
   std::atomic<std::uint64_t> queued_{0};
   std::atomic<std::uint64_t> written_{0};

@@ -142,6 +142,7 @@ void encode(const StackAdvanced& event, const EncodingTime&, wire::Event& out) {
   out.mutable_stack_advanced()->set_from(std::string(event.from.raw()));
   out.mutable_stack_advanced()->set_to(std::string(event.to.raw()));
   encode(event.verdict, *out.mutable_stack_advanced()->mutable_verdict());
+  out.mutable_stack_advanced()->set_is_of_running(event.is_of_running);
 }
 
 void encode(const RunNamed& event, const EncodingTime&, wire::Event& out) {
@@ -223,6 +224,7 @@ Result<catalog::StackLayer> decode_layer(const wire::StackLayer& in) {
   layer.evidence.is_capped_at_shape = in.is_capped_at_shape();
   layer.evidence.is_mutable = in.is_mutable();
   layer.evidence.gap = in.gap();
+  layer.evidence.tampered = in.tampered();
   layer.name = in.name();
   layer.is_injected = in.is_injected();
   layer.entries = in.entries();
@@ -303,6 +305,7 @@ std::string encode_stack(const catalog::Stack& stack) {
     one.set_is_capped_at_shape(layer.evidence.is_capped_at_shape);
     one.set_is_mutable(layer.evidence.is_mutable);
     one.set_gap(to_utf8(layer.evidence.gap));
+    one.set_tampered(to_utf8(layer.evidence.tampered));
     one.set_name(to_utf8(layer.name));
     one.set_is_injected(layer.is_injected);
     one.set_entries(layer.entries);

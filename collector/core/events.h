@@ -76,6 +76,7 @@ struct RunEnded {
 struct StackAdvanced {
   StackDigest from;
   StackDigest to;
+  bool is_of_running = false;  ///< only those that have not ended: a layer was changed
 };
 
 struct RunNamed {

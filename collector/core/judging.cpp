@@ -53,7 +53,7 @@ bool has_same_bytes(const catalog::Stack& a, const catalog::Stack& b) {
 bool is_judged_kind(catalog::FindingKind kind) {
   using enum catalog::FindingKind;
   return kind == kUnknownBase || kind == kDeprecatedBase || kind == kRevokedBase ||
-         kind == kExpiredBase || kind == kUnverified || kind == kMismatch ||
+         kind == kExpiredBase || kind == kUnverified || kind == kMismatch || kind == kTampered ||
          kind == kUnsupportedRoot;
 }
 

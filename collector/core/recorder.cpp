@@ -184,7 +184,8 @@ Result<void> Recorder::on(Context& context, const StackAdvanced& event) {
   }
   ASSAY_ASSIGN(const JudgedStack to, stack_of(context, event.to));
   if (to.id == from->id) return ok();
-  ASSAY_TRY(context.store.move_runs(from->id, to.id));
+  const auto moved = event.is_of_running ? StoreWriter::Moved::kRunning : StoreWriter::Moved::kAll;
+  ASSAY_TRY(context.store.move_runs(from->id, to.id, moved));
   ASSAY_TRY(judging_.settle_all(context.store, to, context.now));
   return judging_.carry_file_set(context.store, from->id, to, context.now);
 }

@@ -227,7 +227,9 @@ class StoreWriter {
   virtual Result<void> name_run(RunKey run, const ContainerNames& names) = 0;
   virtual Result<void> set_claim_conflicts(RunKey run,
                                            const std::vector<std::string>& conflicts) = 0;
-  virtual Result<void> move_runs(StackId from, StackId to) = 0;
+  /// All runs on `from`, or only those that have not ended.
+  enum class Moved { kAll, kRunning };
+  virtual Result<void> move_runs(StackId from, StackId to, Moved moved) = 0;
   /// One run that has not ended.
   virtual Result<void> move_run(const OpenRun& run, StackId to) = 0;
   /// What the node calls the run's container.

@@ -170,7 +170,7 @@ std::optional<StackAdvanced> body(const v1::StackAdvanced& in) {
   const auto from = digest<StackDigest>(in.from());
   const auto to = digest<StackDigest>(in.to());
   if (!from || !to) return std::nullopt;
-  return StackAdvanced{*from, *to};
+  return StackAdvanced{*from, *to, in.is_of_running()};
 }
 
 std::vector<std::string> conflicts(const google::protobuf::RepeatedPtrField<std::string>& in) {
@@ -284,6 +284,7 @@ catalog::StackLayer layer(const v1::StackLayer& in) {
   evidence.is_capped_at_shape = in.is_capped_at_shape();
   evidence.is_mutable = in.is_mutable();
   evidence.gap = clip(in.gap(), kMaxReasonBytes);
+  evidence.tampered = clip(in.tampered(), kMaxReasonBytes);
   out.name = clip(in.name(), kMaxPathBytes);
   out.is_injected = in.is_injected();
   out.entries = in.entries();

@@ -66,6 +66,7 @@ void fill(const catalog::StackLayer& in, v1::StackLayer& out) {
   out.set_is_capped_at_shape(in.evidence.is_capped_at_shape);
   out.set_is_mutable(in.evidence.is_mutable);
   out.set_gap(in.evidence.gap);
+  out.set_tampered(in.evidence.tampered);
   out.set_name(in.name);
   out.set_is_injected(in.is_injected);
   out.set_entries(in.entries);

@@ -73,6 +73,18 @@ void add_base_causes(const Verdict& verdict, std::vector<FindingCause>& causes) 
   }
 }
 
+/// True when there are any.
+bool add_tampered_causes(const Stack& stack, std::vector<FindingCause>& causes) {
+  bool has_any = false;
+  for (std::size_t i = 0; i < stack.layers.size(); ++i) {
+    if (stack.layers[i].evidence.tampered.empty()) continue;
+    has_any = true;
+    causes.push_back({FindingKind::kTampered, "layer " + std::to_string(i + 1),
+                      tampered_reason(stack.layers[i], i + 1)});
+  }
+  return has_any;
+}
+
 /// Waiting is of no use when a layer of the base that names the run can reach no higher rung.
 bool is_hopeless(const Verdict& verdict, const Stack& stack) {
   const BaseMatch* naming = verdict.naming();
@@ -108,7 +120,8 @@ std::vector<FindingCause> causes_of(const Verdict& verdict, const Stack& stack, 
     causes.push_back({FindingKind::kUnsupportedRoot, "", unreadable_reason(layers, stack)});
   else if (is_unknown)
     causes.push_back({FindingKind::kUnknownBase, "", verdict.reason});
-  if (is_pending && (is_overdue || is_hopeless(verdict, stack)))
+  const bool is_tampered = add_tampered_causes(stack, causes);
+  if (is_pending && !is_tampered && (is_overdue || is_hopeless(verdict, stack)))
     causes.push_back({FindingKind::kUnverified, verdict.base_name(), verdict.reason});
   return causes;
 }

@@ -16,7 +16,7 @@ constexpr Names<Rung, 6> kRungs{{{Rung::kNone, "none"},
                                  {Rung::kExact, "exact"}}};
 
 // Bumped whenever the fields below change.
-constexpr std::string_view kStackDigestVersion = "2";
+constexpr std::string_view kStackDigestVersion = "3";
 
 template <typename Tag>
 void append_digest(std::string& out, const std::optional<Digest<Tag>>& digest) {
@@ -45,6 +45,7 @@ void append_evidence(std::string& out, const StackLayer& layer) {
   append_flag(out, layer.evidence.is_capped_at_shape);
   append_flag(out, layer.evidence.is_mutable);
   append_field(out, layer.evidence.gap);
+  append_field(out, layer.evidence.tampered);
   append_flag(out, layer.is_injected);
 }
 
@@ -62,6 +63,10 @@ void take_claim(LayerEvidence& to, const LayerEvidence& from) {
   to.claimed = from.claimed;
   to.claimed_chain = from.claimed_chain;
   to.is_claim_for_display = from.is_claim_for_display;
+}
+
+void take_tampering(LayerEvidence& to, const LayerEvidence& from) {
+  if (to.tampered.empty()) to.tampered = from.tampered;
 }
 
 About about_of(const Stack& stack) {

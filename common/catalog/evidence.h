@@ -40,6 +40,9 @@ struct LayerEvidence {
   bool is_capped_at_shape = false;  ///< redirects, metacopy or data-only layers hide what is seen
   bool is_mutable = false;          ///< someone but root may write it: its claims do not count
   std::string gap;                  ///< why no higher rung can be reached, "" while it still may
+  /// What was changed in the directory after it was first read, escaped: "PATH (WHAT), …"; never
+  /// taken back. "": nothing that was seen.
+  std::string tampered;
   auto operator<=>(const LayerEvidence&) const = default;
 };
 
@@ -66,6 +69,8 @@ struct Stack {
 
 /// Takes over what a runtime's store says of the layer, and nothing else.
 void take_claim(LayerEvidence& to, const LayerEvidence& from);
+/// Keeps what was found to be changed, unless `to` knows of more.
+void take_tampering(LayerEvidence& to, const LayerEvidence& from);
 
 /// What the layers that no runtime injected say of themselves together, by their own `about`.
 About about_of(const Stack& stack);

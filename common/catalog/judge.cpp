@@ -147,6 +147,19 @@ void decide_by_naming(const std::vector<Judged>& all, const std::vector<const St
   verdict.reason = base_reason(*naming.match.base, naming.standing, naming.match.rung);
 }
 
+/// Bytes that were read prove nothing of a layer that was changed since: no approval stands on it.
+/// Every layer counts, injected ones too: a container sees what lies in any of them.
+void withdraw_if_tampered(const Stack& stack, Verdict& verdict) {
+  if (verdict.status != VerdictStatus::kApproved && verdict.status != VerdictStatus::kDeprecated)
+    return;
+  for (std::size_t i = 0; i < stack.layers.size(); ++i) {
+    if (stack.layers[i].evidence.tampered.empty()) continue;
+    verdict.status = VerdictStatus::kPending;
+    verdict.reason = tampered_reason(stack.layers[i], i + 1);
+    return;
+  }
+}
+
 void decide(const std::vector<Judged>& all, const std::vector<const StackLayer*>& layers,
             const Stack& stack, const Catalog& catalog, Verdict& verdict) {
   for (const VerdictStatus bad : {VerdictStatus::kRevoked, VerdictStatus::kExpired}) {
@@ -198,6 +211,7 @@ Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now,
   const auto above = bad_news_above(layers, std::max<std::size_t>(covered, 1), question);
   all.insert(all.end(), above.begin(), above.end());
   decide(all, layers, stack, catalog, verdict);
+  withdraw_if_tampered(stack, verdict);
   for (const Judged& judged : all)
     verdict.matches.push_back({judged.match.base->id, judged.status, judged.match.rung,
                                judged.match.layers, judged.match.first_layer});

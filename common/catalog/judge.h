@@ -66,8 +66,9 @@ struct Verdict {
 /// layer's shape is still to come is kPending; nothing matched with all shapes known is kUnknown.
 /// Layers above the base that names the run are compared with revoked, expired and deprecated bases
 /// as well. Bad news below the rung that the policy wants for it makes an approving answer
-/// kPending. `scans`: what a collector knows of the bases' scans; null elsewhere: then the policy's
-/// rules on scans are not judged, and the answer may be better than the collector's, never worse.
+/// kPending, and so does a layer that was tampered with. `scans`: what a collector knows of the
+/// bases' scans; null elsewhere: then the policy's rules on scans are not judged, and the answer
+/// may be better than the collector's, never worse.
 Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now,
               const ScanSummaries* scans = nullptr);
 

@@ -9,6 +9,8 @@
 namespace assay::catalog {
 namespace {
 
+constexpr std::size_t kMaxTamperedBytes = 1024;
+
 std::string name_of_base(const Base& base) {
   return escape_untrusted(base.id.text(), 300);
 }
@@ -107,6 +109,11 @@ std::string unknown_reason(const std::vector<const StackLayer*>& layers, const S
 
 std::string_view contradiction_subject(std::string_view text) {
   return text.substr(0, text.find(": "));
+}
+
+std::string tampered_reason(const StackLayer& layer, std::size_t number) {
+  return "layer " + std::to_string(number) + " was changed on its node after it was first read: " +
+         escape_untrusted(layer.evidence.tampered, kMaxTamperedBytes);
 }
 
 std::string contradiction_text(const Contradiction& contradiction) {

@@ -21,6 +21,9 @@ std::string awaited_reason(std::size_t awaited, std::size_t layers);
 std::string unreadable_reason(const std::vector<const StackLayer*>& layers, const Stack& stack);
 std::string unknown_reason(const std::vector<const StackLayer*>& layers, const Stack& stack,
                            const Catalog& catalog);
+/// "layer N was changed on its node after it was first read: …"; `number` counts from 1, injected
+/// layers too.
+std::string tampered_reason(const StackLayer& layer, std::size_t number);
 /// "layer N against BASE: …".
 std::string contradiction_text(const Contradiction& contradiction);
 /// What stands before ": " tells two contradictions, or two conflicts of claims, apart.

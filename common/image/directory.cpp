@@ -14,6 +14,7 @@
 #include "common/image/directory_read.h"
 #include "common/image/file_capability.h"
 #include "common/image/layer_marks.h"
+#include "common/image/node_record.h"
 #include "common/image/safe_open.h"
 #include "common/image/verity.h"
 
@@ -100,6 +101,7 @@ class Walker {
     if (options.scope == Scope::kContent) {
       hasher_ = make_block_hasher();
       batch_ = std::make_unique<VerityBatch>(*hasher_);
+      recorder_ = options.recorder;
     }
     marks_ = overlay_prefix(options.dialect);
     if (options.wants_root_form) builder_.want_root_form();
@@ -123,6 +125,11 @@ class Walker {
                                              const struct statx& before);
   Result<std::size_t> hash_file(int fd, std::uint64_t size);
   Result<std::vector<Xattr>> read_xattrs(int fd, const char* name);
+  Result<std::vector<Xattr>> image_xattrs(std::vector<Xattr> all);
+  Result<void> note(int fd, const char* name, const std::string& path, const struct statx& status);
+  Result<void> note_directory(int fd, const std::string& path);
+  Result<bool> add_known_file(Entry& entry, const struct statx& status,
+                              const std::vector<Xattr>& xattrs);
   void show(int fd, const std::string& path, std::uint64_t size, std::size_t slot);
   void report(std::uint64_t files, std::uint64_t bytes);
   Result<void> check_stop() const {
@@ -136,6 +143,7 @@ class Walker {
   FingerprintBuilder builder_;
   std::unique_ptr<BlockHasher> hasher_;
   std::unique_ptr<VerityBatch> batch_;
+  NodeRecorder* recorder_ = nullptr;  // only with content
   std::string marks_;  // prefix of overlay's attributes in this dialect; "" when it has none
   OverrideName override_ = OverrideName::kNone;  // what this layer keeps true owners and modes in
   DirectoryReader reader_;
@@ -155,8 +163,11 @@ Result<LayerFingerprint> Walker::walk(int root_fd) {
     builder_.deletions_not_visible();
   ASSAY_ASSIGN(const UniqueFd root, open_beneath(root_fd, ".", O_RDONLY | O_DIRECTORY));
   ASSAY_ASSIGN(override_, find_override(options_.dialect, root.get()));
+  if (recorder_ != nullptr) recorder_->begin(options_.dialect);
+  ASSAY_TRY(note_directory(root.get(), ""));
   ASSAY_TRY(walk_directory(root.get(), "", 0));
   const auto digests = batch_ ? batch_->finish() : std::vector<FileDigest>();
+  if (recorder_ != nullptr) recorder_->finish(digests);
   return std::move(builder_).finish(options_.scope, digests, options_.observer);
 }
 
@@ -182,13 +193,19 @@ Result<void> Walker::walk_directory(int fd, const std::string& path, std::uint32
       continue;
     }
     ASSAY_ASSIGN(const bool is_mark, take_name_mark(name.name, child));
-    if (is_mark) continue;
+    if (is_mark) {
+      struct statx status = {};
+      ASSAY_TRY(stat_at(fd, name.name.c_str(), status));
+      ASSAY_TRY(note(fd, name.name.c_str(), child, status));
+      continue;
+    }
     Entry entry;
     entry.path = child;
     entry.type = EntryType::kDirectory;
     ASSAY_TRY(builder_.add(std::move(entry)));
     ASSAY_ASSIGN(const UniqueFd below,
                  open_beneath(fd, name.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    ASSAY_TRY(note_directory(below.get(), child));
     ASSAY_TRY(walk_directory(below.get(), child, depth + 1));
   }
   return ok();
@@ -215,11 +232,45 @@ Result<void> Walker::visit(int dir_fd, const DirectoryName& name, const std::str
   if ((status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
     return Error{ErrorCode::kUnsupported, "a mount lies inside the layer"};
   ASSAY_ASSIGN(const bool is_mark, take_mark(dir_fd, name.name, path, status, has_xwhites));
-  if (is_mark) return ok();
+  if (is_mark) return note(dir_fd, name.name.c_str(), path, status);
   ASSAY_ASSIGN(Entry entry, describe(dir_fd, name.name, path, status));
   if (batch_ && entry.type == EntryType::kFile)
     return add_file(dir_fd, name.name, std::move(entry), {std::move(held), status});
+  ASSAY_TRY(note(dir_fd, name.name.c_str(), path, status));
   return builder_.add(std::move(entry));
+}
+
+// What is no file that is read, for the node's own record.
+Result<void> Walker::note(int fd, const char* name, const std::string& path,
+                          const struct statx& status) {
+  if (recorder_ == nullptr) return ok();
+  ASSAY_ASSIGN(const std::vector<Xattr> xattrs, read_xattrs(fd, name));
+  RecordEntry entry = NodeRecorder::entry(path, status, xattrs);
+  if (type_of(status.stx_mode) == EntryType::kSymlink) {
+    ASSAY_ASSIGN(entry.link_target, read_link(fd, name));
+  }
+  recorder_->add(std::move(entry));
+  return ok();
+}
+
+Result<void> Walker::note_directory(int fd, const std::string& path) {
+  if (recorder_ == nullptr) return ok();
+  struct statx status = {};
+  ASSAY_TRY(stat_at(fd, "", status));
+  return note(fd, "", path, status);
+}
+
+// True when the node's earlier record has the digest of the file, which did not change since.
+Result<bool> Walker::add_known_file(Entry& entry, const struct statx& status,
+                                    const std::vector<Xattr>& xattrs) {
+  if (recorder_ == nullptr) return false;
+  RecordEntry record = NodeRecorder::entry(entry.path, status, xattrs);
+  record.digest = recorder_->known(record);
+  if (!record.digest) return false;
+  entry.file_digest = record.digest;
+  recorder_->add(std::move(record));
+  ASSAY_TRY(builder_.add(std::move(entry)));
+  return true;
 }
 
 // True when the entry is no content but says that something below it is deleted.
@@ -272,7 +323,8 @@ Result<Entry> Walker::describe(int dir_fd, const std::string& name, const std::s
   if (override_ != OverrideName::kNone && entry.type == EntryType::kFile)
     ASSAY_TRY(apply_override(dir_fd, name, entry));
   if (options_.scope == Scope::kContent && entry.type != EntryType::kFile) {
-    ASSAY_ASSIGN(entry.xattrs, read_xattrs(dir_fd, name.c_str()));
+    ASSAY_ASSIGN(std::vector<Xattr> xattrs, read_xattrs(dir_fd, name.c_str()));
+    ASSAY_ASSIGN(entry.xattrs, image_xattrs(std::move(xattrs)));
   }
   return entry;
 }
@@ -306,11 +358,16 @@ Result<void> Walker::add_file(int dir_fd, const std::string& name, Entry entry, 
       ASSAY_ASSIGN(entry, describe(dir_fd, name, path, held.status));
     }
     ASSAY_ASSIGN(const UniqueFd file, opener_.reopen(held.fd.get()));
-    ASSAY_ASSIGN(entry.xattrs, read_xattrs(file.get(), ""));
+    ASSAY_ASSIGN(std::vector<Xattr> xattrs, read_xattrs(file.get(), ""));
+    ASSAY_ASSIGN(entry.xattrs, image_xattrs(xattrs));
+    ASSAY_ASSIGN(const bool is_known, add_known_file(entry, held.status, xattrs));
+    if (is_known) return ok();
     auto slot = slot_of(file.get(), entry, held.status);
     if (!slot) return std::move(slot.error()).with_context(escape_untrusted(entry.path));
     if (*slot) {
       show(file.get(), entry.path, entry.size, **slot);
+      if (recorder_ != nullptr)
+        recorder_->add(NodeRecorder::entry(entry.path, held.status, xattrs), **slot);
       report(1, 0);
       return builder_.add(std::move(entry), **slot);
     }
@@ -377,17 +434,27 @@ Result<std::size_t> Walker::hash_file(int fd, std::uint64_t size) {
   return slot;
 }
 
+// All of them; values that no digest covers only when they are recorded.
 Result<std::vector<Xattr>> Walker::read_xattrs(int fd, const char* name) {
-  std::vector<Xattr> result;
+  std::vector<Xattr> all;
   ASSAY_ASSIGN(const std::vector<std::string> names, list_xattrs(fd, name));
   for (const std::string& xattr : names) {
-    if (!marks_.empty() && (xattr == marks_ + "metacopy" || xattr == marks_ + "redirect"))
-      builder_.saw_redirect();
-    if (is_ignored_xattr(xattr)) continue;
-    ASSAY_ASSIGN(std::string value, get_xattr(fd, name, xattr));
-    result.push_back({xattr, std::move(value)});
+    std::string value;
+    if (recorder_ != nullptr || !is_ignored_xattr(xattr)) {
+      ASSAY_ASSIGN(value, get_xattr(fd, name, xattr));
+    }
+    all.push_back({xattr, std::move(value)});
   }
-  result = xattrs_of_image(options_.dialect, override_, std::move(result));
+  return all;
+}
+
+// What of them the image means, in its own ids.
+Result<std::vector<Xattr>> Walker::image_xattrs(std::vector<Xattr> all) {
+  for (const Xattr& xattr : all)
+    if (!marks_.empty() && (xattr.name == marks_ + "metacopy" || xattr.name == marks_ + "redirect"))
+      builder_.saw_redirect();
+  std::erase_if(all, [](const Xattr& xattr) { return is_ignored_xattr(xattr.name); });
+  std::vector<Xattr> result = xattrs_of_image(options_.dialect, override_, std::move(all));
   for (Xattr& xattr : result) {
     if (xattr.name != kCapabilityXattr) continue;
     const auto root_id = capability_root_id(xattr.value);

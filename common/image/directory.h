@@ -14,6 +14,8 @@
 
 namespace assay::image {
 
+class NodeRecorder;
+
 /// How whiteouts, opaque marks and override attributes are written; follows the mount, never the
 /// entries (docs/formats/fingerprint.md, "Deletions").
 enum class Dialect {
@@ -45,6 +47,9 @@ struct WalkOptions {
   bool wants_root_form = false;  ///< the digests of the root form as well
   FingerprintLimits limits;
   LayerObserver* observer = nullptr;  ///< may be null; must outlive the walk
+  /// Takes the node's own record of the directory, and knows which files need not be read again;
+  /// with Scope::kContent. May be null; must outlive the walk.
+  NodeRecorder* recorder = nullptr;
   /// Called now and then with what was read so far; may be empty.
   std::function<void(std::uint64_t files, std::uint64_t bytes)> progress;
 };

@@ -10,12 +10,13 @@
 
 namespace assay::service {
 
-Result<Signals> Signals::create() {
+Result<Signals> Signals::create(User user) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGHUP);
+  if (user == User::kTaken) sigaddset(&set, SIGUSR1);
   if (const int code = pthread_sigmask(SIG_BLOCK, &set, nullptr); code != 0)
     return system_error("pthread_sigmask", code);
   std::signal(SIGPIPE, SIG_IGN);
@@ -24,11 +25,17 @@ Result<Signals> Signals::create() {
   return Signals(std::move(fd));
 }
 
-int Signals::wait_for_stop(const std::function<void()>& on_hangup) const {
+int Signals::wait_for_stop(const std::function<void()>& on_hangup,
+                           const std::function<void()>& on_user) const {
   for (;;) {
     const auto signal = wait(std::chrono::milliseconds(-1));
-    if (signal && *signal != SIGHUP) return *signal;
-    if (signal) on_hangup();
+    if (!signal) continue;
+    if (*signal == SIGHUP)
+      on_hangup();
+    else if (*signal == SIGUSR1)
+      on_user();
+    else
+      return *signal;
   }
 }
 

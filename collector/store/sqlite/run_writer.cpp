@@ -156,8 +156,11 @@ Result<void> SqliteWriter::set_claim_conflicts(RunKey run,
                 number(run));
 }
 
-Result<void> SqliteWriter::move_runs(StackId from, StackId to) {
-  ASSAY_TRY(change("UPDATE runs SET stack_id=? WHERE stack_id=?", number(to), number(from)));
+Result<void> SqliteWriter::move_runs(StackId from, StackId to, Moved moved) {
+  const char* const update = moved == Moved::kRunning
+                                 ? "UPDATE runs SET stack_id=? WHERE stack_id=? AND ended_ns=0"
+                                 : "UPDATE runs SET stack_id=? WHERE stack_id=?";
+  ASSAY_TRY(change(update, number(to), number(from)));
   ASSAY_TRY(
       change("UPDATE stacks SET running=running+(SELECT running FROM stacks WHERE stack_id=?)"
              " WHERE stack_id=?",

@@ -422,12 +422,17 @@ CREATE INDEX runs_running_by_stack ON runs(stack_id, started_ns, pod_namespace, 
   ended_ns) WHERE ended_ns = 0;
 )sql";
 
+// What was changed in a layer's directory after it was first read.
+constexpr const char* kTampered = R"sql(
+ALTER TABLE layers ADD COLUMN tampered TEXT NOT NULL DEFAULT '';
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
-      kFirst,    kUnsettledStacks, kStackAbout,   kStatesAndHealth, kClaims,
-      kFileSets, kScans,           kCatalogRoots, kExemptions,      kEvidence};
+      kFirst, kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims,  kFileSets,
+      kScans, kCatalogRoots,    kExemptions, kEvidence,        kTampered};
   return all;
 }
 

@@ -39,6 +39,7 @@ Sha256 layer_key(const catalog::StackLayer& layer) {
                            (layer.is_injected ? 4U : 0U) |
                            (evidence.is_claim_for_display ? 8U : 0U));
   append_field(fields, evidence.gap);
+  if (!evidence.tampered.empty()) append_field(fields, evidence.tampered);
   return sha256(fields);
 }
 
@@ -58,8 +59,8 @@ Result<std::int64_t> layer_id(Database& database, NodeId node, const catalog::St
       database.prepare("INSERT INTO layers(node_id, key, file_system, inode, generation, birth_ns,"
                        " claimed_diff_id, shape, content, deletions, exact_diff_id,"
                        " is_capped_at_shape, is_mutable, gap, name, is_injected, entries,"
-                       " content_bytes, claimed_chain_id, is_claim_for_display)"
-                       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+                       " content_bytes, claimed_chain_id, is_claim_for_display, tampered)"
+                       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
   const auto& evidence = layer.evidence;
   ASSAY_TRY(add->bind(node_id, Statement::Blob{key.raw()}, layer.instance.file_system,
                       layer.instance.inode, layer.instance.generation, layer.instance.birth_ns,
@@ -67,7 +68,7 @@ Result<std::int64_t> layer_id(Database& database, NodeId node, const catalog::St
                       blob(evidence.deletions), blob(evidence.exact), evidence.is_capped_at_shape,
                       evidence.is_mutable, evidence.gap, layer.name, layer.is_injected,
                       layer.entries, layer.content_bytes, blob(evidence.claimed_chain),
-                      evidence.is_claim_for_display)
+                      evidence.is_claim_for_display, evidence.tampered)
                 .run());
   return database.last_insert_id();
 }
@@ -91,6 +92,7 @@ Result<catalog::StackLayer> read_layer(const Statement& row) {
   layer.content_bytes = static_cast<std::uint64_t>(row.integer(15));
   ASSAY_ASSIGN(evidence.claimed_chain, read_digest<ChainId>(row, 16));
   evidence.is_claim_for_display = row.integer(17) != 0;
+  evidence.tampered = row.text(18);
   return layer;
 }
 
@@ -231,7 +233,7 @@ Result<catalog::Stack> load_description(Database& database, StackId id) {
                        " l.claimed_diff_id, l.shape, l.content, l.deletions, l.exact_diff_id,"
                        " l.is_capped_at_shape, l.is_mutable, l.gap, l.name, l.is_injected,"
                        " l.entries, l.content_bytes, l.claimed_chain_id,"
-                       " l.is_claim_for_display FROM stack_layers k JOIN layers l"
+                       " l.is_claim_for_display, l.tampered FROM stack_layers k JOIN layers l"
                        " USING(layer_id) WHERE k.stack_id=? ORDER BY k.position"));
   query->bind(key);
   for (;;) {

@@ -46,16 +46,59 @@ TEST_CASE("a known layer is found again after a restart", "[agent][unit]") {
   CHECK(found->about == make_layer().about);
 }
 
+TEST_CASE("a record is found again by exactly its directory", "[agent][unit]") {
+  const Scratch scratch;
+  const catalog::LayerInstance instance{"uuid:1", 12, 34, 56};
+  const std::string bytes("record\0with a zero", 18);
+  REQUIRE(open(scratch)->keep_record(instance, {bytes, "/a (mode)"}));
+  const auto state = open(scratch);  // after a restart
+  const auto found = state->find_record(instance);
+  REQUIRE(found);
+  CHECK(found->record == bytes);
+  CHECK(found->tampered == "/a (mode)");
+  CHECK(state->find_tampered(instance) == "/a (mode)");
+  // An inode that was given to another directory: another generation, or another birth.
+  for (const catalog::LayerInstance& other :
+       {catalog::LayerInstance{"uuid:2", 12, 34, 56}, catalog::LayerInstance{"uuid:1", 13, 34, 56},
+        catalog::LayerInstance{"uuid:1", 12, 35, 56},
+        catalog::LayerInstance{"uuid:1", 12, 34, 57}}) {
+    CHECK_FALSE(state->find_record(other));
+    CHECK(state->find_tampered(other).empty());
+  }
+}
+
+TEST_CASE("records are bounded, and what is known of tampering goes last", "[agent][unit]") {
+  const Scratch scratch;
+  auto database = sqlite::Database::open(scratch.path("records.db"), {});
+  REQUIRE(database);
+  REQUIRE(database->migrate({"CREATE TABLE layers (x);" + std::string(LayerRecordTable::kSchema)}));
+  LayerRecordTable table(1U << 20);
+  const auto instance = [](std::uint64_t inode) {
+    return catalog::LayerInstance{"uuid:1", inode, 1, 1};
+  };
+  for (std::uint64_t inode = 1; inode <= 100; ++inode)
+    REQUIRE(table.keep(*database, instance(inode),
+                       {std::string(64U << 10, 'r'), inode == 1 ? "/a (mode)" : ""}));
+  CHECK(table.find(*database, instance(1)));
+  CHECK_FALSE(table.find(*database, instance(2)));
+  CHECK(table.find(*database, instance(100)));
+  int kept = 0;
+  for (std::uint64_t inode = 1; inode <= 100; ++inode)
+    kept += table.find(*database, instance(inode)) ? 1 : 0;
+  CHECK(kept <= 16);
+  CHECK(kept > 0);
+}
+
 TEST_CASE("a cache from before layers spoke of themselves is filled anew", "[agent][unit]") {
   const Scratch scratch;
   REQUIRE(open(scratch)->store(make_key(), make_layer()));
   {
     auto database = sqlite::Database::open(scratch.path("state.db"), {});
     REQUIRE(database);
-    REQUIRE(
-        database->execute("ALTER TABLE layers DROP COLUMN about; CREATE TABLE open_runs (id);"
-                          " DROP TABLE delivery; DROP TABLE time_floor; DROP TABLE catalog_roots;"
-                          " DROP TABLE catalog_mark; PRAGMA user_version=2"));
+    REQUIRE(database->execute(
+        "ALTER TABLE layers DROP COLUMN about; CREATE TABLE open_runs (id);"
+        " DROP TABLE delivery; DROP TABLE time_floor; DROP TABLE catalog_roots;"
+        " DROP TABLE catalog_mark; DROP TABLE layer_records; PRAGMA user_version=2"));
   }
   const auto state = open(scratch);
   CHECK_FALSE(state->find(make_key()));

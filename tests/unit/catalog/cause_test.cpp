@@ -153,6 +153,35 @@ TEST_CASE("what cannot be read is an unsupported root and not an unknown base", 
   CHECK_THAT(found[0].reason, Catch::Contains("fuse"));
 }
 
+TEST_CASE("a layer that was changed is tampered with, whatever the verdict", "[catalog][unit]") {
+  LayerEvidence changed = full("D");
+  changed.tampered = "/bin/ls (content)";
+  CHECK(causes({kDebian}, {changed}) == Texts{"tampered layer 1"});
+  CHECK(causes({kDebian}, {changed}, /*is_overdue=*/true) == Texts{"tampered layer 1"});
+  LayerEvidence app = full("app");
+  app.tampered = "/app (added)";
+  CHECK(causes({kDebian}, {full("D"), app}) == Texts{"tampered layer 2"});
+  CHECK(causes({}, {changed, app}) ==
+        Texts{"unknown-base ", "tampered layer 1", "tampered layer 2"});
+  CHECK(causes({with_status(kDebian, BaseStatus::kRevoked)}, {changed}) ==
+        Texts{"revoked-base debian:12", "tampered layer 1"});
+}
+
+TEST_CASE("no approval stands on a layer that was changed", "[catalog][unit]") {
+  for (const bool is_injected : {false, true}) {
+    Stack stack;
+    stack.layers = {layer_with(full("D")), layer_with(full("init"))};
+    stack.layers[1].is_injected = is_injected;
+    CHECK(judge(stack, catalog_of({kDebian}), kNow).status == VerdictStatus::kApproved);
+    stack.layers[1].evidence.tampered = "/bin/sh (added)";
+    const Verdict verdict = judge(stack, catalog_of({kDebian}), kNow);
+    CHECK(verdict.status == VerdictStatus::kPending);
+    CHECK(verdict.base_name() == "debian:12");
+    CHECK(verdict.reason ==
+          "layer 2 was changed on its node after it was first read: /bin/sh (added)");
+  }
+}
+
 TEST_CASE("finding kinds are read as they are written", "[catalog][unit]") {
   for (int i = 0; i <= static_cast<int>(FindingKind::kCatalogRefused); ++i) {
     const auto kind = static_cast<FindingKind>(i);

@@ -28,6 +28,7 @@ Stack documented_stack() {
   lower.evidence.content = filled<ContentDigest>(0x33);
   lower.evidence.deletions = filled<DeletionsDigest>(0x44);
   lower.evidence.gap = "no tar stream";
+  lower.evidence.tampered = "/bin/ls (mode)";
   StackLayer upper;
   upper.instance = {"dev:0:52@3f2504e0", 42, 0, 0};
   upper.evidence.claimed = filled<DiffId>(0x77);
@@ -44,9 +45,9 @@ Stack documented_stack() {
 
 TEST_CASE("the documented stacks have the documented digests", "[catalog][unit]") {
   CHECK(digest_of(documented_stack()).hex() ==
-        "94c3c89faa2822c5faadc5f831936c44b6c7a5d3ecc6b9075335f64c8feca342");
+        "746d4225f6c558ce887e5d03c6567d0ff35744a261aa49f522a3634116757363");
   CHECK(digest_of(Stack{}).hex() ==
-        "fc9c5e5ce61b96b1ef86e724c019a32e4263d9a6c136c12669c92c436f381e76");
+        "b4d86117f21c2e82aa1652d2d4b4476f89537df164a819ff3a39fd5a3b654baa");
 }
 
 namespace {
@@ -82,6 +83,7 @@ const Changes kEvidence = {
     [](Stack& s) { s.layers[0].evidence.is_capped_at_shape = true; },
     [](Stack& s) { s.layers[0].evidence.is_mutable = true; },
     [](Stack& s) { s.layers[0].evidence.gap = ""; },
+    [](Stack& s) { s.layers[0].evidence.tampered = ""; },
     [](Stack& s) { s.layers[1].is_injected = false; },
 };
 

@@ -86,6 +86,43 @@ TEST_CASE("a noisy run is one finding per budget, until it is quiet or ends", "[
   }
 }
 
+TEST_CASE("a layer changed under a run is tampered until a person closes it", "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const catalog::Stack before = stack(kNode, {layer(1)});
+  catalog::Stack after = before;
+  after.layers[0].evidence.tampered = "/bin/ls (content, size, time)";
+  bench.start_run(1, before);
+  bench.start_run(2, before);
+  bench.end_run(1);
+  StackAdvanced moved{catalog::digest_of(before), catalog::digest_of(after), true};
+  REQUIRE(bench.record({{bench.event(moved)}, {after}}));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kTampered});
+  const auto changed = bench.store->trace(run_id(2), "");
+  CHECK(changed->run.verdict.status == catalog::VerdictStatus::kPending);
+  REQUIRE(changed->findings.size() == 1);
+  CHECK(changed->findings[0].subject == "layer 1");
+  CHECK(changed->findings[0].reason ==
+        "layer 1 was changed on its node after it was first read: /bin/ls (content, size, time)");
+  REQUIRE(changed->stack.layers.size() == 1);
+  CHECK(changed->stack.layers[0].evidence.tampered == "/bin/ls (content, size, time)");
+  // What had ended stood on the layer as it was.
+  const auto ended = bench.store->trace(run_id(1), "");
+  CHECK(ended->run.verdict.status == catalog::VerdictStatus::kApproved);
+  CHECK(ended->findings.empty());
+
+  catalog::Stack more = after;
+  more.layers[0].evidence.tampered += "; /etc/x (added)";
+  moved = {catalog::digest_of(after), catalog::digest_of(more), true};
+  REQUIRE(bench.record({{bench.event(moved)}, {more}}));
+  CHECK(bench.store->trace(run_id(2), "")->findings.size() == 1);  // the same one says more
+  bench.end_run(2);
+  bench.change_catalog(debian(2, BaseStatus::kRevoked));
+  bench.clock.advance(std::chrono::hours(1));
+  const auto open = bench.open_kinds();
+  CHECK(std::ranges::count(open, FindingKind::kTampered) == 1);
+  CHECK(std::ranges::count(open, FindingKind::kUnverified) == 0);
+}
+
 TEST_CASE("a base approved later resolves the findings on it", "[collector][unit]") {
   Bench bench(make_catalog(1, {}));
   bench.start_run(1, stack(kNode, {layer(1)}));

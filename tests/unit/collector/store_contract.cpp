@@ -413,7 +413,9 @@ void check_moves(const OpenStore& open) {
   const auto store = open();
   const Written first = add_run(*store, 1, 100, 1);
   const Written second = add_run(*store, 2, 200, 2);
-  write(*store, [&](StoreWriter& writer) { return writer.move_runs(first.stack, second.stack); });
+  write(*store, [&](StoreWriter& writer) {
+    return writer.move_runs(first.stack, second.stack, StoreWriter::Moved::kAll);
+  });
   CHECK(store->impact("debian:12")->running == 2);
   CHECK(store->trace(run_id(1), "")->runs_on_same_stack == 2);
   write(*store, [&](StoreWriter& writer) -> Result<void> {

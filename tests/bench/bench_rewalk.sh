@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What the node's own record of a layer costs: beside its content digest, and to walk it again. Medians.
+# Usage: bench_rewalk.sh [PROGRAM [DIRECTORY [RUNS]]]; without them the built program (ASSAY_BIN) and a
+# debootstrapped base. Keep the machine otherwise idle; the cache is warm.
+set -eu
+program=${1:-${ASSAY_BIN:?}/bench_rewalk}
+runs=${3:-9}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+samples=$work/samples
+if [ $# -ge 2 ]; then
+  directory=$2
+else
+  directory=$work/base
+  mkdir "$directory"
+  tar -xpf "$("$(dirname "$0")/../support/base.sh")" -C "$directory" --numeric-owner
+fi
+
+"$program" "$directory" >/dev/null
+i=0
+while [ "$i" -lt "$runs" ]; do
+  taskset -c 0 "$program" "$directory" >>"$samples"
+  i=$((i + 1))
+done
+
+median() { awk -v name="$1" '$1 == name { print $2 }' "$samples" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+awk '$1 == "entries" || $1 == "record_bytes"' "$samples" | sort -u
+echo "medians of $runs runs, one core, warm cache:"
+echo "content              $(median content) ms"
+echo "content and record   $(median recorded) ms"
+echo "walked again by it   $(median rewalk) ms"

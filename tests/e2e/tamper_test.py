@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers that are edited on the host under running containers: each way is found, with the paths, and nothing else is.
+
+Every way has an image, a layer and a container of its own, so that one walk over all of them shows what each did.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import struct
+import time
+import unittest
+
+import deployment
+import images
+import runtimes
+
+INTERVAL_S = 5
+# struct vfs_cap_data, revision 2: CAP_NET_RAW, effective
+CAPABILITY = struct.pack("<5I", 0x02000001, 0x2000, 0, 0, 0)
+
+
+def change(tree):
+    (tree / "etc/marker").write_text("this was changed on the host")
+
+
+def add(tree):
+    (tree / "bin/evil").write_text("#!/bin/sh\n")
+
+
+def remove(tree):
+    (tree / "etc/marker").unlink()
+
+
+def truncate(tree):
+    os.truncate(tree / "bin/busybox", 1000)
+
+
+def chmod(tree):
+    (tree / "etc/marker").chmod(0o666)
+
+
+def chown(tree):
+    os.chown(tree / "etc/marker", 1234, 1234)
+
+
+def give_capability(tree):
+    os.setxattr(tree / "bin/busybox", "security.capability", CAPABILITY)
+
+
+def give_setuid(tree):
+    (tree / "bin/busybox").chmod(0o4755)
+
+
+def replace(tree):
+    """Another file of the same name, size, mode and time."""
+    old = tree / "etc/marker"
+    status = old.stat()
+    new = tree / "etc/.new"
+    new.write_text("X" * status.st_size)
+    new.chmod(status.st_mode & 0o7777)
+    new.rename(old)
+    os.utime(old, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def write_in_place(tree):
+    """The same inode, size and time: only the change time tells."""
+    old = tree / "etc/marker"
+    status = old.stat()
+    with open(old, "r+b") as file:
+        file.write(b"X" * status.st_size)
+    os.utime(old, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def chmod_directory(tree):
+    (tree / "etc").chmod(0o777)
+
+
+def set_acl(tree):
+    """user::rw-, user:1234:rwx, group::r--, mask::rwx, other::r--"""
+    entries = [(1, 6, -1), (2, 7, 1234), (4, 4, -1), (16, 7, -1), (32, 4, -1)]
+    value = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    os.setxattr(tree / "etc/marker", "system.posix_acl_access", value)
+
+
+def make_opaque(tree):
+    os.setxattr(tree / "etc", "trusted.overlay.opaque", b"y")
+
+
+def exchange_directory(tree):
+    """Another directory of the same name with the same files; the old one lies beside it."""
+    old = tree.with_name("was-" + tree.name)
+    tree.rename(old)
+    shutil.copytree(old, tree, symlinks=True)
+
+
+def exchange_folder(tree):
+    """The same with the folder that the directory lies in."""
+    exchange_directory(tree.parent)
+
+
+# how, what is done to the layer's directory, what the finding says
+WAYS = [
+    ("change", change, "/etc/marker (content, size, time)"),
+    ("add", add, "/bin/evil (added)"),
+    ("remove", remove, "/etc/marker (removed)"),
+    ("truncate", truncate, "/bin/busybox (content, size, time)"),
+    ("chmod", chmod, "/etc/marker (mode)"),
+    ("chown", chown, "/etc/marker (owner)"),
+    ("capability", give_capability, "/bin/busybox (attributes)"),
+    ("setuid", give_setuid, "/bin/busybox (mode)"),
+    ("replace", replace, "/etc/marker (content, replaced)"),
+    ("in-place", write_in_place, "/etc/marker (content)"),
+    ("chmod-directory", chmod_directory, "/etc (mode)"),
+    ("acl", set_acl, "/etc/marker (mode, attributes)"),
+    ("opaque", make_opaque, "/etc (attributes)"),
+    ("exchange", exchange_directory, "the layer's directory (moved or replaced"),
+    ("exchange-folder", exchange_folder, "the layer's directory (moved or replaced"),
+]
+UNTOUCHED = "untouched"
+TOUCHED = "touched"
+
+
+class Docker(runtimes.Docker):
+    def layer_folders(self):
+        return self.folder.glob("data/overlay2/*/diff")
+
+
+class Containerd(runtimes.Containerd):
+    def layer_folders(self):
+        return self.folder.glob("root/io.containerd.snapshotter.v1.overlayfs/snapshots/*/fs")
+
+
+class Cases:
+    """Every case of one runtime."""
+    runtime_class = None
+
+    @classmethod
+    def setUpClass(cls):
+        missing = cls.runtime_class.missing()
+        if missing:
+            raise unittest.SkipTest(missing)
+        cls.here = deployment.Deployment()
+        cls.addClassCleanup(cls.here.close)
+        cls.here.settings = {"identify": {"rewalk_interval": f"{INTERVAL_S}s"}}
+        cls.runtime = cls.runtime_class(cls.here.folder)
+        cls.addClassCleanup(cls.runtime.stop)
+        cls.runtime.start()
+        cls.here.start_collector()
+        cls.here.start_agent(cls.runtime)
+        cls.archives = pathlib.Path(cls.here.folder, "images")
+        cls.archives.mkdir()
+
+    def start(self, name):
+        """A container on an approved base of one layer, and that layer's directory."""
+        reference = f"docker.io/library/{name}:1"
+        layer = images.busybox_layer(self.archives / f"{name}-layer", f"the layer of {name}")
+        archive = images.image_archive(self.archives / f"{name}.tar", reference, [layer])
+        self.here.assay("base", "approve", f"{name}:1", "--from", archive)
+        self.runtime.load(archive, reference)
+        self.runtime.run(name, reference, "/bin/sleep", "600")
+        self.addCleanup(lambda: name in self.runtime.containers and self.runtime.remove(name))
+        return self.here.wait_for_run(name, "approved", layers=1)
+
+    def folder_of(self, run):
+        layer = self.here.query("trace", run["run_id"])["layers"][0]
+        found = [folder for folder in self.runtime.layer_folders()
+                 if folder.stat().st_ino == layer["instance"]["inode"]]
+        self.assertEqual(len(found), 1)
+        return found[0]
+
+    def wait_for_walks(self, rounds):
+        """Until every running layer was walked so many times more."""
+        def figure(name):
+            return self.here.metrics(self.here.agent_http)[name]
+        layers = len(self.runtime.containers)
+        goal = figure("assay_agent_rewalks_total") + rounds * layers
+        self.here.wait(lambda: figure("assay_agent_rewalks_total") >= goal
+                       and figure("assay_agent_rewalk_waiting") == 0, f"{rounds} rounds of walks")
+
+    def test_each_way_of_tampering_is_a_finding_with_the_path(self):
+        runs = {name: self.start(name) for name in [*(way[0] for way in WAYS), UNTOUCHED, TOUCHED]}
+        folders = {name: self.folder_of(run) for name, run in runs.items()}
+        self.wait_for_walks(2)
+        self.assertEqual(self.here.findings("--kind", "tampered"), [])
+        for name, act, _ in WAYS:
+            act(folders[name])
+        (folders[TOUCHED] / "etc/marker").chmod(0o755)  # as it was
+        changed_at = time.monotonic()
+        for name, _, said in WAYS:
+            with self.subTest(name):
+                finding = self.here.wait_for_finding("tampered", runs[name])
+                self.assertIn(said, finding["reason"])
+                self.assertEqual(finding["subject"], "layer 1")
+                self.here.wait_for_run(name, "pending")
+        print(f"{len(WAYS)} layers found {time.monotonic() - changed_at:.1f} s after they were changed, "
+              f"with an interval of {INTERVAL_S} s")
+        self.wait_for_walks(2)
+        for name in (UNTOUCHED, TOUCHED):
+            self.assertEqual(self.here.findings_of(runs[name]), [], name)
+            self.here.wait_for_run(name, "approved")
+        self.assertEqual({finding["run_id"] for finding in self.here.findings("--kind", "tampered")},
+                         {runs[name]["run_id"] for name, _, _ in WAYS})
+        figures = self.here.metrics(self.here.agent_http)
+        self.assertEqual(figures["assay_agent_tampered_total"], len(WAYS))
+        self.assertGreaterEqual(figures["assay_agent_rewalk_touched_total"], 1)
+        self.assertEqual(figures["assay_agent_rewalk_failed_total"], 0)
+
+    def test_what_was_found_stays_for_the_next_container_and_the_next_agent(self):
+        run = self.start("stays")
+        folder = self.folder_of(run)
+        kept = (folder / "etc/marker").read_text()
+        change(folder)
+        self.here.wait_for_finding("tampered", run)
+        (folder / "etc/marker").write_text(kept)
+        self.runtime.run("later", "docker.io/library/stays:1", "/bin/sleep", "600")
+        self.addCleanup(self.runtime.remove, "later")
+        later = self.here.wait_for_run("later", "pending", layers=1)
+        self.here.wait_for_finding("tampered", later)
+        self.here.stop_agent()
+        self.here.start_agent(self.runtime)
+        self.runtime.run("latest", "docker.io/library/stays:1", "/bin/sleep", "600")
+        self.addCleanup(self.runtime.remove, "latest")
+        latest = self.here.wait_for_run("latest", "pending", layers=1)
+        self.here.wait_for_finding("tampered", latest)
+        self.assertEqual(len(self.here.findings_of(run, "tampered")), 1)
+        self.runtime.remove("stays")
+        self.here.wait_for_run("stays", "pending", ended=True)
+        self.assertEqual(len(self.here.findings_of(run, "tampered")), 1)
+        self.assertIn("/etc/marker (content", self.here.assay("trace", run["run_id"]))
+
+    def test_what_happened_while_no_container_ran_is_found_at_the_next_start(self):
+        run = self.start("between")
+        folder = self.folder_of(run)
+        self.runtime.remove("between")
+        ended = self.here.wait_for_run("between", "approved", ended=True)
+        change(folder)
+        self.runtime.run("after", "docker.io/library/between:1", "/bin/sleep", "600")
+        self.addCleanup(self.runtime.remove, "after")
+        after = self.here.wait_for_run("after", "pending", layers=1)
+        self.here.wait_for_finding("tampered", after)
+        # The run that had ended before stood on the layer as it was.
+        self.assertEqual(self.here.findings_of(ended), [])
+        self.here.wait_for_run("between", "approved", ended=True)
+
+    def test_a_signal_walks_all_layers_at_once(self):
+        run = self.start("demanded")
+        self.addCleanup(self.here.start_agent, self.runtime)
+        self.addCleanup(self.here.stop_agent)
+        self.addCleanup(setattr, self.here, "settings", self.here.settings)
+        self.here.stop_agent()
+        self.here.settings = {"identify": {"rewalk_interval": "1h"}}
+        self.here.start_agent(self.runtime)
+
+        def is_walked():  # once, as after every start
+            figures = self.here.metrics(self.here.agent_http)
+            return figures["assay_agent_rewalks_total"] >= len(self.runtime.containers) and \
+                figures["assay_agent_rewalk_waiting"] == 0
+        self.here.wait(is_walked, "the walk after the start")
+        change(self.folder_of(run))
+        self.here.agent.process.send_signal(signal.SIGUSR1)
+        self.here.wait_for_finding("tampered", run)
+
+    def test_an_image_that_is_removed_is_not_tampered_with(self):
+        run = self.start("removed")
+        self.runtime.remove("removed")
+        self.forget("docker.io/library/removed:1")
+        self.here.wait_for_run("removed", "approved", ended=True)
+        self.start("another")
+        self.wait_for_walks(2)
+        self.assertEqual(self.here.findings_of(run), [])
+
+
+class DockerTest(Cases, unittest.TestCase):
+    runtime_class = Docker
+
+    def forget(self, reference):
+        self.runtime.client("image", "rm", reference)
+
+
+class ContainerdTest(Cases, unittest.TestCase):
+    runtime_class = Containerd
+
+    def forget(self, reference):
+        self.runtime.client("image", "rm", "--sync", reference)
+
+
+if __name__ == "__main__":
+    deployment.main()

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/identify/layer_rewalker.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+
+#include "agent/identify/layer_identifier.h"
+#include "common/base/unique_fd.h"
+#include "tests/unit/agent/fakes.h"
+#include "tests/unit/agent/scratch.h"
+
+namespace assay::agent {
+namespace {
+
+using tests::Scratch;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr auto kDeadline = 20s;
+
+/// Opens by name; is the layer that it is asked for, whatever lies there.
+class NamedOpener final : public LayerOpener {
+ public:
+  class Opened final : public Layer {
+   public:
+    Opened(UniqueFd fd, catalog::LayerInstance instance, bool is_cacheable)
+        : fd_(std::move(fd)), instance_(std::move(instance)), is_cacheable_(is_cacheable) {}
+    const catalog::LayerInstance& instance() const override { return instance_; }
+    int fd() const override { return fd_.get(); }
+    bool is_cacheable() const override { return is_cacheable_; }
+
+   private:
+    UniqueFd fd_;
+    catalog::LayerInstance instance_;
+    bool is_cacheable_;
+  };
+
+  Result<std::unique_ptr<Layer>> open(const LowerLayer& layer, const ContainerStart&) override {
+    UniqueFd fd(::open(layer.name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) return Error{ErrorCode::kNotFound, "gone"};
+    return std::unique_ptr<Layer>(std::make_unique<Opened>(
+        std::move(fd), catalog::LayerInstance{"uuid:1", layer.inode, layer.generation, 1},
+        is_cacheable));
+  }
+  Result<std::unique_ptr<Layer>> open_root(const ContainerStart&) override {
+    return Error{ErrorCode::kNotFound, "no root is walked again"};
+  }
+  bool is_cacheable = true;
+};
+
+class MapRecords final : public LayerRecords, public LayerCache {
+ public:
+  std::optional<KeptRecord> find_record(const catalog::LayerInstance& instance) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = rows_.find(instance);
+    return found == rows_.end() ? std::nullopt : std::optional(found->second);
+  }
+  std::string find_tampered(const catalog::LayerInstance& instance) override {
+    const auto found = find_record(instance);
+    return found ? found->tampered : "";
+  }
+  Result<void> keep_record(const catalog::LayerInstance& instance,
+                           const KeptRecord& kept) override {
+    const std::lock_guard lock(mutex_);
+    rows_[instance] = kept;
+    return ok();
+  }
+  void lose(std::uint64_t inode) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(rows_, [&](const auto& row) { return row.first.inode == inode; });
+  }
+  // Nothing is remembered: each identifier reads the layer anew.
+  std::optional<KnownLayer> find(const LayerKey&) override { return std::nullopt; }
+  Result<void> store(const LayerKey&, const KnownLayer&) override { return ok(); }
+
+ private:
+  std::mutex mutex_;
+  std::map<catalog::LayerInstance, KeptRecord> rows_;
+};
+
+/// The wall clock runs, so that files are what they are; the boot clock stands until it is set.
+class SteppedClock final : public Clock {
+ public:
+  WallTime wall_now() const override { return SystemClock().wall_now() + 1h; }
+  BootTime boot_now() const override { return BootTime(boot.load()); }
+  std::atomic<BootTime::rep> boot{BootTime(100s).count()};
+  void pass(BootTime time) { boot += time.count(); }
+};
+
+LayerTask task_for(const std::string& path, std::uint64_t inode = 7) {
+  LayerTask task;
+  task.layer.name = path;
+  task.layer.device = 1;
+  task.layer.inode = inode;
+  task.layer.generation = 5;
+  task.start.is_overlay = true;
+  task.start.in_host_user_namespace = true;
+  return task;
+}
+
+struct Fixture {
+  Scratch scratch;
+  NamedOpener opener;
+  MapRecords records;
+  SteppedClock clock;
+  std::vector<LayerTask> running;
+  std::mutex mutex;
+  std::vector<LayerTampering> told;
+  std::vector<std::string> failures;
+  std::unique_ptr<LayerRewalker> rewalker = make();
+
+  std::unique_ptr<LayerRewalker> make() {
+    RewalkOptions options;
+    options.interval = 60s;
+    return std::make_unique<LayerRewalker>(
+        LayerRewalker::Ports{opener, records, clock, [this](const auto& then) { then(running); },
+                             [this](const LayerTampering& tampering) {
+                               const std::lock_guard lock(mutex);
+                               told.push_back(tampering);
+                             },
+                             [this](const LayerTask&, const Error& error) {
+                               const std::lock_guard lock(mutex);
+                               failures.push_back(error.text());
+                             }},
+        options);
+  }
+
+  /// Reads the layer as a first start does.
+  LayerResult identify(const LayerTask& task) {
+    IdentifierOptions options;
+    options.content_is_idle = false;
+    options.records = &records;
+    options.clock = &clock;
+    LayerIdentifier identifier(opener, records, options);
+    std::condition_variable changed;
+    std::optional<LayerResult> last;
+    identifier.identify(task, [&](LayerResult result) {
+      const std::lock_guard lock(mutex);
+      if (result.is_final) last = std::move(result);
+      changed.notify_all();
+    });
+    std::unique_lock lock(mutex);
+    REQUIRE(changed.wait_for(lock, kDeadline, [&] { return last.has_value(); }));
+    return *last;
+  }
+  /// Until nothing waits any more.
+  void wait() const {
+    const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+    while (rewalker->counts().waiting != 0) {
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+      std::this_thread::yield();
+    }
+  }
+  void walk_all() {
+    rewalker->walk_all();
+    wait();
+  }
+  std::vector<LayerTampering> take_told() {
+    const std::lock_guard lock(mutex);
+    return std::exchange(told, {});
+  }
+  LayerTask layer(const std::string& name = "layer", std::uint64_t inode = 7) {
+    scratch.write(name + "/usr/bin/tool", "tool");
+    scratch.write(name + "/etc/passwd", "root");
+    LayerTask task = task_for(scratch.path(name), inode);
+    running.push_back(task);
+    return task;
+  }
+};
+
+TEST_CASE("a layer that is as it was is walked and nothing is told", "[agent][unit]") {
+  Fixture fixture;
+  CHECK(fixture.identify(fixture.layer()).layer.evidence.tampered.empty());
+  fixture.walk_all();
+  CHECK(fixture.take_told().empty());
+  CHECK(fixture.rewalker->counts().walks == 1);
+  CHECK(fixture.rewalker->counts().entries == 6);  // with the root directory
+  CHECK(fixture.rewalker->counts().files_read == 0);
+}
+
+TEST_CASE("a changed layer is told with its paths, its neighbour is not", "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  fixture.identify(fixture.layer("other", 8));
+  fixture.scratch.write("layer/usr/bin/tool", "evil tool");
+  fixture.walk_all();
+  const auto told = fixture.take_told();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].ref.inode == 7);
+  CHECK(told[0].tampered == "/usr/bin/tool (content, size, time)");
+  CHECK(told[0].is_news);
+  CHECK(fixture.rewalker->counts().changed == 1);
+  CHECK(fixture.rewalker->counts().files_read == 1);
+}
+
+TEST_CASE("what was found stays, and is no news again", "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  fixture.scratch.write("layer/usr/bin/tool", "evil tool");
+  fixture.walk_all();
+  fixture.scratch.write("layer/usr/bin/tool", "tool");
+  fixture.scratch.write("layer/new", "new");
+  fixture.walk_all();
+  fixture.take_told();
+  fixture.walk_all();
+  const auto told = fixture.take_told();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].tampered == "/usr/bin/tool (content, size, time); /new (added)");
+  CHECK_FALSE(told[0].is_news);
+}
+
+TEST_CASE("what was found is known to whoever identifies the layer later", "[agent][unit]") {
+  Fixture fixture;
+  const LayerTask task = fixture.layer();
+  fixture.identify(task);
+  fixture.scratch.write("layer/usr/bin/tool", "evil tool");
+  SECTION("a walk found it") {
+    fixture.walk_all();
+    fixture.scratch.write("layer/usr/bin/tool", "tool");
+  }
+  SECTION("nobody did") {}
+  CHECK(fixture.identify(task).layer.evidence.tampered == "/usr/bin/tool (content, size, time)");
+}
+
+TEST_CASE("a directory that makes room for another one is told", "[agent][unit]") {
+  Fixture fixture;
+  LayerTask task = fixture.layer("store/id/diff");
+  fixture.identify(task);
+  SECTION("beside it") {
+    fs::rename(fixture.scratch.path("store/id/diff"), fixture.scratch.path("store/id/old"));
+    fixture.running[0].layer.name = fixture.scratch.path("store/id/old");
+  }
+  SECTION("with its folder") {
+    fs::rename(fixture.scratch.path("store/id"), fixture.scratch.path("store/old"));
+    fixture.running[0].layer.name = fixture.scratch.path("store/old/diff");
+  }
+  SECTION("elsewhere under the same names") {
+    fs::create_directory(fixture.scratch.path("elsewhere"));
+    fs::rename(fixture.scratch.path("store/id"), fixture.scratch.path("elsewhere/id"));
+    fixture.running[0].layer.name = fixture.scratch.path("elsewhere/id/diff");
+  }
+  fixture.walk_all();
+  const auto told = fixture.take_told();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].tampered.starts_with("the layer's directory (moved or replaced, it is "));
+}
+
+TEST_CASE("a directory that was there and is gone is told", "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  fixture.walk_all();
+  fs::remove_all(fixture.scratch.path("layer"));
+  fixture.walk_all();
+  const auto told = fixture.take_told();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].tampered == "the layer's directory (removed)");
+}
+
+TEST_CASE("a directory that never could be opened is a failure", "[agent][unit]") {
+  Fixture fixture;
+  fixture.running.push_back(task_for(fixture.scratch.path("nothing")));
+  fixture.walk_all();
+  CHECK(fixture.take_told().empty());
+  CHECK(fixture.rewalker->counts().failed == 1);
+  CHECK(fixture.failures.size() == 1);
+}
+
+TEST_CASE("a start walks its layers at most once an interval", "[agent][unit]") {
+  Fixture fixture;
+  const LayerTask task = fixture.layer();
+  fixture.identify(task);
+  const auto start = [&] {
+    fixture.rewalker->on_start(task);
+    fixture.wait();
+  };
+  start();
+  start();
+  CHECK(fixture.rewalker->counts().walks == 1);
+  fixture.clock.pass(30s);
+  start();
+  CHECK(fixture.rewalker->counts().walks == 1);
+  fixture.clock.pass(30s);
+  start();
+  CHECK(fixture.rewalker->counts().walks == 2);
+}
+
+TEST_CASE("a round comes once an interval, and not before", "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  const auto tick = [&](BootTime later) {
+    fixture.clock.pass(later);
+    fixture.rewalker->on_tick();
+    fixture.wait();
+    return fixture.rewalker->counts().walks;
+  };
+  CHECK(tick(59s) == 0);
+  CHECK(tick(1s) == 1);
+  CHECK(tick(1s) == 1);
+  CHECK(tick(59s) == 2);
+  fixture.rewalker->set_interval(5s);
+  CHECK(tick(4s) == 2);
+  CHECK(tick(1s) == 3);
+  fixture.rewalker->set_interval(0s);
+  CHECK(tick(1h) == 3);
+  fixture.rewalker->on_start(fixture.running[0]);
+  fixture.wait();
+  CHECK(fixture.rewalker->counts().walks == 3);
+}
+
+TEST_CASE("a layer without a record gets one by the second round", "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  fixture.records.lose(7);
+  fixture.walk_all();
+  CHECK(fixture.rewalker->counts().walks == 0);  // it may be in identification just now
+  fixture.walk_all();
+  CHECK(fixture.rewalker->counts().walks == 1);
+  fixture.scratch.write("layer/new", "new");
+  fixture.walk_all();
+  REQUIRE(fixture.take_told().size() == 1);
+}
+
+TEST_CASE("a layer that grew over a limit is told, one that always was is counted",
+          "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  image::FingerprintLimits limits;
+  limits.max_content_bytes = 100;
+  fixture.rewalker->set_limits(limits);
+  fixture.scratch.write("layer/large", std::string(1000, 'x'));
+  SECTION("it has a record") {
+    fixture.walk_all();
+    const auto told = fixture.take_told();
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].tampered == "the layer (grown over the limits of a walk)");
+  }
+  SECTION("it has none") {
+    fixture.records.lose(7);
+    for (int round = 1; round <= 4; ++round)
+      fixture.walk_all();
+    CHECK(fixture.take_told().empty());
+    CHECK(fixture.failures.size() == 1);  // said once, counted each time
+    CHECK(fixture.rewalker->counts().failed == 3);
+  }
+}
+
+TEST_CASE("where no record is kept, none is compared", "[agent][unit]") {
+  Fixture fixture;
+  fixture.opener.is_cacheable = false;
+  fixture.identify(fixture.layer());
+  fixture.walk_all();
+  CHECK(fixture.rewalker->counts().unrecorded == 1);
+  CHECK(fixture.rewalker->counts().walks == 0);
+  LayerTask unknown = fixture.running[0];
+  unknown.layer.generation = 0;  // proves nothing
+  fixture.running = {unknown};
+  fixture.walk_all();
+  CHECK(fixture.rewalker->counts().unrecorded == 1);
+}
+
+TEST_CASE("an inode that another layer took over has no past", "[agent][unit]") {
+  Fixture fixture;
+  LayerTask task = fixture.layer();
+  fixture.identify(task);
+  fs::remove_all(fixture.scratch.path("layer"));
+  fixture.scratch.write("layer/other", "of another image");
+  ++task.layer.generation;
+  fixture.running = {task};
+  CHECK(fixture.identify(task).layer.evidence.tampered.empty());
+  fixture.walk_all();
+  CHECK(fixture.take_told().empty());
+}
+
+TEST_CASE("many changes are counted, and the first ones named", "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  for (int i = 0; i < 1000; ++i)
+    fixture.scratch.write("layer/new/" + std::to_string(i), "");
+  fixture.walk_all();
+  const auto told = fixture.take_told();
+  REQUIRE(told.size() == 1);
+  const std::string& text = told[0].tampered;
+  CHECK(text.starts_with("/new (added); /new/0 (added)"));
+  CHECK(text.size() <= kMaxTamperedBytes + 64);
+  CHECK(text.ends_with(" more"));
+  const auto named = static_cast<std::size_t>(std::count(text.begin(), text.end(), '('));
+  CHECK(text.ends_with("; and " + std::to_string(1001 - named) + " more"));
+}
+
+TEST_CASE("further changes join what is known", "[agent][unit]") {
+  image::RecordDifference difference;
+  difference.named = {"/a (mode)", "/b (added)"};
+  difference.changed = 2;
+  CHECK(add_changes("", difference) == "/a (mode); /b (added)");
+  CHECK(add_changes("/a (mode)", difference) == "/a (mode); /b (added)");
+  CHECK(add_changes("/a (mode); /b (added)", difference) == "/a (mode); /b (added)");
+  difference.changed = 10;
+  CHECK(add_changes("/c (removed)", difference) ==
+        "/c (removed); /a (mode); /b (added); and 8 more");
+  CHECK(add_changes("/a (mode); and 3 more", difference) == "/a (mode); /b (added); and 11 more");
+  difference.named.clear();
+  CHECK(add_changes("", difference) == "and 10 more");
+  CHECK(add_changes("and 10 more", difference) == "and 20 more");
+}
+
+}  // namespace
+}  // namespace assay::agent
