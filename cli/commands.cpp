@@ -15,9 +15,11 @@ CLI::App& add_command(CLI::App& parent, const std::string& name, const std::stri
   if (formats == Formats::kWithReports)
     words.insert({{"text", Format::kTable}, {"sarif", Format::kSarif}, {"junit", Format::kJunit}});
   if (formats == Formats::kWithPicture) words.emplace("svg", Format::kSvg);
+  if (formats == Formats::kWithFile) words.emplace("yaml", Format::kYaml);
   app->add_option("-o,--output", invocation.format,
                   formats == Formats::kWithReports   ? "text, wide, json, sarif or junit"
                   : formats == Formats::kWithPicture ? "table, wide, json or svg"
+                  : formats == Formats::kWithFile    ? "table, wide, json or yaml"
                                                      : "table, wide or json")
       ->transform(CLI::CheckedTransformer(words).description(""))
       ->option_text("FORMAT")

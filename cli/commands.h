@@ -53,8 +53,8 @@ void add_policy(CLI::App& app, Invocation& invocation);
 void add_policy_test(CLI::App& policy, Invocation& invocation);
 
 /// What -o of a command takes besides table, wide and json: sarif and junit (its outcome has a
-/// report), or svg (its document has a picture).
-enum class Formats { kUsual, kWithReports, kWithPicture };
+/// report), svg (its document has a picture), or yaml (its document has a file).
+enum class Formats { kUsual, kWithReports, kWithPicture, kWithFile };
 
 /// A subcommand of `parent` that answers with a document: it has -o and --no-headers, and takes the
 /// global options as well. Not for commands that only hold others.

@@ -78,6 +78,7 @@ std::string print(const Outcome& outcome, const Invocation& invocation, const Te
                   WallTime now) {
   if (invocation.format == Format::kJson) return to_json(outcome.document);
   if (invocation.format == Format::kSvg) return outcome.document.picture;
+  if (invocation.format == Format::kYaml) return outcome.document.file;
   if (invocation.format == Format::kSarif && outcome.report) return to_sarif(*outcome.report);
   if (invocation.format == Format::kJunit && outcome.report) return to_junit(*outcome.report, now);
   return to_table(outcome.document, {.is_wide = invocation.format == Format::kWide,

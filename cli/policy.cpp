@@ -5,9 +5,12 @@
 
 #include "cli/base_change.h"
 #include "cli/commands.h"
+#include "cli/output/json.h"
 #include "cli/output/table.h"
 #include "cli/policy_file.h"
+#include "cli/policy_schema.h"
 #include "cli/policy_view.h"
+#include "cli/policy_yaml.h"
 
 namespace assay::cli {
 namespace {
@@ -36,7 +39,9 @@ Result<Outcome> show(Session& session) {
                                 .path = "history",
                                 .columns = {{"SEQUENCE", "sequence"},
                                             {"TIME", "issued_at"},
-                                            {"REASON", "reason"}}}}},
+                                            {"REASON", "reason"}}}},
+                              "",
+                              policy_yaml(trusted.verified.catalog.policy(), session.now())},
                  .note = is_default ? "Nobody has set a policy: these are the defaults." : ""};
 }
 
@@ -71,13 +76,21 @@ Result<Outcome> set(const Options& options, Session& session) {
                  .note = note_of(options.change, change, "The policy is set.")};
 }
 
+/// JSON in every format: nobody reads a schema as a table.
+Result<Outcome> schema(Session&) {
+  Document document{policy_schema(), {}};
+  document.sections = {{.text = to_json(document)}};
+  return Outcome{.document = std::move(document)};
+}
+
 }  // namespace
 
 void add_policy(CLI::App& app, Invocation& invocation) {
   CLI::App* policy = app.add_subcommand("policy", "Show and set what the catalog asks of runs");
   policy->group("Catalog of bases")->require_subcommand(1);
   policy->fallthrough();
-  add_command(*policy, "show", "Print the policy in force", invocation, show);
+  add_command(*policy, "show", "Print the policy in force", invocation, show, Formats::kWithFile);
+  add_command(*policy, "schema", "Print the JSON schema of policy files", invocation, schema);
   // Shared by the parser, which fills it, and the command, which runs after.
   const auto options = std::make_shared<Options>();
   CLI::App& command =

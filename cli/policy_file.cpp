@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/policy_file.h"
 
+#include <algorithm>
+
 #include "common/base/encoding.h"
 #include "common/catalog/exemption.h"
 #include "common/catalog/file_set.h"
+#include "common/catalog/log.h"
 #include "common/config/records.h"
 
 namespace assay::cli {
@@ -124,7 +127,17 @@ Exemption exemption_of(const config::Record& record, WallTime now,
   exemption.owner = record.text("owner");
   exemption.reason = record.text("reason");
   const std::string until = record.text("until");
-  if (!exemption.base.empty())
+  for (const auto& [field, text] : record.texts) {
+    const std::size_t most =
+        field == "reason" ? catalog::kMaxTextBytes : catalog::kMaxSelectorBytes;
+    if (text.size() > most)
+      problem(field.c_str(), "longer than " + std::to_string(most) + " bytes");
+  }
+  for (const auto& [key, value] : exemption.labels)
+    if (std::max(key.size(), value.size()) > catalog::kMaxSelectorBytes)
+      problem("labels", "a key or a value is longer than " +
+                            std::to_string(catalog::kMaxSelectorBytes) + " bytes");
+  if (!exemption.base.empty() && exemption.base.size() <= catalog::kMaxSelectorBytes)
     if (const auto id = catalog::BaseId::parse(exemption.base); !id)
       problem("base", id.error().message);
   if (!catalog::has_selector(exemption))

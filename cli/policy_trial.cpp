@@ -87,8 +87,8 @@ Result<Outcome> test(const std::string& file, Session& session) {
                      " running containers would have another verdict.";
   if (trial.not_searched != 0)
     note += "\nThe files of " + std::to_string(trial.not_searched) +
-            " stacks were not searched again by the other thresholds of containment: what these "
-            "change there is not in the numbers.";
+            " stacks are not at the collector: what the other thresholds of containment would find "
+            "there is not in the numbers.";
   return Outcome{
       .document = {Object{{"running", trial.running},
                           {"changed", trial.changed},

@@ -52,7 +52,7 @@ class Session {
   std::optional<std::pair<std::string, catalog::SigningKey>> key_;
 };
 
-enum class Format { kTable, kWide, kJson, kSvg, kSarif, kJunit };
+enum class Format { kTable, kWide, kJson, kSvg, kYaml, kSarif, kJunit };
 
 /// What a command found out.
 struct Outcome {

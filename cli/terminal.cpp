@@ -2,7 +2,6 @@
 #include "cli/terminal.h"
 
 #include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -11,6 +10,7 @@
 #include <string>
 
 #include "cli/output/table.h"
+#include "cli/secret_line.h"
 #include "common/base/encoding.h"
 
 namespace assay::cli {
@@ -105,18 +105,7 @@ Result<std::string> Terminal::ask_secret(std::string_view question) {
     return Error{ErrorCode::kInvalidArgument,
                  "this asks for a passphrase and there is no terminal; use --passphrase-file"};
   end_progress();
-  struct termios before {};
-  if (tcgetattr(STDIN_FILENO, &before) != 0) return system_error("read the terminal's settings");
-  struct termios silent = before;
-  silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-  if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0)
-    return system_error("switch the terminal's echo off");
-  std::cerr << escape_untrusted(question) << std::flush;
-  std::string answer;
-  std::getline(std::cin, answer);
-  tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-  std::cerr << '\n';
-  return answer;
+  return read_secret_line([&] { std::cerr << escape_untrusted(question) << std::flush; });
 }
 
 }  // namespace assay::cli

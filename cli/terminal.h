@@ -35,7 +35,7 @@ class Terminal {
   /// Errors: kInvalidArgument without a terminal: the message says to use --yes.
   Result<bool> confirm(std::string_view question);
   /// Asks for a line that is not shown. Errors: kInvalidArgument without a terminal: the message
-  /// says to use --passphrase-file; kUnavailable (the terminal went away).
+  /// says to use --passphrase-file; kUnavailable (its input ended).
   Result<std::string> ask_secret(std::string_view question);
 
  private:

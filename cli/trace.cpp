@@ -45,6 +45,7 @@ Section run_section() {
                       {"Verdict", "run.verdict.status", Style::kVerdict},
                       {"Rung", "run.verdict.rung"},
                       {"Reason", "run.verdict.reason"},
+                      {"Exemption", "run.exemption"},
                       {"Catalog sequence", "run.verdict.catalog_sequence"},
                       {"Files", "containment.state", Style::kPlain, true},
                       {"Contradictions", "run.verdict.contradictions", Style::kPlain, true},

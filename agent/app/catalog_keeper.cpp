@@ -42,6 +42,15 @@ CatalogKeeper::CatalogKeeper(std::optional<catalog::TrustRoot> trust, StateDb& s
 }
 
 Result<void> CatalogKeeper::load() {
+  auto loaded = load_stored();
+  if (!loaded) {
+    loaded.error() = std::move(loaded.error()).with_context("the stored catalog");
+    note_refusal(0, loaded.error().text());
+  }
+  return loaded;
+}
+
+Result<void> CatalogKeeper::load_stored() {
   ASSAY_ASSIGN(StoredCatalog stored, state_.load_catalog());
   pin(pinned_, stored.roots);
   {
@@ -115,7 +124,6 @@ void CatalogKeeper::take_new_trust() {
   {
     const MutexLock lock(mutex_);
     if (loaded && held_) return;
-    if (!loaded) refused_ = loaded.error().text();
   }
   callbacks_.on_trusted(std::make_shared<const catalog::Catalog>());
   if (!loaded) callbacks_.on_refused(0, loaded.error().text());
@@ -136,12 +144,12 @@ void CatalogKeeper::consider(const catalog::SignedLog& log) {
   const bool is_unstored = !accepted && accepted.error().code == ErrorCode::kUnavailable;
   if (!is_unstored) {
     unstored_.reset();
-    if (!accepted) refuse(log, accepted.error().text());
+    if (!accepted) refuse(claimed_sequence(log), accepted.error().text());
     return;
   }
   const bool is_news = !unstored_ || unstored_->head != log.head;
   unstored_ = log;
-  if (is_news) refuse(log, "it could not be stored: " + accepted.error().text());
+  if (is_news) refuse(claimed_sequence(log), "it could not be stored: " + accepted.error().text());
 }
 
 void CatalogKeeper::consider_mark(const std::string& envelope) {
@@ -151,16 +159,7 @@ void CatalogKeeper::consider_mark(const std::string& envelope) {
     if (!trust_ || trust_->mark_keys.empty() || !held_ || envelope == mark_bytes_) return;
   }
   auto mark = check_mark(envelope);
-  if (!mark) {
-    const std::string reason = "freshness mark: " + mark.error().text();
-    std::uint64_t sequence = 0;
-    {
-      const MutexLock lock(mutex_);
-      refused_ = reason;
-      sequence = held_->sequence;
-    }
-    return callbacks_.on_refused(sequence, reason);
-  }
+  if (!mark) return refuse(status().sequence, "freshness mark: " + mark.error().text());
   state_.put_catalog_mark(envelope);
   callbacks_.on_time(mark->issued_at);
   const MutexLock lock(mutex_);
@@ -185,12 +184,15 @@ Result<catalog::Head> CatalogKeeper::check_mark(const std::string& envelope) con
   return mark;
 }
 
-void CatalogKeeper::refuse(const catalog::SignedLog& log, const std::string& reason) {
-  {
-    const MutexLock lock(mutex_);
-    refused_ = reason;
-  }
-  callbacks_.on_refused(claimed_sequence(log), reason);
+void CatalogKeeper::refuse(std::uint64_t sequence, const std::string& reason) {
+  note_refusal(sequence, reason);
+  callbacks_.on_refused(sequence, reason);
+}
+
+void CatalogKeeper::note_refusal(std::uint64_t sequence, const std::string& reason) {
+  const MutexLock lock(mutex_);
+  refused_ = reason;
+  refused_sequence_ = sequence;
 }
 
 Result<bool> CatalogKeeper::check_not_lower(const catalog::SignedLog& log,
@@ -250,6 +252,7 @@ CatalogStatus CatalogKeeper::status() const {
   const MutexLock lock(mutex_);
   CatalogStatus status;
   status.refused = refused_;
+  status.refused_sequence = refused_sequence_;
   if (!held_) return status;
   status.id = held_->catalog_id;
   status.sequence = held_->sequence;

@@ -36,7 +36,8 @@ class CatalogKeeper {
 
   /// Verifies and takes what was stored. Nothing stored is fine. Call once, first.
   /// Errors: kUntrusted (the stored log no longer verifies: the trust file changed, or the disk was
-  /// tampered with), kUnavailable; the keeper then goes on without a catalog.
+  /// tampered with), kUnavailable; the keeper then goes on without a catalog, and its status says
+  /// so.
   Result<void> load();
   /// Queues an offer; returns at once. Call after load().
   void offer(catalog::SignedLog log);  // or a mark alone
@@ -48,7 +49,9 @@ class CatalogKeeper {
  private:
   void run(const std::stop_token& stop);
   void take_new_trust();
-  void refuse(const catalog::SignedLog& log, const std::string& reason);
+  Result<void> load_stored();
+  void refuse(std::uint64_t sequence, const std::string& reason);
+  void note_refusal(std::uint64_t sequence, const std::string& reason);
   void consider(const catalog::SignedLog& log);
   void consider_mark(const std::string& envelope);
   Result<catalog::Head> check_mark(const std::string& envelope) const;
@@ -73,6 +76,7 @@ class CatalogKeeper {
   std::string mark_bytes_ ASSAY_GUARDED_BY(mutex_);
   std::optional<std::optional<catalog::TrustRoot>> new_trust_ ASSAY_GUARDED_BY(mutex_);
   std::string refused_ ASSAY_GUARDED_BY(mutex_);
+  std::uint64_t refused_sequence_ ASSAY_GUARDED_BY(mutex_) = 0;
   BoundedQueue<std::optional<catalog::SignedLog>> offers_{4};  // nothing: look at new_trust_
   std::jthread thread_;
 };

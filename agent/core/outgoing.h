@@ -86,6 +86,7 @@ struct CatalogStatus {
   std::uint64_t root_version = 0;  ///< 0: the trust file is a list of keys
   std::string state;               ///< what Hello says of it (agent.proto)
   std::string refused;  ///< why the last catalog that was offered is not used, "" when it is
+  std::uint64_t refused_sequence = 0;  ///< of its head; 0: not readable, or what was stored
 };
 
 /// Something that the agent cannot do here, or does in a weaker way.

@@ -222,6 +222,9 @@ void Stream::on_welcome(const v1::Welcome& welcome) {
           std::chrono::seconds(std::min(welcome.heartbeat_interval_s(), kMaxHeartbeatSeconds));
   }
   queue_heartbeat();
+  // What was refused while there was no stream, or on one that broke before it was told.
+  const CatalogStatus catalog = callbacks_.health().catalog;
+  if (!catalog.refused.empty()) queue_refusal(catalog.refused_sequence, catalog.refused);
   callbacks_.on_status();
 }
 

@@ -87,6 +87,7 @@ struct Document {
   Value value = {};                    ///< JSON prints this
   std::vector<Section> sections = {};  ///< a table prints these
   std::string picture = {};            ///< SVG, of commands that draw
+  std::string file = {};               ///< YAML, of commands that show what a file says
 };
 
 }  // namespace assay::cli

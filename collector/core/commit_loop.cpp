@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
@@ -37,6 +38,7 @@ CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
       options_(options),
       on_problem_(std::move(on_problem)),
       budget_(options.budget),
+      catalog_sequence_(catalog->sequence()),
       judging_(std::move(catalog), round, std::move(scans),
                {options.max_runs_per_commit, options.max_remembered_stacks}),
       recorder_(judging_, options.max_runs_per_commit) {}
@@ -160,7 +162,9 @@ void CommitLoop::heartbeat(const NodeKey& node, const Heartbeat& heartbeat) {
   {
     const std::lock_guard lock(mutex_);
     const auto refusal = refusals_.find(node);
-    if (refusal == refusals_.end() || heartbeat.catalog_sequence < refusal->second) return;
+    if (refusal == refusals_.end()) return;
+    // What was refused may claim any end, also one that this catalog will never reach.
+    if (heartbeat.catalog_sequence < std::min(refusal->second, catalog_sequence_.load())) return;
     refusals_.erase(refusal);
   }
   (void)push({std::nullopt,
@@ -198,6 +202,7 @@ Result<void> CommitLoop::change_catalog(const CatalogEntry& entry,
             [this, round, next, committed](Result<void> result) {
               if (result) {
                 judging_.begin_round(next, *round);
+                catalog_sequence_ = next->sequence();
                 is_judging_ = true;
               }
               committed->set_value(std::move(result));

@@ -130,6 +130,7 @@ class CommitLoop final : public Intake, public Ledger {
   std::atomic<bool> is_failing_{false};
   std::atomic<bool> is_judging_{true};
   std::atomic<bool> are_scans_new_{false};
+  std::atomic<std::uint64_t> catalog_sequence_;
 
   // Of the loop's thread only.
   Judging judging_;

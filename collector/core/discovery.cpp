@@ -33,7 +33,7 @@ class Grouping {
  public:
   explicit Grouping(std::size_t max_proposals) : max_proposals_(max_proposals) {}
 
-  Result<void> visit(const RunningStack& stack, const Store::RunsOfStack& load_runs) {
+  Result<void> visit(const RunningStack& stack, const Store::StackReader& reader) {
     const auto status = stack.verdict.status;
     const bool is_open =
         status == catalog::VerdictStatus::kUnknown || status == catalog::VerdictStatus::kPending;
@@ -48,7 +48,7 @@ class Grouping {
       view_.not_read += stack.running;
       return ok();
     }
-    ASSAY_ASSIGN(const auto runs, load_runs());
+    ASSAY_ASSIGN(const auto runs, reader.runs());
     add(stack, layers, runs);
     return ok();
   }
@@ -138,8 +138,8 @@ class Grouping {
 
 Result<DiscoveryView> discover(Store& store, std::size_t max_proposals) {
   Grouping grouping(max_proposals);
-  ASSAY_TRY(store.visit_running([&](const RunningStack& stack, const Store::RunsOfStack& runs) {
-    return grouping.visit(stack, runs);
+  ASSAY_TRY(store.visit_running([&](const RunningStack& stack, const Store::StackReader& reader) {
+    return grouping.visit(stack, reader);
   }));
   return std::move(grouping).finish();
 }

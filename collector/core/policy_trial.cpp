@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
+#include "collector/core/trial_search.h"
 #include "common/catalog/contained_verdict.h"
 #include "common/catalog/exemption.h"
 
@@ -30,24 +32,26 @@ bool depends_on_runs(const Policy& a, const Policy& b) {
 
 class Trial {
  public:
-  Trial(const Catalog& before, const Catalog& after, catalog::ScanSummaries scans, WallTime now)
+  /// `search`: over the bases' files, where `after` looks for other shares of them than `before`.
+  Trial(const Catalog& before, const Catalog& after, catalog::ScanSummaries scans,
+        std::optional<TrialSearch> search, WallTime now)
       : before_(before),
         after_(after),
         scans_(std::move(scans)),
+        search_(std::move(search)),
         now_(now),
-        searches_same_(has_same_containment(before.policy(), after.policy())),
         looks_at_runs_(depends_on_runs(before.policy(), after.policy())) {}
 
-  Result<void> visit(const RunningStack& stack, const Store::RunsOfStack& load_runs) {
+  Result<void> visit(const RunningStack& stack, const Store::StackReader& reader) {
     view_.running += stack.running;
-    if (stack.containment && !searches_same_) ++view_.not_searched;
-    const Verdict before = judge(stack, before_);
-    const Verdict after = judge(stack, after_);
+    const Verdict before = judge_by(stack, before_);
+    ASSAY_ASSIGN(const Verdict after, search_ ? search_and_judge(stack, reader)
+                                              : Result<Verdict>(judge_by(stack, after_)));
     const bool is_other = before.status != after.status;
     if (is_other) view_.changed += stack.running;
     if (!looks_at_runs_ && before.status == after.status && before.matches == after.matches)
       return ok();
-    ASSAY_ASSIGN(const auto runs, load_runs());
+    ASSAY_ASSIGN(const auto runs, reader.runs());
     for (const RunningRun& run : runs) {
       compare_findings(causes_of(stack, before, before_.policy(), run),
                        causes_of(stack, after, after_.policy(), run));
@@ -69,11 +73,27 @@ class Trial {
   }
 
  private:
-  Verdict judge(const RunningStack& stack, const Catalog& catalog) const {
+  /// By what was found in the stack's files.
+  Verdict judge_by(const RunningStack& stack, const Catalog& catalog) const {
     Verdict verdict = catalog::judge(stack.stack, catalog, now_, &scans_);
     if (stack.containment && stack.containment->found.files != 0 &&
         catalog::wanted_file_set(verdict, stack.stack))
       catalog::add_containment(verdict, stack.containment->found, catalog, now_, &scans_);
+    return verdict;
+  }
+
+  /// By what the other thresholds find in them.
+  Result<Verdict> search_and_judge(const RunningStack& stack, const Store::StackReader& reader) {
+    Verdict verdict = catalog::judge(stack.stack, after_, now_, &scans_);
+    const auto from = catalog::wanted_file_set(verdict, stack.stack);
+    if (!stack.containment || !from) return verdict;
+    ASSAY_ASSIGN(const std::string files, reader.files());
+    if (files.empty() || stack.containment->first_layer > *from) {
+      ++view_.not_searched;
+      return verdict;
+    }
+    ASSAY_ASSIGN(const catalog::Containment found, search_->find(files, verdict, after_.policy()));
+    if (found.files != 0) catalog::add_containment(verdict, found, after_, now_, &scans_);
     return verdict;
   }
 
@@ -125,8 +145,8 @@ class Trial {
   const Catalog& before_;
   const Catalog& after_;
   const catalog::ScanSummaries scans_;
+  std::optional<TrialSearch> search_;
   const WallTime now_;
-  const bool searches_same_;
   const bool looks_at_runs_;
   TrialView view_;
   using GroupKey =
@@ -141,9 +161,13 @@ Result<TrialView> try_policy(Store& store, const Catalog& catalog, const Policy&
                              WallTime now) {
   const Catalog other = catalog.with_policy(policy);
   ASSAY_ASSIGN(catalog::ScanSummaries scans, store.latest_scans());
-  Trial trial(catalog, other, std::move(scans), now);
-  ASSAY_TRY(store.visit_running([&](const RunningStack& stack, const Store::RunsOfStack& runs) {
-    return trial.visit(stack, runs);
+  std::optional<TrialSearch> search;
+  if (!has_same_containment(catalog.policy(), policy)) {
+    ASSAY_ASSIGN(search, TrialSearch::over(store, catalog));
+  }
+  Trial trial(catalog, other, std::move(scans), std::move(search), now);
+  ASSAY_TRY(store.visit_running([&](const RunningStack& stack, const Store::StackReader& reader) {
+    return trial.visit(stack, reader);
   }));
   return std::move(trial).finish();
 }

@@ -45,13 +45,14 @@ struct TrialView {
   std::vector<TrialGroup> groups;      ///< the largest first, at most kMaxTrialRows
   std::vector<TrialFinding> findings;  ///< by kind, then base
   std::vector<TrialRun> runs;          ///< at most kMaxTrialRows
-  std::uint64_t not_searched = 0;      ///< stacks whose files the other thresholds of containment
-                                       ///< may judge otherwise: they are not searched again here
+  std::uint64_t not_searched = 0;      ///< stacks in whose files other thresholds of containment
+                                       ///< might find something, and whose files are not here
 };
 inline constexpr std::size_t kMaxTrialRows = 1000;
 
 /// Judges everything that runs by `catalog` and by the same bases under `policy`, both at `now`,
-/// and compares. Thread-safe; blocks on the store for seconds where 300,000 run. Errors: those of
+/// and compares. Where the thresholds of containment differ, the file sets that are here are
+/// searched again. Thread-safe; blocks on the store for seconds where 300,000 run. Errors: those of
 /// the store.
 Result<TrialView> try_policy(Store& store, const catalog::Catalog& catalog,
                              const catalog::Policy& policy, WallTime now);

@@ -38,9 +38,9 @@ struct StackRow {
   StackId id{};
   bool is_described = false;       ///< false: only its digest is known yet
   std::uint64_t judged_round = 0;  ///< 0: never judged
-  catalog::Verdict verdict;
+  catalog::Verdict verdict = {};
   FileSetState file_set = FileSetState::kNotNeeded;
-  std::size_t file_set_from = 0;  ///< the first layer that is wanted or there
+  std::size_t file_set_from = 0;                ///< the first layer that is wanted or there
   std::optional<EvidenceDigest> evidence = {};  ///< none: described by an earlier version
 };
 
@@ -309,12 +309,15 @@ class Store {
   virtual Result<TraceView> trace(const std::string& target, const std::string& node) = 0;
   /// Running runs that a base (NAME:VERSION, or NAME for all its versions) is matched on.
   virtual Result<ImpactView> impact(const std::string& base) = 0;
-  /// Calls `visit` with every described stack that something runs on; `runs` reads its runs, and is
-  /// good during the call only. On one snapshot; takes seconds where 300,000 run.
-  using RunsOfStack = std::function<Result<std::vector<RunningRun>>()>;
-  virtual Result<void> visit_running(
-      const std::function<Result<void>(const RunningStack& stack, const RunsOfStack& runs)>&
-          visit) = 0;
+  /// What is read of a stack when it is asked for. Good during the visit only.
+  struct StackReader {
+    std::function<Result<std::vector<RunningRun>>()> runs;
+    std::function<Result<std::string>()> files;  ///< its file set, encoded; "" when it is not here
+  };
+  /// Calls `visit` with every described stack that something runs on. On one snapshot; takes
+  /// seconds where 300,000 run.
+  using VisitRunning = std::function<Result<void>(const RunningStack&, const StackReader&)>;
+  virtual Result<void> visit_running(const VisitRunning& visit) = 0;
   /// The newest scan of every base that was scanned itself: what the policy's rules on scans are
   /// judged by; of equally old ones the one that was
   /// imported last.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Containers by hand (assay-starter), for tests that are not about a runtime."""
+import os
 import pathlib
 import subprocess
 
@@ -15,14 +16,32 @@ def unpack(archive, folder):
     return folder
 
 
-class Started:
-    """One run of assay-starter: one container or many of them."""
+def join_cgroups_of(pid):
+    """Puts this process into all cgroups of another one."""
+    mounts = {}  # {"" (version 2) or a controller: where its hierarchy is mounted}
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        for line in file:
+            fields, _, rest = line.partition(" - ")
+            kind, _, options = rest.split()
+            if kind in ("cgroup", "cgroup2"):
+                names = options.split(",") if kind == "cgroup" else [""]
+                mounts.update({name: fields.split()[4] for name in names})
+    for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            if controller in mounts:
+                pathlib.Path(f"{mounts[controller]}{path}/cgroup.procs").write_text(str(os.getpid()))
 
-    def __init__(self, layers, *words, count=1, rate_hz=50):
+
+class Started:
+    """One run of assay-starter: one container or many of them; `beside`: in the cgroups of that process."""
+
+    def __init__(self, layers, *words, count=1, rate_hz=50, beside=None):
         lowers = [part for layer in layers for part in ("--lower", layer)]
         self.process = subprocess.Popen(
             [BIN / "assay-starter", *lowers, "--count", str(count), "--rate", str(rate_hz),
-             "--report", "--", *words], stdout=subprocess.PIPE, text=True)
+             "--report", "--", *words], stdout=subprocess.PIPE, text=True,
+            preexec_fn=beside and (lambda: join_cgroups_of(beside)))
         self.count = count
 
     def reports(self):

@@ -35,14 +35,7 @@ class Deployed:
 
     @classmethod
     def setUpClass(cls):
-        missing = cls.runtime_class.missing()
-        if missing:
-            raise unittest.SkipTest(missing)
-        cls.here = deployment.Deployment()
-        cls.addClassCleanup(cls.here.close)
-        cls.runtime = cls.runtime_class(cls.here.folder)
-        cls.addClassCleanup(cls.runtime.stop)
-        cls.runtime.start()
+        deployment.set_up_runtime(cls)
         cls.load_images()
         cls.here.start_collector()
         cls.start_agent()

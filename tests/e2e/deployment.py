@@ -58,6 +58,18 @@ def is_ready(port):
         return str(error)
 
 
+def set_up_runtime(case):
+    """For setUpClass: a deployment, and the runtime that `case.runtime_class` names, started."""
+    missing = case.runtime_class.missing()
+    if missing:
+        raise unittest.SkipTest(missing)
+    case.here = Deployment()
+    case.addClassCleanup(case.here.close)
+    case.runtime = case.runtime_class(case.here.folder)
+    case.addClassCleanup(case.runtime.stop)
+    case.runtime.start()
+
+
 class Figures(dict):
     """Figures of /metrics by name; asking for one that the program does not serve fails."""
 
@@ -221,15 +233,18 @@ class Deployment:
         if waits:
             self.agent.wait_for(lambda: not is_ready(self.agent_http), "agent ready")
 
+    def metrics_text(self, port):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+
     def metrics(self, port):
         """The figures of a daemon's /metrics by name; those with labels are summed."""
         figures = Figures()
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            for line in answer.read().decode().splitlines():
-                if not line.startswith("#"):
-                    name, _, value = line.rpartition(" ")
-                    name = name.partition("{")[0]
-                    figures[name] = figures.get(name, 0.0) + float(value)
+        for line in self.metrics_text(port).splitlines():
+            if not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                name = name.partition("{")[0]
+                figures[name] = figures.get(name, 0.0) + float(value)
         return figures
 
     def wait_until_delivered(self, deadline_s=DEADLINE_S):

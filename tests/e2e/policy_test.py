@@ -10,7 +10,6 @@ import hashlib
 import json
 import time
 import unittest
-import urllib.request
 
 import deployment
 from ledger import MadeUp
@@ -78,8 +77,7 @@ class PolicyTest(unittest.TestCase):
         self.wait_for("approved")
 
     def agent_says(self, verdict):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.here.agent_http}/metrics", timeout=5) as answer:
-            return f'verdict="{verdict}"}} {COUNT}' in answer.read().decode()
+        return f'verdict="{verdict}"}} {COUNT}' in self.here.metrics_text(self.here.agent_http)
 
     def test_what_runs_becomes_a_draft_and_a_base(self):
         self.start_containers()
@@ -126,9 +124,16 @@ class PolicyTest(unittest.TestCase):
         # Agents know no scans: theirs is the milder word, and no difference.
         self.here.wait(lambda: self.agent_says("approved"), "the agent's own verdict")
         self.assertEqual(self.here.metrics(self.here.collector_http)["assay_verdict_differences_total"], 0)
+        # What is shown as a file is the policy that is in force.
+        self.assertIsNone(self.set_policy_again())
         self.set_policy("")
         self.wait_for("approved")
         self.assertEqual(self.open_kinds(), [])
+
+    def set_policy_again(self):
+        """Sets what `policy show -o yaml` prints: None, because nothing changes by it."""
+        file = self.policy(self.here.assay("policy", "show", "-o", "yaml"))
+        return self.here.assay("policy", "set", file, "--yes", "--reason", "again", "-o", "json") or None
 
     def test_a_date_that_passes_needs_no_command(self):
         self.start_containers()

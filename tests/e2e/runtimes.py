@@ -2,7 +2,8 @@
 """Real container runtimes, each with a daemon and stores of its own under one folder.
 
 Every class has the same face: start(), stop(), agent_settings(), load(archive, reference), build(reference, context),
-run(name, image, *words), run_to_end(…), exec(name, *words), remove(name). What it starts it stops, by process id.
+run(name, image, *words, options=()), run_to_end(…), exec(name, *words), remove(name), pid_of(name). What it starts
+it stops, by process id.
 """
 import os
 import pathlib
@@ -176,15 +177,18 @@ class Docker(Runtime):
                     env={**os.environ, "DOCKER_BUILDKIT": "0"})
         return reference
 
-    def run(self, name, image, *words):
+    def run(self, name, image, *words, options=()):
         self.containers.append(name)
-        self.client("run", "--detach", "--name", name, "--network", "none", image, *words)
+        self.client("run", "--detach", "--name", name, "--network", "none", *options, image, *words)
 
     def run_to_end(self, name, image, *words):
         self.client("run", "--rm", "--name", name, "--network", "none", image, *words)
 
     def exec(self, name, *words):
         self.client("exec", name, *words)
+
+    def pid_of(self, name):
+        return int(self.client("inspect", "--format", "{{.State.Pid}}", name))
 
     def remove(self, name):
         self.client("rm", "--force", name)
@@ -223,9 +227,9 @@ class Containerd(Runtime):
         self.client("image", "import", "--snapshotter", self.snapshotter, archive)
         return reference
 
-    def run(self, name, image, *words):
+    def run(self, name, image, *words, options=()):
         self.containers.append(name)
-        self.client("run", "--detach", *self.options(), image, name, *words)
+        self.client("run", "--detach", *self.options(), *options, image, name, *words)
 
     def run_to_end(self, name, image, *words):
         self.client("run", "--rm", *self.options(), image, name, *words)
@@ -235,6 +239,12 @@ class Containerd(Runtime):
 
     def exec(self, name, *words):
         self.client("task", "exec", "--exec-id", "once", name, *words)
+
+    def pid_of(self, name):
+        for line in self.client("task", "list").splitlines():
+            if line.split()[0] == name:
+                return int(line.split()[1])
+        raise RuntimeFailure(f"no task {name}")
 
     def remove(self, name):
         self.client("task", "kill", "--signal", "SIGKILL", name)
@@ -279,15 +289,18 @@ class Podman(Runtime):
         return ["--name", name, "--network", "none", *LIMITS, "--ulimit", "nproc=1000:1000",
                 *self.user_options]
 
-    def run(self, name, image, *words):
+    def run(self, name, image, *words, options=()):
         self.containers.append(name)
-        self.client("run", "--detach", *self.run_options(name), image, *words)
+        self.client("run", "--detach", *self.run_options(name), *options, image, *words)
 
     def run_to_end(self, name, image, *words):
         self.client("run", "--rm", *self.run_options(name), image, *words)
 
     def exec(self, name, *words):
         self.client("exec", name, *words)
+
+    def pid_of(self, name):
+        return int(self.client("inspect", "--format", "{{.State.Pid}}", name))
 
     def remove(self, name):
         def is_removed():

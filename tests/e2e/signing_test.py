@@ -4,8 +4,10 @@
 import base64
 import json
 import os
+import pathlib
 import shutil
 import subprocess
+import sys
 import unittest
 import unittest.mock
 import xml.etree.ElementTree
@@ -14,8 +16,15 @@ import deployment
 import images
 import ledger
 
+try:
+    import jsonschema
+except ImportError:
+    print("SKIPPED: needs python3-jsonschema")
+    sys.exit(77)
+
 NEGATIVE, NOT_JUDGED, USAGE, REFUSED, NOT_FOUND = 1, 2, 2, 4, 7
 SVR = "https://in-toto.io/attestation/svr/v0.2"
+SARIF_SCHEMA = pathlib.Path(__file__).resolve().parent.parent / "golden/sarif/sarif-2.1.0-rtm.5.json"
 
 
 class SigningTest(unittest.TestCase):
@@ -270,6 +279,32 @@ class SigningTest(unittest.TestCase):
                          result["partialFingerprints"])
         failed = json.loads(self.check(NOT_JUDGED, "/none/such", "-o", "sarif")[0])["runs"][0]
         self.assertFalse(failed["invocations"][0]["executionSuccessful"])
+
+    def test_sarif_is_valid_by_its_schema(self):
+        schema = json.loads(SARIF_SCHEMA.read_text())
+        jsonschema.Draft4Validator.check_schema(schema)
+        validator = jsonschema.Draft4Validator(schema)
+        self.approve("good:1")
+        self.here.query("base", "approve", "other:1", "--from", self.other)
+        self.here.query("base", "deprecate", "other:1", "--until", "30d", "--successor", "good:1")
+        foreign = images.image_archive(self.folder / "foreign.tar", "localhost/foreign:1", [
+            images.busybox_layer(self.folder / "foreign.layer", "foreign")])
+        strict = self.folder / "strict.yaml"
+        strict.write_text("scan: {required: true}\n")
+        rows = [("approved", 0, (self.image,), 0), ("unknown", NEGATIVE, (foreign,), 1),
+                ("deprecated", 0, (self.other,), 1),
+                ("expired by a rule", NEGATIVE, (self.image, "--policy", strict), 1),
+                ("not judged", NOT_JUDGED, ("/none/such <image>",), 0)]
+        for name, code, words, results in rows:
+            with self.subTest(name):
+                tree = json.loads(self.check(code, *words, "-o", "sarif")[0])
+                self.assertEqual([f"{list(error.path)}: {error.message}" for error in validator.iter_errors(tree)], [])
+                self.assertEqual(len(tree["runs"][0]["results"]), results)
+        self.here.query("base", "revoke", "good:1", "--reason", "CVE-1", "--yes")
+        tree = json.loads(self.check(NEGATIVE, self.image, "-o", "sarif")[0])
+        self.assertTrue(validator.is_valid(tree))
+        tree["runs"][0]["results"][0]["level"] = "catastrophe"
+        self.assertFalse(validator.is_valid(tree))
 
     def test_junit_counts_failures_and_errors(self):
         self.approve("good:1")

@@ -192,6 +192,15 @@ class SquashTest(unittest.TestCase):
         self.here.wait_for_run("rebased", "approved")
         self.assertEqual(self.here.wait_for_run("newer", "unknown")["base"], "golden:2")
         self.assertEqual(self.here.wait_for_run("over", "revoked")["base"], "golden:2")
+        with self.subTest("other thresholds are tried on the files that are here"):
+            policy = self.folder / "policy.yaml"
+            policy.write_text("contained: {min_files: 200000}\n")  # more than any base has
+            tried = self.here.query("policy", "test", policy)
+            self.assertEqual({(run["container"], run["before"], run["after"]) for run in tried["runs"]},
+                             {(name, "revoked", "unknown") for name in (*whole, "usr-only")}
+                             | {("over", "revoked", "approved")})
+            self.assertEqual(tried["not_searched"], 0)
+            self.here.wait_for_run("copied", "revoked")
 
 
 if __name__ == "__main__":

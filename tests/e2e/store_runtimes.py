@@ -85,7 +85,7 @@ class PodmanFuse(runtimes.Podman):
 
 
 class PodmanRootless(runtimes.Podman):
-    """An ordinary user's podman, with a store in his home."""
+    """An ordinary user's podman, with a store in his home, and without cgroups that would tell names."""
 
     @classmethod
     def missing(cls):
@@ -117,10 +117,6 @@ class PodmanRootless(runtimes.Podman):
 
     def agent_settings(self):
         return {}
-
-    def pid_of(self, name):
-        """On the host; this podman has no cgroup of its own that would tell the container's name."""
-        return int(self.client("inspect", "--format", "{{.State.Pid}}", name))
 
     def stop(self):
         pause = self.folder / "runtime/libpod/tmp/pause.pid"  # keeps the user's namespace

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <fstream>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -43,6 +44,10 @@ class Proxy final : public LinkProxy, public assay::v1::AgentLink::Service {
     const std::lock_guard lock(mutex_);
     weather_ = weather;
   }
+  void set_forged_catalog(const std::string& path) override {
+    const std::lock_guard lock(mutex_);
+    forged_catalog_ = path;
+  }
   const WeatherCounts& counts() const override { return counts_; }
 
   grpc::Status Connect(grpc::ServerContext* context,
@@ -60,6 +65,7 @@ class Proxy final : public LinkProxy, public assay::v1::AgentLink::Service {
   template <typename Message, typename Write>
   bool pass(Link& link, std::optional<Message>& waiting, Message message, bool is_vital,
             Write write);
+  std::optional<ToAgent> forged();
   void pump_down(Link& link, grpc::ServerReaderWriter<ToAgent, FromAgent>& agent);
 
   const ProxyTls tls_;
@@ -69,6 +75,7 @@ class Proxy final : public LinkProxy, public assay::v1::AgentLink::Service {
   std::mt19937 random_;               // guarded by mutex_
   Weather weather_;                   // guarded by mutex_
   std::deque<FromAgent> remembered_;  // guarded by mutex_
+  std::string forged_catalog_;        // guarded by mutex_
   WeatherCounts counts_;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -162,13 +169,29 @@ bool Proxy::pass(Link& link, std::optional<Message>& waiting, Message message, b
   return true;
 }
 
+std::optional<ToAgent> Proxy::forged() {
+  std::string path;
+  {
+    const std::lock_guard lock(mutex_);
+    path = forged_catalog_;
+  }
+  std::ifstream file(path, std::ios::binary);
+  ToAgent message;
+  if (!file || !message.mutable_catalog()->ParseFromIstream(&file)) return std::nullopt;
+  return message;
+}
+
 void Proxy::pump_down(Link& link, grpc::ServerReaderWriter<ToAgent, FromAgent>& agent) {
   ToAgent message;
   std::optional<ToAgent> waiting;
   while (link.collector->Read(&message)) {
     const bool is_vital = message.has_welcome();
     const auto write = [&](const ToAgent& one) { return agent.Write(one); };
+    const bool is_catalog = message.has_catalog() || message.has_mark();
+    const auto instead = is_vital || is_catalog ? forged() : std::nullopt;
+    if (instead && is_catalog) message = *instead;
     if (!pass(link, waiting, message, is_vital, write)) break;
+    if (instead && is_vital && !agent.Write(*instead)) break;
   }
   link.cut();
 }

@@ -45,6 +45,9 @@ class LinkProxy {
   virtual ~LinkProxy() = default;
   virtual std::string address() const = 0;  ///< for agents
   virtual void set_weather(const Weather& weather) = 0;
+  /// From now on agents get what this file holds (bytes of a v1::CatalogLog) right after Welcome
+  /// and instead of every catalog and mark of the collector, as long as the file is there.
+  virtual void set_forged_catalog(const std::string& path) = 0;
   virtual const WeatherCounts& counts() const = 0;
 };
 

@@ -17,6 +17,15 @@ Result<std::string> load_base_file_set(Database& database, const FileSetDigest& 
   return bytes;
 }
 
+Result<std::string> load_stack_files(Database& database, StackId stack) {
+  ASSAY_ASSIGN(Statement * query,
+               database.prepare("SELECT files FROM stack_file_sets WHERE stack_id=? AND gap=''"));
+  ASSAY_ASSIGN(const bool is_there, query->bind(static_cast<std::int64_t>(stack)).step());
+  std::string bytes = is_there ? query->text(0) : std::string();
+  query->reset();
+  return bytes;
+}
+
 Result<std::optional<ContainmentView>> load_containment(Database& database, StackId stack) {
   ASSAY_ASSIGN(Statement * query,
                database.prepare("SELECT s.file_set_state, s.file_set_from, f.gap, c.found"

@@ -12,6 +12,8 @@ namespace assay::collector {
 
 /// Encoded; "" when it is not there.
 Result<std::string> load_base_file_set(sqlite::Database& database, const FileSetDigest& digest);
+/// The stack's file set, encoded; "" when it is not here.
+Result<std::string> load_stack_files(sqlite::Database& database, StackId stack);
 /// What is known of the stack's files; nothing when nobody asked for them.
 Result<std::optional<ContainmentView>> load_containment(sqlite::Database& database, StackId stack);
 

@@ -24,9 +24,7 @@ Result<Page<FindingView>> query_findings(sqlite::Database& database, const Findi
                                          std::optional<Cursor> after, int limit);
 Result<TraceView> query_trace(sqlite::Database& database, const std::string& target,
                               const std::string& node);
-Result<void> query_running(
-    sqlite::Database& database,
-    const std::function<Result<void>(const RunningStack&, const Store::RunsOfStack&)>& visit);
+Result<void> query_running(sqlite::Database& database, const Store::VisitRunning& visit);
 /// `second`: another connection on the same snapshot, which takes half of the counting; may be null.
 Result<ImpactView> query_impact(sqlite::Database& database, sqlite::Database* second,
                                 const std::string& base);

@@ -69,13 +69,12 @@ Result<std::vector<RunningRun>> load_runs(Database& database, std::int64_t stack
 
 }  // namespace
 
-Result<void> query_running(
-    Database& database,
-    const std::function<Result<void>(const RunningStack&, const Store::RunsOfStack&)>& visit) {
+Result<void> query_running(Database& database, const Store::VisitRunning& visit) {
   ASSAY_ASSIGN(const auto ids, running_stacks(database));
   for (const std::int64_t id : ids) {
     ASSAY_ASSIGN(const RunningStack stack, load_stack(database, id));
-    ASSAY_TRY(visit(stack, [&] { return load_runs(database, id); }));
+    ASSAY_TRY(visit(stack, {[&] { return load_runs(database, id); },
+                            [&] { return load_stack_files(database, StackId{id}); }}));
   }
   return ok();
 }

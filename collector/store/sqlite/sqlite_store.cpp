@@ -189,8 +189,7 @@ Result<ImpactView> SqliteStore::impact(const std::string& base) {
   return query_impact(*first.database(), second.database(), base);
 }
 
-Result<void> SqliteStore::visit_running(
-    const std::function<Result<void>(const RunningStack&, const RunsOfStack&)>& visit) {
+Result<void> SqliteStore::visit_running(const VisitRunning& visit) {
   return Lease(*this).read(
       [&](sqlite::Database& database) { return query_running(database, visit); });
 }

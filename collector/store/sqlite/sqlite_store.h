@@ -43,8 +43,7 @@ class SqliteStore final : public Store {
                                           int limit) override;
   Result<TraceView> trace(const std::string& target, const std::string& node) override;
   Result<ImpactView> impact(const std::string& base) override;
-  Result<void> visit_running(
-      const std::function<Result<void>(const RunningStack&, const RunsOfStack&)>& visit) override;
+  Result<void> visit_running(const VisitRunning& visit) override;
   Result<std::map<catalog::BaseId, catalog::ScanSummary>> latest_scans() override;
   Result<std::vector<ScanView>> list_scans(const ScanFilter& filter) override;
   Result<WhereView> where(const std::string& vulnerability) override;

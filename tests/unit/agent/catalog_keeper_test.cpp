@@ -100,6 +100,7 @@ TEST_CASE("a stored catalog that no longer verifies keeps its head as a floor", 
   Answers answers;
   CatalogKeeper keeper(author.trust(), *state, clock, answers.callbacks());
   CHECK_FALSE(keeper.load());
+  CHECK(keeper.status().refused.starts_with("the stored catalog: "));  // told at the next Welcome
   keeper.offer(one);
   CHECK(answers.next().find("lower sequence") != std::string::npos);
   CHECK(keeper.status().sequence == 0);

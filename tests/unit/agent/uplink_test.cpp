@@ -203,8 +203,10 @@ struct AgentSide {
     options.backoff_least = 20ms;
     options.backoff_most = 100ms;
     UplinkCallbacks callbacks;
-    callbacks.health = [] {
+    callbacks.health = [this] {
       AgentHealth health;
+      health.catalog.refused = refused;
+      health.catalog.refused_sequence = refused.empty() ? 0 : 7;
       health.running = 42;
       health.starts = 7;
       health.late_starts = 2;
@@ -258,6 +260,7 @@ struct AgentSide {
   MemoryEvents events;
   std::mutex mutex;
   std::condition_variable changed;
+  std::string refused;  ///< what health says of the catalog, before start()
   std::vector<catalog::SignedLog> catalogs;
   std::vector<std::pair<std::uint64_t, std::string>> state_requests;
   std::vector<FileSetWish> wishes;
@@ -368,6 +371,18 @@ TEST_CASE("a pushed catalog reaches the agent, and its refusal the collector", "
       collector.wait_for([](const auto& message) { return message.has_catalog_refused(); });
   CHECK(refused.catalog_refused().sequence() == 7);
   CHECK(refused.catalog_refused().reason() == "fork");
+}
+
+TEST_CASE("what was refused without a stream is told on the next one", "[agent][unit]") {
+  const TestAuthority authority;
+  Collector collector(authority);
+  AgentSide agent(authority);
+  agent.refused = "the stored catalog: its chain is broken";
+  agent.start(collector.address());
+  const auto told =
+      collector.wait_for([](const auto& message) { return message.has_catalog_refused(); });
+  CHECK(told.catalog_refused().sequence() == 7);
+  CHECK(told.catalog_refused().reason() == agent.refused);
 }
 
 TEST_CASE("a new certificate or address makes a new connection, the same ones do not",

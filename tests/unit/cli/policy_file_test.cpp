@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/policy_file.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "cli/policy_yaml.h"
 #include "common/base/file.h"
 #include "tests/unit/cli/program.h"
 
@@ -77,6 +79,44 @@ TEST_CASE("a policy file holds rules and exemptions", "[cli][unit]") {
   CHECK(first.workload == "web");
   CHECK(first.labels.at("tier") == "front");
   CHECK(to_rfc3339(first.until, 0) == "2026-07-31T00:00:00Z");
+}
+
+TEST_CASE("a policy is shown as the file that says it", "[cli][unit]") {
+  catalog::Policy policy;
+  CHECK(policy_of(policy_yaml(policy, kNow)).value() == policy);
+  policy.required_rung = catalog::Rung::kExact;
+  policy.pending_deadline = std::chrono::seconds(90);
+  policy.contained_share_percent = 80;
+  policy.contained_own_percent = 70;
+  policy.contained_min_files = 5;
+  policy.deprecated_rung = catalog::Rung::kClaimed;
+  policy.expired_rung = catalog::Rung::kShape;
+  policy.revoked_rung = catalog::Rung::kContent;
+  policy.since_build = std::chrono::days(180);
+  policy.since_scan = std::chrono::hours(36);
+  policy.requires_scan = true;
+  policy.severity_limits = {0, 1, 2, 3, 4};
+  catalog::Exemption exemption;
+  exemption.base = "debian:12";
+  exemption.pod_namespace = "payments";
+  exemption.workload = "shop/ledger";
+  exemption.container = "web-*";
+  exemption.image = "registry:5000/app";
+  exemption.labels = {{"tier", "front: #1"}, {"yes", "no"}};
+  exemption.owner = "\"M\xc3\xbcller\" \\ud83d \xf0\x9f\x98\x80";
+  exemption.reason = "two\nlines\t\x1b[31m";
+  exemption.until = parse_rfc3339("2026-07-31T18:00:00.5Z").value();
+  policy.exemptions = {exemption, exemption};
+  policy.exemptions[1].base = "alpine";
+  const std::string yaml = policy_yaml(policy, kNow);
+  INFO(yaml);
+  CHECK(policy_of(yaml).value() == policy);
+  CHECK(std::ranges::all_of(yaml, [](char c) { return c == '\n' || (c >= ' ' && c < 0x7f); }));
+  policy.exemptions[0].until = kNow;  // what is over is no part of the file
+  const auto read = policy_of(policy_yaml(policy, kNow));
+  REQUIRE(read);
+  policy.exemptions.erase(policy.exemptions.begin());
+  CHECK(*read == policy);
 }
 
 TEST_CASE("every mistake in the exemptions is told with its place", "[cli][unit]") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flattened bases: what the collector asks for, and what it makes of the answer.
+#include "collector/core/policy_trial.h"
 #include "common/base/sha256.h"
 #include "common/catalog/file_set.h"
 #include "tests/unit/collector/commit_bench.h"
@@ -144,6 +145,47 @@ TEST_CASE("a file set that could not be made is said, and wanted again with the 
   CHECK(here.start(2, kFlat).file_sets == std::vector<FileSetWish>{{kFlatDigest, 0}});
   here.answer({kFlatDigest, 0, kDebianFiles.encode(), ""});
   CHECK(here.trace(1).run.verdict.base_name() == "debian:12");
+}
+
+TEST_CASE("other thresholds are tried on the files that are here", "[collector][unit]") {
+  Flat here(BaseStatus::kRevoked);
+  const catalog::Stack whole = stack(kNode, {layer(10)});
+  const StackDigest whole_digest = catalog::digest_of(whole);
+  here.start(1, kFlat);
+  here.answer({kFlatDigest, 0, FileSet::over(files(1000, 1040), files(5000, 6000)).encode(), ""});
+  here.start(2, whole);
+  here.answer({whole_digest, 0, kRevokedFiles.encode(), ""});
+  here.start(3, stack(kNode, {layer(11)}));  // its files have not come yet
+  CHECK(here.trace(1).run.verdict.status == VerdictStatus::kUnknown);
+  CHECK(here.trace(2).run.verdict.status == VerdictStatus::kRevoked);
+  const auto now = bases(1, BaseStatus::kRevoked);
+  catalog::Policy generous;
+  generous.contained_share_percent = generous.contained_own_percent = 30;
+  const auto more = try_policy(*here.store, *now, generous, here.clock.wall_now());
+  REQUIRE(more);
+  CHECK(more->running == 3);
+  CHECK(more->changed == 1);
+  REQUIRE(more->groups.size() == 1);
+  CHECK(more->groups[0].before == VerdictStatus::kUnknown);
+  CHECK(more->groups[0].after == VerdictStatus::kRevoked);
+  CHECK(more->groups[0].base == "old:1");
+  CHECK(more->not_searched == 1);
+  catalog::Policy strict;
+  strict.contained_min_files = 1000;
+  const auto less = try_policy(*here.store, *now, strict, here.clock.wall_now());
+  REQUIRE(less);
+  REQUIRE(less->groups.size() == 1);
+  CHECK(less->groups[0].before == VerdictStatus::kRevoked);
+  CHECK(less->groups[0].after == VerdictStatus::kUnknown);
+  REQUIRE(less->findings.size() == 2);
+  CHECK(less->findings[0].kind == FindingKind::kUnknownBase);
+  CHECK(less->findings[0].opened == 1);
+  CHECK(less->findings[1].kind == FindingKind::kRevokedBase);
+  CHECK(less->findings[1].resolved == 1);
+  catalog::Policy same;
+  same.pending_deadline = std::chrono::minutes(1);
+  CHECK(try_policy(*here.store, *now, same, here.clock.wall_now())->not_searched == 0);
+  CHECK(here.trace(1).run.verdict.status == VerdictStatus::kUnknown);  // nothing was changed
 }
 
 TEST_CASE("what nobody asked for changes nothing", "[collector][unit]") {

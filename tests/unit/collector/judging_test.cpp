@@ -469,6 +469,21 @@ TEST_CASE("a node that refused the catalog has a finding until it holds it", "[c
   CHECK(eventually([&] { return bench.open_kinds() == kNothing; }));
 }
 
+TEST_CASE("what a forged head claims keeps no finding open", "[collector][unit]") {
+  Bench bench(debian(2, BaseStatus::kApproved));
+  REQUIRE(bench.loop->catalog_refused(kNode, 9'000'000'000, "fork"));
+  CHECK(
+      eventually([&] { return bench.open_kinds() == std::vector{FindingKind::kCatalogRefused}; }));
+  Heartbeat beat;
+  beat.catalog_sequence = 1;
+  bench.loop->heartbeat(kNode, beat);
+  REQUIRE(bench.loop->drain(std::chrono::seconds(30)));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kCatalogRefused});
+  beat.catalog_sequence = 2;
+  bench.loop->heartbeat(kNode, beat);
+  CHECK(eventually([&] { return bench.open_kinds() == kNothing; }));
+}
+
 TEST_CASE("more than the queue may hold is refused, and room comes back with the commit",
           "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kApproved));
