@@ -57,10 +57,10 @@ void LayerRewalker::walk_all() {
 
 void LayerRewalker::round(Reason reason) {
   ports_.find_running(
-      [this, reason](std::vector<LayerTask> layers) { take(std::move(layers), reason); });
+      [this, reason](const std::vector<LayerTask>& layers) { take(layers, reason); });
 }
 
-void LayerRewalker::take(std::vector<LayerTask> layers, Reason reason) {
+void LayerRewalker::take(const std::vector<LayerTask>& layers, Reason reason) {
   {
     const MutexLock lock(mutex_);
     std::set<LayerRef> running;

@@ -66,7 +66,7 @@ class LayerRewalker final : public LayerWatch {
   };
 
   void round(Reason reason);
-  void take(std::vector<LayerTask> layers, Reason reason);
+  void take(const std::vector<LayerTask>& layers, Reason reason);
   void queue(const LayerTask& task, Reason reason);
   bool is_due(const Walked& walked, BootTime now) const ASSAY_REQUIRES(mutex_);
   void walk(const LayerTask& task, Reason reason, const std::stop_token& stop);

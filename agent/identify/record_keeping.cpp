@@ -73,7 +73,7 @@ void compare_places(const std::string& before, const std::string& after,
 }  // namespace
 
 std::string place_of(int fd) {
-  const std::string path = path_of(fd);
+  std::string path = path_of(fd);
   if (!path.starts_with('/')) return "";
   if (path.ends_with(kDeleted)) return path;
   const std::size_t name = path.rfind('/');
