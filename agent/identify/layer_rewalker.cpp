@@ -123,13 +123,11 @@ void LayerRewalker::walk(const LayerTask& task, Reason reason, const std::stop_t
   const BootTime began = ports_.clock.boot_now();
   auto done = walk_layer(task, reason, stop);
   if (stop.stop_requested()) return;
-  {
-    const MutexLock lock(mutex_);
-    waiting_.erase(ref_of(task.layer));
-    counts_.busy += ports_.clock.boot_now() - began;
-    if (!done) ++counts_.failed;
-  }
   if (!done && ports_.on_failure) ports_.on_failure(task, done.error());
+  const MutexLock lock(mutex_);
+  waiting_.erase(ref_of(task.layer));
+  counts_.busy += ports_.clock.boot_now() - began;
+  if (!done) ++counts_.failed;
 }
 
 Result<void> LayerRewalker::walk_layer(const LayerTask& task, Reason reason,
