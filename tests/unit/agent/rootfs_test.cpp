@@ -138,6 +138,33 @@ TEST_CASE("a removed layer is gone", "[agent][unit]") {
   CHECK(opened.error().code != ErrorCode::kInternal);
 }
 
+TEST_CASE("a directory that was given a removed layer's inode is another layer", "[agent][unit]") {
+  const Scratch scratch;
+  VerifyingLayerOpener opener("boot");
+  std::filesystem::create_directory(scratch.path("layer"));
+  const LowerLayer removed = layer_of(scratch.path("layer"));
+  if (removed.generation == 0) return;  // this file system tells none, and keeps no record
+  auto before = opener.open(removed, {});
+  REQUIRE(before);
+  const catalog::LayerInstance known = (*before)->instance();
+  const bool is_recorded = (*before)->is_cacheable();
+  before->reset();  // an open directory keeps its inode
+  constexpr int kTries = 2000;
+  for (int i = 0; i < kTries; ++i) {
+    std::filesystem::remove(scratch.path("layer"));
+    std::filesystem::create_directory(scratch.path("layer"));
+    const LowerLayer now = layer_of(scratch.path("layer"));
+    if (now.inode != removed.inode || now.generation == removed.generation) continue;
+    const auto after = opener.open(now, {});
+    REQUIRE(after);
+    CHECK((*after)->instance() != known);
+    CHECK((*after)->is_cacheable() == is_recorded);
+    CHECK_FALSE(opener.open(removed, {}));  // what is asked for by its old identity is gone
+    return;
+  }
+  WARN("the inode was not given out again");
+}
+
 TEST_CASE("layers on FUSE and network file systems are not read, and the reason names the type",
           "[agent][unit]") {
   const Scratch scratch;
