@@ -25,7 +25,8 @@ Result<Page<FindingView>> query_findings(sqlite::Database& database, const Findi
 Result<TraceView> query_trace(sqlite::Database& database, const std::string& target,
                               const std::string& node);
 Result<void> query_running(sqlite::Database& database, const Store::VisitRunning& visit);
-/// `second`: another connection on the same snapshot, which takes half of the counting; may be null.
+/// `second`: another connection on the same snapshot, which takes half of the counting; may be
+/// null.
 Result<ImpactView> query_impact(sqlite::Database& database, sqlite::Database* second,
                                 const std::string& base);
 /// " AND …" for a table of nodes `n`, where `parameter` (e.g. "?3") is bound to `node`: NAME or

@@ -63,7 +63,7 @@ class SqliteStore final : public Store {
   std::vector<sqlite::Database> reading_;
   std::mutex mutex_;
   std::condition_variable freed_;
-  std::mutex commit_mutex_;  // held while writing_ commits
+  std::mutex commit_mutex_;              // held while writing_ commits
   std::vector<sqlite::Database*> free_;  // guarded by mutex_
 };
 
