@@ -26,7 +26,7 @@ done
 
 median() { awk -v name="$1" '$1 == name { print $2 }' "$samples" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 awk '$1 == "entries" || $1 == "record_bytes"' "$samples" | sort -u
-echo "medians of $runs runs, one core, warm cache:"
+echo "medians of $runs runs, CPU of one thread, warm cache:"
 echo "content              $(median content) ms"
 echo "content and record   $(median recorded) ms"
 echo "walked again by it   $(median rewalk) ms"

@@ -85,6 +85,8 @@ TEST_CASE("the other events arrive as what they are", "[agent][unit]") {
   const StackDigest from{sha256("from").bytes};
   const StackDigest to{sha256("to").bytes};
   const v1::Event advanced = decode(StackAdvanced{from, to, {}});
+  CHECK_FALSE(advanced.stack_advanced().is_of_running());
+  CHECK(decode(StackAdvanced{from, to, {}, true}).stack_advanced().is_of_running());
   CHECK(advanced.stack_advanced().from() == from.raw());
   CHECK(advanced.stack_advanced().to() == to.raw());
   CHECK(advanced.stack_advanced().verdict().status() == v1::VERDICT_STATUS_PENDING);
@@ -139,6 +141,7 @@ TEST_CASE("a stack's description gives back the stack and so its digest", "[agen
   layer.evidence.is_claim_for_display = true;
   layer.evidence.is_capped_at_shape = true;
   layer.evidence.gap = "why not";
+  layer.evidence.tampered = "/bin/ls (mode)";
   layer.name = "/var/lib/x";
   layer.is_injected = true;
   layer.entries = 5;

@@ -99,6 +99,13 @@ TEST_CASE("execs go before any run at the cap", "[agent][unit]") {
                     [](const assay::v1::Event& event) { return event.has_exec_seen(); }));
 }
 
+TEST_CASE("a layer changed under a run is told as a finding, each time", "[agent][unit]") {
+  StackAdvanced moved{StackDigest{sha256("a").bytes}, StackDigest{sha256("b").bytes}, {}};
+  CHECK(priority_of(moved) == EventPriority::kRun);
+  moved.is_of_running = true;
+  CHECK(priority_of(moved) == EventPriority::kFinding);
+}
+
 TEST_CASE("what is recorded decides what is open", "[agent][unit]") {
   Fixture f;
   f.record(f.run(1, "a", catalog::VerdictStatus::kApproved));

@@ -213,6 +213,7 @@ void check_stacks(const OpenStore& open) {
   catalog::Stack description = stack(kNode, {layer(1), layer(2, false), layer(3)});
   description.layers[2].is_injected = true;
   description.layers[1].evidence.gap = "redirects";
+  description.layers[1].evidence.tampered = "/bin/ls (mode)";
   description.layers[1].evidence.is_capped_at_shape = true;
   description.layers[0].evidence.claimed = digest_with<DiffId>(9);
   description.layers[0].evidence.claimed_chain = digest_with<ChainId>(8);
