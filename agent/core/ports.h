@@ -37,7 +37,9 @@ class LayerOpener {
  public:
   virtual ~LayerOpener() = default;
   /// `start` gives the roots through which a name may be looked up (parents of the container).
-  /// Errors: kNotFound (gone), kPermissionDenied, kUnsupported (a file system that is not read).
+  /// Errors: kNotFound (gone: the kernel has no such inode, and no name leads to it),
+  /// kPermissionDenied, kUnsupported (a file system that is not read), kUnavailable (it could not
+  /// be looked for: no mount, descriptors or memory, an error of the disk).
   virtual Result<std::unique_ptr<Layer>> open(const LowerLayer& layer,
                                               const ContainerStart& start) = 0;
   /// Opens the root directory itself, for roots that are no overlay (vfs, native, chroot).

@@ -145,6 +145,7 @@ Result<void> LayerRewalker::walk_layer(const LayerTask& task, Reason reason,
 }
 
 /// A layer that was there before and a run stands on. The auditor finds out whether it still does.
+/// Any error but kNotFound says that nobody could look.
 Result<void> LayerRewalker::gone(const LayerTask& task, const Error& error) {
   std::optional<catalog::LayerInstance> instance;
   {

@@ -65,7 +65,7 @@ Result<UniqueFd> open_directory_by_handle(int mount_fd, std::uint32_t magic, std
   if (magic == kMagicExt && is_small) return open_handle(mount_fd, ino32_handle(small, generation));
   if (magic == kMagicXfs) {
     auto opened = open_handle(mount_fd, xfs_handle(inode, generation));
-    if (opened || !is_small) return opened;
+    if (opened || !is_small || opened.error().code != ErrorCode::kNotFound) return opened;
     return open_handle(mount_fd, ino32_handle(small, generation));  // mounted with small inodes
   }
   return Error{ErrorCode::kUnsupported,

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <vector>
 
 #include "agent/core/run_identity.h"
@@ -39,6 +41,12 @@ Error unsupported(std::uint32_t magic) {
 
 Error not_the_one(const char* what) {
   return {ErrorCode::kNotFound, std::string("the directory found has another ") + what};
+}
+
+/// Not an answer about the name: the process, the node or the disk could not give one.
+bool could_not_look(int sys_errno) {
+  constexpr int kErrors[] = {EMFILE, ENFILE, ENOMEM, EIO, EUCLEAN, EAGAIN, EINTR};
+  return std::ranges::find(kErrors, sys_errno) != std::end(kErrors);
 }
 
 std::string pid_dir_of(std::uint32_t pid) {
@@ -79,20 +87,31 @@ Result<std::unique_ptr<Layer>> VerifyingLayerOpener::open(const LowerLayer& laye
   if (layer.magic != 0 && !is_readable_file_system(layer.magic)) return unsupported(layer.magic);
   const Wanted wanted{layer.device, layer.inode, layer.generation};
   auto by_handle = open_by_handle(layer);
+  Error error;
   if (by_handle) {
     auto opened = verified(std::move(*by_handle), wanted, "/proc/self");
     if (opened || opened.error().code == ErrorCode::kUnsupported) return opened;
+    error = std::move(opened.error());
+  } else {
+    error = std::move(by_handle.error());
   }
   auto by_name = open_by_name(layer, start);
   if (by_name || by_name.error().code == ErrorCode::kUnsupported) return by_name;
-  const bool was_denied = !by_handle && by_handle.error().code == ErrorCode::kPermissionDenied;
-  return was_denied ? std::move(by_handle.error()) : std::move(by_name.error());
+  // A name that leads nowhere proves nothing while the kernel was not asked for the inode. That it
+  // has no such inode is its answer for one that it could not read, too: then the name says why.
+  const bool was_answered =
+      error.code == ErrorCode::kNotFound || error.code == ErrorCode::kUnsupported;
+  return was_answered ? std::move(by_name.error()) : std::move(error);
 }
 
 Result<UniqueFd> VerifyingLayerOpener::open_by_handle(const LowerLayer& layer) {
-  ASSAY_ASSIGN(const auto mount, mounts_.find(layer.device));
-  ASSAY_ASSIGN(const std::uint32_t magic, magic_of(mount->get()));
-  auto opened = open_directory_by_handle(mount->get(), magic, layer.inode, layer.generation);
+  auto mount = mounts_.find(layer.device);
+  if (!mount) {
+    if (mount.error().code == ErrorCode::kNotFound) mount.error().code = ErrorCode::kUnavailable;
+    return std::move(mount.error());
+  }
+  ASSAY_ASSIGN(const std::uint32_t magic, magic_of((*mount)->get()));
+  auto opened = open_directory_by_handle((*mount)->get(), magic, layer.inode, layer.generation);
   if (!opened && opened.error().code == ErrorCode::kNotFound) mounts_.drop(layer.device);
   return opened;
 }
@@ -106,13 +125,19 @@ Result<std::unique_ptr<Layer>> VerifyingLayerOpener::open_by_name(const LowerLay
   for (const std::string& pid_dir : pid_dirs_to_try(start)) {
     const std::string root_link = pid_dir == "/proc/self" ? "/" : pid_dir + "/root";
     const UniqueFd root(::open(root_link.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!root) continue;
+    if (!root) {
+      if (could_not_look(errno)) last = system_error("open " + root_link);
+      continue;
+    }
     for (const std::string& name : names) {
       UniqueFd fd = open_in_root(root, name);
-      if (!fd) continue;
+      if (!fd) {
+        if (could_not_look(errno)) last = system_error("look the layer up by its name");
+        continue;
+      }
       auto opened = verified(std::move(fd), wanted, pid_dir);
       if (opened) return opened;
-      last = std::move(opened.error());
+      if (last.code == ErrorCode::kNotFound) last = std::move(opened.error());
     }
   }
   return last;

@@ -122,8 +122,9 @@ Result<std::shared_ptr<const UniqueFd>> MountFds::find(std::uint64_t device) {
     kept.used = std::chrono::steady_clock::now();
     return kept.fd;
   }
-  return Error{ErrorCode::kNotFound, "no mount of device " + std::to_string(major(device)) + ":" +
-                                         std::to_string(minor(device)) + " is visible here"};
+  return Error{ErrorCode::kUnavailable, "no mount of device " + std::to_string(major(device)) +
+                                            ":" + std::to_string(minor(device)) +
+                                            " is visible here"};
 }
 
 void MountFds::drop(std::uint64_t device) {

@@ -44,7 +44,7 @@ class MountFds {
   explicit MountFds(std::chrono::seconds idle = std::chrono::seconds(30)) : idle_(idle) {}
 
   /// A descriptor of some directory of the superblock, shared with the table while it is young.
-  /// Errors: kNotFound (no mount of it in the agent's namespace), kUnavailable.
+  /// Errors: kUnavailable (no mount of it in the agent's namespace that can be opened).
   Result<std::shared_ptr<const UniqueFd>> find(std::uint64_t device);
   /// Forgets the descriptor: it led nowhere.
   void drop(std::uint64_t device);

@@ -42,7 +42,7 @@ class NamedOpener final : public LayerOpener {
 
   Result<std::unique_ptr<Layer>> open(const LowerLayer& layer, const ContainerStart&) override {
     UniqueFd fd(::open(layer.name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) return Error{ErrorCode::kNotFound, "gone"};
+    if (!fd) return Error{error, "not opened"};
     return std::unique_ptr<Layer>(std::make_unique<Opened>(
         std::move(fd), catalog::LayerInstance{"uuid:1", layer.inode, layer.generation, 1},
         is_cacheable));
@@ -51,6 +51,7 @@ class NamedOpener final : public LayerOpener {
     return Error{ErrorCode::kNotFound, "no root is walked again"};
   }
   bool is_cacheable = true;
+  ErrorCode error = ErrorCode::kNotFound;  // of a directory that is not there
 };
 
 class MapRecords final : public LayerRecords, public LayerCache {
@@ -264,6 +265,20 @@ TEST_CASE("a directory that was there and is gone is told", "[agent][unit]") {
 TEST_CASE("a directory that never could be opened is a failure", "[agent][unit]") {
   Fixture fixture;
   fixture.running.push_back(task_for(fixture.scratch.path("nothing")));
+  fixture.walk_all();
+  CHECK(fixture.take_told().empty());
+  CHECK(fixture.rewalker->counts().failed == 1);
+  CHECK(fixture.failures.size() == 1);
+}
+
+TEST_CASE("a directory that was there and cannot be looked for is a failure", "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  fixture.walk_all();
+  fixture.opener.error = ErrorCode::kUnavailable;
+  fs::rename(fixture.scratch.path("layer"), fixture.scratch.path("away"));
+  fixture.walk_all();
+  fs::rename(fixture.scratch.path("away"), fixture.scratch.path("layer"));
   fixture.walk_all();
   CHECK(fixture.take_told().empty());
   CHECK(fixture.rewalker->counts().failed == 1);

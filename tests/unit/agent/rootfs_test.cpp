@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <optional>
 
 #include "agent/rootfs/file_system.h"
 #include "agent/rootfs/kernel_directories.h"
@@ -107,20 +109,28 @@ TEST_CASE("a directory that is not the one the kernel named is refused", "[agent
   std::filesystem::create_directory(scratch.path("layer"));
   std::filesystem::create_directory(scratch.path("other"));
   const LowerLayer good = layer_of(scratch.path("layer"));
-  const std::vector<std::pair<const char*, void (*)(LowerLayer&)>> rows = {
-      {"inode", [](LowerLayer& layer) { layer.inode = 1ULL << 40; }},
-      {"device", [](LowerLayer& layer) { layer.device = makedev(4000, 4000); }},
-      {"generation", [](LowerLayer& layer) { layer.generation ^= 0x55555555; }},
+  struct Row {
+    const char* name;
+    void (*change)(LowerLayer&);
+    ErrorCode code;
+  };
+  const std::vector<Row> rows = {
+      {"inode", [](LowerLayer& layer) { layer.inode = 1ULL << 40; }, ErrorCode::kNotFound},
+      // Nothing of it is mounted, so whether the layer is there cannot be told.
+      {"device", [](LowerLayer& layer) { layer.device = makedev(4000, 4000); },
+       ErrorCode::kUnavailable},
+      {"generation", [](LowerLayer& layer) { layer.generation ^= 0x55555555; },
+       ErrorCode::kNotFound},
   };
   VerifyingLayerOpener opener("boot");
-  for (const auto& [name, change] : rows) {
+  for (const auto& [name, change, code] : rows) {
     INFO(name);
     LowerLayer wrong = good;
     change(wrong);
     if (std::string(name) == "generation" && good.generation == 0) continue;
     const auto opened = opener.open(wrong, {});
     REQUIRE_FALSE(opened);
-    CHECK(opened.error().code == ErrorCode::kNotFound);
+    CHECK(opened.error().code == code);
   }
   LowerLayer renamed = good;
   renamed.name = scratch.path("other");
@@ -135,7 +145,49 @@ TEST_CASE("a removed layer is gone", "[agent][unit]") {
   std::filesystem::remove(scratch.path("layer"));
   const auto opened = VerifyingLayerOpener("boot").open(layer, {});
   REQUIRE_FALSE(opened);
-  CHECK(opened.error().code != ErrorCode::kInternal);
+  CHECK(opened.error().code == ErrorCode::kNotFound);
+}
+
+/// Without descriptors for as long as it lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const rlimit none{0, before_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_CASE("a layer that cannot be looked for is not gone", "[agent][unit]") {
+  const Scratch scratch;
+  std::filesystem::create_directory(scratch.path("layer"));
+  const LowerLayer layer = layer_of(scratch.path("layer"));
+  VerifyingLayerOpener opener("boot");
+  const bool knows_the_mount = GENERATE(false, true);
+  INFO(knows_the_mount);
+  if (knows_the_mount) REQUIRE(opener.open(layer, {}));
+  std::optional<NoDescriptors> none(std::in_place);
+  const auto opened = opener.open(layer, {});
+  none.reset();
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().code == ErrorCode::kUnavailable);
+  CHECK(opener.open(layer, {}));
+}
+
+TEST_CASE("a name that leads nowhere says nothing of a device without a mount", "[agent][unit]") {
+  const Scratch scratch;
+  std::filesystem::create_directory(scratch.path("layer"));
+  LowerLayer layer = layer_of(scratch.path("layer"));
+  layer.device = makedev(4000, 4000);
+  std::filesystem::remove(scratch.path("layer"));
+  const auto opened = VerifyingLayerOpener("boot").open(layer, {});
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().code == ErrorCode::kUnavailable);
+  CHECK_THAT(opened.error().message, Catch::Contains("is visible here"));
 }
 
 TEST_CASE("a directory that was given a removed layer's inode is another layer", "[agent][unit]") {
