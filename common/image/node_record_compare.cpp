@@ -30,7 +30,9 @@ class Comparison {
     if (!is_directory_) {
       look("size", is_resized);
       look("time", is_dated);
-      look("links", is_linked);
+      // Alone it says that another name came or went, in a store that links equal files, or in a
+      // backup: what the file is did not change.
+      if (!what_.empty()) look("links", is_linked);
     }
     is_touched_ = before.ctime != after.ctime || is_resized || is_linked || is_dated;
   }
