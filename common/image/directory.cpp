@@ -249,8 +249,7 @@ Result<void> Walker::note(int fd, const char* name, const std::string& path,
   if (type_of(status.stx_mode) == EntryType::kSymlink) {
     ASSAY_ASSIGN(entry.link_target, read_link(fd, name));
   }
-  recorder_->add(std::move(entry));
-  return ok();
+  return recorder_->add(std::move(entry));
 }
 
 Result<void> Walker::note_directory(int fd, const std::string& path) {
@@ -268,7 +267,7 @@ Result<bool> Walker::add_known_file(Entry& entry, const struct statx& status,
   record.digest = recorder_->known(record);
   if (!record.digest) return false;
   entry.file_digest = record.digest;
-  recorder_->add(std::move(record));
+  ASSAY_TRY(recorder_->add(std::move(record)));
   ASSAY_TRY(builder_.add(std::move(entry)));
   return true;
 }
@@ -367,7 +366,7 @@ Result<void> Walker::add_file(int dir_fd, const std::string& name, Entry entry, 
     if (*slot) {
       show(file.get(), entry.path, entry.size, **slot);
       if (recorder_ != nullptr)
-        recorder_->add(NodeRecorder::entry(entry.path, held.status, xattrs), **slot);
+        ASSAY_TRY(recorder_->add(NodeRecorder::entry(entry.path, held.status, xattrs), **slot));
       report(1, 0);
       return builder_.add(std::move(entry), **slot);
     }

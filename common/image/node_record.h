@@ -25,6 +25,8 @@ namespace assay::image {
 struct RecordLimits {
   std::uint64_t max_entries = 200'000;
   std::uint64_t max_bytes = 32U << 20;  ///< encoded, and of all names in memory
+  /// A walk that goes beyond them ends with kLimitExceeded: it was for the record alone.
+  bool ends_walk = false;
 };
 
 /// Seconds and nanoseconds, as statx(2) has them: 64 bits of nanoseconds end in the year 2262.
@@ -76,8 +78,8 @@ struct NodeRecord {
 struct RecordDifference {
   std::vector<std::string> named;  ///< "/PATH (WHAT, …)", escaped; at most kMaxNamedChanges
   std::uint64_t changed = 0;       ///< paths, named or not
-  /// Paths with another ctime and nothing else; of directories also time, size and links, which
-  /// follow from what comes and goes in them.
+  /// Paths with another ctime or number of links and nothing else; of directories also time and
+  /// size, which follow from what comes and goes in them.
   std::uint64_t touched = 0;
   /// Every owner is another one and no ctime is: both were not seen through the same id map.
   bool is_other_view = false;
@@ -103,19 +105,20 @@ class NodeRecorder {
                            const std::vector<Xattr>& xattrs);
   /// The digest that `before` has of a file that did not change since.
   std::optional<FileDigest> known(const RecordEntry& file) const;
-  void add(RecordEntry entry);
+  /// Errors: kLimitExceeded (with RecordLimits::ends_walk; else what is too much is left out).
+  Result<void> add(RecordEntry entry);
   /// Its digest comes later, as element `slot` of finish()'s `digests`.
-  void add(RecordEntry entry, std::size_t slot);
+  Result<void> add(RecordEntry entry, std::size_t slot);
   void finish(std::span<const FileDigest> digests);
 
   /// After the walk. Errors: kLimitExceeded.
   Result<NodeRecord> take();
   /// Files that were read by this walk.
   std::uint64_t files_read() const { return files_read_; }
-
- private:
+  /// Whether it went beyond its limits.
   bool is_over() const;
 
+ private:
   const WallTime now_;
   const NodeRecord* const before_;
   const RecordLimits limits_;

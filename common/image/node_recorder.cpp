@@ -49,6 +49,10 @@ FileTime time_of(const statx_timestamp& time) {
   return {time.tv_sec, time.tv_nsec};
 }
 
+Error over() {
+  return {ErrorCode::kLimitExceeded, "the layer is too large for a record of it"};
+}
+
 }  // namespace
 
 NodeRecorder::NodeRecorder(WallTime now, const NodeRecord* before, const RecordLimits& limits)
@@ -96,12 +100,12 @@ bool NodeRecorder::is_over() const {
   return record_.entries.size() > limits_.max_entries || bytes_ > limits_.max_bytes;
 }
 
-void NodeRecorder::add(RecordEntry entry) {
-  add(std::move(entry), kNoSlot);
+Result<void> NodeRecorder::add(RecordEntry entry) {
+  return add(std::move(entry), kNoSlot);
 }
 
-void NodeRecorder::add(RecordEntry entry, std::size_t slot) {
-  if (is_over()) return;
+Result<void> NodeRecorder::add(RecordEntry entry, std::size_t slot) {
+  if (is_over()) return ok();
   if (slot != kNoSlot) ++files_read_;
   const bool is_read_now = slot != kNoSlot;
   const std::int64_t now =
@@ -110,6 +114,7 @@ void NodeRecorder::add(RecordEntry entry, std::size_t slot) {
   bytes_ += entry.path.size() + entry.link_target.size();
   record_.entries.push_back(std::move(entry));
   slots_.push_back(slot);
+  return is_over() && limits_.ends_walk ? Result<void>(over()) : ok();
 }
 
 void NodeRecorder::finish(std::span<const FileDigest> digests) {
@@ -121,8 +126,7 @@ void NodeRecorder::finish(std::span<const FileDigest> digests) {
 }
 
 Result<NodeRecord> NodeRecorder::take() {
-  if (is_over())
-    return Error{ErrorCode::kLimitExceeded, "the layer is too large for a record of it"};
+  if (is_over()) return over();
   return std::move(record_);
 }
 

@@ -143,11 +143,6 @@ const std::vector<Tampering>& tamperings() {
          fs::create_directory(tree + "/usr/bin/other");
        },
        {"/usr/bin/other (type, mode"}},
-      {"a file gets another name elsewhere",
-       [](const std::string& tree) {
-         fs::create_hard_link(tree + "/usr/bin/other", tree + "-outside");
-       },
-       {"/usr/bin/other (links)"}},
       {"a file of two names is changed",
        [](const std::string& tree) { ::chmod((tree + "/etc/passwd").c_str(), 0666); },
        {"/etc/passwd (mode)", "/etc/passwd- (mode)"}},
@@ -254,6 +249,20 @@ TEST_CASE("another change time and equal bytes is touched", "[image][unit]") {
   CHECK(found.touched == 2);  // the file, and the folder in which one came and went
 }
 
+TEST_CASE("another number of links alone is touched", "[image][unit]") {
+  const TempFolder folder("record");
+  make_tree(folder / "tree");
+  const Walked before = walk(folder / "tree");
+  fs::create_hard_link(folder / "tree/usr/bin/other", folder / "outside");
+  Walked after = walk(folder / "tree", &before.record);
+  CHECK(compare(before.record, after.record).changed == 0);
+  CHECK(compare(before.record, after.record).touched == 1);
+  ::chmod((folder / "tree/usr/bin/other").c_str(), 0777);
+  after = walk(folder / "tree", &before.record);
+  CHECK(compare(before.record, after.record).named ==
+        std::vector<std::string>{"/usr/bin/other (mode, links)"});
+}
+
 TEST_CASE("a file that changed just before it was read is read again", "[image][unit]") {
   const TempFolder folder("record");
   make_tree(folder / "tree");
@@ -349,7 +358,28 @@ TEST_CASE("a record keeps its limits", "[image][unit]") {
   CHECK(decoded.error().code == ErrorCode::kLimitExceeded);
   NodeRecorder recorder(WallTime{}, nullptr, limits);
   for (int i = 0; i < 10; ++i)
-    recorder.add(RecordEntry{});
+    CHECK(recorder.add(RecordEntry{}));
   recorder.finish({});
   CHECK_FALSE(recorder.take());
+}
+
+TEST_CASE("a walk for the record alone ends where the record's limits do", "[image][unit]") {
+  const TempFolder folder("record");
+  fs::create_directory(folder / "tree");
+  for (int i = 0; i < 100; ++i)
+    write_bytes(folder / ("tree/" + std::to_string(i)), "content");
+  RecordLimits limits;
+  limits.max_entries = 10;
+  limits.ends_walk = GENERATE(false, true);
+  NodeRecorder recorder(WallTime{}, nullptr, limits);
+  const UniqueFd root(::open((folder / "tree").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  WalkOptions options;
+  options.recorder = &recorder;
+  const auto found = fingerprint_directory(root.get(), options, {});
+  CHECK(recorder.is_over());
+  CHECK(found.has_value() != limits.ends_walk);
+  if (limits.ends_walk) {
+    CHECK(found.error().code == ErrorCode::kLimitExceeded);
+    CHECK(recorder.files_read() == 10);
+  }
 }
