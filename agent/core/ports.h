@@ -97,6 +97,7 @@ class LayerCache {
 /// What the node keeps of one directory to find out later whether it was changed.
 struct KeptRecord {
   std::string record;    ///< image::NodeRecord, encoded; "" when it is not kept any more
+                         ///< (agent/identify: or a mark that the layer is too large for one)
   std::string tampered;  ///< as in catalog::LayerEvidence
 };
 
@@ -104,13 +105,15 @@ struct KeptRecord {
 class LayerRecords {
  public:
   virtual ~LayerRecords() = default;
-  /// Nothing: none was ever kept of exactly this directory.
-  virtual std::optional<KeptRecord> find_record(const catalog::LayerInstance& instance) = 0;
+  /// Nothing: none is kept of exactly this directory. Errors: kUnavailable, kCorrupt.
+  virtual Result<std::optional<KeptRecord>> find_record(const catalog::LayerInstance& instance) = 0;
   /// The same without the record itself; "" when nothing is known.
-  virtual std::string find_tampered(const catalog::LayerInstance& instance) = 0;
+  virtual Result<std::string> find_tampered(const catalog::LayerInstance& instance) = 0;
   /// Writes at once. Errors: kUnavailable.
   virtual Result<void> keep_record(const catalog::LayerInstance& instance,
                                    const KeptRecord& kept) = 0;
+  /// The directory was looked at, and is as its record says: of a full table it goes later.
+  virtual Result<void> renew_record(const catalog::LayerInstance& instance) = 0;
 };
 
 using catalog::ContainerNames;

@@ -169,7 +169,14 @@ Result<void> LayerIdentifier::prepare(Job& job) {
                                            : opener_.open(job.task.layer, job.task.start);
   if (!opened) return std::move(opened.error());
   job.layer = std::move(*opened);
-  if (is_recorded(job)) job.tampered = options_.records->find_tampered(job.layer->instance());
+  if (!is_recorded(job)) return ok();
+  auto tampered = options_.records->find_tampered(job.layer->instance());
+  // Not known is not the same as not changed.
+  if (!tampered) {
+    job.layer.reset();
+    return std::move(tampered.error()).with_context("the record of the layer");
+  }
+  job.tampered = std::move(*tampered);
   return ok();
 }
 
@@ -270,7 +277,8 @@ Result<image::LayerFingerprint> LayerIdentifier::walk(Job& job, image::WalkOptio
   about::LayerAboutReader reader(/*lists=*/nullptr, kAboutLimits, stop);
   std::optional<image::NodeRecorder> recorder;
   if (options.scope == image::Scope::kContent && is_recorded(job))
-    options.recorder = &recorder.emplace(options_.clock->wall_now(), nullptr);
+    options.recorder =
+        &recorder.emplace(options_.clock->wall_now(), nullptr, options_.record_limits);
   if (options.scope == image::Scope::kContent) options.observer = &reader;
   auto found = image::fingerprint_directory(job.layer->fd(), options, stop);
   options.observer = nullptr;
@@ -278,6 +286,7 @@ Result<image::LayerFingerprint> LayerIdentifier::walk(Job& job, image::WalkOptio
   if (found && recorder) {
     auto record = recorder->take();
     job.record = record ? std::optional(std::move(*record)) : std::nullopt;
+    job.is_too_large = !record;
   }
   if (found && options.scope == image::Scope::kContent)
     job.about = catalog::encode_about(reader.take());
@@ -286,13 +295,17 @@ Result<image::LayerFingerprint> LayerIdentifier::walk(Job& job, image::WalkOptio
 
 // What was recorded of the directory before counts, whatever was forgotten of it meanwhile.
 void LayerIdentifier::keep_record(Job& job) {
-  if (!job.record) return;
-  job.record->place = place_of(job.layer->fd());
+  if (!job.record && !job.is_too_large) return;
   const catalog::LayerInstance& instance = job.layer->instance();
-  const auto outcome = agent::keep_record(*options_.records, instance,
-                                          options_.records->find_record(instance), *job.record);
-  if (outcome)
-    job.tampered = outcome->tampered;  // else the next re-walk finds no record, and says so
+  const auto past = find_past(*options_.records, instance);
+  if (past && job.record) {
+    job.record->place = place_of(job.layer->fd());
+    const auto outcome = agent::keep_record(*options_.records, instance, *past, *job.record);
+    if (outcome)
+      job.tampered = outcome->tampered;  // else the next re-walk finds no record, and says so
+  } else if (past && !past->decoded) {   // one with a record has grown: the next re-walk says so
+    (void)options_.records->keep_record(instance, {std::string(kTooLargeMark), past->tampered()});
+  }
   job.record.reset();
 }
 

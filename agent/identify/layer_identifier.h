@@ -32,6 +32,7 @@ struct IdentifierOptions {
   image::FingerprintLimits limits;
   LayerRecords* records = nullptr;  ///< none: no record is taken; outlives the identifier
   const Clock* clock = nullptr;     ///< with records
+  image::RecordLimits record_limits;
 };
 
 /// `opener` and `cache` outlive the identifier. Thread-safe. Destroying it drops what waits without
@@ -76,6 +77,7 @@ class LayerIdentifier final : public Identifier {
     std::string about;             // with the content: what the layer says of itself
     std::string tampered;          // what was changed since it was first read
     std::optional<image::NodeRecord> record;  // of the walk that read its content
+    bool is_too_large = false;                // for a record
     Mutex mutex;
     std::vector<Subscriber> subscribers ASSAY_GUARDED_BY(mutex);
     std::optional<Known> known ASSAY_GUARDED_BY(mutex);

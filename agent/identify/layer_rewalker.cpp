@@ -16,9 +16,6 @@ namespace {
 constexpr int kWalkAttempts = 3;              // of a layer that changes while it is walked
 constexpr std::uint64_t kManyEntries = 1000;  // then the walk leaves megabytes in free lists
 
-constexpr const char* kRemoved = "the layer's directory (removed)";
-constexpr const char* kGrown = "the layer (grown over the limits of a walk)";
-
 /// Somebody was at work in it.
 bool is_unsteady(const Error& error) {
   return error.code == ErrorCode::kNotFound || error.code == ErrorCode::kCorrupt;
@@ -153,46 +150,57 @@ Result<void> LayerRewalker::gone(const LayerTask& task, const Error& error) {
     instance = walked_[ref_of(task.layer)].instance;
   }
   if (error.code != ErrorCode::kNotFound || !instance) return error;
-  const auto kept = ports_.records.find_record(*instance);
+  ASSAY_ASSIGN(const std::optional<KeptRecord> kept, ports_.records.find_record(*instance));
   if (!kept) return error;
-  return note(task, *instance, *kept, kRemoved);
+  return note(task, *instance, *kept, {kept->record, add_of_whole(kept->tampered, kRemoved)});
 }
 
-/// Of a layer that had a record it is a change; one that never had any is not read again in vain.
-Result<void> LayerRewalker::too_large(const LayerTask& task, const std::optional<KeptRecord>& kept,
-                                      const Error& error) {
-  std::optional<catalog::LayerInstance> instance;
+/// Of a layer that had a record it is a change. One that is too large for any (`is_over`, or never
+/// had one) is not read again in vain until it is identified anew.
+Result<void> LayerRewalker::too_large(const LayerTask& task, const catalog::LayerInstance& instance,
+                                      const PastRecord& past, bool is_over, const Error& error) {
+  KeptRecord now{std::string(kTooLargeMark), past.tampered()};
+  if (!past.decoded) {
+    ASSAY_TRY(ports_.records.keep_record(instance, now));
+    return error;
+  }
+  if (!is_over) now.record = past.kept->record;
+  now.tampered = add_of_whole(now.tampered, kGrown);
+  return note(task, instance, *past.kept, now);
+}
+
+void LayerRewalker::still_too_large(const LayerTask& task, const std::string& tampered) {
   {
     const MutexLock lock(mutex_);
-    Walked& walked = walked_[ref_of(task.layer)];
-    walked.is_too_large = true;
-    instance = walked.instance;
+    ++counts_.failed;  // still not looked at
   }
-  if (!kept || kept->record.empty() || !instance) return error;
-  return note(task, *instance, *kept, kGrown);
+  tell(task, {tampered, 0, 0});
 }
 
-/// Adds what no comparison of paths can say.
+/// Keeps what no comparison of paths can say, when it is not known yet.
 Result<void> LayerRewalker::note(const LayerTask& task, const catalog::LayerInstance& instance,
-                                 const KeptRecord& kept, const char* what) {
-  const std::string tampered = add_changes(kept.tampered, {{what}, 1, 0, false});
-  const bool is_news = tampered != kept.tampered;
-  if (is_news) ASSAY_TRY(ports_.records.keep_record(instance, {kept.record, tampered}));
-  tell(task, {tampered, is_news ? 1U : 0U, 0});
+                                 const KeptRecord& kept, const KeptRecord& now) {
+  const bool is_news = now.tampered != kept.tampered;
+  if (is_news || now.record != kept.record) ASSAY_TRY(ports_.records.keep_record(instance, now));
+  tell(task, {now.tampered, is_news ? 1U : 0U, 0});
   return ok();
 }
 
 Result<void> LayerRewalker::walk_open(const LayerTask& task, const Layer& layer, Reason reason,
                                       const std::stop_token& stop) {
-  const auto kept = ports_.records.find_record(layer.instance());
-  const auto before = decode_record(kept);
-  if (!before && !may_begin_record(task, reason)) return ok();
-  auto after =
-      record(layer, before ? before->dialect : dialect_of(task), before ? &*before : nullptr, stop);
+  ASSAY_ASSIGN(const PastRecord past, find_past(ports_.records, layer.instance()));
+  if (past.is_too_large()) {
+    still_too_large(task, past.tampered());
+    return ok();
+  }
+  const image::NodeRecord* const before = past.decoded ? &*past.decoded : nullptr;
+  if (before == nullptr && !may_begin_record(task, reason)) return ok();
+  bool is_over = false;
+  auto after = record(layer, before ? before->dialect : dialect_of(task), before, is_over, stop);
   if (!after && after.error().code == ErrorCode::kLimitExceeded)
-    return too_large(task, kept, after.error());
+    return too_large(task, layer.instance(), past, is_over, after.error());
   if (!after) return std::move(after.error());
-  auto outcome = keep_record(ports_.records, layer.instance(), kept, *after);
+  auto outcome = keep_record(ports_.records, layer.instance(), past, *after);
   if (!outcome) return std::move(outcome.error());
   tell(task, *outcome);
   if (after->entries.size() > kManyEntries) {
@@ -207,24 +215,27 @@ Result<void> LayerRewalker::walk_open(const LayerTask& task, const Layer& layer,
 bool LayerRewalker::may_begin_record(const LayerTask& task, Reason reason) {
   const MutexLock lock(mutex_);
   Walked& walked = walked_[ref_of(task.layer)];
-  if (walked.is_too_large) ++counts_.failed;  // still not looked at
-  return reason != Reason::kStart && !walked.is_too_large && walked.missing++ > 0;
+  return reason != Reason::kStart && walked.missing++ > 0;
 }
 
 Result<image::NodeRecord> LayerRewalker::record(const Layer& layer, image::Dialect dialect,
-                                                const image::NodeRecord* before,
+                                                const image::NodeRecord* before, bool& is_over,
                                                 const std::stop_token& stop) {
   image::WalkOptions options;
+  image::RecordLimits limits;
   options.dialect = dialect;
   options.scope = image::Scope::kContent;
   {
     const MutexLock lock(mutex_);
     options.limits = options_.limits;
+    limits = options_.record_limits;
   }
+  limits.ends_walk = true;
   for (int attempt = 1;; ++attempt) {
-    image::NodeRecorder recorder(ports_.clock.wall_now(), before);
+    image::NodeRecorder recorder(ports_.clock.wall_now(), before, limits);
     options.recorder = &recorder;
     auto found = image::fingerprint_directory(layer.fd(), options, stop);
+    is_over = recorder.is_over();
     if (!found && is_unsteady(found.error()) && attempt < kWalkAttempts) continue;
     if (!found) return std::move(found.error());
     ASSAY_ASSIGN(image::NodeRecord record, recorder.take());

@@ -25,6 +25,7 @@ struct RewalkOptions {
   std::chrono::milliseconds interval = std::chrono::minutes(10);
   std::size_t max_waiting = 50'000;  ///< layers; more wait for the next round
   image::FingerprintLimits limits;
+  image::RecordLimits record_limits;
 };
 
 /// One idle-priority thread, one layer at a time. Thread-safe. Destroying it stops a walk between
@@ -62,7 +63,6 @@ class LayerRewalker final : public LayerWatch {
     BootTime last{};                                 ///< when its walk was queued
     std::optional<catalog::LayerInstance> instance;  ///< once it was opened
     std::uint64_t missing = 0;                       ///< walks that found no record of it
-    bool is_too_large = false;                       ///< for any record: not walked again
   };
 
   void round(Reason reason);
@@ -74,12 +74,14 @@ class LayerRewalker final : public LayerWatch {
   Result<void> walk_open(const LayerTask& task, const Layer& layer, Reason reason,
                          const std::stop_token& stop);
   Result<image::NodeRecord> record(const Layer& layer, image::Dialect dialect,
-                                   const image::NodeRecord* before, const std::stop_token& stop);
+                                   const image::NodeRecord* before, bool& is_over,
+                                   const std::stop_token& stop);
   Result<void> gone(const LayerTask& task, const Error& error);
-  Result<void> too_large(const LayerTask& task, const std::optional<KeptRecord>& kept,
-                         const Error& error);
+  Result<void> too_large(const LayerTask& task, const catalog::LayerInstance& instance,
+                         const PastRecord& past, bool is_over, const Error& error);
+  void still_too_large(const LayerTask& task, const std::string& tampered);
   Result<void> note(const LayerTask& task, const catalog::LayerInstance& instance,
-                    const KeptRecord& kept, const char* what);
+                    const KeptRecord& kept, const KeptRecord& now);
   bool may_begin_record(const LayerTask& task, Reason reason);
   void tell(const LayerTask& task, const RecordOutcome& outcome);
 

@@ -20,6 +20,9 @@ constexpr std::string_view kMoreBegin = "and ";
 constexpr std::string_view kMoreEnd = " more";
 constexpr std::string_view kDeleted = " (deleted)";
 constexpr std::size_t kMaxPlaceBytes = 300;
+// Of changes; the rest is for what is true of the whole layer.
+constexpr std::size_t kMaxChangesBytes =
+    kMaxTamperedBytes - kRemoved.size() - kGrown.size() - 2 * kSeparator.size();
 
 std::string path_of(int fd) {
   std::array<char, PATH_MAX> path{};
@@ -48,7 +51,7 @@ std::uint64_t take_more(std::string& text) {
   return more;
 }
 
-bool names(const std::string& text, const std::string& change) {
+bool names(const std::string& text, std::string_view change) {
   for (std::size_t at = text.find(change); at != std::string::npos;
        at = text.find(change, at + 1)) {
     const std::size_t end = at + change.size();
@@ -82,10 +85,18 @@ std::string place_of(int fd) {
          " in " + inode_of(fd, "../..");
 }
 
-std::optional<image::NodeRecord> decode_record(const std::optional<KeptRecord>& kept) {
-  if (!kept || kept->record.empty()) return std::nullopt;
-  auto record = image::NodeRecord::decode(kept->record);
-  return record ? std::optional(std::move(*record)) : std::nullopt;
+bool PastRecord::is_too_large() const {
+  return kept && kept->record == kTooLargeMark;
+}
+
+Result<PastRecord> find_past(LayerRecords& records, const catalog::LayerInstance& instance) {
+  PastRecord past;
+  ASSAY_ASSIGN(past.kept, records.find_record(instance));
+  if (!past.kept || past.kept->record.empty() || past.is_too_large()) return past;
+  // One of another version is taken anew.
+  if (auto decoded = image::NodeRecord::decode(past.kept->record))
+    past.decoded = std::move(*decoded);
+  return past;
 }
 
 std::string add_changes(const std::string& known, const image::RecordDifference& difference) {
@@ -93,7 +104,7 @@ std::string add_changes(const std::string& known, const image::RecordDifference&
   std::uint64_t more = take_more(text) + (difference.changed - difference.named.size());
   for (const std::string& change : difference.named) {
     if (names(text, change)) continue;
-    if (text.size() + kSeparator.size() + change.size() > kMaxTamperedBytes) {
+    if (text.size() + kSeparator.size() + change.size() > kMaxChangesBytes) {
       ++more;
       continue;
     }
@@ -105,21 +116,30 @@ std::string add_changes(const std::string& known, const image::RecordDifference&
   return text + std::string(kMoreBegin) + std::to_string(more) + std::string(kMoreEnd);
 }
 
+std::string add_of_whole(const std::string& known, std::string_view text) {
+  if (names(known, text)) return known;
+  std::string all(text);
+  if (!known.empty()) all.append(kSeparator).append(known);
+  return all;
+}
+
 Result<RecordOutcome> keep_record(LayerRecords& records, const catalog::LayerInstance& instance,
-                                  const std::optional<KeptRecord>& kept,
-                                  const image::NodeRecord& after) {
+                                  const PastRecord& past, const image::NodeRecord& after) {
   RecordOutcome outcome;
-  if (kept) outcome.tampered = kept->tampered;
-  const auto before = decode_record(kept);
-  if (before) {
-    image::RecordDifference difference = image::compare(*before, after);
+  outcome.tampered = past.tampered();
+  if (past.decoded) {
+    const image::NodeRecord& before = *past.decoded;
+    image::RecordDifference difference = image::compare(before, after);
     if (difference.is_other_view)
       return Error{ErrorCode::kUnsupported, "the layer was seen through another id map"};
-    compare_places(before->place, after.place, difference);
+    compare_places(before.place, after.place, difference);
     outcome.changed = difference.changed;
     outcome.touched = difference.touched;
     if (difference.changed != 0) outcome.tampered = add_changes(outcome.tampered, difference);
-    if (*before == after) return outcome;
+    if (before == after) {
+      (void)records.renew_record(instance);  // else it goes sooner from a full table, no more
+      return outcome;
+    }
   }
   ASSAY_ASSIGN(std::string bytes, after.encode());
   ASSAY_TRY(records.keep_record(instance, {std::move(bytes), outcome.tampered}));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "agent/core/ports.h"
 #include "common/image/node_record.h"
@@ -23,20 +24,34 @@ struct RecordOutcome {
 /// be told; the path itself ends in " (deleted)" when there is no such directory any more.
 std::string place_of(int fd);
 
-/// The record that is kept of `instance`, decoded; nothing when there is none that can be read.
-std::optional<image::NodeRecord> decode_record(const std::optional<KeptRecord>& kept);
+/// What is kept of a directory.
+struct PastRecord {
+  std::optional<KeptRecord> kept;
+  std::optional<image::NodeRecord> decoded;  ///< nothing: no record, or none that can be read
+  /// It was found to be too large for a record, and not read anew since.
+  bool is_too_large() const;
+  /// As in catalog::LayerEvidence.
+  std::string tampered() const { return kept ? kept->tampered : ""; }
+};
+/// Errors: kUnavailable, kCorrupt: what is kept could not be read, and must not be replaced.
+Result<PastRecord> find_past(LayerRecords& records, const catalog::LayerInstance& instance);
+/// What stands for the record of a layer that is too large for one.
+inline constexpr std::string_view kTooLargeMark = "too large";
 
-/// Compares `after` with what was kept, adds the news to what is known of tampering, and keeps
+/// Compares `after` with the past, adds the news to what is known of tampering, and keeps
 /// `after` from here on: each change is told once. Without anything kept it is the first record.
 /// Errors: kUnavailable, kLimitExceeded (too large for a record), kUnsupported (the directory was
 /// seen through another id map).
 Result<RecordOutcome> keep_record(LayerRecords& records, const catalog::LayerInstance& instance,
-                                  const std::optional<KeptRecord>& kept,
-                                  const image::NodeRecord& after);
+                                  const PastRecord& past, const image::NodeRecord& after);
 
 /// `known` with the changes of `difference` that it does not name yet; at most kMaxTamperedBytes,
 /// then a count of the others. What is named stays named.
 std::string add_changes(const std::string& known, const image::RecordDifference& difference);
+/// `known` with what is true of the whole layer, first; there is always room for the two below.
+std::string add_of_whole(const std::string& known, std::string_view text);
 inline constexpr std::size_t kMaxTamperedBytes = 960;
+inline constexpr std::string_view kRemoved = "the layer's directory (removed)";
+inline constexpr std::string_view kGrown = "the layer (grown over the limits of a walk)";
 
 }  // namespace assay::agent

@@ -19,36 +19,74 @@ Result<std::uint64_t> number_of(sqlite::Database& database, std::string_view sql
   return number;
 }
 
+struct Eviction {
+  std::string_view choose;  // a row, and the bytes that are free without it
+  std::string_view act;
+};
+
+// "tampered <> ''" as the index has it, so that the oldest row is found without reading the others.
+constexpr Eviction kEvictions[] = {
+    {"SELECT rowid, bytes FROM layer_records WHERE (tampered <> '') = 0"
+     " ORDER BY stored_ns, rowid LIMIT 1",
+     "DELETE FROM layer_records WHERE rowid=?"},
+    {"SELECT rowid, length(record) FROM layer_records WHERE (tampered <> '') = 1"
+     " AND length(record) > 0 ORDER BY stored_ns, rowid LIMIT 1",
+     "UPDATE layer_records SET bytes = bytes - length(record), record = x'' WHERE rowid=?"},
+    {"SELECT rowid, bytes FROM layer_records WHERE (tampered <> '') = 1"
+     " ORDER BY stored_ns, rowid LIMIT 1",
+     "DELETE FROM layer_records WHERE rowid=?"},
+};
+
+/// The bytes that it freed; 0: there is no such row.
+Result<std::uint64_t> evict_one(sqlite::Database& database, const Eviction& step) {
+  ASSAY_ASSIGN(sqlite::Statement * oldest, database.prepare(step.choose));
+  ASSAY_ASSIGN(const bool has_row, oldest->step());
+  const std::int64_t row = has_row ? oldest->integer(0) : 0;
+  const auto freed = has_row ? static_cast<std::uint64_t>(oldest->integer(1)) : 0;
+  oldest->reset();
+  if (!has_row) return freed;
+  ASSAY_ASSIGN(sqlite::Statement * act, database.prepare(step.act));
+  ASSAY_TRY(act->bind(row).run());
+  return freed;
+}
+
 }  // namespace
 
-std::optional<KeptRecord> LayerRecordTable::find(sqlite::Database& database,
-                                                 const catalog::LayerInstance& instance) {
-  auto query = database.prepare(
-      "SELECT record, tampered FROM layer_records"
-      " WHERE file_system=? AND inode=? AND generation=? AND birth_ns=?");
-  if (!query) return std::nullopt;
-  sqlite::Statement& row = **query;
-  row.bind(instance.file_system, instance.inode, instance.generation, instance.birth_ns);
-  const auto has_row = row.step();
-  if (!has_row || !*has_row) return std::nullopt;
-  KeptRecord kept{std::string(row.text(0)), std::string(row.text(1))};
-  row.reset();
+Result<std::optional<KeptRecord>> LayerRecordTable::find(sqlite::Database& database,
+                                                         const catalog::LayerInstance& instance) {
+  ASSAY_ASSIGN(
+      sqlite::Statement * row,
+      database.prepare("SELECT record, tampered FROM layer_records"
+                       " WHERE file_system=? AND inode=? AND generation=? AND birth_ns=?"));
+  row->bind(instance.file_system, instance.inode, instance.generation, instance.birth_ns);
+  ASSAY_ASSIGN(const bool has_row, row->step());
+  std::optional<KeptRecord> kept;
+  if (has_row) kept = KeptRecord{row->text(0), row->text(1)};
+  row->reset();
   return kept;
 }
 
-std::string LayerRecordTable::find_tampered(sqlite::Database& database,
-                                            const catalog::LayerInstance& instance) {
-  auto query = database.prepare(
-      "SELECT tampered FROM layer_records"
-      " WHERE file_system=? AND inode=? AND generation=? AND birth_ns=?");
-  if (!query) return "";
-  sqlite::Statement& row = **query;
-  row.bind(instance.file_system, instance.inode, instance.generation, instance.birth_ns);
-  const auto has_row = row.step();
-  if (!has_row || !*has_row) return "";
-  std::string tampered(row.text(0));
-  row.reset();
+Result<std::string> LayerRecordTable::find_tampered(sqlite::Database& database,
+                                                    const catalog::LayerInstance& instance) {
+  ASSAY_ASSIGN(
+      sqlite::Statement * row,
+      database.prepare("SELECT tampered FROM layer_records"
+                       " WHERE file_system=? AND inode=? AND generation=? AND birth_ns=?"));
+  row->bind(instance.file_system, instance.inode, instance.generation, instance.birth_ns);
+  ASSAY_ASSIGN(const bool has_row, row->step());
+  std::string tampered = has_row ? row->text(0) : "";
+  row->reset();
   return tampered;
+}
+
+Result<void> LayerRecordTable::renew(sqlite::Database& database,
+                                     const catalog::LayerInstance& instance) {
+  ASSAY_ASSIGN(sqlite::Statement * update,
+               database.prepare("UPDATE layer_records SET stored_ns = unixepoch() * 1000000000"
+                                " WHERE file_system=? AND inode=? AND generation=? AND birth_ns=?"
+                                " AND stored_ns < (unixepoch() - 3600) * 1000000000"));
+  return update->bind(instance.file_system, instance.inode, instance.generation, instance.birth_ns)
+      .run();
 }
 
 Result<void> LayerRecordTable::keep(sqlite::Database& database,
@@ -77,18 +115,12 @@ Result<void> LayerRecordTable::keep(sqlite::Database& database,
 
 Result<void> LayerRecordTable::bound(sqlite::Database& database) {
   ASSAY_ASSIGN(bytes_, number_of(database, "SELECT coalesce(sum(bytes), 0) FROM layer_records"));
-  while (*bytes_ > max_bytes_) {
-    ASSAY_ASSIGN(sqlite::Statement * oldest,
-                 database.prepare("SELECT rowid, bytes FROM layer_records"
-                                  " ORDER BY tampered <> '', stored_ns, rowid LIMIT 1"));
-    ASSAY_ASSIGN(const bool has_row, oldest->step());
-    if (!has_row) break;
-    const std::int64_t row = oldest->integer(0);
-    *bytes_ -= static_cast<std::uint64_t>(oldest->integer(1));
-    oldest->reset();
-    ASSAY_ASSIGN(sqlite::Statement * remove,
-                 database.prepare("DELETE FROM layer_records WHERE rowid=?"));
-    ASSAY_TRY(remove->bind(row).run());
+  for (const Eviction& step : kEvictions) {
+    while (*bytes_ > max_bytes_) {
+      ASSAY_ASSIGN(const std::uint64_t freed, evict_one(database, step));
+      if (freed == 0) break;
+      *bytes_ -= freed;
+    }
   }
   return ok();
 }

@@ -12,8 +12,9 @@
 
 namespace assay::agent {
 
-/// Bounded in bytes: the records that were written longest ago go first, and what is known of
-/// tampering last. Used under the mutex of state.db's connection.
+/// Bounded in bytes: rows of layers that nobody looked at for longest go first; then the records of
+/// layers that were found changed, but not what was found; that goes when nothing else is left.
+/// Used under the mutex of state.db's connection.
 class LayerRecordTable {
  public:
   static constexpr std::string_view kSchema = R"sql(
@@ -33,12 +34,16 @@ class LayerRecordTable {
 
   explicit LayerRecordTable(std::uint64_t max_bytes) : max_bytes_(max_bytes) {}
 
-  std::optional<KeptRecord> find(sqlite::Database& database,
-                                 const catalog::LayerInstance& instance);
-  std::string find_tampered(sqlite::Database& database, const catalog::LayerInstance& instance);
+  /// Errors: kUnavailable, kCorrupt.
+  Result<std::optional<KeptRecord>> find(sqlite::Database& database,
+                                         const catalog::LayerInstance& instance);
+  Result<std::string> find_tampered(sqlite::Database& database,
+                                    const catalog::LayerInstance& instance);
   /// Errors: kUnavailable.
   Result<void> keep(sqlite::Database& database, const catalog::LayerInstance& instance,
                     const KeptRecord& kept);
+  /// It was looked at: it goes later. Writes once an hour at most. Errors: kUnavailable.
+  static Result<void> renew(sqlite::Database& database, const catalog::LayerInstance& instance);
 
  private:
   Result<void> bound(sqlite::Database& database);

@@ -319,12 +319,12 @@ std::optional<WallTime> StateDb::time_floor() {
   return floor;
 }
 
-std::optional<KeptRecord> StateDb::find_record(const catalog::LayerInstance& instance) {
+Result<std::optional<KeptRecord>> StateDb::find_record(const catalog::LayerInstance& instance) {
   const MutexLock lock(mutex_);
   return records_.find(database_, instance);
 }
 
-std::string StateDb::find_tampered(const catalog::LayerInstance& instance) {
+Result<std::string> StateDb::find_tampered(const catalog::LayerInstance& instance) {
   const MutexLock lock(mutex_);
   return records_.find_tampered(database_, instance);
 }
@@ -332,6 +332,11 @@ std::string StateDb::find_tampered(const catalog::LayerInstance& instance) {
 Result<void> StateDb::keep_record(const catalog::LayerInstance& instance, const KeptRecord& kept) {
   const MutexLock lock(mutex_);
   return records_.keep(database_, instance, kept);
+}
+
+Result<void> StateDb::renew_record(const catalog::LayerInstance& instance) {
+  const MutexLock lock(mutex_);
+  return records_.renew(database_, instance);
 }
 
 Result<StoredCatalog> StateDb::load_catalog() {

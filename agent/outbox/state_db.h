@@ -63,9 +63,10 @@ class StateDb final : public LayerCache, public LayerRecords {
   /// Queued. Errors: kUnavailable (the queue is full: the disk does not take writes).
   Result<void> store(const LayerKey& key, const KnownLayer& layer) override;
 
-  std::optional<KeptRecord> find_record(const catalog::LayerInstance& instance) override;
-  std::string find_tampered(const catalog::LayerInstance& instance) override;
+  Result<std::optional<KeptRecord>> find_record(const catalog::LayerInstance& instance) override;
+  Result<std::string> find_tampered(const catalog::LayerInstance& instance) override;
   Result<void> keep_record(const catalog::LayerInstance& instance, const KeptRecord& kept) override;
+  Result<void> renew_record(const catalog::LayerInstance& instance) override;
 
   /// Queued.
   void put_delivery(const Delivery& delivery);

@@ -56,14 +56,15 @@ class NamedOpener final : public LayerOpener {
 
 class MapRecords final : public LayerRecords, public LayerCache {
  public:
-  std::optional<KeptRecord> find_record(const catalog::LayerInstance& instance) override {
+  Result<std::optional<KeptRecord>> find_record(const catalog::LayerInstance& instance) override {
+    if (is_broken) return Error{ErrorCode::kUnavailable, "disk I/O error"};
     const std::lock_guard lock(mutex_);
     const auto found = rows_.find(instance);
     return found == rows_.end() ? std::nullopt : std::optional(found->second);
   }
-  std::string find_tampered(const catalog::LayerInstance& instance) override {
-    const auto found = find_record(instance);
-    return found ? found->tampered : "";
+  Result<std::string> find_tampered(const catalog::LayerInstance& instance) override {
+    ASSAY_ASSIGN(const auto found, find_record(instance));
+    return found ? found->tampered : std::string();
   }
   Result<void> keep_record(const catalog::LayerInstance& instance,
                            const KeptRecord& kept) override {
@@ -71,6 +72,12 @@ class MapRecords final : public LayerRecords, public LayerCache {
     rows_[instance] = kept;
     return ok();
   }
+  Result<void> renew_record(const catalog::LayerInstance&) override {
+    ++renewed;
+    return ok();
+  }
+  std::atomic<bool> is_broken{false};  // for readers
+  std::atomic<int> renewed{0};
   void lose(std::uint64_t inode) {
     const std::lock_guard lock(mutex_);
     std::erase_if(rows_, [&](const auto& row) { return row.first.inode == inode; });
@@ -115,9 +122,10 @@ struct Fixture {
   std::vector<std::string> failures;
   std::unique_ptr<LayerRewalker> rewalker = make();
 
-  std::unique_ptr<LayerRewalker> make() {
+  std::unique_ptr<LayerRewalker> make(const image::RecordLimits& limits = {}) {
     RewalkOptions options;
     options.interval = 60s;
+    options.record_limits = limits;
     return std::make_unique<LayerRewalker>(
         LayerRewalker::Ports{opener, records, clock, [this](const auto& then) { then(running); },
                              [this](const LayerTampering& tampering) {
@@ -132,8 +140,9 @@ struct Fixture {
   }
 
   /// Reads the layer as a first start does.
-  LayerResult identify(const LayerTask& task) {
+  LayerResult identify(const LayerTask& task, const image::RecordLimits& limits = {}) {
     IdentifierOptions options;
+    options.record_limits = limits;
     options.content_is_idle = false;
     options.records = &records;
     options.clock = &clock;
@@ -182,6 +191,7 @@ TEST_CASE("a layer that is as it was is walked and nothing is told", "[agent][un
   CHECK(fixture.rewalker->counts().walks == 1);
   CHECK(fixture.rewalker->counts().entries == 6);  // with the root directory
   CHECK(fixture.rewalker->counts().files_read == 0);
+  CHECK(fixture.records.renewed == 1);
 }
 
 TEST_CASE("a changed layer is told with its paths, its neighbour is not", "[agent][unit]") {
@@ -362,6 +372,120 @@ TEST_CASE("a layer that grew over a limit is told, one that always was is counte
     CHECK(fixture.failures.size() == 1);  // said once, counted each time
     CHECK(fixture.rewalker->counts().failed == 3);
   }
+}
+
+image::RecordLimits entries(std::uint64_t most) {
+  image::RecordLimits limits;
+  limits.max_entries = most;
+  return limits;
+}
+
+TEST_CASE("a layer too large for a record is not read until it is identified anew",
+          "[agent][unit]") {
+  Fixture fixture;
+  const LayerTask task = fixture.layer();
+  std::uint64_t tried = 0;
+  SECTION("the walk that identifies it finds that") {
+    fixture.identify(task, entries(3));
+  }
+  SECTION("the second round finds that") {
+    tried = 1;
+  }
+  fixture.rewalker = fixture.make(entries(3));
+  for (int round = 1; round <= 4; ++round)
+    fixture.walk_all();
+  CHECK(fixture.failures.size() == tried);
+  CHECK(fixture.rewalker->counts().failed == 4 - tried);
+  fixture.rewalker = fixture.make(entries(3));  // after a restart
+  for (int round = 1; round <= 2; ++round)
+    fixture.walk_all();
+  CHECK(fixture.failures.size() == tried);
+  CHECK(fixture.take_told().empty());
+
+  fixture.identify(task);
+  fixture.rewalker = fixture.make();
+  fixture.scratch.write("layer/new", "new");
+  fixture.walk_all();
+  CHECK(fixture.take_told().size() == 1);
+}
+
+TEST_CASE("a layer that grew over the limits of a record is told once, and not read again",
+          "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  fixture.scratch.write("layer/new", "new");
+  fixture.rewalker = fixture.make(entries(6));
+  for (int round = 1; round <= 3; ++round)
+    fixture.walk_all();
+  const auto told = fixture.take_told();
+  REQUIRE(told.size() == 3);
+  CHECK(told[0].is_news);
+  CHECK_FALSE(told[1].is_news);
+  CHECK(told[2].tampered == kGrown);
+  CHECK(fixture.rewalker->counts().failed == 2);
+}
+
+TEST_CASE("a record that cannot be read is not replaced", "[agent][unit]") {
+  Fixture fixture;
+  const LayerTask task = fixture.layer();
+  fixture.identify(task);
+  fixture.scratch.write("layer/usr/bin/tool", "evil tool");
+  fixture.records.is_broken = true;
+  fixture.walk_all();
+  fixture.walk_all();
+  CHECK(fixture.failures.size() == 2);
+  CHECK(fixture.rewalker->counts().failed == 2);
+  const LayerResult unsure = fixture.identify(task);  // not known is not the same as not changed
+  CHECK_THAT(unsure.layer.evidence.gap, Catch::Contains("disk I/O error"));
+  CHECK(fixture.take_told().empty());
+  fixture.records.is_broken = false;
+  fixture.walk_all();
+  const auto told = fixture.take_told();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].tampered == "/usr/bin/tool (content, size, time)");
+}
+
+TEST_CASE("what is known already is no news, however long it is", "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  for (int i = 0; i < 1000; ++i)
+    fixture.scratch.write("layer/new/" + std::to_string(i), "");
+  fixture.walk_all();
+  const auto first = fixture.take_told();
+  REQUIRE(first.size() == 1);
+  const char* said = kRemoved.data();
+  SECTION("removed") {
+    fs::remove_all(fixture.scratch.path("layer"));
+  }
+  SECTION("grown") {
+    image::FingerprintLimits limits;
+    limits.max_entries = 10;
+    fixture.rewalker->set_limits(limits);
+    said = kGrown.data();
+  }
+  for (int round = 1; round <= 3; ++round)
+    fixture.walk_all();
+  const auto told = fixture.take_told();
+  REQUIRE(told.size() == 3);
+  CHECK(told[0].is_news);
+  CHECK(told[0].tampered == std::string(said) + "; " + first[0].tampered);
+  for (int round = 1; round <= 2; ++round) {
+    CHECK_FALSE(told[round].is_news);
+    CHECK(told[round].tampered == told[0].tampered);
+  }
+}
+
+TEST_CASE("there is always room for what is true of the whole layer", "[agent][unit]") {
+  image::RecordDifference difference;
+  for (int i = 0; i < 64; ++i)
+    difference.named.push_back("/" + std::to_string(i) + std::string(30, 'x') + " (added)");
+  difference.changed = 1'000'000'000'000;
+  const std::string text =
+      add_of_whole(add_of_whole(add_changes("", difference), kRemoved), kGrown);
+  CHECK(text.size() <= kMaxTamperedBytes + 64);  // with the count of the others
+  CHECK(add_of_whole(text, kRemoved) == text);
+  CHECK(add_of_whole(text, kGrown) == text);
+  CHECK(add_changes(text, {}) == text);
 }
 
 TEST_CASE("where no record is kept, none is compared", "[agent][unit]") {

@@ -54,39 +54,106 @@ TEST_CASE("a record is found again by exactly its directory", "[agent][unit]") {
   const auto state = open(scratch);  // after a restart
   const auto found = state->find_record(instance);
   REQUIRE(found);
-  CHECK(found->record == bytes);
-  CHECK(found->tampered == "/a (mode)");
-  CHECK(state->find_tampered(instance) == "/a (mode)");
+  REQUIRE(*found);
+  CHECK((*found)->record == bytes);
+  CHECK((*found)->tampered == "/a (mode)");
+  CHECK(*state->find_tampered(instance) == "/a (mode)");
   // An inode that was given to another directory: another generation, or another birth.
   for (const catalog::LayerInstance& other :
        {catalog::LayerInstance{"uuid:2", 12, 34, 56}, catalog::LayerInstance{"uuid:1", 13, 34, 56},
         catalog::LayerInstance{"uuid:1", 12, 35, 56},
         catalog::LayerInstance{"uuid:1", 12, 34, 57}}) {
-    CHECK_FALSE(state->find_record(other));
-    CHECK(state->find_tampered(other).empty());
+    CHECK_FALSE(*state->find_record(other));
+    CHECK(state->find_tampered(other)->empty());
   }
 }
 
-TEST_CASE("records are bounded, and what is known of tampering goes last", "[agent][unit]") {
+TEST_CASE("a record that cannot be read is an error, not a layer without one", "[agent][unit]") {
   const Scratch scratch;
-  auto database = sqlite::Database::open(scratch.path("records.db"), {});
+  const catalog::LayerInstance instance{"uuid:1", 12, 34, 56};
+  const auto state = open(scratch);
+  REQUIRE(state->keep_record(instance, {"record", "/a (mode)"}));
+  auto database = sqlite::Database::open(scratch.path("state.db"), {});
   REQUIRE(database);
-  REQUIRE(database->migrate({"CREATE TABLE layers (x);" + std::string(LayerRecordTable::kSchema)}));
-  LayerRecordTable table(1U << 20);
-  const auto instance = [](std::uint64_t inode) {
-    return catalog::LayerInstance{"uuid:1", inode, 1, 1};
-  };
+  REQUIRE(database->execute("ALTER TABLE layer_records RENAME TO away"));
+  CHECK_FALSE(state->find_record(instance));
+  CHECK_FALSE(state->find_tampered(instance));
+  REQUIRE(database->execute("ALTER TABLE away RENAME TO layer_records"));
+  CHECK((*state->find_record(instance))->tampered == "/a (mode)");
+}
+
+struct Records {
+  Records() {
+    auto opened = sqlite::Database::open(scratch.path("records.db"), {});
+    REQUIRE(opened);
+    database.emplace(std::move(*opened));
+    REQUIRE(
+        database->migrate({"CREATE TABLE layers (x);" + std::string(LayerRecordTable::kSchema)}));
+  }
+  static catalog::LayerInstance instance(std::uint64_t inode) { return {"uuid:1", inode, 1, 1}; }
+  void keep(std::uint64_t inode, const std::string& tampered = "",
+            std::size_t bytes = kRecordBytes) {
+    REQUIRE(table.keep(*database, instance(inode), {std::string(bytes, 'r'), tampered}));
+  }
+  std::optional<KeptRecord> find(std::uint64_t inode) {
+    auto found = table.find(*database, instance(inode));
+    REQUIRE(found);
+    return *found;
+  }
+  static constexpr std::size_t kRecordBytes = 64U << 10;
+  static constexpr std::uint64_t kFit = 15;
+  Scratch scratch;
+  std::optional<sqlite::Database> database;
+  LayerRecordTable table{1U << 20};
+};
+
+TEST_CASE("records are bounded, and those of changed layers go last", "[agent][unit]") {
+  Records records;
   for (std::uint64_t inode = 1; inode <= 100; ++inode)
-    REQUIRE(table.keep(*database, instance(inode),
-                       {std::string(64U << 10, 'r'), inode == 1 ? "/a (mode)" : ""}));
-  CHECK(table.find(*database, instance(1)));
-  CHECK_FALSE(table.find(*database, instance(2)));
-  CHECK(table.find(*database, instance(100)));
-  int kept = 0;
+    records.keep(inode, inode == 1 ? "/a (mode)" : "");
+  CHECK(records.find(1)->record.size() == Records::kRecordBytes);
+  std::uint64_t kept = 0;
   for (std::uint64_t inode = 1; inode <= 100; ++inode)
-    kept += table.find(*database, instance(inode)) ? 1 : 0;
-  CHECK(kept <= 16);
-  CHECK(kept > 0);
+    kept += records.find(inode) ? 1 : 0;
+  CHECK(kept == Records::kFit);
+  CHECK_FALSE(records.find(2));
+  CHECK(records.find(100));
+}
+
+TEST_CASE("what was found outlives its record", "[agent][unit]") {
+  Records records;
+  for (std::uint64_t inode = 1; inode <= 100; ++inode)
+    records.keep(inode, "/a (mode)");
+  std::uint64_t with_record = 0;
+  for (std::uint64_t inode = 1; inode <= 100; ++inode) {
+    const auto found = records.find(inode);
+    REQUIRE(found);
+    CHECK(found->tampered == "/a (mode)");
+    with_record += found->record.empty() ? 0 : 1;
+  }
+  CHECK(with_record >= Records::kFit - 1);
+  CHECK(with_record <= Records::kFit);
+  CHECK(records.find(1)->record.empty());
+  CHECK_FALSE(records.find(100)->record.empty());
+}
+
+TEST_CASE("what was found goes when there is nothing but that", "[agent][unit]") {
+  Records records;
+  for (std::uint64_t inode = 1; inode <= 2000; ++inode)
+    records.keep(inode, std::string(960, 'x'), 0);
+  CHECK_FALSE(records.find(1));
+  CHECK(records.find(2000));
+}
+
+TEST_CASE("a record that was looked at goes later", "[agent][unit]") {
+  Records records;
+  for (std::uint64_t inode = 1; inode <= Records::kFit; ++inode)
+    records.keep(inode);
+  REQUIRE(records.database->execute("UPDATE layer_records SET stored_ns = inode"));
+  REQUIRE(LayerRecordTable::renew(*records.database, Records::instance(1)));
+  records.keep(50);
+  CHECK(records.find(1));
+  CHECK_FALSE(records.find(2));
 }
 
 TEST_CASE("a cache from before layers spoke of themselves is filled anew", "[agent][unit]") {
