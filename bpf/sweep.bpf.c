@@ -66,7 +66,7 @@ static __always_inline bool assay_has_executed_here(struct task_struct *task)
 // A sweep that meets a start on its way must not overtake it: the run would seem to be found late.
 // Between a program's file and its tracepoint lies reading from a disk, between a run's being known
 // and its START the gathering of facts.
-#define ASSAY_PATIENCE_NS 250000000ULL
+#define ASSAY_PATIENCE_NS 1000000000ULL
 
 static __always_inline __u32 assay_due_flag(const struct assay_scratch *scratch)
 {

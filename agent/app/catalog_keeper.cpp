@@ -11,8 +11,8 @@ namespace {
 constexpr std::chrono::seconds kStoreAgainAfter{10};
 
 /// The sequence that a log's head claims, for the message that refuses it.
-std::uint64_t claimed_sequence(const catalog::SignedLog& log) {
-  const auto envelope = catalog::Envelope::from_json(log.head);
+std::uint64_t claimed_sequence(const std::string& head_envelope) {
+  const auto envelope = catalog::Envelope::from_json(head_envelope);
   if (!envelope) return 0;
   const auto head = catalog::head_from_in_toto(envelope->payload);
   return head ? head->sequence : 0;
@@ -42,16 +42,18 @@ CatalogKeeper::CatalogKeeper(std::optional<catalog::TrustRoot> trust, StateDb& s
 }
 
 Result<void> CatalogKeeper::load() {
-  auto loaded = load_stored();
+  std::uint64_t sequence = 0;  // as far as it is known
+  auto loaded = load_stored(sequence);
   if (!loaded) {
     loaded.error() = std::move(loaded.error()).with_context("the stored catalog");
-    note_refusal(0, loaded.error().text());
+    note_refusal(sequence, loaded.error().text());
   }
   return loaded;
 }
 
-Result<void> CatalogKeeper::load_stored() {
+Result<void> CatalogKeeper::load_stored(std::uint64_t& sequence) {
   ASSAY_ASSIGN(StoredCatalog stored, state_.load_catalog());
+  sequence = claimed_sequence(stored.head);
   pin(pinned_, stored.roots);
   {
     const MutexLock lock(mutex_);
@@ -126,7 +128,7 @@ void CatalogKeeper::take_new_trust() {
     if (loaded && held_) return;
   }
   callbacks_.on_trusted(std::make_shared<const catalog::Catalog>());
-  if (!loaded) callbacks_.on_refused(0, loaded.error().text());
+  if (!loaded) callbacks_.on_refused(status().refused_sequence, loaded.error().text());
 }
 
 void CatalogKeeper::consider(const catalog::SignedLog& log) {
@@ -144,12 +146,13 @@ void CatalogKeeper::consider(const catalog::SignedLog& log) {
   const bool is_unstored = !accepted && accepted.error().code == ErrorCode::kUnavailable;
   if (!is_unstored) {
     unstored_.reset();
-    if (!accepted) refuse(claimed_sequence(log), accepted.error().text());
+    if (!accepted) refuse(claimed_sequence(log.head), accepted.error().text());
     return;
   }
   const bool is_news = !unstored_ || unstored_->head != log.head;
   unstored_ = log;
-  if (is_news) refuse(claimed_sequence(log), "it could not be stored: " + accepted.error().text());
+  if (is_news)
+    refuse(claimed_sequence(log.head), "it could not be stored: " + accepted.error().text());
 }
 
 void CatalogKeeper::consider_mark(const std::string& envelope) {

@@ -49,7 +49,7 @@ class CatalogKeeper {
  private:
   void run(const std::stop_token& stop);
   void take_new_trust();
-  Result<void> load_stored();
+  Result<void> load_stored(std::uint64_t& sequence);
   void refuse(std::uint64_t sequence, const std::string& reason);
   void note_refusal(std::uint64_t sequence, const std::string& reason);
   void consider(const catalog::SignedLog& log);

@@ -68,9 +68,26 @@ std::vector<StackChange> StackTracker::apply(const LayerClaim& claim) {
 }
 
 std::vector<StackChange> StackTracker::apply(const LayerTampering& tampering) {
-  return edit_layer(tampering.ref, [&](catalog::StackLayer& layer, std::vector<bool>::reference) {
-    layer.evidence.tampered = tampering.tampered;
-  });
+  std::vector<StackChange> changes;
+  const auto holders = by_ref_.find(tampering.ref);
+  if (holders == by_ref_.end()) return changes;
+  const std::set<StackDigest> digests = holders->second;  // a copy: entries move below
+  for (const StackDigest& from : digests) {
+    const auto entry = entries_.find(from);
+    if (entry == entries_.end() || entry->second.runs == 0) continue;
+    Entry left = entry->second;
+    if (auto change = edit_entry(from, tampering.ref,
+                                 [&](catalog::StackLayer& layer, std::vector<bool>::reference) {
+                                   layer.evidence.tampered = tampering.tampered;
+                                 }))
+      changes.push_back(std::move(*change));
+    // Runs that ended before stand on the stack as it was, and wait for the rest of its evidence.
+    left.runs = 0;
+    if (!waits(left) || entries_.contains(from)) continue;
+    put(from, std::move(left));
+    drop_oldest_waiting();
+  }
+  return changes;
 }
 
 bool StackTracker::lacks(const LayerTampering& tampering) const {
@@ -91,29 +108,38 @@ std::vector<StackChange> StackTracker::edit_layer(const LayerRef& ref, const Edi
   const auto holders = by_ref_.find(ref);
   if (holders == by_ref_.end()) return changes;
   const std::set<StackDigest> digests = holders->second;  // a copy: entries move below
-  for (const StackDigest& from : digests) {
-    Entry entry = entries_.at(from);
-    catalog::Stack stack = *entry.stack;
-    for (std::size_t i = 0; i < entry.refs.size(); ++i)
-      if (entry.refs[i] == ref) edit(stack.layers[i], entry.is_final[i]);
-    const StackDigest to = catalog::digest_of(stack);
-    erase(from);
-    entry.stack = std::make_shared<const catalog::Stack>(std::move(stack));
-    if (from != to) changes.push_back({from, to, entry.stack, entries_.contains(to)});
-    if (entry.runs == 0 && !waits(entry)) continue;
-    if (const auto existing = entries_.find(to); existing != entries_.end()) {
-      existing->second.runs += entry.runs;
-      continue;
-    }
-    index(to, entry);
-    entries_.emplace(to, std::move(entry));
-  }
+  for (const StackDigest& from : digests)
+    if (auto change = edit_entry(from, ref, edit)) changes.push_back(std::move(*change));
   return changes;
+}
+
+std::optional<StackChange> StackTracker::edit_entry(const StackDigest& from, const LayerRef& ref,
+                                                    const Edit& edit) {
+  Entry entry = entries_.at(from);
+  catalog::Stack stack = *entry.stack;
+  for (std::size_t i = 0; i < entry.refs.size(); ++i)
+    if (entry.refs[i] == ref) edit(stack.layers[i], entry.is_final[i]);
+  const StackDigest to = catalog::digest_of(stack);
+  erase(from);
+  entry.stack = std::make_shared<const catalog::Stack>(std::move(stack));
+  std::optional<StackChange> change;
+  if (from != to) change = {from, to, entry.stack, entries_.contains(to)};
+  if (entry.runs == 0 && !waits(entry)) return change;
+  if (const auto existing = entries_.find(to); existing != entries_.end())
+    existing->second.runs += entry.runs;
+  else
+    put(to, std::move(entry));
+  return change;
 }
 
 const StackTracker::Entry* StackTracker::find(const StackDigest& digest) const {
   const auto found = entries_.find(digest);
   return found == entries_.end() ? nullptr : &found->second;
+}
+
+void StackTracker::put(const StackDigest& digest, Entry entry) {
+  index(digest, entry);
+  entries_.emplace(digest, std::move(entry));
 }
 
 void StackTracker::index(const StackDigest& digest, const Entry& entry) {

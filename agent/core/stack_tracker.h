@@ -46,7 +46,9 @@ class StackTracker {
   std::vector<StackChange> apply(const LayerResult& result);
   /// Brings what is claimed of a layer into all stacks that hold it.
   std::vector<StackChange> apply(const LayerClaim& claim);
-  /// Brings what was found to be changed in a layer into all stacks that hold it.
+  /// Brings what was found to be changed in a layer into all stacks that hold it and on which runs
+  /// stand. Where evidence is still to come the stack as it was waits for it, too: for runs that
+  /// had ended before.
   std::vector<StackChange> apply(const LayerTampering& tampering);
   /// Whether some stack that holds the layer, and on which a run stands, lacks what `tampering`
   /// says.
@@ -59,6 +61,9 @@ class StackTracker {
   using Edit =
       std::function<void(catalog::StackLayer& layer, std::vector<bool>::reference is_final)>;
   std::vector<StackChange> edit_layer(const LayerRef& ref, const Edit& edit);
+  std::optional<StackChange> edit_entry(const StackDigest& from, const LayerRef& ref,
+                                        const Edit& edit);
+  void put(const StackDigest& digest, Entry entry);
   void index(const StackDigest& digest, const Entry& entry);
   void erase(const StackDigest& digest);
   void drop_oldest_waiting();

@@ -296,7 +296,7 @@ void BpfEventSource::sweep() {
                    ? programs_->overlay_problem()
                    : "an agent that is killed leaves nothing behind that watches on: " +
                          programs_->pin_problem());
-  is_sweep_requested_ = is_sweep_requested_ || assembler_.has_due();
+  if (assembler_.has_due()) is_sweep_requested_ = true;
   losses_->count_untold(*ended_untold);
   tell_gap(losses_->swept(before, programs_->counters(), clock_.boot_now()));
   tell_checkpoint();

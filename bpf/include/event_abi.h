@@ -12,7 +12,7 @@
 #define ASSAY_ABI_ASSERT(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " changed size")
 #endif
 
-// Goes up with every change of the layout below or in state_abi.h.
+// Goes up with every change of the layout below or in state_abi.h; a new flag is none.
 #define ASSAY_ABI_VERSION 2
 
 // Bounds. Each is a limit of the record, never of what is counted as seen.

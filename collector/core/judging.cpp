@@ -281,6 +281,11 @@ struct Judging::Settlement {
       if (one.cause.kind == finding.kind && one.cause.subject == finding.subject) return &one;
     return nullptr;
   }
+  bool is_tampered() const {
+    return std::ranges::any_of(wanted, [](const catalog::FindingCause& cause) {
+      return cause.kind == catalog::FindingKind::kTampered;
+    });
+  }
   /// Of a run that ended only what a person must still look into stays open.
   bool outlives_run(catalog::FindingKind kind) const {
     return kind == catalog::FindingKind::kUnverified || !resolves_by_itself(kind);
@@ -312,7 +317,8 @@ Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack&
   run.exemption = settlement.exempted.empty() ? "" : settlement.exempted.front().text;
   run.is_overdue = is_pending && is_overdue;
   run.overdue_at_ns = is_pending && !is_overdue ? deadline_ns : 0;
-  run.is_open = !settlement.is_ended || is_pending;
+  // What was tampered with stays pending: of a run that ended there is nothing left to wait for.
+  run.is_open = !settlement.is_ended || (is_pending && !settlement.is_tampered());
   if (run.is_open == before.is_open && run.is_overdue == before.is_overdue &&
       run.overdue_at_ns == before.overdue_at_ns && run.exemption == before.exemption)
     return ok();

@@ -66,10 +66,11 @@ class RefusedCatalogTest(unittest.TestCase):
                 return False
         self.here.wait(look, f"the agent's own verdict {verdict}")
 
-    def wait_for_refusal(self, *words):
+    def wait_for_refusal(self, *words, after=""):
+        """`after`: the finding as it was; it has to be told again."""
         def look():
             return next((one for one in self.here.findings("--kind", "catalog-refused")
-                         if all(word in one["reason"] for word in words)), None)
+                         if all(word in one["reason"] for word in words) and one["changed_at"] > after), None)
         finding = self.here.wait(look, f"a finding catalog-refused that says {words}")
         self.assertEqual(finding["node"], deployment.NODE)
         return finding
@@ -175,10 +176,10 @@ class RefusedCatalogTest(unittest.TestCase):
             with self.subTest(name):
                 self.relay.offer(offered)
                 self.restart_agent()
-                self.wait_for_refusal(*words)
+                refusal = self.wait_for_refusal(*words)
                 self.wait_for_sequence(HELD)
                 self.restart_agent()  # goes on with what its disk has: the relay lets nothing else pass
-                self.wait_for_refusal(*words)
+                self.wait_for_refusal(*words, after=refusal["changed_at"])
                 self.wait_for_sequence(HELD)
                 self.wait_for_agents_verdict("approved")
                 self.relay.offer(None)

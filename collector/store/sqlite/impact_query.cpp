@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <system_error>
 #include <tuple>
 #include <unordered_map>
 #include <vector>
@@ -220,8 +221,13 @@ Result<Counted> count_all(Database& database, Database* second, const BaseCondit
   if (second == nullptr) return count_runs(database, base, {});
   ASSAY_ASSIGN(const auto middle, middle_of(database, base));
   if (!middle) return count_runs(database, base, {});
-  auto other =
-      std::async(std::launch::async, [&] { return count_runs(*second, base, {.first = *middle}); });
+  std::future<Result<Counted>> other;
+  try {
+    other = std::async(std::launch::async,
+                       [&] { return count_runs(*second, base, {.first = *middle}); });
+  } catch (const std::system_error&) {  // no thread is to be had now
+    return count_runs(database, base, {});
+  }
   auto counted = count_runs(database, base, {.end = *middle});
   auto rest = other.get();
   if (!counted) return counted;
