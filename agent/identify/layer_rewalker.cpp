@@ -21,6 +21,15 @@ bool is_unsteady(const Error& error) {
   return error.code == ErrorCode::kNotFound || error.code == ErrorCode::kCorrupt;
 }
 
+/// Else the limits were lowered, and that a walk goes beyond them says nothing of the layer.
+bool was_within(const image::FingerprintLimits& limits, const image::NodeRecord& record) {
+  std::set<std::uint64_t> linked;  // inodes of several names are read once
+  std::uint64_t bytes = 0;
+  for (const image::RecordEntry& entry : record.entries)
+    if (entry.digest && (entry.links < 2 || linked.insert(entry.inode).second)) bytes += entry.size;
+  return record.entries.size() <= limits.max_entries && bytes <= limits.max_content_bytes;
+}
+
 }  // namespace
 
 LayerRewalker::LayerRewalker(Ports ports, const RewalkOptions& options)
@@ -160,6 +169,12 @@ Result<void> LayerRewalker::gone(const LayerTask& task, const Error& error) {
 Result<void> LayerRewalker::too_large(const LayerTask& task, const catalog::LayerInstance& instance,
                                       const PastRecord& past, bool is_over, const Error& error) {
   KeptRecord now{std::string(kTooLargeMark), past.tampered()};
+  image::FingerprintLimits limits;
+  {
+    const MutexLock lock(mutex_);
+    limits = options_.limits;
+  }
+  if (past.decoded && !is_over && !was_within(limits, *past.decoded)) return error;
   if (!past.decoded) {
     ASSAY_TRY(ports_.records.keep_record(instance, now));
     return error;

@@ -425,6 +425,21 @@ TEST_CASE("a layer that grew over the limits of a record is told once, and not r
   CHECK(fixture.rewalker->counts().failed == 2);
 }
 
+TEST_CASE("a layer did not grow when a limit was lowered", "[agent][unit]") {
+  Fixture fixture;
+  fixture.identify(fixture.layer());
+  image::FingerprintLimits limits;
+  limits.max_entries = 3;
+  fixture.rewalker->set_limits(limits);
+  fixture.walk_all();
+  CHECK(fixture.take_told().empty());
+  CHECK(fixture.rewalker->counts().failed == 1);
+  fixture.rewalker->set_limits({});  // and its record is still there
+  fixture.scratch.write("layer/new", "new");
+  fixture.walk_all();
+  CHECK(fixture.take_told().size() == 1);
+}
+
 TEST_CASE("a record that cannot be read is not replaced", "[agent][unit]") {
   Fixture fixture;
   const LayerTask task = fixture.layer();
@@ -459,8 +474,9 @@ TEST_CASE("what is known already is no news, however long it is", "[agent][unit]
   }
   SECTION("grown") {
     image::FingerprintLimits limits;
-    limits.max_entries = 10;
+    limits.max_content_bytes = 100;
     fixture.rewalker->set_limits(limits);
+    fixture.scratch.write("layer/large", std::string(1000, 'x'));
     said = kGrown.data();
   }
   for (int round = 1; round <= 3; ++round)
