@@ -303,9 +303,11 @@ void LayerIdentifier::keep_record(Job& job) {
     const auto outcome = agent::keep_record(*options_.records, instance, *past, *job.record);
     if (outcome)
       job.tampered = outcome->tampered;  // else the next re-walk finds no record, and says so
-  } else if (past && !past->decoded) {   // one with a record has grown: the next re-walk says so
-    (void)options_.records->keep_record(instance, {std::string(kTooLargeMark), past->tampered()});
+    job.is_too_large = !outcome && outcome.error().code == ErrorCode::kLimitExceeded;
   }
+  // One with a record has grown: the next re-walk says so.
+  if (past && job.is_too_large && !past->decoded)
+    (void)options_.records->keep_record(instance, {std::string(kTooLargeMark), past->tampered()});
   job.record.reset();
 }
 

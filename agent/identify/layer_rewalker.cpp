@@ -216,6 +216,8 @@ Result<void> LayerRewalker::walk_open(const LayerTask& task, const Layer& layer,
     return too_large(task, layer.instance(), past, is_over, after.error());
   if (!after) return std::move(after.error());
   auto outcome = keep_record(ports_.records, layer.instance(), past, *after);
+  if (!outcome && outcome.error().code == ErrorCode::kLimitExceeded)  // once it is encoded
+    return too_large(task, layer.instance(), past, true, outcome.error());
   if (!outcome) return std::move(outcome.error());
   tell(task, *outcome);
   if (after->entries.size() > kManyEntries) {
