@@ -104,6 +104,7 @@ struct RewalkCounts {
   std::uint64_t touched = 0;        ///< paths with another ctime and nothing else
   std::uint64_t failed = 0;         ///< layers that could not be walked or recorded
   std::uint64_t unrecorded = 0;     ///< layers on file systems where no record is kept
+  std::uint64_t evicted = 0;        ///< records that went because their table was full
   std::uint64_t waiting = 0;        ///< layers, now
   std::chrono::nanoseconds busy{};  ///< time that walking took
 };

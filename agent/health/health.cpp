@@ -163,6 +163,8 @@ void HealthMetrics::update_rewalks(const RewalkCounts& rewalks, std::uint64_t ta
           rewalks.failed);
   counter("assay_agent_rewalk_unrecorded_total",
           "Walks left out: no record is kept of layers on that file system", rewalks.unrecorded);
+  counter("assay_agent_rewalk_evicted_total",
+          "Records of layers that went because their table was full", rewalks.evicted);
   gauge("assay_agent_rewalk_waiting", "Layers that wait to be walked again",
         number(rewalks.waiting));
   metrics_.counter("assay_agent_rewalk_seconds_total", "Time that walking again took, in seconds")

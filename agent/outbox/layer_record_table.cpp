@@ -120,6 +120,7 @@ Result<void> LayerRecordTable::bound(sqlite::Database& database) {
       ASSAY_ASSIGN(const std::uint64_t freed, evict_one(database, step));
       if (freed == 0) break;
       *bytes_ -= freed;
+      ++evicted_;
     }
   }
   return ok();

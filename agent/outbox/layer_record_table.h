@@ -45,11 +45,15 @@ class LayerRecordTable {
   /// It was looked at: it goes later. Writes once an hour at most. Errors: kUnavailable.
   static Result<void> renew(sqlite::Database& database, const catalog::LayerInstance& instance);
 
+  /// Records that went because the table was full.
+  std::uint64_t evicted() const { return evicted_; }
+
  private:
   Result<void> bound(sqlite::Database& database);
 
   const std::uint64_t max_bytes_;
   std::optional<std::uint64_t> bytes_;  // of all records; nothing: not counted yet
+  std::uint64_t evicted_ = 0;
 };
 
 }  // namespace assay::agent

@@ -339,6 +339,11 @@ Result<void> StateDb::renew_record(const catalog::LayerInstance& instance) {
   return records_.renew(database_, instance);
 }
 
+std::uint64_t StateDb::evicted_records() const {
+  const MutexLock lock(mutex_);
+  return records_.evicted();
+}
+
 Result<StoredCatalog> StateDb::load_catalog() {
   const MutexLock lock(mutex_);
   return load_from(database_);

@@ -67,6 +67,8 @@ class StateDb final : public LayerCache, public LayerRecords {
   Result<std::string> find_tampered(const catalog::LayerInstance& instance) override;
   Result<void> keep_record(const catalog::LayerInstance& instance, const KeptRecord& kept) override;
   Result<void> renew_record(const catalog::LayerInstance& instance) override;
+  /// Records that went because their table was full, since the start.
+  std::uint64_t evicted_records() const;
 
   /// Queued.
   void put_delivery(const Delivery& delivery);

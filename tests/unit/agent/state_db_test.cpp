@@ -116,6 +116,7 @@ TEST_CASE("records are bounded, and those of changed layers go last", "[agent][u
   for (std::uint64_t inode = 1; inode <= 100; ++inode)
     kept += records.find(inode) ? 1 : 0;
   CHECK(kept == Records::kFit);
+  CHECK(records.table.evicted() == 100 - Records::kFit);
   CHECK_FALSE(records.find(2));
   CHECK(records.find(100));
 }
