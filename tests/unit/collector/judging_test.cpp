@@ -86,7 +86,8 @@ TEST_CASE("a noisy run is one finding per budget, until it is quiet or ends", "[
   }
 }
 
-TEST_CASE("a layer changed under a run is a finding that stays after its end", "[collector][unit]") {
+TEST_CASE("a layer changed under a run is a finding that stays after its end",
+          "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kApproved));
   const catalog::Stack before = stack(kNode, {layer(1)});
   catalog::Stack after = before;
