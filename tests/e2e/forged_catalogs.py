@@ -102,7 +102,7 @@ def to_wire(statements, head, roots=(), mark=""):
             number >>= 7
         return bytes(out) + bytes([number])
 
-    fields = [(1, one) for one in statements] + [(2, head)] + [(140, one) for one in roots] + [(141, mark)]
+    fields = [(1, one) for one in statements] + [(2, head)] + [(3, one) for one in roots] + [(4, mark)]
     return b"".join(varint(number << 3 | 2) + varint(len(text.encode())) + text.encode()
                     for number, text in fields if text or number == 1)
 
