@@ -7,7 +7,6 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -96,7 +95,6 @@ class NodeRecorder {
   /// `now`: when the walk begins. `before`: an earlier record of the same directory; files that it
   /// shows unchanged are not read again. May be null; outlives the recorder.
   NodeRecorder(WallTime now, const NodeRecord* before, const RecordLimits& limits = {});
-  ~NodeRecorder();
 
   // Called by the walk.
   void begin(Dialect dialect);

@@ -58,8 +58,6 @@ Error over() {
 NodeRecorder::NodeRecorder(WallTime now, const NodeRecord* before, const RecordLimits& limits)
     : now_(now), before_(before), limits_(limits) {}
 
-NodeRecorder::~NodeRecorder() = default;
-
 void NodeRecorder::begin(Dialect dialect) {
   record_.dialect = dialect;
   record_.sees_trusted = can_see_trusted_xattrs();

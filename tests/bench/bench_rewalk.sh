@@ -6,16 +6,9 @@
 set -eu
 program=${1:-${ASSAY_BIN:?}/bench_rewalk}
 runs=${3:-9}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-samples=$work/samples
-if [ $# -ge 2 ]; then
-  directory=$2
-else
-  directory=$work/base
-  mkdir "$directory"
-  tar -xpf "$("$(dirname "$0")/../support/base.sh")" -C "$directory" --numeric-owner
-fi
+# shellcheck source=tests/bench/layer_samples.sh
+. "$(dirname "$0")/layer_samples.sh"
+directory=$(layer_directory ${2:+"$2"})
 
 "$program" "$directory" >/dev/null
 i=0
@@ -24,7 +17,6 @@ while [ "$i" -lt "$runs" ]; do
   i=$((i + 1))
 done
 
-median() { awk -v name="$1" '$1 == name { print $2 }' "$samples" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 awk '$1 == "entries" || $1 == "record_bytes"' "$samples" | sort -u
 echo "medians of $runs runs, CPU of one thread, warm cache:"
 echo "content              $(median content) ms"

@@ -12,12 +12,14 @@
 
 #include "agent/identify/layer_identifier.h"
 #include "common/base/unique_fd.h"
+#include "tests/unit/agent/layer_task.h"
 #include "tests/unit/agent/scratch.h"
 
 namespace assay::agent {
 namespace {
 
 using tests::Scratch;
+using tests::task_for;
 using namespace std::chrono_literals;
 
 constexpr auto kDeadline = 20s;
@@ -122,17 +124,6 @@ IdentifierOptions quick() {
   IdentifierOptions options;
   options.content_is_idle = false;
   return options;
-}
-
-LayerTask task_for(const std::string& path, std::uint64_t inode = 7) {
-  LayerTask task;
-  task.layer.name = path;
-  task.layer.device = 1;
-  task.layer.inode = inode;
-  task.layer.generation = 5;
-  task.start.is_overlay = true;
-  task.start.in_host_user_namespace = true;
-  return task;
 }
 
 const std::string kLarge(200'000, 'x');  // above what is hashed at once

@@ -12,12 +12,14 @@
 #include "agent/identify/layer_identifier.h"
 #include "common/base/unique_fd.h"
 #include "tests/unit/agent/fakes.h"
+#include "tests/unit/agent/layer_task.h"
 #include "tests/unit/agent/scratch.h"
 
 namespace assay::agent {
 namespace {
 
 using tests::Scratch;
+using tests::task_for;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
@@ -99,17 +101,6 @@ class SteppedClock final : public Clock {
   std::atomic<BootTime::rep> boot{BootTime(100s).count()};
   void pass(BootTime time) { boot += time.count(); }
 };
-
-LayerTask task_for(const std::string& path, std::uint64_t inode = 7) {
-  LayerTask task;
-  task.layer.name = path;
-  task.layer.device = 1;
-  task.layer.inode = inode;
-  task.layer.generation = 5;
-  task.start.is_overlay = true;
-  task.start.in_host_user_namespace = true;
-  return task;
-}
 
 struct Fixture {
   Scratch scratch;

@@ -133,7 +133,7 @@ class Passphrase(unittest.TestCase):
         self.assertTrue(terminal.has_echo())
 
     def test_it_asks_again_after_a_pause(self):
-        """Nothing could continue a program in this session, so the kernel stops none: it asks again at once."""
+        """Its terminal has no shell that could continue it, so the kernel does not stop it: it asks again at once."""
         terminal = self.asked()
         terminal.type("half" + SUSPEND)
         terminal.wait_for_question(count=2)
