@@ -7,16 +7,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <map>
 #include <utility>
 
 #include "common/base/encoding.h"
 #include "common/image/directory_read.h"
 #include "common/image/file_capability.h"
+#include "common/image/file_digester.h"
 #include "common/image/layer_marks.h"
 #include "common/image/node_record.h"
 #include "common/image/safe_open.h"
-#include "common/image/verity.h"
 
 namespace assay::image {
 namespace {
@@ -48,12 +47,6 @@ EntryType type_of(std::uint16_t mode) {
     default:
       return EntryType::kFile;
   }
-}
-
-bool is_same_state(const struct statx& a, const struct statx& b) {
-  return a.stx_ino == b.stx_ino && a.stx_size == b.stx_size && a.stx_mode == b.stx_mode &&
-         a.stx_mtime.tv_sec == b.stx_mtime.tv_sec && a.stx_mtime.tv_nsec == b.stx_mtime.tv_nsec &&
-         a.stx_ctime.tv_sec == b.stx_ctime.tv_sec && a.stx_ctime.tv_nsec == b.stx_ctime.tv_nsec;
 }
 
 Result<std::uint64_t> map_id(const std::vector<IdRange>& ranges, std::uint64_t id) {
@@ -98,11 +91,7 @@ class Walker {
         opener_(std::move(opener)),
         stop_(std::move(stop)),
         builder_(options.limits) {
-    if (options.scope == Scope::kContent) {
-      hasher_ = make_block_hasher();
-      batch_ = std::make_unique<VerityBatch>(*hasher_);
-      recorder_ = options.recorder;
-    }
+    if (options.scope == Scope::kContent) recorder_ = options.recorder;
     marks_ = overlay_prefix(options.dialect);
     if (options.wants_root_form) builder_.want_root_form();
   }
@@ -121,9 +110,6 @@ class Walker {
   Result<Entry> describe(int dir_fd, const std::string& name, const std::string& path,
                          const struct statx& status);
   Result<void> add_file(int dir_fd, const std::string& name, Entry entry, HeldFile held);
-  Result<std::optional<std::size_t>> slot_of(int fd, const Entry& entry,
-                                             const struct statx& before);
-  Result<std::size_t> hash_file(int fd, std::uint64_t size);
   Result<std::vector<Xattr>> read_xattrs(int fd, const char* name);
   Result<std::vector<Xattr>> image_xattrs(std::vector<Xattr> all);
   Result<void> note(int fd, const char* name, const std::string& path, const struct statx& status);
@@ -131,7 +117,9 @@ class Walker {
   Result<bool> add_known_file(Entry& entry, const struct statx& status,
                               const std::vector<Xattr>& xattrs);
   void show(int fd, const std::string& path, std::uint64_t size, std::size_t slot);
+  void begin_digests(int root_fd);
   void report(std::uint64_t files, std::uint64_t bytes);
+  void tell_progress();
   Result<void> check_stop() const {
     if (stop_.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
     return ok();
@@ -141,21 +129,14 @@ class Walker {
   FileOpener opener_;
   std::stop_token stop_;
   FingerprintBuilder builder_;
-  std::unique_ptr<BlockHasher> hasher_;
-  std::unique_ptr<VerityBatch> batch_;
-  NodeRecorder* recorder_ = nullptr;  // only with content
+  std::optional<FileDigester> digester_;  // only with content
+  NodeRecorder* recorder_ = nullptr;      // only with content
   std::string marks_;  // prefix of overlay's attributes in this dialect; "" when it has none
   OverrideName override_ = OverrideName::kNone;  // what this layer keeps true owners and modes in
   DirectoryReader reader_;
-  std::uint64_t content_bytes_ = 0;
   std::uint64_t entries_ = 0;
-  // Since the start, and when progress was reported last.
-  std::uint64_t files_read_ = 0;
-  std::uint64_t bytes_read_ = 0;
-  std::uint64_t files_reported_ = 0;
-  std::uint64_t bytes_reported_ = 0;
-  // Hard links are read once: (device, inode) → digest slot of the first path.
-  std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> seen_;
+  WalkProgress progress_;
+  WalkProgress reported_;  // the last one
 };
 
 Result<LayerFingerprint> Walker::walk(int root_fd) {
@@ -163,11 +144,13 @@ Result<LayerFingerprint> Walker::walk(int root_fd) {
     builder_.deletions_not_visible();
   ASSAY_ASSIGN(const UniqueFd root, open_beneath(root_fd, ".", O_RDONLY | O_DIRECTORY));
   ASSAY_ASSIGN(override_, find_override(options_.dialect, root.get()));
+  if (options_.scope == Scope::kContent) begin_digests(root.get());
   if (recorder_ != nullptr) recorder_->begin(options_.dialect);
   ASSAY_TRY(note_directory(root.get(), ""));
   ASSAY_TRY(walk_directory(root.get(), "", 0));
-  const auto digests = batch_ ? batch_->finish() : std::vector<FileDigest>();
+  const auto digests = digester_ ? digester_->finish() : std::vector<FileDigest>();
   if (recorder_ != nullptr) recorder_->finish(digests);
+  tell_progress();
   return std::move(builder_).finish(options_.scope, digests, options_.observer);
 }
 
@@ -223,7 +206,7 @@ Result<void> Walker::visit(int dir_fd, const DirectoryName& name, const std::str
                            bool has_xwhites) {
   struct statx status = {};
   UniqueFd held;
-  if (batch_ && name.is_file) {
+  if (digester_ && name.is_file) {
     ASSAY_ASSIGN(held, open_beneath(dir_fd, name.name.c_str(), O_PATH | O_NOFOLLOW));
     ASSAY_TRY(stat_at(held.get(), "", status));
   } else {
@@ -234,7 +217,7 @@ Result<void> Walker::visit(int dir_fd, const DirectoryName& name, const std::str
   ASSAY_ASSIGN(const bool is_mark, take_mark(dir_fd, name.name, path, status, has_xwhites));
   if (is_mark) return note(dir_fd, name.name.c_str(), path, status);
   ASSAY_ASSIGN(Entry entry, describe(dir_fd, name.name, path, status));
-  if (batch_ && entry.type == EntryType::kFile)
+  if (digester_ && entry.type == EntryType::kFile)
     return add_file(dir_fd, name.name, std::move(entry), {std::move(held), status});
   ASSAY_TRY(note(dir_fd, name.name.c_str(), path, status));
   return builder_.add(std::move(entry));
@@ -361,7 +344,7 @@ Result<void> Walker::add_file(int dir_fd, const std::string& name, Entry entry, 
     ASSAY_ASSIGN(entry.xattrs, image_xattrs(xattrs));
     ASSAY_ASSIGN(const bool is_known, add_known_file(entry, held.status, xattrs));
     if (is_known) return ok();
-    auto slot = slot_of(file.get(), entry, held.status);
+    auto slot = digester_->add(file.get(), held.status);
     if (!slot) return std::move(slot.error()).with_context(escape_untrusted(entry.path));
     if (*slot) {
       show(file.get(), entry.path, entry.size, **slot);
@@ -382,55 +365,28 @@ void Walker::show(int fd, const std::string& path, std::uint64_t size, std::size
   if (wanted > 0 && size <= wanted) options_.observer->on_file(path, slot, FileBytes(fd, size));
 }
 
+void Walker::begin_digests(int root_fd) {
+  FileDigester::Options options;
+  options.max_bytes = options_.limits.max_content_bytes;
+  options.thread = options_.hash_thread;
+  options.page_cache = options_.page_cache;
+  options.on_bytes = [this](std::uint64_t bytes) { report(0, bytes); };
+  digester_.emplace(root_fd, std::move(options), stop_);
+}
+
 void Walker::report(std::uint64_t files, std::uint64_t bytes) {
-  files_read_ += files;
-  bytes_read_ += bytes;
-  if (!options_.progress || (files_read_ - files_reported_ < kProgressFiles &&
-                             bytes_read_ - bytes_reported_ < kProgressBytes))
-    return;
-  files_reported_ = files_read_;
-  bytes_reported_ = bytes_read_;
-  options_.progress(files_read_, bytes_read_);
+  progress_.files += files;
+  progress_.bytes += bytes;
+  if (progress_.files - reported_.files >= kProgressFiles ||
+      progress_.bytes - reported_.bytes >= kProgressBytes)
+    tell_progress();
 }
 
-// The digest slot of an open file; nothing when it changed while it was read.
-Result<std::optional<std::size_t>> Walker::slot_of(int fd, const Entry& entry,
-                                                   const struct statx& before) {
-  const auto inode =
-      std::pair((static_cast<std::uint64_t>(before.stx_dev_major) << 32) | before.stx_dev_minor,
-                before.stx_ino);
-  const auto known = before.stx_nlink > 1 ? seen_.find(inode) : seen_.end();
-  if (known != seen_.end()) return std::optional(known->second);
-  if (entry.size > options_.limits.max_content_bytes - content_bytes_)
-    return Error{
-        ErrorCode::kLimitExceeded,
-        "files hold more than " + std::to_string(options_.limits.max_content_bytes) + " bytes"};
-  ASSAY_ASSIGN(const std::size_t slot, hash_file(fd, entry.size));
-  struct statx after = {};
-  ASSAY_TRY(stat_at(fd, "", after));
-  if (!is_same_state(before, after)) return std::optional<std::size_t>();
-  content_bytes_ += entry.size;
-  if (before.stx_nlink > 1) seen_.emplace(inode, slot);
-  return std::optional(slot);
-}
-
-// Reads exactly `size` bytes; a file that ends early has changed, which the caller's stat shows.
-Result<std::size_t> Walker::hash_file(int fd, std::uint64_t size) {
-  const std::size_t slot = batch_->begin_file();
-  for (std::uint64_t left = size; left > 0;) {
-    ASSAY_TRY(check_stop());
-    const auto room = batch_->writable();
-    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(left, room.size()));
-    const ssize_t got = ::read(fd, room.data(), want);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_error("read");
-    if (got == 0) break;
-    batch_->commit(static_cast<std::size_t>(got));
-    report(0, static_cast<std::uint64_t>(got));
-    left -= static_cast<std::size_t>(got);
-  }
-  batch_->end_file();
-  return slot;
+void Walker::tell_progress() {
+  if (!options_.progress) return;
+  if (digester_) progress_.own_thread_time = digester_->own_thread_time();
+  reported_ = progress_;
+  options_.progress(progress_);
 }
 
 // All of them; values that no digest covers only when they are recorded.

@@ -2,6 +2,7 @@
 // Fingerprint of a layer as a directory that some runtime unpacked.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -10,7 +11,9 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/image/file_reading.h"
 #include "common/image/fingerprint.h"
+#include "common/image/verity.h"
 
 namespace assay::image {
 
@@ -39,6 +42,14 @@ struct IdRange {
 /// What the id on disk is in the image; nothing when it is in no range. No range at all: itself.
 std::optional<std::uint64_t> id_in_image(const std::vector<IdRange>& ranges, std::uint64_t on_disk);
 
+/// What a walk read so far.
+struct WalkProgress {
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  /// CPU time of the walk's hashing thread, where it has one.
+  std::chrono::nanoseconds own_thread_time{};
+};
+
 struct WalkOptions {
   Dialect dialect = Dialect::kOverlay;
   Scope scope = Scope::kContent;
@@ -50,8 +61,11 @@ struct WalkOptions {
   /// Takes the node's own record of the directory, and knows which files need not be read again;
   /// with Scope::kContent. May be null; must outlive the walk.
   NodeRecorder* recorder = nullptr;
-  /// Called now and then with what was read so far; may be empty.
-  std::function<void(std::uint64_t files, std::uint64_t bytes)> progress;
+  HashThread hash_thread = HashThread::kCaller;
+  PageCache page_cache = PageCache::kKeep;
+  /// Called now and then and at the end, on the walk's thread; may wait (but for `stop`), and may
+  /// be empty.
+  std::function<void(const WalkProgress&)> progress;
 };
 
 /// Walks the tree below `root_fd` (a directory, opened O_PATH or for reading; not consumed) and

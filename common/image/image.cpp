@@ -278,12 +278,13 @@ Result<Image> read_directory(int fd, const ImageOptions& options, std::stop_toke
   walk.gid_map = options.gid_map;
   walk.wants_root_form = options.wants_other_forms && options.dialect == Dialect::kPlain;
   walk.limits = options.limits;
+  walk.hash_thread = HashThread::kOwn;
   LayerTreeKeeper keeper(options.observer_of ? options.observer_of(0) : nullptr);
   const bool keeps_tree = options.wants_other_forms || options.on_merged;
   walk.observer = keeps_tree ? &keeper : options.observer_of ? options.observer_of(0) : nullptr;
   if (options.progress)
-    walk.progress = [&](std::uint64_t files, std::uint64_t bytes) {
-      options.progress({bytes, 0, files, 1, 1});
+    walk.progress = [&](const WalkProgress& read) {
+      options.progress({read.bytes, 0, read.files, 1, 1});
     };
   ReadLayer read;
   ASSAY_ASSIGN(read.fingerprint, fingerprint_directory(fd, walk, std::move(stop)));

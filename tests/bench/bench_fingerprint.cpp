@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Speed of shape and content on one directory. One line of "name milliseconds" per measurement, for
-// tests/bench/bench_fingerprint.sh, which runs sha256sum over the same files in between.
+// The shape or the content of one directory, once, for tests/bench/bench_fingerprint.py.
 #include <fcntl.h>
 
-#include <chrono>
 #include <cstdio>
+#include <string_view>
 
 #include "common/base/unique_fd.h"
 #include "common/image/directory.h"
@@ -12,41 +11,37 @@
 
 namespace {
 
-using assay::image::Scope;
+using namespace assay::image;
 
-bool measure(int root, const char* name, Scope scope, bool prints_result) {
-  assay::image::WalkOptions options;
-  options.dialect = assay::image::Dialect::kPlain;
-  options.scope = scope;
-  const auto start = std::chrono::steady_clock::now();
-  const auto result = assay::image::fingerprint_directory(root, options, {});
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  if (!result) {
-    std::fprintf(stderr, "bench_fingerprint: %s\n", result.error().text().c_str());
-    return false;
-  }
-  std::printf("%s %.2f\n", name, took.count());
-  if (prints_result)
-    std::printf("entries %llu\nbytes %llu\nhasher %s\n",
-                static_cast<unsigned long long>(result->entries),
-                static_cast<unsigned long long>(result->content_bytes),
-                std::string(assay::image::make_block_hasher()->name()).c_str());
-  return true;
+int usage() {
+  std::fprintf(stderr,
+               "usage: bench_fingerprint DIRECTORY shape|content [own|spare]\n"
+               "own: a thread of its own hashes; spare: the page cache is left as it was\n");
+  return 2;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: bench_fingerprint DIRECTORY\n");
-    return 2;
-  }
+  if (argc < 3 || argc > 4) return usage();
+  const std::string_view scope = argv[2];
+  const std::string_view way = argc > 3 ? argv[3] : "";
+  WalkOptions options;
+  options.dialect = Dialect::kPlain;
+  options.scope = scope == "shape" ? Scope::kShape : Scope::kContent;
+  if (way == "own") options.hash_thread = HashThread::kOwn;
+  if (way == "spare") options.page_cache = PageCache::kSpare;
   const assay::UniqueFd root(::open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root) {
     std::fprintf(stderr, "bench_fingerprint: cannot open %s\n", argv[1]);
     return 7;
   }
-  const bool is_done = measure(root.get(), "shape", Scope::kShape, false) &&
-                       measure(root.get(), "content", Scope::kContent, true);
-  return is_done ? 0 : 6;
+  const auto found = fingerprint_directory(root.get(), options, {});
+  if (!found) {
+    std::fprintf(stderr, "bench_fingerprint: %s\n", found.error().text().c_str());
+    return 6;
+  }
+  std::printf("%llu entries, %llu bytes\n", static_cast<unsigned long long>(found->entries),
+              static_cast<unsigned long long>(found->content_bytes));
+  return 0;
 }

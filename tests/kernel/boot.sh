@@ -6,7 +6,7 @@
 #   tests/kernel/boot.sh 6.1|6.12 PROGRAM [ARG…]
 #
 # Files named in ASSAY_GUEST_FILES (static programs, data) come to lie beside the program.
-# ASSAY_GUEST_DISK: an ext4 image to use, and keep, as /disk. ASSAY_GUEST_DISK_LOG: every write and flush that
+# ASSAY_GUEST_DISK_FEATURES: of mkfs.ext4 -O. ASSAY_GUEST_DISK: an ext4 image to use, and keep, as /disk. ASSAY_GUEST_DISK_LOG: every write and flush that
 # reaches it is logged there (QEMU's blklogwrites). ASSAY_GUEST_QEMU_PID: a file for QEMU's process id.
 # Kernels are downloaded with apt from the machine's own sources, unpacked, never installed.
 set -euo pipefail
@@ -117,7 +117,7 @@ make_initramfs "$kernel" "$work"
 disk=${ASSAY_GUEST_DISK:-$work/disk}
 if [ ! -e "$disk" ]; then
   truncate -s 1G "$disk"
-  mkfs.ext4 -q -F "$disk" # layers need a file system with inode generations
+  mkfs.ext4 -q -F ${ASSAY_GUEST_DISK_FEATURES:+-O "$ASSAY_GUEST_DISK_FEATURES"} "$disk" # layers need inode generations
 fi
 drive=(-drive "file=$disk,format=raw,if=virtio,cache=unsafe")
 if [ -n "${ASSAY_GUEST_DISK_LOG:-}" ]; then

@@ -2,11 +2,14 @@
 #include "common/image/directory.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -218,4 +221,79 @@ TEST_CASE("overlay whiteouts and opaque directories on disk are deletions", "[im
   CHECK(must(folder.path(), with(Dialect::kPlain)).entries == 2);
   REQUIRE(::setxattr((folder / "d").c_str(), "trusted.overlay.redirect", "/x", 2, 0) == 0);
   CHECK(must(folder.path(), with(Dialect::kOverlay)).has_redirects);
+}
+
+namespace {
+
+// Pages of the file that the page cache holds. mincore(2) tells the owner of the file the truth.
+std::size_t cached_pages(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const std::size_t bytes = std::filesystem::file_size(path);
+  void* const map = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.get(), 0);
+  REQUIRE(map != MAP_FAILED);
+  std::vector<unsigned char> pages((bytes + 4095) / 4096);
+  const int told = ::mincore(map, bytes, pages.data());
+  ::munmap(map, bytes);
+  REQUIRE(told == 0);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(pages, [](unsigned char page) { return (page & 1U) != 0; }));
+}
+
+void drop_pages(const std::string& path, off_t from) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  REQUIRE(::fsync(file.get()) == 0);
+  REQUIRE(::posix_fadvise(file.get(), from, 0, POSIX_FADV_DONTNEED) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("a walk that spares the page cache leaves it as it was", "[image][unit]") {
+  constexpr std::size_t kBytes = 4U << 20;
+  const TempFolder folder("spare");
+  const std::string tree = folder / "tree";
+  std::filesystem::create_directory(tree);
+  for (const char* name : {"/warm", "/cold", "/half"})
+    write_bytes(tree + name, std::string(kBytes, name[1]));
+  drop_pages(tree + "/warm", 0);  // to the disk
+  (void)must(tree, with(Dialect::kPlain));
+  drop_pages(tree + "/cold", 0);
+  drop_pages(tree + "/half", kBytes / 2);
+  if (cached_pages(tree + "/cold") > 0) {
+    WARN("SKIPPED: this file system keeps its pages: " + tree);
+    return;
+  }
+  WalkOptions options = with(Dialect::kPlain);
+  options.page_cache = PageCache::kSpare;
+  const auto spared = must(tree, options);
+  CHECK(cached_pages(tree + "/warm") == kBytes / 4096);
+  CHECK(cached_pages(tree + "/cold") == 0);
+  CHECK(cached_pages(tree + "/half") == kBytes / 2 / 4096);
+  const auto kept = must(tree, with(Dialect::kPlain));
+  CHECK(spared.content == kept.content);
+  CHECK(cached_pages(tree + "/cold") == kBytes / 4096);
+}
+
+TEST_CASE("a walk stops soon after it was asked to", "[image][unit]") {
+  const TempFolder folder("stop");
+  const std::string tree = folder / "tree";
+  std::filesystem::create_directory(tree);
+  for (int i = 0; i < 64; ++i) {  // 64 GiB to hash, no bytes on disk
+    write_bytes(tree + "/" + std::to_string(i), "");
+    REQUIRE(::truncate((tree + "/" + std::to_string(i)).c_str(), 1LL << 30) == 0);
+  }
+  std::stop_source source;
+  WalkOptions options = with(Dialect::kPlain);
+  options.hash_thread = GENERATE(HashThread::kCaller, HashThread::kOwn);
+  bool is_reading = false;
+  options.progress = [&](const WalkProgress&) {
+    is_reading = true;
+    source.request_stop();
+  };
+  const auto began = std::chrono::steady_clock::now();
+  const auto result = walk(tree, options, source.get_token());
+  CHECK(is_reading);
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code == ErrorCode::kCancelled);
+  // All of it would take a minute; a stop is to take 100 ms at most.
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(5));
 }

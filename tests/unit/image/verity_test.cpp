@@ -81,7 +81,7 @@ TEST_CASE("a tree of three levels hashes as libfsverity does, with digests hande
     data.append(data, 0, 1U << 20);
   data += pattern(4097);
   const auto hasher = make_block_hasher();
-  VerityBatch batch(*hasher);
+  VerityBatch batch(*hasher, 128, GENERATE(HashThread::kCaller, HashThread::kOwn));
   batch.begin_file();
   batch.append(data);
   batch.end_file();
@@ -90,8 +90,9 @@ TEST_CASE("a tree of three levels hashes as libfsverity does, with digests hande
 
 TEST_CASE("files share a batch in pieces of any size and keep their slots", "[image][unit]") {
   const std::string data = pattern(70'000);
+  const HashThread thread = GENERATE(HashThread::kCaller, HashThread::kOwn);
   for (const auto& hasher : all_hashers()) {
-    VerityBatch batch(*hasher, 5);
+    VerityBatch batch(*hasher, 5, thread);
     std::vector<std::string> files;
     for (std::size_t i = 0; i < 60; ++i) {
       files.push_back(data.substr(0, (i * 7919) % data.size()));
@@ -109,7 +110,7 @@ TEST_CASE("files share a batch in pieces of any size and keep their slots", "[im
 
 TEST_CASE("a file given up in the middle does not disturb the next one", "[image][unit]") {
   const auto hasher = make_block_hasher();
-  VerityBatch batch(*hasher, 3);
+  VerityBatch batch(*hasher, 3, GENERATE(HashThread::kCaller, HashThread::kOwn));
   batch.begin_file();
   batch.append(pattern(20'000));
   const std::size_t slot = batch.begin_file();
@@ -135,4 +136,25 @@ TEST_CASE("libipsec-mb and OpenSSL give the same bytes", "[image][unit]") {
     plain->hash(messages.first(count * length), length, b);
     CHECK(a == b);
   }
+}
+
+TEST_CASE("files without bytes fill no batch, and known digests keep their slots",
+          "[image][unit]") {
+  const auto hasher = make_block_hasher();
+  VerityBatch batch(*hasher, 2, GENERATE(HashThread::kCaller, HashThread::kOwn));
+  const FileDigest known{DigestBytes{7}};
+  for (int i = 0; i < 10'000; ++i) {
+    batch.begin_file();
+    batch.end_file();
+  }
+  CHECK(batch.add_known(known) == 10'000);
+  const std::size_t last = batch.begin_file();
+  batch.append("x");
+  const auto digests = batch.finish();
+  REQUIRE(digests.size() == 10'002);
+  CHECK(digests.front() == reference(""));
+  CHECK(digests[9'999] == reference(""));
+  CHECK(digests[10'000] == known);
+  CHECK(digests[last] == reference("x"));
+  CHECK(batch.begin_file() == 0);
 }
