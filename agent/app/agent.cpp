@@ -98,6 +98,7 @@ Agent::Agent(AgentConfig config, std::unique_ptr<EventSource> source, const Cloc
       log_(log),
       started_(clock.wall_now()),
       source_(std::move(source)),
+      background_(background_limits(config_)),
       health_metrics_(metrics_, ASSAY_VERSION, kernel_release()) {}
 
 Agent::~Agent() {
@@ -188,6 +189,7 @@ void Agent::open_pipeline() {
   IdentifierOptions identifying = identifier_options(config_);
   identifying.records = state_.get();
   identifying.clock = &clock_;
+  identifying.budget = &background_;
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifying);
   rewalker_ = std::make_unique<LayerRewalker>(rewalk_ports(), rewalk_options(config_));
   auditor_ = std::make_unique<Auditor>(
@@ -203,7 +205,7 @@ void Agent::open_pipeline() {
                            loop_.post(
                                [stack, then](Auditor& auditor) { then(auditor.layers_of(stack)); });
                          },
-                         [this] { uplink_->notify(); }},
+                         [this] { uplink_->notify(); }, &background_},
       fingerprint_limits(config_));
 }
 
@@ -218,7 +220,8 @@ LayerRewalker::Ports Agent::rewalk_ports() {
           [this](const LayerTask& task, const Error& error) {
             log_.warn("a layer could not be walked again",
                       {{"layer", task.layer.name}, {"reason", error.text()}});
-          }};
+          },
+          &background_};
 }
 
 void Agent::on_tampering(const LayerTampering& tampering) {
@@ -265,6 +268,7 @@ void Agent::start_outbox() {
 void Agent::on_tick() {
   continuity_->on_tick();
   rewalker_->on_tick();
+  opener_->on_tick();
   const WallTime floor = time_floor_->observe();
   const BootTime now = clock_.boot_now();
   if (now - floor_written_ < kFloorWriteInterval) return;
@@ -290,6 +294,7 @@ Result<void> Agent::reload(const AgentConfig& next) {
   journal_->set_limits(recording_limits(next));
   identifier_->set_limits(fingerprint_limits(next));
   rewalker_->set_limits(fingerprint_limits(next));
+  background_.set_limits(background_limits(next));
   rewalker_->set_interval(next.rewalk_interval);
   source_->set_sweep_interval(next.sweep_interval);
   loop_.post(

@@ -110,6 +110,7 @@ class Agent {
   std::unique_ptr<ClaimDesk> claims_;
   UserStacks user_stacks_;
   AuditorLoop loop_;
+  BackgroundBudget background_;  // of the three below
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<LayerRewalker> rewalker_;
   std::unique_ptr<FileSetDesk> file_sets_;

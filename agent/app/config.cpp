@@ -92,6 +92,15 @@ void add_identifying(Table& table) {
                {.text = "Threads that hash new layers", .min = "1", .max = "64"})
       .boolean("identify.content_idle", &AgentConfig::content_idle,
                {.text = "Hash only when nothing else wants the CPU and the disk"})
+      .size("identify.background_bytes", &AgentConfig::background_bytes,
+            {.text = "Bytes that hashing and walking again read each second, together; 0 for "
+                     "no limit",
+             .is_live = true})
+      .integer(
+          "identify.background_cpu", &AgentConfig::background_cpu,
+          {.text = "What they take of the CPU, together, in percent of one core; 0 for no limit",
+           .max = "6400",
+           .is_live = true})
       .integer(
           "identify.max_entries", &AgentConfig::max_entries,
           {.text = "Layers with more paths are not identified", .min = "1000", .is_live = true})

@@ -29,8 +29,10 @@ struct AgentConfig {
   std::uint32_t max_argument_bytes = 1024;
 
   std::uint32_t shape_threads = 2;
-  std::uint32_t content_threads = 1;
+  std::uint32_t content_threads = 2;
   bool content_idle = true;
+  std::uint64_t background_bytes = 256ULL << 20;
+  std::uint32_t background_cpu = 100;
   std::uint64_t max_entries = 2'000'000;
   std::uint64_t max_content_bytes = 64ULL << 30;
   std::chrono::milliseconds rewalk_interval{600'000};

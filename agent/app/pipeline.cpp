@@ -13,6 +13,10 @@ image::FingerprintLimits fingerprint_limits(const AgentConfig& config) {
   return limits;
 }
 
+BackgroundLimits background_limits(const AgentConfig& config) {
+  return {config.background_bytes, config.background_cpu};
+}
+
 RecordingLimits recording_limits(const AgentConfig& config) {
   return {config.arguments, config.max_argument_bytes};
 }

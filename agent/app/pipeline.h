@@ -10,6 +10,7 @@
 #include "agent/app/config.h"
 #include "agent/app/journal.h"
 #include "agent/core/auditor.h"
+#include "agent/identify/background_budget.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/identify/layer_rewalker.h"
 #include "agent/runtime/claim_source.h"
@@ -18,6 +19,7 @@
 namespace assay::agent {
 
 image::FingerprintLimits fingerprint_limits(const AgentConfig& config);
+BackgroundLimits background_limits(const AgentConfig& config);
 RecordingLimits recording_limits(const AgentConfig& config);
 IdentifierOptions identifier_options(const AgentConfig& config);
 RewalkOptions rewalk_options(const AgentConfig& config);

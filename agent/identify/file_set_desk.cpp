@@ -98,11 +98,13 @@ Result<void> FileSetDesk::read_layer(const LayerTask& task, image::LayerObserver
   options.gid_map = map.gids;
   options.limits = limits_;
   options.observer = &observer;
+  be_background(options, ports_.budget, stop);
   auto found = image::fingerprint_directory(layer->fd(), options, stop);
   if (!found && found.error().code == ErrorCode::kUnsupported && !map.text.empty()) {
     // Ids outside the map: the layer was not shifted for this container (layer_identifier.cpp).
     options.uid_map.clear();
     options.gid_map.clear();
+    be_background(options, ports_.budget, stop);
     found = image::fingerprint_directory(layer->fd(), options, stop);
   }
   if (!found) return std::move(found.error());

@@ -11,6 +11,7 @@
 
 #include "agent/core/file_sets.h"
 #include "agent/core/ports.h"
+#include "agent/identify/background_budget.h"
 #include "agent/identify/worker_pool.h"
 #include "common/base/mutex.h"
 #include "common/catalog/file_set.h"
@@ -28,7 +29,8 @@ class FileSetDesk {
     LayerOpener& opener;
     /// Gives the layers of a stack, or none, to the callback; later, on any thread, or never.
     std::function<void(const StackDigest&, std::function<void(Layers)>)> find_layers;
-    std::function<void()> on_ready;  ///< take() has something; any thread, must return at once
+    std::function<void()> on_ready;      ///< take() has something; any thread, must return at once
+    BackgroundBudget* budget = nullptr;  ///< none: as much as there is
   };
   FileSetDesk(Ports ports, const image::FingerprintLimits& limits);
   /// Drops what waits; no callback runs after it.

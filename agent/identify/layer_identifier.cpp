@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "agent/core/block_device.h"
 #include "agent/core/run_identity.h"
 #include "agent/identify/layer_dialect.h"
 #include "agent/identify/record_keeping.h"
@@ -90,6 +91,7 @@ LayerIdentifier::~LayerIdentifier() {
 std::optional<LayerIdentifier::MemoKey> LayerIdentifier::key_of(const LayerTask& task) {
   // Generation 0 never proves a match; a live root changes; a foreign user namespace needs its map.
   if (task.layer.generation == 0 || task.is_root_directory) return std::nullopt;
+  if (is_exchangeable_device(task.layer.device)) return std::nullopt;
   if (!task.start.in_host_user_namespace && !task.layer.is_id_mapped) return std::nullopt;
   return MemoKey{ref_of(task.layer), options_of(task)};
 }
@@ -257,6 +259,7 @@ Result<image::LayerFingerprint> LayerIdentifier::fingerprint(Job& job, image::Sc
   options.uid_map = job.id_map.uids;
   options.gid_map = job.id_map.gids;
   options.wants_root_form = job.task.is_root_directory;
+  if (scope == image::Scope::kContent) be_background(options, options_.budget, stop);
   {
     const MutexLock lock(mutex_);
     options.limits = limits_;

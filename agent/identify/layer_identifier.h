@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/core/ports.h"
+#include "agent/identify/background_budget.h"
 #include "agent/identify/id_map.h"
 #include "agent/identify/worker_pool.h"
 #include "common/base/clock.h"
@@ -33,6 +34,7 @@ struct IdentifierOptions {
   LayerRecords* records = nullptr;  ///< none: no record is taken; outlives the identifier
   const Clock* clock = nullptr;     ///< with records
   image::RecordLimits record_limits;
+  BackgroundBudget* budget = nullptr;  ///< of the content threads; none: as much as there is
 };
 
 /// `opener` and `cache` outlive the identifier. Thread-safe. Destroying it drops what waits without

@@ -251,6 +251,7 @@ Result<image::NodeRecord> LayerRewalker::record(const Layer& layer, image::Diale
   for (int attempt = 1;; ++attempt) {
     image::NodeRecorder recorder(ports_.clock.wall_now(), before, limits);
     options.recorder = &recorder;
+    be_background(options, ports_.budget, stop);
     auto found = image::fingerprint_directory(layer.fd(), options, stop);
     is_over = recorder.is_over();
     if (!found && is_unsteady(found.error()) && attempt < kWalkAttempts) continue;

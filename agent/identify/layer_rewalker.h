@@ -12,6 +12,7 @@
 
 #include "agent/core/outgoing.h"
 #include "agent/core/ports.h"
+#include "agent/identify/background_budget.h"
 #include "agent/identify/record_keeping.h"
 #include "agent/identify/worker_pool.h"
 #include "common/base/clock.h"
@@ -42,6 +43,7 @@ class LayerRewalker final : public LayerWatch {
     std::function<void(const LayerTampering&)> on_tampering;
     /// A layer could not be walked, or not be recorded; may be empty.
     std::function<void(const LayerTask&, const Error&)> on_failure = {};
+    BackgroundBudget* budget = nullptr;  ///< none: as much as there is
   };
   LayerRewalker(Ports ports, const RewalkOptions& options);
   ~LayerRewalker() override;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <array>
 #include <atomic>
@@ -188,6 +189,8 @@ TEST_CASE("what could name another directory tomorrow is not recalled", "[agent]
   scratch.write("layer/file", "x");
   const std::vector<std::pair<const char*, void (*)(LayerTask&)>> rows = {
       {"generation 0", [](LayerTask& task) { task.layer.generation = 0; }},
+      {"a loop device", [](LayerTask& task) { task.layer.device = makedev(7, 0); }},
+      {"a network block device", [](LayerTask& task) { task.layer.device = makedev(43, 16); }},
       {"a container's own root",
        [](LayerTask& task) {
          task.is_root_directory = true;
@@ -449,6 +452,43 @@ TEST_CASE("who stacks the layers decides how marks in them are read", "[agent][u
     CHECK(layer.evidence.is_capped_at_shape == row.is_capped);
     CHECK(layer.evidence.gap.empty() != row.is_capped);
   }
+}
+
+TEST_CASE("contents are read no faster than the budget allows", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", std::string(4U << 20, 'x'));
+  NamedOpener opener;
+  MapCache cache;
+  BackgroundBudget budget({10U << 20, 0});  // 400 ms, of which 200 are forgiven
+  Results results;
+  IdentifierOptions options = quick();
+  options.budget = &budget;
+  LayerIdentifier identifier(opener, cache, options);
+  const auto began = std::chrono::steady_clock::now();
+  identifier.identify(task_for(scratch.path("layer"), 1), results.callback());
+  CHECK(results.wait_for_final().back().layer.evidence.content.has_value());
+  CHECK(std::chrono::steady_clock::now() - began >= 200ms);
+}
+
+TEST_CASE("an identifier that waits for its budget goes at once", "[agent][unit]") {
+  const Scratch scratch;
+  scratch.write("layer/file", std::string(32U << 20, 'x'));
+  NamedOpener opener;
+  MapCache cache;
+  BackgroundBudget budget({100, 0});  // days
+  Results results;
+  IdentifierOptions options = quick();
+  options.budget = &budget;
+  std::optional<LayerIdentifier> identifier;
+  identifier.emplace(opener, cache, options);
+  std::promise<void> has_shape;
+  identifier->identify(task_for(scratch.path("layer"), 1), [&](const LayerResult& result) {
+    if (!result.is_final) has_shape.set_value();
+  });
+  has_shape.get_future().wait();
+  const auto began = std::chrono::steady_clock::now();
+  identifier.reset();
+  CHECK(std::chrono::steady_clock::now() - began < kDeadline);
 }
 
 }  // namespace
