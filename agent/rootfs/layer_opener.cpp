@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "agent/core/block_device.h"
 #include "agent/core/run_identity.h"
 #include "agent/rootfs/file_handle.h"
 #include "agent/rootfs/file_system.h"
@@ -195,7 +196,8 @@ Result<std::unique_ptr<Layer>> VerifyingLayerOpener::verified(UniqueFd fd, const
   catalog::LayerInstance instance{file_system_identity(readable.get(), wanted.device, boot_id_),
                                   wanted.inode, wanted.generation, birth_of(readable.get())};
   const bool is_cacheable = (magic == kMagicExt || magic == kMagicXfs) &&
-                            instance.generation != 0 && instance.birth_ns != 0;
+                            !is_exchangeable_device(wanted.device) && instance.generation != 0 &&
+                            instance.birth_ns != 0;
   if (submounts == Submounts::kLeftOut) fd = without_submounts(std::move(fd));
   return std::unique_ptr<Layer>(
       std::make_unique<OpenLayer>(std::move(fd), std::move(instance), is_cacheable));

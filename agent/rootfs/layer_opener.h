@@ -23,6 +23,9 @@ class VerifyingLayerOpener final : public LayerOpener {
                                       const ContainerStart& start) override;
   Result<std::unique_ptr<Layer>> open_root(const ContainerStart& start) override;
 
+  /// About once a second: lets go of file systems that no layer was opened on lately.
+  void on_tick() { mounts_.close_idle(); }
+
  private:
   /// What the kernel said of the directory, and the /proc folder of a process that sees it mounted.
   struct Wanted {

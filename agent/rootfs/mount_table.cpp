@@ -101,7 +101,6 @@ Result<std::uint64_t> superblock_device_of(int fd, const std::string& pid_dir) {
 Result<std::shared_ptr<const UniqueFd>> MountFds::find(std::uint64_t device) {
   {
     const MutexLock lock(mutex_);
-    close_idle();
     if (const auto kept = kept_.find(device); kept != kept_.end()) {
       kept->second.used = std::chrono::steady_clock::now();
       return kept->second.fd;
@@ -133,6 +132,7 @@ void MountFds::drop(std::uint64_t device) {
 }
 
 void MountFds::close_idle() {
+  const MutexLock lock(mutex_);
   const auto now = std::chrono::steady_clock::now();
   std::erase_if(kept_, [&](const auto& entry) { return now - entry.second.used > idle_; });
 }

@@ -37,26 +37,27 @@ std::string undo_octal(std::string_view text);
 Result<std::uint64_t> superblock_device_of(int fd, const std::string& pid_dir);
 
 /// Descriptors through which file handles of a superblock can be opened. Kept while they are used,
-/// closed after `idle` so that the agent does not keep a file system from being unmounted.
-/// Thread-safe.
+/// closed by close_idle() after `idle`, so that the agent does not keep a file system from being
+/// unmounted. Thread-safe.
 class MountFds {
  public:
-  explicit MountFds(std::chrono::seconds idle = std::chrono::seconds(30)) : idle_(idle) {}
+  explicit MountFds(std::chrono::milliseconds idle = std::chrono::seconds(2)) : idle_(idle) {}
 
   /// A descriptor of some directory of the superblock, shared with the table while it is young.
   /// Errors: kUnavailable (no mount of it in the agent's namespace that can be opened).
   Result<std::shared_ptr<const UniqueFd>> find(std::uint64_t device);
   /// Forgets the descriptor: it led nowhere.
   void drop(std::uint64_t device);
+  /// About once a second.
+  void close_idle();
 
  private:
   struct Kept {
     std::shared_ptr<const UniqueFd> fd;  // shared with calls in flight
     std::chrono::steady_clock::time_point used;
   };
-  void close_idle() ASSAY_REQUIRES(mutex_);
 
-  const std::chrono::seconds idle_;
+  const std::chrono::milliseconds idle_;
   Mutex mutex_;
   std::map<std::uint64_t, Kept> kept_ ASSAY_GUARDED_BY(mutex_);
 };

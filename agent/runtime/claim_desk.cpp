@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "agent/core/block_device.h"
+
 namespace assay::agent {
 namespace {
 
@@ -39,6 +41,7 @@ ClaimDesk::~ClaimDesk() {
 }
 
 std::optional<LayerClaim> ClaimDesk::recall(const LayerRef& ref) {
+  if (is_exchangeable_device(ref.device)) return std::nullopt;
   const MutexLock lock(mutex_);
   const auto found = memory_.find(ref);
   if (found == memory_.end()) return std::nullopt;

@@ -34,7 +34,7 @@ def join_cgroups_of(pid):
 
 
 class Started:
-    """One run of assay-starter: one container or many of them; `beside`: in the cgroups of that process."""
+    """One run of assay-starter: one container or many of them, `layers` top first; `beside`: in the cgroups of that process."""
 
     def __init__(self, layers, *words, count=1, rate_hz=50, beside=None):
         lowers = [part for layer in layers for part in ("--lower", layer)]

@@ -6,7 +6,9 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <memory>
 #include <optional>
+#include <thread>
 
 #include "agent/rootfs/file_system.h"
 #include "agent/rootfs/kernel_directories.h"
@@ -70,6 +72,31 @@ TEST_CASE("mountinfo gives device and mount point, lines of another form are ski
   CHECK(entries[0].device == makedev(98, 0));
   CHECK(entries[0].mount_point == "/mnt/with space");
   CHECK(entries[1].device == makedev(0, 45));
+}
+
+TEST_CASE("a file system that nobody asked for is let go", "[agent][unit]") {
+  MountFds used(std::chrono::hours(1));
+  MountFds idle(std::chrono::milliseconds(0));
+  std::weak_ptr<const UniqueFd> kept;
+  std::weak_ptr<const UniqueFd> let_go;
+  const auto device = superblock_device_of(
+      UniqueFd(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)).get(), "/proc/self");
+  REQUIRE(device);
+  {
+    const auto one = used.find(*device);
+    const auto other = idle.find(*device);
+    if (!one && one.error().code == ErrorCode::kUnavailable) return;  // no mount that shows it
+    REQUIRE(one);
+    REQUIRE(other);
+    kept = *one;
+    let_go = *other;
+  }
+  CHECK_FALSE(let_go.expired());
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  used.close_idle();
+  idle.close_idle();
+  CHECK_FALSE(kept.expired());
+  CHECK(let_go.expired());
 }
 
 TEST_CASE("a layer is opened and named for the cache", "[agent][unit]") {
