@@ -71,6 +71,9 @@ function(assay_program name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 endfunction()
 
+# What the tests with the label unit run.
+add_custom_target(unit_tests)
+
 # assay_test(NAME LABEL unit SOURCES file… DEPS target… [TIMEOUT s]): one Catch2 binary, one CTest
 # entry; exit code 77 means SKIPPED (tests/support/test_main.cpp).
 function(assay_test name)
@@ -84,7 +87,9 @@ function(assay_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES
     LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77)
-  if(NOT ARG_LABEL STREQUAL "unit")
+  if(ARG_LABEL STREQUAL "unit")
+    add_dependencies(unit_tests ${name})
+  else()
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
 endfunction()

@@ -128,10 +128,22 @@ run_tidy() {
   count "$status" clang-tidy
 }
 
-run_sanitizer() {
+# sanitized_units PRESET: its unit tests, each program with the sanitizers of the preset.
+sanitized_units() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
-  export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 TSAN_OPTIONS=halt_on_error=1
-  build "$1" && run_ctest "$1" unit
+  export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+  export TSAN_OPTIONS=halt_on_error=1:suppressions=$root/tests/support/tsan.supp
+  run_ctest "$1" unit
+}
+
+# The fuzz preset has the sanitizers of the asan preset: one build serves both.
+run_clang() {
+  local -a targets=()
+  wants asan && targets+=(unit_tests)
+  wants fuzz && targets+=(fuzzers)
+  build fuzz "${targets[@]}" || return
+  wants asan && sanitized_units fuzz
+  wants fuzz && run_ctest fuzz fuzz
 }
 
 # The benches run release builds; their rows go to docs/performance.md by hand.
@@ -178,9 +190,8 @@ main() {
   for label in unit bpf runtime e2e kernel slow; do
     wants "$label" && run_ctest dev "$label"
   done
-  wants asan && run_sanitizer asan
-  wants tsan && run_sanitizer tsan
-  wants fuzz && build fuzz fuzzers && run_ctest fuzz fuzz
+  wants asan fuzz && run_clang
+  wants tsan && build tsan unit_tests && sanitized_units tsan
   wants bench && run_bench
   finish
 }
