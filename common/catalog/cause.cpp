@@ -28,6 +28,7 @@ constexpr Names<FindingKind, 16> kKinds{{{FindingKind::kUnknownBase, "unknown-ba
                                          {FindingKind::kCatalogRefused, "catalog-refused"}}};
 
 constexpr std::size_t kMaxConflictBytes = 1024;
+constexpr std::size_t kMaxGapBytes = 200;
 
 std::string where_text(const BaseMatch& match, const Verdict& verdict) {
   if (match.first_layer != 0)
@@ -98,6 +99,23 @@ bool is_hopeless(const Verdict& verdict, const Stack& stack) {
                      });
 }
 
+/// A layer above the base that will never be read: nobody knows what lies over the base's files.
+void add_unread_causes(const Verdict& verdict, const Stack& stack,
+                       std::vector<FindingCause>& causes) {
+  const BaseMatch* naming = verdict.naming();
+  if (naming == nullptr) return;
+  const auto layers = compared_layers(stack);
+  for (std::size_t i = naming->layers; i < layers.size(); ++i) {
+    const LayerEvidence& known = layers[i]->evidence;
+    if (known.gap.empty() || known.content) continue;
+    const std::string subject = "layer " + std::to_string(i + 1);
+    causes.push_back({FindingKind::kUnverified, subject,
+                      subject + ", above the base, could not be read: " +
+                          escape_untrusted(known.gap, kMaxGapBytes)});
+    return;  // the first one says it for all
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(FindingKind kind) {
@@ -123,6 +141,7 @@ std::vector<FindingCause> causes_of(const Verdict& verdict, const Stack& stack, 
   const bool is_tampered = add_tampered_causes(stack, causes);
   if (is_pending && !is_tampered && (is_overdue || is_hopeless(verdict, stack)))
     causes.push_back({FindingKind::kUnverified, verdict.base_name(), verdict.reason});
+  add_unread_causes(verdict, stack, causes);
   return causes;
 }
 

@@ -95,8 +95,7 @@ class Tally {
 
     std::uint64_t count_nodes() {
       std::ranges::sort(nodes);
-      const auto rest = std::ranges::unique(nodes);
-      return static_cast<std::uint64_t>(rest.begin() - nodes.begin());
+      return static_cast<std::uint64_t>(std::unique(nodes.begin(), nodes.end()) - nodes.begin());
     }
   };
 

@@ -101,10 +101,9 @@ class Results {
  public:
   Identifier::Callback callback() {
     return [this](LayerResult result) {
-      {
-        const std::lock_guard lock(mutex_);
-        all_.push_back(std::move(result));
-      }
+      // Notified with the lock: whoever waits may be gone right after it.
+      const std::lock_guard lock(mutex_);
+      all_.push_back(std::move(result));
       changed_.notify_all();
     };
   }

@@ -99,9 +99,19 @@ TEST_CASE("pending becomes unverified when it is overdue or hopeless", "[catalog
   CHECK(causes({kDebian}, {full("D")}, true).empty());
 }
 
-TEST_CASE("an application layer beyond a limit does not hold the base back", "[catalog][unit]") {
-  CHECK(causes({kDebian}, {shape_only("D"), shape_only("x", "too large")}).empty());
-  CHECK(causes({kDebian}, {full("D"), shape_only("x", "too large")}).empty());
+TEST_CASE("a layer above the base that is never read holds nothing back and is told, once",
+          "[catalog][unit]") {
+  LayerEvidence failed;
+  failed.gap = "gone";
+  const LayerEvidence awaited;
+  CHECK(causes({kDebian}, {full("D"), failed, failed}) == Texts{"unverified layer 2"});
+  CHECK(causes({kDebian}, {full("D"), shape_only("x", "too large")}) ==
+        Texts{"unverified layer 2"});
+  CHECK(causes({kDebian}, {shape_only("D"), shape_only("x", "too large")}) ==
+        Texts{"unverified layer 2"});
+  CHECK(causes({kDebian}, {full("D"), awaited}).empty());
+  CHECK(causes({with_status(kDebian, BaseStatus::kDeprecated)}, {full("D"), failed}) ==
+        Texts{"deprecated-base debian:12", "unverified layer 2"});
 }
 
 TEST_CASE("each contradiction is a mismatch of its own", "[catalog][unit]") {
