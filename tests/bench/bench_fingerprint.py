@@ -81,8 +81,9 @@ def main():
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 7
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         directory = sys.argv[1] if len(sys.argv) > 1 else base(folder)
-        print(subprocess.run([str(PROGRAM), directory, "content"], check=True, capture_output=True,
-                             text=True).stdout, end="")
+        for scope in "content", "stop":
+            print(subprocess.run([str(PROGRAM), directory, scope], check=True, capture_output=True,
+                                 text=True).stdout, end="")
         flags = pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii")
         print("this CPU has SHA-NI" if " sha_ni" in flags else "this CPU has no SHA-NI")
         table("Warm cache", directory, runs, is_cold=False)
