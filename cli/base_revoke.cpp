@@ -6,7 +6,7 @@
 #include "cli/base_change.h"
 #include "cli/base_impact.h"
 #include "cli/commands.h"
-#include "cli/output/table.h"
+#include "common/output/table.h"
 #include "cli/records.h"
 
 namespace assay::cli {

@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "cli/output/table.h"
+#include "common/output/table.h"
 #include "common/about/layer_about_reader.h"
 #include "common/files/file_set_maker.h"
 

@@ -5,7 +5,7 @@
 
 #include "cli/base_change.h"
 #include "cli/commands.h"
-#include "cli/output/table.h"
+#include "common/output/table.h"
 #include "cli/signer_names.h"
 #include "cli/trusted_log.h"
 #include "common/base/file.h"

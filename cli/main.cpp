@@ -6,8 +6,8 @@
 
 #include "cli/commands.h"
 #include "cli/output/gate_report.h"
-#include "cli/output/json.h"
-#include "cli/output/table.h"
+#include "common/output/json.h"
+#include "common/output/table.h"
 #include "common/config/cli_flags.h"
 #include "common/config/key.h"
 

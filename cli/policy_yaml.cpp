@@ -5,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "cli/output/json.h"
+#include "cli/output/document.h"
+#include "common/output/json.h"
 #include "cli/policy_file.h"
 
 namespace assay::cli {

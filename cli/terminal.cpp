@@ -9,7 +9,8 @@
 #include <iostream>
 #include <string>
 
-#include "cli/output/table.h"
+#include "cli/output/document.h"
+#include "common/output/table.h"
 #include "cli/secret_line.h"
 #include "common/base/encoding.h"
 
