@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/encoding.h"
+
 namespace assay::agent {
 namespace {
 
@@ -13,6 +15,31 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr std::size_t kMaxOrders = 8;  // waiting, with the one that is worked on
 constexpr std::chrono::seconds kProgressInterval{1};
+constexpr std::size_t kMaxReasonBytes = 300;
+
+/// What comparing the layer with its tar stream showed, beside what is known of it already.
+void take_exact(const Result<ExactOutcome>& outcome, catalog::VerifiedLayer& found) {
+  const bool is_changed = found.outcome == catalog::LayerOutcome::kChanged;
+  if (!outcome) {  // nobody could look: not clean, whatever the record says
+    if (!is_changed) found.outcome = catalog::LayerOutcome::kNotChecked;
+    found.reason = "exact check: " + escape_untrusted(outcome.error().text(), kMaxReasonBytes);
+    return;
+  }
+  if (outcome->status == ExactStatus::kNoSource) return;
+  found.checked.emplace_back(catalog::kCheckedExact);
+  found.bytes_read += outcome->stream_bytes;
+  found.took += outcome->took;
+  if (outcome->status == ExactStatus::kExact) {
+    if (!is_changed) found.outcome = catalog::LayerOutcome::kAsRecorded;
+    return;
+  }
+  found.outcome = catalog::LayerOutcome::kChanged;
+  found.reason = outcome->is_other_diff_id
+                     ? "its tar stream has another diff ID than the runtime's store says"
+                     : "it is not what its tar stream says";
+  for (const std::string& path : outcome->paths)
+    if (found.changes.size() < catalog::kMaxVerifiedChanges) found.changes.push_back(path);
+}
 
 /// What `find` gives, whenever it does: it may come after the one who waits has gone.
 struct Findings {
@@ -145,8 +172,10 @@ void VerifyDesk::verify_layer(Job& job, const VerifyTask& task) {
     next = now + kProgressInterval;
     job.tell(catalog::VerifyProgress{files, bytes});
   };
-  const catalog::VerifiedLayer found =
-      ports_.rewalker.verify(task, progress, job.stop.get_token());
+  const std::stop_token stop = job.stop.get_token();
+  catalog::VerifiedLayer found = ports_.rewalker.verify(task, progress, stop);
+  if (ports_.exact != nullptr && task.unreadable.empty() && !stop.stop_requested())
+    take_exact(ports_.exact->check(task.task, stop), found);
   {
     const MutexLock lock(mutex_);
     ++counts_.layers;

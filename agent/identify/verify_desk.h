@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/core/exact.h"
 #include "agent/core/verify_orders.h"
 #include "agent/core/verify_target.h"
 #include "agent/identify/layer_rewalker.h"
@@ -27,6 +28,7 @@ class VerifyDesk final : public VerifyOrders {
     std::function<void(const std::string& target,
                        std::function<void(Result<std::vector<VerifyTask>>)>)>
         find;
+    ExactChecker* exact = nullptr;  ///< none: no layer is compared with its tar stream
   };
   explicit VerifyDesk(Ports ports);
   ~VerifyDesk() override;

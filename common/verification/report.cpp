@@ -47,6 +47,15 @@ std::string layer_text(const VerifiedLayer& layer) {
   return layer.name;
 }
 
+/// What there is to say of its outcome, in one cell.
+std::string what_text(const VerifiedLayer& layer) {
+  std::string text = layer.tampered;
+  for (const std::string& change : layer.changes)
+    if (text.find(change) == std::string::npos) text += (text.empty() ? "" : "; ") + change;
+  if (layer.reason.empty()) return text;
+  return text.empty() ? layer.reason : layer.reason + ": " + text;
+}
+
 Array strings(const std::vector<std::string>& texts) {
   return {texts.begin(), texts.end()};
 }
@@ -72,7 +81,7 @@ Value layer_value(const VerifiedNode& node, const VerifiedLayer& layer) {
                 {"changes", strings(layer.changes)},
                 {"tampered", layer.tampered},
                 {"reason", layer.reason},
-                {"what", layer.tampered.empty() ? layer.reason : layer.tampered},
+                {"what", what_text(layer)},
                 {"entries", layer.entries},
                 {"files_read", layer.files_read},
                 {"bytes_read", layer.bytes_read},
