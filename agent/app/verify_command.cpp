@@ -57,8 +57,8 @@ ExitCode verify_node(const AgentConfig& config, const VerifyCommandOptions& opti
       verify_locally(config.local_socket, *order, [&](const catalog::VerifyEvent& event) {
         (void)verification::take(event, node);
       });
-  if (!asked && node.layers.empty()) return fail(asked.error());
   if (!asked) node.error = asked.error();
+  if (node.error && node.layers.empty()) return fail(*node.error);
   const std::vector<verification::VerifiedNode> nodes{std::move(node)};
   const std::string text = print(verification::document_of(nodes, false), options);
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
