@@ -405,6 +405,7 @@ AgentHealth Agent::health() const {
   health.refused_runs = auditor.refused_runs;
   if (identifier_) health.layers_pending = identifier_->pending();
   if (rewalker_) health.rewalks = rewalker_->counts();
+  if (verifier_) health.verifies = verifier_->counts();
   if (state_) health.rewalks.evicted = state_->evicted_records();
   if (const auto stats = service::read_process_stats()) {
     health.rss_bytes = stats->rss_bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
+#include <unistd.h>
 
 #include "agent/local/local_server.h"
 #include "assay/v1/verify.grpc.pb.h"
@@ -16,9 +17,13 @@ Error error_of(const grpc::Status& status, const std::string& path, bool has_hea
   const std::string said = escape_untrusted(status.error_message(), 500);
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
     return {ErrorCode::kUnavailable, "the agent at " + path + " did not answer in time"};
-  if (!has_heard && status.error_code() == grpc::StatusCode::UNAVAILABLE)
-    return {ErrorCode::kUnavailable,
-            "the agent at " + path + " closed the connection: it stops, or it refuses this user"};
+  const bool is_closed = !has_heard && status.error_code() == grpc::StatusCode::UNAVAILABLE;
+  if (is_closed && ::geteuid() != 0)
+    return {ErrorCode::kPermissionDenied,
+            "the agent at " + path + " closed the connection: it takes commands of root and of its "
+            "own user only, run this as root"};
+  if (is_closed)
+    return {ErrorCode::kUnavailable, "the agent at " + path + " closed the connection: it stops"};
   return {ErrorCode::kUnavailable,
           "the agent at " + path + " went away before it had answered" +
               (said.empty() ? "" : ": " + said)};

@@ -29,7 +29,7 @@ class LocalServer {
 
 /// Asks the agent that listens at `path`; blocks until the last event, at most the order's time and
 /// some seconds. Errors: those of connect_locally(); kUnavailable (the agent went away, or did not
-/// answer in time), kUntrusted (it refuses this user).
+/// answer in time), kPermissionDenied (it refuses this user).
 Result<void> verify_locally(const std::string& path, const VerifyOrder& order,
                             const std::function<void(const catalog::VerifyEvent&)>& on_event);
 
