@@ -106,8 +106,9 @@ void add_verify_options(CLI::App& command, assay::agent::VerifyCommandOptions& o
   command.add_option("-o,--output", options.format, "table, wide, json or yaml")
       ->check(CLI::IsMember({"table", "wide", "json", "yaml"}))
       ->option_text("FORMAT");
-  command.add_flag_callback("--no-headers", [&options] { options.has_headers = false; },
-                            "Leave the line of column names out");
+  command.add_flag_callback(
+      "--no-headers", [&options] { options.has_headers = false; },
+      "Leave the line of column names out");
 }
 
 void add_config_options(CLI::App& command, CommandLine& given) {

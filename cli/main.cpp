@@ -6,11 +6,11 @@
 
 #include "cli/commands.h"
 #include "cli/output/gate_report.h"
+#include "common/config/cli_flags.h"
+#include "common/config/key.h"
 #include "common/output/json.h"
 #include "common/output/table.h"
 #include "common/output/yaml.h"
-#include "common/config/cli_flags.h"
-#include "common/config/key.h"
 
 namespace assay::cli {
 namespace {

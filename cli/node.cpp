@@ -66,9 +66,9 @@ void verify_all(std::vector<VerifiedNode>& nodes, const std::string& target,
   for (std::size_t i = 0; i < std::min(kNodesAtOnce, nodes.size()); ++i)
     threads.emplace_back([&] {
       for (std::size_t index = next++; index < nodes.size(); index = next++) {
-        const auto asked = client.verify(
-            address_of(nodes[index]), target, timeout,
-            [&](const catalog::VerifyEvent& event) { hearing.take(index, event); });
+        const auto asked =
+            client.verify(address_of(nodes[index]), target, timeout,
+                          [&](const catalog::VerifyEvent& event) { hearing.take(index, event); });
         if (!asked) hearing.fail(index, asked.error());
       }
     });
@@ -100,8 +100,7 @@ Result<std::chrono::milliseconds> timeout_of(Session& session) {
 /// What was not asked because it is away, for the note.
 std::string away_text(std::size_t known, std::size_t asked) {
   if (known == asked) return "";
-  return "\n" + std::to_string(known - asked) +
-         (known - asked == 1 ? " node is" : " nodes are") +
+  return "\n" + std::to_string(known - asked) + (known - asked == 1 ? " node is" : " nodes are") +
          " not connected and was not asked (assay nodes).";
 }
 
@@ -110,8 +109,7 @@ Result<Outcome> verify(const Question& question, Session& session) {
   ASSAY_ASSIGN(const std::chrono::milliseconds timeout, timeout_of(session));
   ASSAY_ASSIGN(const std::vector<Node> known, client->list_nodes());
   const bool is_named = !question.node.empty();
-  std::vector<VerifiedNode> nodes =
-      is_named ? find_node(question.node, known) : connected(known);
+  std::vector<VerifiedNode> nodes = is_named ? find_node(question.node, known) : connected(known);
   if (nodes.empty())
     return Error{ErrorCode::kUnavailable,
                  "no node is connected: nothing was looked at (assay nodes)"};
@@ -146,8 +144,7 @@ void add_node(CLI::App& app, Invocation& invocation) {
       node, "verify", "Read layers again, every byte, and say what changed since the first reading",
       invocation, [question](Session& session) { return verify(*question, session); },
       Formats::kWithFile);
-  command.add_option("NODE", question->node,
-                     "[CLUSTER/]NODE; every connected node when left out");
+  command.add_option("NODE", question->node, "[CLUSTER/]NODE; every connected node when left out");
   command.add_option("TARGET", question->target,
                      "a container (its id or how that begins, its name, a run id) or a layer (diff "
                      "ID, shape or content digest, or how it begins); all layers when left out");

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "cli/output/document.h"
-#include "common/output/json.h"
 #include "cli/policy_file.h"
+#include "common/output/json.h"
 
 namespace assay::cli {
 namespace {

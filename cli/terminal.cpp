@@ -10,9 +10,9 @@
 #include <string>
 
 #include "cli/output/document.h"
-#include "common/output/table.h"
 #include "cli/secret_line.h"
 #include "common/base/encoding.h"
+#include "common/output/table.h"
 
 namespace assay::cli {
 namespace {

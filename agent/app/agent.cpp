@@ -218,31 +218,28 @@ void Agent::open_pipeline() {
 }
 
 void Agent::open_commands() {
-  verifier_ = std::make_unique<VerifyDesk>(
-      VerifyDesk::Ports{*rewalker_, [this](const std::string& target, const auto& then) {
-                          loop_.post([target, then](Auditor& auditor) {
-                            then(auditor.layers_to_verify(target));
-                          });
-                        }});
+  verifier_ = std::make_unique<VerifyDesk>(VerifyDesk::Ports{
+      *rewalker_, [this](const std::string& target, const auto& then) {
+        loop_.post([target, then](Auditor& auditor) { then(auditor.layers_to_verify(target)); });
+      }});
   commands_ = std::make_unique<CommandDesk>(*verifier_, [this] { uplink_->notify(); });
 }
 
 Result<void> Agent::start_local() {
   if (config_.local_socket.empty()) return ok();
-  LocalServerPorts ports{
-      *verifier_,
-      [this](const std::string& target) {
-        log_.info("a local user commands to verify",
-                  {{"target", target.empty() ? "all layers" : target}});
-      },
-      [this](const SocketPeer& peer) {
-        std::uint64_t held_back = 0;
-        if (local_refusals_.allow(held_back))
-          log_.warn("a connection to the local socket was refused",
-                    {{"uid", std::to_string(peer.uid)},
-                     {"pid", std::to_string(peer.pid)},
-                     {"held_back", std::to_string(held_back)}});
-      }};
+  LocalServerPorts ports{*verifier_,
+                         [this](const std::string& target) {
+                           log_.info("a local user commands to verify",
+                                     {{"target", target.empty() ? "all layers" : target}});
+                         },
+                         [this](const SocketPeer& peer) {
+                           std::uint64_t held_back = 0;
+                           if (local_refusals_.allow(held_back))
+                             log_.warn("a connection to the local socket was refused",
+                                       {{"uid", std::to_string(peer.uid)},
+                                        {"pid", std::to_string(peer.pid)},
+                                        {"held_back", std::to_string(held_back)}});
+                         }};
   ASSAY_ASSIGN(local_, LocalServer::start(config_.local_socket, std::move(ports)));
   return ok();
 }

@@ -37,10 +37,11 @@ Result<VerifyOrder> order_of(const VerifyCommandOptions& options) {
   order.target = options.target;
   if (options.timeout.empty()) return order;
   ASSAY_ASSIGN(const std::int64_t timeout_ns, config::parse_duration(options.timeout));
-  order.timeout = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::nanoseconds(timeout_ns));
+  order.timeout =
+      std::chrono::ceil<std::chrono::milliseconds>(std::chrono::nanoseconds(timeout_ns));
   if (order.timeout < catalog::kLeastVerifyTimeout || order.timeout > catalog::kMostVerifyTimeout)
-    return Error{ErrorCode::kInvalidArgument, "--timeout " + options.timeout +
-                                                  ": it must be from 100ms to 24h"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "--timeout " + options.timeout + ": it must be from 100ms to 24h"};
   return order;
 }
 
@@ -53,10 +54,9 @@ ExitCode verify_node(const AgentConfig& config, const VerifyCommandOptions& opti
     return fail({ErrorCode::kInvalidArgument,
                  "local.socket is empty: the agent of this node takes no local commands"});
   verification::VerifiedNode node{config.cluster, node_name(config), 0, {}, std::nullopt};
-  const auto asked =
-      verify_locally(config.local_socket, *order, [&](const catalog::VerifyEvent& event) {
-        (void)verification::take(event, node);
-      });
+  const auto asked = verify_locally(
+      config.local_socket, *order,
+      [&](const catalog::VerifyEvent& event) { (void)verification::take(event, node); });
   if (!asked) node.error = asked.error();
   if (node.error && node.layers.empty()) return fail(*node.error);
   const std::vector<verification::VerifiedNode> nodes{std::move(node)};

@@ -75,8 +75,7 @@ Result<std::vector<VerifyTask>> Auditor::layers_to_verify(std::string_view targe
     if (is_new) known->second = layers.add(*entry, places_.find(run.stack));
     runs.push_back({{run.id, run.told.names.container_id, run.told.names.name}, known->second});
   }
-  ASSAY_ASSIGN(const std::vector<std::size_t> meant,
-               find_verify_target(target, runs, layers.all));
+  ASSAY_ASSIGN(const std::vector<std::size_t> meant, find_verify_target(target, runs, layers.all));
   for (const VerifyRun& run : runs)
     for (const std::size_t index : run.layers)
       add_container(run.container, layers.all[index].known);

@@ -63,10 +63,9 @@ Error ambiguous(std::string_view target, const std::set<std::string>& subjects) 
     if (left-- == 0) break;
     named += (named.empty() ? "" : ", ") + escape_untrusted(subject, 120);
   }
-  return {ErrorCode::kInvalidArgument, "\"" + escape_untrusted(target, 100) + "\" may mean " +
-                                           std::to_string(subjects.size()) + ": " + named +
-                                           (subjects.size() > kMaxNamed ? ", …" : "") +
-                                           ": give more of it"};
+  return {ErrorCode::kInvalidArgument,
+          "\"" + escape_untrusted(target, 100) + "\" may mean " + std::to_string(subjects.size()) +
+              ": " + named + (subjects.size() > kMaxNamed ? ", …" : "") + ": give more of it"};
 }
 
 }  // namespace

@@ -24,16 +24,16 @@ std::pair<IdMap, bool> id_map_of(const LayerTask& task, const Layer& layer) {
   struct stat root = {};
   if (::fstat(layer.fd(), &root) != 0) return {};
   if (task.start.in_host_user_namespace) return {IdMap{}, true};
+  if (task.start.process.key.tgid == 0) return {};  // nothing is remembered of its start
   auto chosen = choose_id_map(id_maps_of(task), root.st_uid);
   if (!chosen) return {};
   return {std::move(*chosen), true};
 }
 
 std::string no_record_reason(const VerifiedLayer& found, bool is_recorded, bool is_too_large) {
-  const std::string why =
-      is_too_large   ? "it is too large for a record"
-      : !is_recorded ? "no record is kept of layers on its file system"
-                     : "no record of it is kept (yet)";
+  const std::string why = is_too_large   ? "it is too large for a record"
+                          : !is_recorded ? "no record is kept of layers on its file system"
+                                         : "no record of it is kept (yet)";
   return why + (found.content ? ", and the ids of its container are not known any more"
                               : ", and its content was not read to its end before");
 }

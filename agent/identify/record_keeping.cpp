@@ -21,8 +21,8 @@ constexpr std::string_view kMoreEnd = " more";
 constexpr std::string_view kDeleted = " (deleted)";
 constexpr std::size_t kMaxPlaceBytes = 300;
 // Of changes; the rest is for what is true of the whole layer.
-constexpr std::size_t kMaxChangesBytes =
-    kMaxTamperedBytes - kRemoved.size() - kGrown.size() - kOtherContent.size() - 3 * kSeparator.size();
+constexpr std::size_t kMaxChangesBytes = kMaxTamperedBytes - kRemoved.size() - kGrown.size() -
+                                         kOtherContent.size() - 3 * kSeparator.size();
 
 std::string path_of(int fd) {
   std::array<char, PATH_MAX> path{};

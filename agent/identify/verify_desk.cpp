@@ -59,8 +59,8 @@ struct VerifyDesk::Job {
   const VerifyOrder order;
   const VerifyListener listener;
   const SteadyTime deadline;
-  std::stop_source stop;   // cancelled, late, not listened to any more, or the desk goes
-  bool is_heard = true;    // the worker's thread only
+  std::stop_source stop;  // cancelled, late, not listened to any more, or the desk goes
+  bool is_heard = true;   // the worker's thread only
   bool is_late() const { return std::chrono::steady_clock::now() >= deadline; }
   void tell(const catalog::VerifyEvent& event) {
     if (is_heard) is_heard = listener(event);
@@ -94,9 +94,9 @@ Result<std::uint64_t> VerifyDesk::order(const VerifyOrder& order, VerifyListener
       worker_->try_submit([this, job](const std::stop_token& stop) { work(job, stop); });
   if (!is_taken) {
     ++counts_.refused;
-    return Error{ErrorCode::kLimitExceeded,
-                 "this node verifies already, and " + std::to_string(kMaxOrders - 1) +
-                     " orders wait for their turn: try again later"};
+    return Error{ErrorCode::kLimitExceeded, "this node verifies already, and " +
+                                                std::to_string(kMaxOrders - 1) +
+                                                " orders wait for their turn: try again later"};
   }
   ++counts_.orders;
   jobs_.emplace(++last_id_, job);

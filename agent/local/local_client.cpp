@@ -20,13 +20,13 @@ Error error_of(const grpc::Status& status, const std::string& path, bool has_hea
   const bool is_closed = !has_heard && status.error_code() == grpc::StatusCode::UNAVAILABLE;
   if (is_closed && ::geteuid() != 0)
     return {ErrorCode::kPermissionDenied,
-            "the agent at " + path + " closed the connection: it takes commands of root and of its "
-            "own user only, run this as root"};
+            "the agent at " + path +
+                " closed the connection: it takes commands of root and of its "
+                "own user only, run this as root"};
   if (is_closed)
     return {ErrorCode::kUnavailable, "the agent at " + path + " closed the connection: it stops"};
-  return {ErrorCode::kUnavailable,
-          "the agent at " + path + " went away before it had answered" +
-              (said.empty() ? "" : ": " + said)};
+  return {ErrorCode::kUnavailable, "the agent at " + path + " went away before it had answered" +
+                                       (said.empty() ? "" : ": " + said)};
 }
 
 }  // namespace

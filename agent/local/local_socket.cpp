@@ -65,9 +65,8 @@ Result<void> remove_stale(const std::string& path, const sockaddr_un& address) {
                  path + " is there and is no socket: move it away, or give another local.socket"};
   ASSAY_ASSIGN(const UniqueFd fd, make_socket());
   if (::connect(fd.get(), generic(address), sizeof(address)) == 0 || errno == EAGAIN)
-    return Error{ErrorCode::kUnavailable,
-                 "another assay-agent listens at " + path +
-                     ": stop it, or give this one another local.socket"};
+    return Error{ErrorCode::kUnavailable, "another assay-agent listens at " + path +
+                                              ": stop it, or give this one another local.socket"};
   if (errno != ECONNREFUSED) return system_error("connect " + path);
   if (::unlink(path.c_str()) != 0) return system_error("unlink " + path);
   return ok();

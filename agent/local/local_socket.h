@@ -23,9 +23,9 @@ bool is_trusted(const SocketPeer& peer);
 
 /// Listens at `path`, mode 0600, in a folder that is made with mode 0700, or that only its owner
 /// may enter. What a dead agent left there is replaced.
-/// Errors: kInvalidArgument (too long, not absolute), kUntrusted (others may enter the folder, or it
-/// is another user's), kAlreadyExists (no socket lies there), kUnavailable (an agent listens there),
-/// kPermissionDenied.
+/// Errors: kInvalidArgument (too long, not absolute), kUntrusted (others may enter the folder, or
+/// it is another user's), kAlreadyExists (no socket lies there), kUnavailable (an agent listens
+/// there), kPermissionDenied.
 Result<UniqueFd> listen_locally(const std::string& path);
 
 /// A connection to the agent that listens at `path`; non-blocking.

@@ -86,8 +86,8 @@ Result<void> issue_client(const IssueRequest& request, WallTime now) {
   if (request.node.empty() == request.user.empty())
     return Error{ErrorCode::kInvalidArgument, "give either --node NAME or --user NAME"};
   if (request.role != "user" && request.role != "admin")
-    return Error{ErrorCode::kInvalidArgument, "role \"" + escape_untrusted(request.role, 80) +
-                                                  "\": there are user and admin"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "role \"" + escape_untrusted(request.role, 80) + "\": there are user and admin"};
   CertificatePair authority;
   auto key = read_file(request.dir + "/ca-key.pem", kMaxPemBytes);
   if (!key && key.error().code == ErrorCode::kNotFound)

@@ -70,8 +70,7 @@ class Link final : public AgentLink,
   Result<std::uint64_t> verify(const NodeKey& node, const Verify& command,
                                OnEvent on_event) override {
     const auto stream = find(node);
-    if (!stream)
-      return Error{ErrorCode::kUnavailable, "node " + node.text() + " is not connected"};
+    if (!stream) return Error{ErrorCode::kUnavailable, "node " + node.text() + " is not connected"};
     const std::uint64_t number = ++last_command_;
     auto sent = stream->command(number, command, std::move(on_event));
     if (!sent) return std::move(sent.error()).with_context("node " + node.text());

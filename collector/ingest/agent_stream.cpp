@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kEpochBytes = 16;
 constexpr std::size_t kMaxInstanceBytes = 16;
 constexpr std::size_t kMaxCommands = 8;  // of one agent, not answered yet
-constexpr std::size_t kMaxQueued = 64;  // requests for stacks; asked again on the next connection
+constexpr std::size_t kMaxQueued = 64;   // requests for stacks; asked again on the next connection
 
 /// What a message weighs in memory: as it came, as it was parsed, and as values of ours.
 std::size_t weight_of(const Batch& batch, std::size_t wire_bytes) {
@@ -270,8 +270,8 @@ Result<void> AgentStream::command(std::uint64_t command, const NodeCommands::Ver
     return Error{ErrorCode::kUnsupported,
                  "its agent is of a version that cannot verify on demand: upgrade it"};
   if (commands_.size() >= kMaxCommands || queue_.size() >= kMaxQueued)
-    return Error{ErrorCode::kLimitExceeded,
-                 "it has " + std::to_string(commands_.size()) + " commands already: try again later"};
+    return Error{ErrorCode::kLimitExceeded, "it has " + std::to_string(commands_.size()) +
+                                                " commands already: try again later"};
   commands_.emplace(command, std::move(on_event));
   queue_.push_back(std::move(message));
   pump();

@@ -113,9 +113,9 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   Message catalog_ ASSAY_GUARDED_BY(mutex_);  // the newest one not yet sent
   Message mark_ ASSAY_GUARDED_BY(mutex_);     // likewise
   std::optional<std::uint64_t> acknowledged_ ASSAY_GUARDED_BY(mutex_);  // not yet sent
-  std::uint64_t committed_ ASSAY_GUARDED_BY(mutex_) = 0;            // what was acknowledged last
-  std::uint64_t state_request_ ASSAY_GUARDED_BY(mutex_) = 0;        // asked for on this stream
-  bool can_verify_ ASSAY_GUARDED_BY(mutex_) = false;                // its agent says so
+  std::uint64_t committed_ ASSAY_GUARDED_BY(mutex_) = 0;      // what was acknowledged last
+  std::uint64_t state_request_ ASSAY_GUARDED_BY(mutex_) = 0;  // asked for on this stream
+  bool can_verify_ ASSAY_GUARDED_BY(mutex_) = false;          // its agent says so
   std::map<std::uint64_t, NodeCommands::OnEvent> commands_ ASSAY_GUARDED_BY(mutex_);
   std::set<StackDigest> file_sets_asked_ ASSAY_GUARDED_BY(mutex_);  // and not answered yet
   Message outgoing_ ASSAY_GUARDED_BY(mutex_);                       // being written

@@ -39,8 +39,7 @@ struct Desk {
 
   void log(const std::string& actor, const std::string& subject, const std::string& outcome,
            const std::string& detail) {
-    ledger.audit(
-        {to_unix_ns(clock.wall_now()), actor, "node.verify", subject, outcome, detail});
+    ledger.audit({to_unix_ns(clock.wall_now()), actor, "node.verify", subject, outcome, detail});
   }
 };
 
@@ -242,16 +241,15 @@ Result<NodeKey> find_connected_node(const std::string& name, const std::vector<N
                      found.front()->key.text() + " or " + found.back()->key.text()};
   const NodeView& node = *found.front();
   if (node.is_connected) return node.key;
-  return Error{ErrorCode::kUnavailable,
-               "node " + node.key.text() + " is not connected, it was heard of last at " +
-                   to_rfc3339(from_unix_ns(node.last_seen_ns), 0) +
-                   ": its layers were not looked at"};
+  return Error{ErrorCode::kUnavailable, "node " + node.key.text() +
+                                            " is not connected, it was heard of last at " +
+                                            to_rfc3339(from_unix_ns(node.last_seen_ns), 0) +
+                                            ": its layers were not looked at"};
 }
 
 std::unique_ptr<NodeCommandService> NodeCommandService::create(NodeCommands& commands,
                                                                const NodeDirectory& nodes,
-                                                               Ledger& ledger,
-                                                               const Clock& clock) {
+                                                               Ledger& ledger, const Clock& clock) {
   return std::make_unique<Service>(commands, nodes, ledger, clock);
 }
 

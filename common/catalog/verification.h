@@ -44,7 +44,7 @@ inline constexpr std::string_view kCheckedExact = "exact";
 struct VerifiedLayer {
   std::vector<VerifiedContainer> containers;  ///< at most kMaxVerifiedContainers
   std::uint32_t containers_total = 0;
-  std::string name;              ///< lower directory as the kernel holds it
+  std::string name;               ///< lower directory as the kernel holds it
   std::optional<DiffId> diff_id;  ///< proven, else claimed
   std::optional<ShapeDigest> shape;
   std::optional<ContentDigest> content;

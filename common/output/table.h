@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "common/output/document.h"
 #include "common/base/clock.h"
+#include "common/output/document.h"
 
 namespace assay::output {
 

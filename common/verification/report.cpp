@@ -19,8 +19,8 @@ constexpr std::size_t kShortId = 12;
 
 std::string short_name(const catalog::VerifiedContainer& container) {
   if (!container.name.empty()) return container.name;
-  const std::string& id = container.container_id.empty() ? container.run_id
-                                                         : container.container_id;
+  const std::string& id =
+      container.container_id.empty() ? container.run_id : container.container_id;
   return id.substr(0, kShortId);
 }
 
@@ -98,8 +98,7 @@ Value node_value(const VerifiedNode& node) {
 }
 
 void add_count(std::string& text, std::size_t count, const char* what) {
-  if (count != 0)
-    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
+  if (count != 0) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
 }
 
 }  // namespace
@@ -183,13 +182,13 @@ std::string note_of(const std::vector<VerifiedNode>& nodes) {
 }
 
 std::string progress_text(const VerifiedNode& node, const catalog::VerifyProgress& progress) {
-  std::string text = node.node + ": layer " +
-                     std::to_string(std::min<std::size_t>(node.layers.size() + 1,
-                                                          node.layers_expected)) +
-                     " of " + std::to_string(node.layers_expected);
+  std::string text =
+      node.node + ": layer " +
+      std::to_string(std::min<std::size_t>(node.layers.size() + 1, node.layers_expected)) + " of " +
+      std::to_string(node.layers_expected);
   if (progress.files != 0)
-    text += ", " + std::to_string(progress.files) + " files, " +
-            output::format_bytes(progress.bytes);
+    text +=
+        ", " + std::to_string(progress.files) + " files, " + output::format_bytes(progress.bytes);
   return text;
 }
 
