@@ -8,6 +8,7 @@
 #include "agent/app/probe_source.h"
 #include "agent/app/record.h"
 #include "agent/app/run.h"
+#include "agent/app/verify_command.h"
 #include "common/base/encoding.h"
 #include "common/base/exit_code.h"
 #include "common/config/cli_flags.h"
@@ -27,6 +28,7 @@ struct CommandLine {
   std::string duration;
   std::string max_bytes;
   bool with_events = false;
+  assay::agent::VerifyCommandOptions verify;
 };
 
 assay::Result<Loaded> load(const CommandLine& given) {
@@ -89,6 +91,26 @@ ExitCode record_to_file(const CommandLine& given) {
   return ExitCode::kUsage;
 }
 
+ExitCode verify(const CommandLine& given) {
+  const auto loaded = load(given);
+  if (loaded) return assay::agent::verify_node(loaded->config, given.verify);
+  std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
+  return ExitCode::kUsage;
+}
+
+void add_verify_options(CLI::App& command, assay::agent::VerifyCommandOptions& options) {
+  command.add_option("TARGET", options.target,
+                     "A container (its id or how that begins, its name, a run id) or a layer (diff "
+                     "ID, shape or content digest, or how it begins); all layers when left out");
+  command.add_option("--timeout", options.timeout, "How long it may take (default 10m)");
+  command.add_option("-o,--output", options.format, "table, wide, json or yaml")
+      ->check(CLI::IsMember({"table", "wide", "json", "yaml"}))
+      ->option_text("FORMAT");
+  command.add_flag_callback(
+      "--no-headers", [&options] { options.has_headers = false; },
+      "Leave the line of column names out");
+}
+
 void add_config_options(CLI::App& command, CommandLine& given) {
   command.add_option("--config", given.file,
                      std::string("Configuration file (default ") +
@@ -116,6 +138,9 @@ int main(int argc, char** argv) {
   replay.add_flag("--events", given.with_events, "Print each event as it would be sent, too");
   CLI::App& unpin =
       *app.add_subcommand("unpin", "Remove the probe that a killed agent left in the kernel");
+  CLI::App& verify_command = *app.add_subcommand(
+      "verify", "Have the agent of this node read layers again, every byte, and say what changed");
+  add_verify_options(verify_command, given.verify);
   CLI::App& config = *app.add_subcommand("config", "The configuration");
   config.require_subcommand(1);
   CLI::App& config_check =
@@ -126,7 +151,7 @@ int main(int argc, char** argv) {
   // The probe executes this to see itself see something; it must do nothing.
   CLI::App& canary = *app.add_subcommand("canary", "")->group("");
   canary.allow_extras();
-  for (CLI::App* command : {&run, &check, &record, &unpin, &config_check})
+  for (CLI::App* command : {&run, &check, &record, &unpin, &verify_command, &config_check})
     add_config_options(*command, given);
 
   try {
@@ -143,6 +168,7 @@ int main(int argc, char** argv) {
   if (record) code = record_to_file(given);
   if (replay) code = assay::agent::replay_file(given.recording, given.with_events);
   if (unpin) code = with_config(given, assay::agent::remove_probe);
+  if (verify_command) code = verify(given);
   if (config_check) code = print_config(given);
   if (config_reference) std::fputs(config_table().reference_markdown().c_str(), stdout);
   if (version) std::printf("assay-agent %s\n", ASSAY_VERSION);

@@ -8,7 +8,7 @@
 #include "cli/about_view.h"
 #include "cli/base_change.h"
 #include "cli/commands.h"
-#include "cli/output/table.h"
+#include "common/output/table.h"
 
 namespace assay::cli {
 namespace {

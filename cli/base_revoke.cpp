@@ -6,8 +6,8 @@
 #include "cli/base_change.h"
 #include "cli/base_impact.h"
 #include "cli/commands.h"
-#include "cli/output/table.h"
 #include "cli/records.h"
+#include "common/output/table.h"
 
 namespace assay::cli {
 namespace {

@@ -8,12 +8,14 @@
 #include "assay/v1/planning.grpc.pb.h"
 #include "assay/v1/query.grpc.pb.h"
 #include "assay/v1/scan.grpc.pb.h"
+#include "assay/v1/verify.grpc.pb.h"
 #include "cli/from_wire.h"
 #include "cli/tls.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
 #include "common/base/sha256.h"
 #include "common/catalog/policy_text.h"
+#include "common/verification/verify_codec.h"
 
 namespace assay::cli {
 namespace {
@@ -24,6 +26,7 @@ constexpr int kMaxMessageBytes = 256 << 20;              // a whole catalog log
 constexpr std::size_t kMaxScanBytes = (4 << 20) - 4096;  // what a collector takes in one message
 constexpr std::int32_t kPageSize = 1000;
 constexpr std::chrono::milliseconds kDiagnosisTimeout{2000};
+constexpr std::chrono::seconds kVerifyGrace{20};  // the collector ends it before, and says why
 
 Result<std::string> read_setting(const std::string& path, const char* what, const char* flag) {
   const std::string advice =
@@ -73,6 +76,7 @@ struct Client::State {
   std::unique_ptr<v1::CatalogService::Stub> catalog;
   std::unique_ptr<v1::Planning::Stub> planning;
   std::unique_ptr<v1::ScanService::Stub> scans;
+  std::unique_ptr<v1::NodeCommands::Stub> commands;
 
   /// One unary call with its deadline; gRPC's status becomes an Error.
   template <typename Stub, typename Request, typename Response>
@@ -162,6 +166,7 @@ Result<Client> Client::create(const Connection& connection) {
   state->catalog = v1::CatalogService::NewStub(channel);
   state->planning = v1::Planning::NewStub(channel);
   state->scans = v1::ScanService::NewStub(channel);
+  state->commands = v1::NodeCommands::NewStub(channel);
   return Client(std::move(state));
 }
 
@@ -192,6 +197,31 @@ Result<std::vector<Node>> Client::list_nodes() {
   return state_->pages(v1::ListNodesRequest(), 0, &v1::Query::Stub::ListNodes,
                        &v1::ListNodesResponse::nodes,
                        [](const v1::Node& node) { return from_wire(node); });
+}
+
+Result<void> Client::verify(const std::string& node, const std::string& target,
+                            std::chrono::milliseconds timeout,
+                            const std::function<void(const catalog::VerifyEvent&)>& on_event) {
+  v1::VerifyNodeRequest request;
+  request.set_node(node);
+  request.set_target(target);
+  request.set_timeout_ms(static_cast<std::uint32_t>(timeout.count()));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + timeout + kVerifyGrace);
+  const auto reader = state_->commands->Verify(&context, request);
+  v1::VerifyEvent message;
+  bool is_done = false;
+  while (reader->Read(&message)) {
+    const auto event = verification::decode(message.SerializeAsString());
+    if (!event) continue;  // of a newer agent
+    is_done = is_done || std::holds_alternative<catalog::VerifyDone>(*event);
+    on_event(*event);
+  }
+  const grpc::Status status = reader->Finish();
+  if (is_done) return ok();
+  if (!status.ok()) return state_->error_of(status);
+  return Error{ErrorCode::kUnavailable, "collector " + state_->connection.address +
+                                            ": it ended its answer before the node had answered"};
 }
 
 Result<Trace> Client::get_trace(std::string_view target, std::string_view node) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "common/catalog/file_set.h"
 #include "common/catalog/log.h"
 #include "common/catalog/scan_report.h"
+#include "common/catalog/verification.h"
 
 namespace assay::cli {
 
@@ -429,6 +431,12 @@ class Client {
   Result<std::vector<Run>> list_runs(const RunFilter& filter);
   Result<std::vector<Finding>> list_findings(const FindingFilter& filter);
   Result<std::vector<Node>> list_nodes();
+  /// Has the agent of `node` (NAME or CLUSTER/NAME) read layers again. `on_event` is called on the
+  /// caller's thread, the last time with VerifyDone, which holds the errors of the node itself.
+  /// Blocks for `timeout` and some seconds at most. May be called by several threads at once.
+  Result<void> verify(const std::string& node, const std::string& target,
+                      std::chrono::milliseconds timeout,
+                      const std::function<void(const catalog::VerifyEvent&)>& on_event);
   /// `target`: run id, container id (12 digits are enough) or container name. `node`: NAME or
   /// CLUSTER/NAME, "" for any.
   Result<Trace> get_trace(std::string_view target, std::string_view node);

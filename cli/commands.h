@@ -22,6 +22,8 @@ void add_ps(CLI::App& app, Invocation& invocation);
 void add_findings(CLI::App& app, Invocation& invocation);
 void add_trace(CLI::App& app, Invocation& invocation);
 void add_nodes(CLI::App& app, Invocation& invocation);
+/// `assay node …`
+void add_node(CLI::App& app, Invocation& invocation);
 void add_where(CLI::App& app, Invocation& invocation);
 /// `assay scan …`
 void add_scan(CLI::App& app, Invocation& invocation);
@@ -53,7 +55,8 @@ void add_policy(CLI::App& app, Invocation& invocation);
 void add_policy_test(CLI::App& policy, Invocation& invocation);
 
 /// What -o of a command takes besides table, wide and json: sarif and junit (its outcome has a
-/// report), svg (its document has a picture), or yaml (its document has a file).
+/// report), svg (its document has a picture), or yaml (its document
+/// has a file, or its values are written so).
 enum class Formats { kUsual, kWithReports, kWithPicture, kWithFile };
 
 /// A subcommand of `parent` that answers with a document: it has -o and --no-headers, and takes the

@@ -3,9 +3,9 @@
 
 #include <map>
 
-#include "cli/output/table.h"
 #include "common/about/layer_about_reader.h"
 #include "common/files/file_set_maker.h"
+#include "common/output/table.h"
 
 namespace assay::cli {
 namespace {

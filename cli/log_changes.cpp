@@ -5,11 +5,11 @@
 
 #include "cli/base_change.h"
 #include "cli/commands.h"
-#include "cli/output/table.h"
 #include "cli/signer_names.h"
 #include "cli/trusted_log.h"
 #include "common/base/file.h"
 #include "common/catalog/change_file.h"
+#include "common/output/table.h"
 
 namespace assay::cli {
 namespace {

@@ -6,10 +6,11 @@
 
 #include "cli/commands.h"
 #include "cli/output/gate_report.h"
-#include "cli/output/json.h"
-#include "cli/output/table.h"
 #include "common/config/cli_flags.h"
 #include "common/config/key.h"
+#include "common/output/json.h"
+#include "common/output/table.h"
+#include "common/output/yaml.h"
 
 namespace assay::cli {
 namespace {
@@ -27,6 +28,7 @@ void declare(CLI::App& app, Invocation& invocation) {
   add_findings(app, invocation);
   add_trace(app, invocation);
   add_nodes(app, invocation);
+  add_node(app, invocation);
   add_base(app, invocation);
   add_policy(app, invocation);
   add_log(app, invocation);
@@ -78,7 +80,8 @@ std::string print(const Outcome& outcome, const Invocation& invocation, const Te
                   WallTime now) {
   if (invocation.format == Format::kJson) return to_json(outcome.document);
   if (invocation.format == Format::kSvg) return outcome.document.picture;
-  if (invocation.format == Format::kYaml) return outcome.document.file;
+  if (invocation.format == Format::kYaml)
+    return outcome.document.file.empty() ? to_yaml(outcome.document) : outcome.document.file;
   if (invocation.format == Format::kSarif && outcome.report) return to_sarif(*outcome.report);
   if (invocation.format == Format::kJunit && outcome.report) return to_junit(*outcome.report, now);
   return to_table(outcome.document, {.is_wide = invocation.format == Format::kWide,

@@ -5,12 +5,12 @@
 
 #include "cli/base_change.h"
 #include "cli/commands.h"
-#include "cli/output/json.h"
-#include "cli/output/table.h"
 #include "cli/policy_file.h"
 #include "cli/policy_schema.h"
 #include "cli/policy_view.h"
 #include "cli/policy_yaml.h"
+#include "common/output/json.h"
+#include "common/output/table.h"
 
 namespace assay::cli {
 namespace {

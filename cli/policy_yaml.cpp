@@ -5,8 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "cli/output/json.h"
+#include "cli/output/document.h"
 #include "cli/policy_file.h"
+#include "common/output/json.h"
 
 namespace assay::cli {
 namespace {

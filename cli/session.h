@@ -33,6 +33,11 @@ class Session {
   WallTime now() const { return clock_.wall_now(); }
   /// Errors: kInvalidArgument.
   Result<const Settings*> settings();
+  /// Whether `key` was given as a flag of this call.
+  bool has_flag(const std::string& key) const {
+    const auto found = options_.flags.find(key);
+    return found != options_.flags.end() && !found->second.empty();
+  }
   /// The key that was read from `file` before; null when none was.
   const catalog::SigningKey* signing_key(const std::string& file) const {
     return key_ && key_->first == file ? &key_->second : nullptr;

@@ -9,9 +9,10 @@
 #include <iostream>
 #include <string>
 
-#include "cli/output/table.h"
+#include "cli/output/document.h"
 #include "cli/secret_line.h"
 #include "common/base/encoding.h"
+#include "common/output/table.h"
 
 namespace assay::cli {
 namespace {

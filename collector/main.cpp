@@ -117,6 +117,11 @@ int main(int argc, char** argv) {
   CLI::Option& node = *issue_command.add_option("--node", given.issue.node,
                                                 "For the agent of this node, [CLUSTER/]NAME");
   issue_command.add_option("--user", given.issue.user, "For this person")->excludes(&node);
+  issue_command
+      .add_option("--role", given.issue.role,
+                  "What that person may: user, or admin (nodes' commands)")
+      ->excludes(&node)
+      ->capture_default_str();
   issue_command.add_option("--out", given.issue.out, "Folder for ca.pem, cert.pem and key.pem")
       ->required();
 

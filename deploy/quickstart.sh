@@ -189,7 +189,7 @@ YAML
   local collector=$bin/assay-collector
   "$collector" init --config "$dir/collector.yaml" --cluster default >/dev/null
   "$collector" issue --config "$dir/collector.yaml" --node "default/$node" --out "$dir/agent-tls" >/dev/null
-  "$collector" issue --config "$dir/collector.yaml" --user quickstart --out "$dir/user-tls" >/dev/null
+  "$collector" issue --config "$dir/collector.yaml" --user quickstart --role admin --out "$dir/user-tls" >/dev/null
   cat >"$dir/agent.yaml" <<YAML
 node: $node
 collector: {address: "127.0.0.1:$port"}
@@ -197,6 +197,7 @@ tls: {ca: $dir/agent-tls/ca.pem, cert: $dir/agent-tls/cert.pem, key: $dir/agent-
 trust_file: $dir/operator.pub
 state_dir: $dir/agent
 http: {address: "127.0.0.1:$agent_http"}
+local: {socket: $dir/local/agent.sock}
 YAML
   cat >"$dir/cli.yaml" <<YAML
 collector: {address: "127.0.0.1:$port"}

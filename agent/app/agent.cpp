@@ -142,6 +142,15 @@ Result<void> Agent::open_uplink() {
   };
   callbacks.on_file_set_wish = [this](const FileSetWish& wish) { file_sets_->ask(wish); };
   callbacks.take_file_set = [this] { return file_sets_->take(); };
+  callbacks.on_verify = [this](const VerifyCommand& command) {
+    log_.info("the collector commands to verify",
+              {{"by", command.actor},
+               {"target", command.order.target.empty() ? "all layers" : command.order.target}});
+    commands_->verify(command);
+  };
+  callbacks.on_command_cancelled = [this](std::uint64_t command) { commands_->cancel(command); };
+  callbacks.take_answer = [this] { return commands_->take(); };
+  callbacks.on_stream_ended = [this] { commands_->end_stream(); };
   callbacks.on_status = [this] { log_uplink(); };
   uplink_ = std::make_unique<Uplink>(std::move(options), *outbox_, std::move(callbacks));
   return ok();
@@ -207,6 +216,34 @@ void Agent::open_pipeline() {
                          },
                          [this] { uplink_->notify(); }, &background_},
       fingerprint_limits(config_));
+  open_commands();
+}
+
+void Agent::open_commands() {
+  verifier_ = std::make_unique<VerifyDesk>(VerifyDesk::Ports{
+      *rewalker_, [this](const std::string& target, const auto& then) {
+        loop_.post([target, then](Auditor& auditor) { then(auditor.layers_to_verify(target)); });
+      }});
+  commands_ = std::make_unique<CommandDesk>(*verifier_, [this] { uplink_->notify(); });
+}
+
+Result<void> Agent::start_local() {
+  if (config_.local_socket.empty()) return ok();
+  LocalServerPorts ports{*verifier_,
+                         [this](const std::string& target) {
+                           log_.info("a local user commands to verify",
+                                     {{"target", target.empty() ? "all layers" : target}});
+                         },
+                         [this](const SocketPeer& peer) {
+                           std::uint64_t held_back = 0;
+                           if (local_refusals_.allow(held_back))
+                             log_.warn("a connection to the local socket was refused",
+                                       {{"uid", std::to_string(peer.uid)},
+                                        {"pid", std::to_string(peer.pid)},
+                                        {"held_back", std::to_string(held_back)}});
+                         }};
+  ASSAY_ASSIGN(local_, LocalServer::start(config_.local_socket, std::move(ports)));
+  return ok();
 }
 
 LayerRewalker::Ports Agent::rewalk_ports() {
@@ -234,6 +271,7 @@ void Agent::on_tampering(const LayerTampering& tampering) {
 
 Result<void> Agent::start() {
   ASSAY_TRY(start_http());
+  ASSAY_TRY(start_local());
   auditor_->resume();
   continuity_->tell_lost_files();
   start_outbox();
@@ -333,6 +371,10 @@ void Agent::stop() {
   if (commits_) commits_->look();
   // First the threads that call into the parts, then the parts.
   if (uplink_) uplink_->stop();
+  if (commands_) commands_->end_stream();
+  local_.reset();
+  verifier_.reset();
+  commands_.reset();
   file_sets_.reset();
   rewalker_.reset();
   identifier_.reset();
@@ -365,6 +407,7 @@ AgentHealth Agent::health() const {
   health.refused_runs = auditor.refused_runs;
   if (identifier_) health.layers_pending = identifier_->pending();
   if (rewalker_) health.rewalks = rewalker_->counts();
+  if (verifier_) health.verifies = verifier_->counts();
   if (state_) health.rewalks.evicted = state_->evicted_records();
   if (const auto stats = service::read_process_stats()) {
     health.rss_bytes = stats->rss_bytes;

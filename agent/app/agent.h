@@ -10,6 +10,7 @@
 
 #include "agent/app/auditor_loop.h"
 #include "agent/app/catalog_keeper.h"
+#include "agent/app/command_desk.h"
 #include "agent/app/commit_watch.h"
 #include "agent/app/config.h"
 #include "agent/app/continuity.h"
@@ -20,6 +21,8 @@
 #include "agent/identify/file_set_desk.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/identify/layer_rewalker.h"
+#include "agent/identify/verify_desk.h"
+#include "agent/local/local_server.h"
 #include "agent/outbox/outbox.h"
 #include "agent/outbox/state_db.h"
 #include "agent/rootfs/kernel_directories.h"
@@ -73,6 +76,8 @@ class Agent {
   void open_pipeline();
   CommitWatch::Ports commit_ports();
   Result<void> start_http();
+  Result<void> start_local();
+  void open_commands();
   struct TrustFile {
     std::string text;
     std::optional<catalog::TrustRoot> root;  ///< nothing: no file is configured
@@ -113,6 +118,9 @@ class Agent {
   BackgroundBudget background_;  // of the three below
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<LayerRewalker> rewalker_;
+  std::unique_ptr<VerifyDesk> verifier_;
+  std::unique_ptr<CommandDesk> commands_;
+  std::unique_ptr<LocalServer> local_;
   std::unique_ptr<FileSetDesk> file_sets_;
   std::unique_ptr<Auditor> auditor_;
   std::unique_ptr<Uplink> uplink_;
@@ -120,6 +128,7 @@ class Agent {
   service::Metrics metrics_;
   HealthMetrics health_metrics_;
   std::unique_ptr<service::HttpEndpoint> http_;
+  service::LogRateLimit local_refusals_{5, std::chrono::seconds(10)};
   std::atomic<std::uint64_t> reloads_{0};
   std::atomic<bool> is_last_reload_ok_{true};
   bool is_stopped_ = false;

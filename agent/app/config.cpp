@@ -36,6 +36,9 @@ void add_state(Table& table) {
             {.text = "Events kept while the collector is away", .min = "1MiB", .is_live = true})
       .text("http.address", &AgentConfig::http_address,
             {.text = "HOST:PORT of /healthz, /readyz and /metrics; empty for none"})
+      .path("local.socket", &AgentConfig::local_socket,
+            {.text = "Unix socket of assay-agent verify, for root alone, in a folder that only the "
+                     "agent's user may enter; empty for none"})
       .text("log.level", &AgentConfig::log_level,
             {.text = "Least level that is written",
              .values = {"debug", "info", "warn", "error"},

@@ -51,6 +51,7 @@ struct AgentConfig {
   bool keep_on_exit = false;
 
   std::string http_address = "127.0.0.1:7481";
+  std::string local_socket = "/run/assay/agent.sock";  ///< "" : nothing is done locally
   std::string log_level = "info";
   std::string log_format = "text";
 

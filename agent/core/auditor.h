@@ -16,6 +16,7 @@
 #include "agent/core/stack_places.h"
 #include "agent/core/stack_tracker.h"
 #include "agent/core/state_telling.h"
+#include "agent/core/verify_target.h"
 #include "common/base/clock.h"
 #include "common/catalog/catalog.h"
 
@@ -46,6 +47,9 @@ struct AuditorSnapshot {
   std::uint64_t catalog_sequence = 0;
   std::map<catalog::VerdictStatus, std::uint64_t> running_by_verdict;
 };
+
+/// How to open a layer when nothing is remembered of the container's start.
+LayerTask bare_task(const LayerRef& ref, const catalog::StackLayer& layer);
 
 /// All methods are called on one thread. References outlive the auditor.
 class Auditor {
@@ -89,6 +93,8 @@ class Auditor {
   void on_tampering(const LayerTampering& tampering);
   /// One task for each layer that some run stands on.
   std::vector<LayerTask> running_layers() const;
+  /// The layers of open runs that `target` means. Errors: those of find_verify_target().
+  Result<std::vector<VerifyTask>> layers_to_verify(std::string_view target) const;
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   /// How to open the layers of a stack that was told, bottom first; empty when it was long ago.
   std::vector<LayerTask> layers_of(const StackDigest& stack) const { return places_.find(stack); }

@@ -11,16 +11,6 @@ namespace {
 // Layers found changed that wait for a sweep; what is more is found again by the next walk.
 constexpr std::size_t kMaxUntold = 10'000;
 
-/// How to open the layer when nothing is remembered of the container's start.
-LayerTask bare_task(const LayerRef& ref, const catalog::StackLayer& layer) {
-  LayerTask task;
-  task.layer.device = ref.device;
-  task.layer.inode = ref.inode;
-  task.layer.generation = ref.generation;
-  task.layer.name = layer.name;
-  return task;
-}
-
 }  // namespace
 
 void Auditor::on_tampering(const LayerTampering& tampering) {
@@ -43,6 +33,15 @@ void Auditor::tell_tampering(BootTime began) {
   }
   counters_.tampered += confirmed.size();
   follow(apply(confirmed), /*is_of_running=*/true);
+}
+
+LayerTask bare_task(const LayerRef& ref, const catalog::StackLayer& layer) {
+  LayerTask task;
+  task.layer.device = ref.device;
+  task.layer.inode = ref.inode;
+  task.layer.generation = ref.generation;
+  task.layer.name = layer.name;
+  return task;
 }
 
 std::vector<LayerTask> Auditor::running_layers() const {

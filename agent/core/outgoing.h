@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/core/events.h"
+#include "agent/core/verify_orders.h"
 #include "common/base/clock.h"
 #include "common/base/digest.h"
 #include "common/base/result.h"
@@ -122,6 +123,7 @@ struct AgentHealth {
   std::uint64_t refused_runs = 0;   ///< beyond the limit of open runs
   std::uint64_t layers_pending = 0;
   RewalkCounts rewalks;
+  VerifyCounts verifies;
   std::uint64_t rss_bytes = 0;
   std::chrono::nanoseconds cpu{};  ///< user and system, since the start
   WallTime started{};              ///< of this process

@@ -140,12 +140,28 @@ inline LayerRef ref_of(const LowerLayer& layer) {
   return {layer.device, layer.inode, layer.generation};
 }
 
+/// Where a runtime's store keeps what the tar stream of a layer can be had from. A hint: whoever
+/// opens it looks who may write it, and believes the stream only by its digest.
+struct StreamPlace {
+  enum class Kind {
+    kNone,
+    kTarSplit,  ///< JSON lines, compressed: the headers; the payloads lie in the layer's directory
+    kBlob,      ///< the layer as it was pulled, compressed or not
+  };
+  Kind kind = Kind::kNone;
+  std::string store;    ///< absolute path of the store's folder
+  std::string path;     ///< beneath it
+  std::string missing;  ///< of kNone: why there is none, "" when nobody looked
+  bool operator==(const StreamPlace&) const = default;
+};
+
 /// What the runtime's own store says of one layer directory. A claim.
 struct LayerClaim {
   LayerRef ref;
   std::optional<DiffId> diff_id;
   std::optional<ChainId> chain_id;  ///< of this layer on all below it
   bool is_for_display = false;      ///< someone but root may write that store
+  StreamPlace stream = {};
   bool operator==(const LayerClaim&) const = default;
 };
 

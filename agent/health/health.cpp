@@ -99,6 +99,7 @@ void HealthMetrics::update(const AgentHealth& health, const AuditorSnapshot& aud
   update_probe(health.probe);
   update_runs(health, auditor);
   update_rewalks(health.rewalks, auditor.tampered);
+  update_verifies(health.verifies);
   update_delivery(health, now);
   update_catalog(health.catalog);
   update_degraded(health.degraded);
@@ -148,6 +149,20 @@ void HealthMetrics::update_runs(const AgentHealth& health, const AuditorSnapshot
         number(health.layers_pending));
   counter("assay_agent_queue_dropped_total", "Records dropped between the probe and the auditor",
           health.queue_dropped);
+}
+
+void HealthMetrics::update_verifies(const VerifyCounts& verifies) {
+  counter("assay_agent_verify_orders_total", "Orders to verify that were taken", verifies.orders);
+  counter("assay_agent_verify_refused_total", "Orders to verify when too many waited",
+          verifies.refused);
+  counter("assay_agent_verify_layers_total", "Layers that were read again on demand",
+          verifies.layers);
+  counter("assay_agent_verify_changed_total", "Of them, those that were not as recorded",
+          verifies.changed);
+  counter("assay_agent_verify_failed_total", "Of them, those at which nobody could look",
+          verifies.failed);
+  gauge("assay_agent_verify_waiting", "Orders to verify that are not done yet",
+        number(verifies.waiting));
 }
 
 void HealthMetrics::update_rewalks(const RewalkCounts& rewalks, std::uint64_t tampered) {

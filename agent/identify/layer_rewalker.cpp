@@ -138,16 +138,22 @@ void LayerRewalker::walk(const LayerTask& task, Reason reason, const std::stop_t
 
 Result<void> LayerRewalker::walk_layer(const LayerTask& task, Reason reason,
                                        const std::stop_token& stop) {
-  auto opened = ports_.opener.open(task.layer, task.start);
+  const LayerTurns::Turn turn(turns_, ref_of(task.layer), stop);
+  if (!turn.has_it()) return ok();  // stopped
+  auto opened = open(task);
   if (!opened) return gone(task, opened.error());
   const Layer& layer = **opened;
-  {
-    const MutexLock lock(mutex_);
-    walked_[ref_of(task.layer)].instance = layer.instance();
-    if (!layer.is_cacheable()) ++counts_.unrecorded;
-  }
-  if (!layer.is_cacheable()) return ok();
-  return walk_open(task, layer, reason, stop);
+  if (layer.is_cacheable()) return walk_open(task, layer, reason, stop);
+  const MutexLock lock(mutex_);
+  ++counts_.unrecorded;
+  return ok();
+}
+
+Result<std::unique_ptr<Layer>> LayerRewalker::open(const LayerTask& task) {
+  ASSAY_ASSIGN(std::unique_ptr<Layer> layer, ports_.opener.open(task.layer, task.start));
+  const MutexLock lock(mutex_);
+  walked_[ref_of(task.layer)].instance = layer->instance();
+  return layer;
 }
 
 /// A layer that was there before and a run stands on. The auditor finds out whether it still does.
@@ -211,17 +217,17 @@ Result<void> LayerRewalker::walk_open(const LayerTask& task, const Layer& layer,
   const image::NodeRecord* const before = past.decoded ? &*past.decoded : nullptr;
   if (before == nullptr && !may_begin_record(task, reason)) return ok();
   bool is_over = false;
-  auto after = record(layer, before ? before->dialect : dialect_of(task), before, is_over, stop);
+  auto after = read(layer, {before ? before->dialect : dialect_of(task), before}, is_over, stop);
   if (!after && after.error().code == ErrorCode::kLimitExceeded)
     return too_large(task, layer.instance(), past, is_over, after.error());
   if (!after) return std::move(after.error());
-  auto outcome = keep_record(ports_.records, layer.instance(), past, *after);
+  auto outcome = keep_record(ports_.records, layer.instance(), past, after->record);
   if (!outcome && outcome.error().code == ErrorCode::kLimitExceeded)  // once it is encoded
     return too_large(task, layer.instance(), past, true, outcome.error());
   if (!outcome) return std::move(outcome.error());
   tell(task, *outcome);
-  if (after->entries.size() > kManyEntries) {
-    *after = {};
+  if (after->record.entries.size() > kManyEntries) {
+    after->record = {};
     ::malloc_trim(0);
   }
   return ok();
@@ -235,34 +241,45 @@ bool LayerRewalker::may_begin_record(const LayerTask& task, Reason reason) {
   return reason != Reason::kStart && walked.missing++ > 0;
 }
 
-Result<image::NodeRecord> LayerRewalker::record(const Layer& layer, image::Dialect dialect,
-                                                const image::NodeRecord* before, bool& is_over,
-                                                const std::stop_token& stop) {
+Result<LayerRewalker::Reading> LayerRewalker::read(const Layer& layer, Plan plan, bool& is_over,
+                                                   const std::stop_token& stop) {
   image::WalkOptions options;
   image::RecordLimits limits;
-  options.dialect = dialect;
+  options.dialect = plan.dialect;
   options.scope = image::Scope::kContent;
+  options.progress = plan.progress;
   {
     const MutexLock lock(mutex_);
     options.limits = options_.limits;
     limits = options_.record_limits;
   }
   limits.ends_walk = true;
+  limits.reads_all = plan.reads_all;
   for (int attempt = 1;; ++attempt) {
-    image::NodeRecorder recorder(ports_.clock.wall_now(), before, limits);
-    options.recorder = &recorder;
+    image::NodeRecorder recorder(ports_.clock.wall_now(), plan.before, limits);
+    if (plan.is_recorded) options.recorder = &recorder;
+    options.uid_map = plan.map.uids;
+    options.gid_map = plan.map.gids;
     be_background(options, ports_.budget, stop);
     auto found = image::fingerprint_directory(layer.fd(), options, stop);
-    is_over = recorder.is_over();
+    is_over = plan.is_recorded && recorder.is_over();
+    if (!found && found.error().code == ErrorCode::kUnsupported && !plan.map.text.empty()) {
+      plan.map = IdMap{};  // as the identifier does: the layer was not shifted for its container
+      continue;
+    }
     if (!found && is_unsteady(found.error()) && attempt < kWalkAttempts) continue;
     if (!found) return std::move(found.error());
-    ASSAY_ASSIGN(image::NodeRecord record, recorder.take());
-    record.place = place_of(layer.fd());
+    Reading reading{std::move(*found), {}, recorder.files_read()};
+    if (plan.is_recorded) {
+      ASSAY_ASSIGN(reading.record, recorder.take());
+      reading.record.place = place_of(layer.fd());
+    }
     const MutexLock lock(mutex_);
     ++counts_.walks;
-    counts_.entries += record.entries.size();
-    counts_.files_read += recorder.files_read();
-    return record;
+    counts_.entries +=
+        plan.is_recorded ? reading.record.entries.size() : reading.fingerprint.entries;
+    counts_.files_read += reading.files_read;
+    return reading;
   }
 }
 

@@ -12,7 +12,10 @@
 
 #include "agent/core/outgoing.h"
 #include "agent/core/ports.h"
+#include "agent/core/verify_target.h"
 #include "agent/identify/background_budget.h"
+#include "agent/identify/id_map.h"
+#include "agent/identify/layer_turns.h"
 #include "agent/identify/record_keeping.h"
 #include "agent/identify/worker_pool.h"
 #include "common/base/clock.h"
@@ -29,8 +32,9 @@ struct RewalkOptions {
   image::RecordLimits record_limits;
 };
 
-/// One idle-priority thread, one layer at a time. Thread-safe. Destroying it stops a walk between
-/// two files and drops what waits; callbacks never run after the destructor returned.
+/// One idle-priority thread, one layer at a time, and whoever calls verify(). Thread-safe; a
+/// directory is walked by one of them at a time. Destroying it stops a walk between two files and
+/// drops what waits; callbacks never run after the destructor returned, and no verify() may then.
 class LayerRewalker final : public LayerWatch {
  public:
   struct Ports {
@@ -57,10 +61,39 @@ class LayerRewalker final : public LayerWatch {
   /// Of layers whose walk begins from now on.
   void set_limits(const image::FingerprintLimits& limits);
 
+  using Progress = std::function<void(std::uint64_t files, std::uint64_t bytes)>;
+  /// Reads every byte of the layer again, on the caller's thread, and compares it with the node's
+  /// own record and with the content digest of its first reading. What it finds is kept and told as
+  /// that of any walk. Blocks on disk; checks `stop` between files and between reads: what was
+  /// stopped is kNotChecked. `progress` is called now and then; may be empty.
+  catalog::VerifiedLayer verify(const VerifyTask& task, const Progress& progress,
+                                const std::stop_token& stop);
+
   RewalkCounts counts() const;
 
  private:
   enum class Reason { kStart, kRound, kDemand };
+  /// How a directory is to be walked.
+  struct Plan {
+    image::Dialect dialect = image::Dialect::kOverlay;
+    const image::NodeRecord* before = nullptr;  ///< null: there is none
+    bool is_recorded = true;                    ///< takes a record
+    bool reads_all = false;                     ///< files that look unchanged are read, too
+    IdMap map = {};
+    Progress progress = {};
+  };
+  struct Reading {
+    image::LayerFingerprint fingerprint;
+    image::NodeRecord record;
+    std::uint64_t files_read = 0;
+  };
+  /// What a verify has of a layer while it looks.
+  struct Verifying {
+    const VerifyTask& task;
+    const Progress& progress;
+    const std::stop_token& stop;
+    catalog::VerifiedLayer& found;
+  };
   struct Walked {
     BootTime last{};                                 ///< when its walk was queued
     std::optional<catalog::LayerInstance> instance;  ///< once it was opened
@@ -75,9 +108,15 @@ class LayerRewalker final : public LayerWatch {
   Result<void> walk_layer(const LayerTask& task, Reason reason, const std::stop_token& stop);
   Result<void> walk_open(const LayerTask& task, const Layer& layer, Reason reason,
                          const std::stop_token& stop);
-  Result<image::NodeRecord> record(const Layer& layer, image::Dialect dialect,
-                                   const image::NodeRecord* before, bool& is_over,
-                                   const std::stop_token& stop);
+  Result<std::unique_ptr<Layer>> open(const LayerTask& task);
+  Result<Reading> read(const Layer& layer, Plan plan, bool& is_over, const std::stop_token& stop);
+  Result<void> verify_layer(const Verifying& verifying);
+  Result<void> verify_open(const Verifying& verifying, const Layer& layer);
+  Result<void> compare_record(const Verifying& verifying, const Layer& layer,
+                              const PastRecord& past, const Reading& reading);
+  Result<void> compare_content(const Verifying& verifying, const Layer& layer,
+                               const PastRecord& past, const Reading& reading, bool is_map_known);
+  Result<void> take_tampered(const Verifying& verifying, const catalog::LayerInstance& instance);
   Result<void> gone(const LayerTask& task, const Error& error);
   Result<void> too_large(const LayerTask& task, const catalog::LayerInstance& instance,
                          const PastRecord& past, bool is_over, const Error& error);
@@ -92,6 +131,7 @@ class LayerRewalker final : public LayerWatch {
   RewalkOptions options_ ASSAY_GUARDED_BY(mutex_);
   std::map<LayerRef, Walked> walked_ ASSAY_GUARDED_BY(mutex_);
   std::set<LayerRef> waiting_ ASSAY_GUARDED_BY(mutex_);  // queued or being walked
+  LayerTurns turns_;
   BootTime next_round_ ASSAY_GUARDED_BY(mutex_){};
   RewalkCounts counts_ ASSAY_GUARDED_BY(mutex_);
   std::unique_ptr<WorkerPool> worker_;  // last, so that it is joined first

@@ -21,8 +21,8 @@ constexpr std::string_view kMoreEnd = " more";
 constexpr std::string_view kDeleted = " (deleted)";
 constexpr std::size_t kMaxPlaceBytes = 300;
 // Of changes; the rest is for what is true of the whole layer.
-constexpr std::size_t kMaxChangesBytes =
-    kMaxTamperedBytes - kRemoved.size() - kGrown.size() - 2 * kSeparator.size();
+constexpr std::size_t kMaxChangesBytes = kMaxTamperedBytes - kRemoved.size() - kGrown.size() -
+                                         kOtherContent.size() - 3 * kSeparator.size();
 
 std::string path_of(int fd) {
   std::array<char, PATH_MAX> path{};
@@ -136,6 +136,7 @@ Result<RecordOutcome> keep_record(LayerRecords& records, const catalog::LayerIns
     outcome.changed = difference.changed;
     outcome.touched = difference.touched;
     if (difference.changed != 0) outcome.tampered = add_changes(outcome.tampered, difference);
+    outcome.named = std::move(difference.named);
     if (before == after) {
       (void)records.renew_record(instance);  // else it goes sooner from a full table, no more
       return outcome;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/core/ports.h"
 #include "common/image/node_record.h"
@@ -17,6 +18,7 @@ struct RecordOutcome {
   std::string tampered;       ///< as in catalog::LayerEvidence, with what was known before
   std::uint64_t changed = 0;  ///< paths that are not what they were
   std::uint64_t touched = 0;  ///< paths with another ctime and nothing else
+  std::vector<std::string> named = {};  ///< of the changed ones, as image::RecordDifference
 };
 
 /// Where the directory lies: its own and its parent's name and the inodes of the folders around it,
@@ -48,10 +50,11 @@ Result<RecordOutcome> keep_record(LayerRecords& records, const catalog::LayerIns
 /// `known` with the changes of `difference` that it does not name yet; at most kMaxTamperedBytes,
 /// then a count of the others. What is named stays named.
 std::string add_changes(const std::string& known, const image::RecordDifference& difference);
-/// `known` with what is true of the whole layer, first; there is always room for the two below.
+/// `known` with what is true of the whole layer, first; there is always room for the three below.
 std::string add_of_whole(const std::string& known, std::string_view text);
 inline constexpr std::size_t kMaxTamperedBytes = 960;
 inline constexpr std::string_view kRemoved = "the layer's directory (removed)";
 inline constexpr std::string_view kGrown = "the layer (grown over the limits of a walk)";
+inline constexpr std::string_view kOtherContent = "the layer (content, not as it was first read)";
 
 }  // namespace assay::agent

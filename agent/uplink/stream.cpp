@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "agent/uplink/heartbeat.h"
+#include "common/base/encoding.h"
+#include "common/verification/verify_codec.h"
 
 namespace assay::agent {
 namespace {
@@ -15,6 +17,7 @@ constexpr std::size_t kMaxDescribed =
 constexpr std::size_t kMaxRequestedStacks = 1000;
 constexpr std::uint64_t kLargeMessage = 32 << 10;  // bytes; its memory is given back
 constexpr std::uint32_t kMaxHeartbeatSeconds = 3600;
+constexpr std::size_t kMaxActorBytes = 300;
 
 std::string bytes_of(const Epoch& epoch) {
   return {reinterpret_cast<const char*>(epoch.data()), epoch.size()};
@@ -54,6 +57,7 @@ v1::FromAgent Stream::hello() const {
   hello.set_fingerprint_version(options_.fingerprint_version);
   hello.set_instance(identity_.instance);
   hello.set_acknowledged(events_.acknowledged());
+  if (callbacks_.on_verify) hello.add_commands("verify");
   return message;
 }
 
@@ -119,6 +123,8 @@ bool Stream::next_message(v1::FromAgent& message) {
   }
   if (!is_welcome_) return false;
   if (!requested_.empty() && next_descriptions(*message.mutable_stacks())) return true;
+  message.Clear();
+  if (next_answer(*message.mutable_verified())) return true;
   message.Clear();
   if (next_file_set(*message.mutable_file_set())) return true;
   message.Clear();
@@ -201,6 +207,13 @@ void Stream::OnReadDone(bool is_ok) {
     case v1::ToAgent::kFileSetRequest:
       on_file_set_request(incoming_.file_set_request());
       break;
+    case v1::ToAgent::kVerify:
+      on_verify(incoming_.verify());
+      break;
+    case v1::ToAgent::kCommandCancelled:
+      if (callbacks_.on_command_cancelled)
+        callbacks_.on_command_cancelled(incoming_.command_cancelled().command());
+      break;
     case v1::ToAgent::MESSAGE_NOT_SET:
       break;  // from a newer collector
   }
@@ -254,6 +267,20 @@ void Stream::on_file_set_request(const v1::FileSetRequest& request) {
   for (const v1::FileSetWish& wish : request.wishes())
     if (const auto stack = StackDigest::from_raw(wish.stack()))
       callbacks_.on_file_set_wish({*stack, wish.first_layer()});
+}
+
+void Stream::on_verify(const v1::VerifyCommand& command) {
+  if (!callbacks_.on_verify) return;
+  callbacks_.on_verify({command.command(),
+                        {command.target(), std::chrono::milliseconds(command.timeout_ms())},
+                        escape_untrusted(command.actor(), kMaxActorBytes)});
+}
+
+bool Stream::next_answer(v1::VerifyAnswer& answer) {
+  const auto ready = callbacks_.take_answer ? callbacks_.take_answer() : std::nullopt;
+  if (!ready) return false;
+  answer.set_command(ready->command);
+  return answer.mutable_event()->ParseFromString(verification::encode(ready->event));
 }
 
 /// Not acknowledged: what is lost with the stream is asked for on the next one.

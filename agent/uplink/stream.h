@@ -56,6 +56,7 @@ class Stream final : public grpc::ClientBidiReactor<v1::FromAgent, v1::ToAgent> 
   void pump();
   bool next_message(v1::FromAgent& message) ASSAY_REQUIRES(mutex_);
   bool next_batch(v1::EventBatch& batch) ASSAY_REQUIRES(mutex_);
+  bool next_answer(v1::VerifyAnswer& answer) ASSAY_REQUIRES(mutex_);
   bool next_file_set(v1::FileSetAnswer& answer) ASSAY_REQUIRES(mutex_);
   bool next_descriptions(v1::StackDescriptions& answer) ASSAY_REQUIRES(mutex_);
   /// Bytes of the description that was added.
@@ -64,6 +65,7 @@ class Stream final : public grpc::ClientBidiReactor<v1::FromAgent, v1::ToAgent> 
   void on_acknowledged(std::uint64_t sequence);
   void on_stack_request(const v1::StackRequest& request);
   void on_file_set_request(const v1::FileSetRequest& request);
+  void on_verify(const v1::VerifyCommand& command);
   void on_catalog(const v1::CatalogLog& log);
   v1::FromAgent hello() const;
   v1::FromAgent make_heartbeat() const;

@@ -238,6 +238,7 @@ Ended Uplink::State::connect_once(const UplinkOptions& options, const std::stop_
   stream.cancel();
   while (!stream.wait_for_end(kEndDeadline))
     stream.cancel();  // gRPC always ends a cancelled call
+  if (callbacks.on_stream_ended) callbacks.on_stream_ended();
   return ended;
 }
 

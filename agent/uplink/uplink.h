@@ -12,6 +12,7 @@
 
 #include "agent/core/file_sets.h"
 #include "agent/core/outgoing.h"
+#include "agent/core/verify_orders.h"
 #include "agent/uplink/tls_files.h"
 #include "common/catalog/log.h"
 
@@ -33,6 +34,17 @@ struct UplinkOptions {
   std::uint64_t max_in_flight_bytes = 4ULL << 20;  ///< sent and not acknowledged
 };
 
+/// A command of the collector's, and one of the answers to it: the last is VerifyDone.
+struct VerifyCommand {
+  std::uint64_t command = 0;  ///< unique on the stream
+  VerifyOrder order;
+  std::string actor;  ///< who asked, as the collector says; escaped
+};
+struct CommandAnswer {
+  std::uint64_t command = 0;
+  catalog::VerifyEvent event;
+};
+
 /// What the uplink asks of and tells to the rest of the agent. All on its own or gRPC's threads;
 /// they must return within milliseconds and must not call stop().
 struct UplinkCallbacks {
@@ -45,6 +57,14 @@ struct UplinkCallbacks {
   std::function<void(const FileSetWish&)> on_file_set_wish;
   /// One that is ready to be sent, if any; notify() says that there is. May be empty.
   std::function<std::optional<FileSetAnswer>()> take_file_set;
+  /// The collector commands to verify; may be empty: then the agent does not say that it can.
+  std::function<void(VerifyCommand)> on_verify;
+  /// Nobody waits for this command any more.
+  std::function<void(std::uint64_t command)> on_command_cancelled;
+  /// The next answer that is ready to be sent, if any; notify() says that there is.
+  std::function<std::optional<CommandAnswer>()> take_answer;
+  /// No answer to a command of this stream can be sent any more. On the uplink's thread.
+  std::function<void()> on_stream_ended;
   std::function<void()> on_status;  ///< the state or its reason changed
 };
 

@@ -97,6 +97,7 @@ Result<void> Collector::open_server() {
   link_ = AgentLink::create(*loop_, *keeper_, *loop_, clock_, link);
   queries_ = QueryServices::create(*store_, *keeper_, *nodes_, *loop_, clock_,
                                    {static_cast<int>(config_.query_threads), 256});
+  commands_ = NodeCommandService::create(link_->commands(), *nodes_, *loop_, clock_);
   keeper_->set_on_change([this] { on_catalog_change(); });
   marks_ = std::make_unique<MarkTimer>(*keeper_, [this] { link_->push_mark(); });
   GrpcServerOptions options;
@@ -106,6 +107,7 @@ Result<void> Collector::open_server() {
   options.max_concurrent_streams = config_.max_concurrent_streams;
   auto services = queries_->services();
   services.push_back(&link_->service());
+  services.push_back(&commands_->service());
   ASSAY_ASSIGN(server_, GrpcServer::start(options, services));
   is_listening_ = true;
   return ok();
@@ -162,6 +164,7 @@ void Collector::stop() {
   http_.reset();
   marks_.reset();
   server_.reset();
+  commands_.reset();
   queries_.reset();
   loop_.reset();  // commits what waits; its callbacks may still touch streams
   link_.reset();

@@ -17,6 +17,7 @@
 #include "collector/core/commit_loop.h"
 #include "collector/core/node_registry.h"
 #include "collector/ingest/agent_link.h"
+#include "collector/query/node_commands.h"
 #include "collector/query/services.h"
 #include "common/service/http_endpoint.h"
 #include "common/service/log_setup.h"
@@ -81,6 +82,7 @@ class Collector {
   std::unique_ptr<MarkTimer> marks_;
   std::unique_ptr<AgentLink> link_;
   std::unique_ptr<QueryServices> queries_;
+  std::unique_ptr<NodeCommandService> commands_;
   std::unique_ptr<GrpcServer> server_;
   std::unique_ptr<service::HttpEndpoint> http_;
 };

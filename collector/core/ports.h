@@ -12,6 +12,7 @@
 
 #include "collector/core/store.h"
 #include "common/catalog/log.h"
+#include "common/catalog/verification.h"
 
 namespace assay::collector {
 
@@ -83,6 +84,26 @@ class CatalogKeeper {
   /// missing. kInvalidArgument: one that it does not name.
   virtual Result<std::uint64_t> submit(const std::string& actor, catalog::SignedChange change,
                                        std::vector<std::string> file_sets) = 0;
+};
+
+/// Commands to nodes, on their agents' own streams. Thread-safe; never blocks.
+class NodeCommands {
+ public:
+  virtual ~NodeCommands() = default;
+  struct Verify {
+    std::string target;  ///< agent/core/verify_target.h
+    std::chrono::milliseconds timeout = catalog::kDefaultVerifyTimeout;
+    std::string actor;  ///< who asks, for the agent's log
+  };
+  using OnEvent = std::function<void(const catalog::VerifyEvent&)>;
+  /// Sends the command and gives its number. `on_event` is called on gRPC's threads, the last time
+  /// with VerifyDone: also when the stream ends before. It must return within microseconds.
+  /// Errors: kUnavailable (no stream of that node), kUnsupported (its agent does not know the
+  /// command), kLimitExceeded (too many run there).
+  virtual Result<std::uint64_t> verify(const NodeKey& node, const Verify& command,
+                                       OnEvent on_event) = 0;
+  /// Nobody waits for it any more: `on_event` is not called again after this.
+  virtual void cancel(const NodeKey& node, std::uint64_t command) = 0;
 };
 
 /// What is known of nodes right now. Thread-safe.

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kNodePrefix = "assay:node:";
 constexpr std::string_view kUserPrefix = "assay:user:";
+constexpr std::string_view kAdminPrefix = "assay:admin:";
 constexpr std::size_t kMaxNameBytes = 253;  // RFC 1123 host names, Kubernetes node names
 
 bool is_name_character(char c) {
@@ -28,20 +29,22 @@ std::string node_uri(const NodeKey& node) {
   return std::string(kNodePrefix) + node.text();
 }
 
-std::string user_uri(const std::string& user) {
-  return std::string(kUserPrefix) + user;
+std::string user_uri(const std::string& user, bool is_admin) {
+  return std::string(is_admin ? kAdminPrefix : kUserPrefix) + user;
 }
 
 Result<Principal> principal_from_uris(const std::vector<std::string>& uris) {
   if (uris.size() != 1)
     return Error{ErrorCode::kUntrusted,
                  "the client certificate has " + std::to_string(uris.size()) +
-                     " URI names, one is expected: assay:node:CLUSTER/NAME or assay:user:NAME"};
+                     " URI names, one is expected: assay:node:CLUSTER/NAME, assay:user:NAME or "
+                     "assay:admin:NAME"};
   const std::string_view uri = uris.front();
   Principal principal;
-  if (uri.starts_with(kUserPrefix)) {
+  principal.is_admin = uri.starts_with(kAdminPrefix);
+  if (principal.is_admin || uri.starts_with(kUserPrefix)) {
     principal.role = Role::kUser;
-    principal.user = uri.substr(kUserPrefix.size());
+    principal.user = uri.substr(principal.is_admin ? kAdminPrefix.size() : kUserPrefix.size());
     if (is_valid_name(principal.user)) return principal;
   } else if (uri.starts_with(kNodePrefix)) {
     const std::string_view rest = uri.substr(kNodePrefix.size());
@@ -54,8 +57,8 @@ Result<Principal> principal_from_uris(const std::vector<std::string>& uris) {
   }
   return Error{ErrorCode::kUntrusted, "the client certificate names \"" +
                                           escape_untrusted(uri, 100) +
-                                          "\", expected is assay:node:CLUSTER/NAME or "
-                                          "assay:user:NAME"};
+                                          "\", expected is assay:node:CLUSTER/NAME, "
+                                          "assay:user:NAME or assay:admin:NAME"};
 }
 
 }  // namespace assay::collector

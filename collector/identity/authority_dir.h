@@ -17,15 +17,17 @@ struct InitRequest {
 };
 
 /// Creates DIR with cluster, ca.pem, ca-key.pem, server.pem, server-key.pem and admin/{ca.pem,
-/// cert.pem, key.pem} of the user admin. Keys have mode 0600.
+/// cert.pem, key.pem} of the user admin, who has
+/// that role. Keys have mode 0600.
 /// Errors: kAlreadyExists (an authority is there), kInvalidArgument, kPermissionDenied.
 Result<void> init_authority(const InitRequest& request, WallTime now);
 
 struct IssueRequest {
-  std::string dir;   ///< of init
-  std::string node;  ///< either a node, NAME (of init's cluster) or CLUSTER/NAME …
-  std::string user;  ///< … or a user
-  std::string out;   ///< gets ca.pem, cert.pem and key.pem
+  std::string dir;            ///< of init
+  std::string node;           ///< either a node, NAME (of init's cluster) or CLUSTER/NAME …
+  std::string user;           ///< … or a user
+  std::string out;            ///< gets ca.pem, cert.pem and key.pem
+  std::string role = "user";  ///< of a user: "user", or "admin", who may command nodes
 };
 
 /// Errors: kNotFound (no authority in DIR), kAlreadyExists (OUT has a key.pem),

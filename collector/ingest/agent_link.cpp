@@ -33,6 +33,7 @@ class Refusal final : public Reactor {
 };
 
 class Link final : public AgentLink,
+                   public NodeCommands,
                    public v1::AgentLink::CallbackService,
                    private AgentStreamHost {
  public:
@@ -62,6 +63,22 @@ class Link final : public AgentLink,
         static_cast<AgentStreamHost&>(*this), std::move(*who), escape_untrusted(context->peer()));
     stream->begin(stream);
     return stream.get();
+  }
+
+  NodeCommands& commands() override { return *this; }
+
+  Result<std::uint64_t> verify(const NodeKey& node, const Verify& command,
+                               OnEvent on_event) override {
+    const auto stream = find(node);
+    if (!stream) return Error{ErrorCode::kUnavailable, "node " + node.text() + " is not connected"};
+    const std::uint64_t number = ++last_command_;
+    auto sent = stream->command(number, command, std::move(on_event));
+    if (!sent) return std::move(sent.error()).with_context("node " + node.text());
+    return number;
+  }
+
+  void cancel(const NodeKey& node, std::uint64_t command) override {
+    if (const auto stream = find(node)) stream->cancel_command(command);
   }
 
   void push_catalog() override {
@@ -175,6 +192,12 @@ class Link final : public AgentLink,
         {to_unix_ns(clock_.wall_now()), who.text(), "agent.connect", subject, "refused", reason});
   }
 
+  std::shared_ptr<AgentStream> find(const NodeKey& node) const {
+    const MutexLock lock(mutex_);
+    const auto found = streams_.find(node);
+    return found == streams_.end() ? nullptr : found->second;
+  }
+
   std::vector<std::shared_ptr<AgentStream>> streams() const {
     const MutexLock lock(mutex_);
     std::vector<std::shared_ptr<AgentStream>> all;
@@ -194,6 +217,7 @@ class Link final : public AgentLink,
   std::shared_ptr<const catalog::SignedLog> catalog_log_ ASSAY_GUARDED_BY(catalog_mutex_);
   std::shared_ptr<const v1::ToAgent> catalog_message_ ASSAY_GUARDED_BY(catalog_mutex_);
   std::string catalog_state_ ASSAY_GUARDED_BY(catalog_mutex_);
+  std::atomic<std::uint64_t> last_command_{0};
   mutable Mutex mutex_;
   IdentityGuard guard_ ASSAY_GUARDED_BY(mutex_);
   std::map<NodeKey, std::shared_ptr<AgentStream>> streams_ ASSAY_GUARDED_BY(mutex_);

@@ -36,6 +36,7 @@ class AgentLink {
   /// Sends the keeper's freshness mark to every connected agent.
   virtual void push_mark() = 0;
   virtual std::size_t connected() const = 0;
+  virtual NodeCommands& commands() = 0;
   /// The interval is told to agents that connect from now on.
   virtual void set_limits(std::chrono::seconds heartbeat_interval,
                           std::size_t max_in_flight_bytes) = 0;

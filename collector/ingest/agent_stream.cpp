@@ -8,13 +8,15 @@
 #include "collector/ingest/from_wire.h"
 #include "collector/ingest/refusal.h"
 #include "common/base/encoding.h"
+#include "common/verification/verify_codec.h"
 
 namespace assay::collector {
 namespace {
 
 constexpr std::size_t kEpochBytes = 16;
 constexpr std::size_t kMaxInstanceBytes = 16;
-constexpr std::size_t kMaxQueued = 64;  // requests for stacks; asked again on the next connection
+constexpr std::size_t kMaxCommands = 8;  // of one agent, not answered yet
+constexpr std::size_t kMaxQueued = 64;   // requests for stacks; asked again on the next connection
 
 /// What a message weighs in memory: as it came, as it was parsed, and as values of ours.
 std::size_t weight_of(const Batch& batch, std::size_t wire_bytes) {
@@ -51,6 +53,7 @@ void AgentStream::OnCancel() {
 }
 
 void AgentStream::OnDone() {
+  end_commands();
   if (has_hello_) {
     host_.left(who_.node, this);
     host_.intake().disconnected(who_.node);
@@ -87,6 +90,9 @@ bool AgentStream::on_message() {
       return on_batch(from_wire(incoming_.stacks(), who_.node), bytes);
     case v1::FromAgent::kFileSet:
       return on_file_set(incoming_.file_set(), bytes);
+    case v1::FromAgent::kVerified:
+      on_verified(incoming_.verified());
+      return true;
     case v1::FromAgent::kHeartbeat:
       return on_heartbeat(incoming_.heartbeat());
     case v1::FromAgent::kCatalogRefused:
@@ -114,6 +120,10 @@ bool AgentStream::on_hello(const v1::Hello& hello) {
   }
   epoch_ = hello.epoch();
   instance_ = hello.instance().substr(0, kMaxInstanceBytes);
+  {
+    const MutexLock lock(mutex_);
+    can_verify_ = std::ranges::find(hello.commands(), "verify") != hello.commands().end();
+  }
   if (const grpc::Status allowed = host_.join(shared_from_this()); !allowed.ok()) {
     finish(allowed);
     return false;
@@ -243,6 +253,66 @@ bool AgentStream::on_file_set(const v1::FileSetAnswer& answer, std::size_t bytes
     file_sets_asked_.erase(batch->file_sets.front().stack);
   }
   return on_batch(std::move(*batch), bytes);
+}
+
+Result<void> AgentStream::command(std::uint64_t command, const NodeCommands::Verify& verify,
+                                  NodeCommands::OnEvent on_event) {
+  auto message = std::make_shared<v1::ToAgent>();
+  v1::VerifyCommand& out = *message->mutable_verify();
+  out.set_command(command);
+  out.set_target(verify.target);
+  out.set_timeout_ms(static_cast<std::uint32_t>(verify.timeout.count()));
+  out.set_actor(verify.actor);
+  const MutexLock lock(mutex_);
+  if (is_finished_ || !is_welcomed_)
+    return Error{ErrorCode::kUnavailable, "its agent is just coming or going: try again"};
+  if (!can_verify_)
+    return Error{ErrorCode::kUnsupported,
+                 "its agent is of a version that cannot verify on demand: upgrade it"};
+  if (commands_.size() >= kMaxCommands || queue_.size() >= kMaxQueued)
+    return Error{ErrorCode::kLimitExceeded, "it has " + std::to_string(commands_.size()) +
+                                                " commands already: try again later"};
+  commands_.emplace(command, std::move(on_event));
+  queue_.push_back(std::move(message));
+  pump();
+  return ok();
+}
+
+void AgentStream::cancel_command(std::uint64_t command) {
+  auto message = std::make_shared<v1::ToAgent>();
+  message->mutable_command_cancelled()->set_command(command);
+  {
+    const MutexLock lock(mutex_);
+    if (commands_.erase(command) == 0) return;
+  }
+  send(std::move(message));
+}
+
+/// An agent that answers what nobody asked is not believed.
+void AgentStream::on_verified(const v1::VerifyAnswer& answer) {
+  NodeCommands::OnEvent on_event;
+  auto event = verification::decode(answer.event().SerializeAsString());
+  const bool is_last = !event || std::holds_alternative<catalog::VerifyDone>(*event);
+  {
+    const MutexLock lock(mutex_);
+    const auto found = commands_.find(answer.command());
+    if (found == commands_.end()) return;
+    on_event = found->second;
+    if (is_last) commands_.erase(found);
+  }
+  on_event(event ? *event : catalog::VerifyEvent(catalog::failed(event.error())));
+}
+
+void AgentStream::end_commands() {
+  std::map<std::uint64_t, NodeCommands::OnEvent> open;
+  {
+    const MutexLock lock(mutex_);
+    open.swap(commands_);
+  }
+  for (const auto& [command, on_event] : open)
+    on_event(catalog::VerifyDone{ErrorCode::kUnavailable,
+                                 "the agent's stream ended before it had answered: what is missing "
+                                 "was not looked at"});
 }
 
 void AgentStream::request_stacks(const std::vector<StackDigest>& digests) {

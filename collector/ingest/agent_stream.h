@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -64,6 +65,10 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   void send_catalog(std::shared_ptr<const v1::ToAgent> message);
   /// After a catalog that still waits.
   void send_mark(std::shared_ptr<const v1::ToAgent> message);
+  /// Sends a command; the errors of NodeCommands::verify(). Any thread.
+  Result<void> command(std::uint64_t command, const NodeCommands::Verify& verify,
+                       NodeCommands::OnEvent on_event);
+  void cancel_command(std::uint64_t command);
   /// Ends the stream once; later calls do nothing. Any thread.
   void finish(const grpc::Status& status);
 
@@ -85,6 +90,8 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   void request_stacks(const std::vector<StackDigest>& digests);
   void request_state(const std::optional<StateWish>& wish);
   void request_file_sets(const std::vector<FileSetWish>& wishes);
+  void on_verified(const v1::VerifyAnswer& answer);
+  void end_commands();
   bool on_file_set(const v1::FileSetAnswer& answer, std::size_t bytes);
   void read_next();
   void pump() ASSAY_REQUIRES(mutex_);
@@ -106,8 +113,10 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   Message catalog_ ASSAY_GUARDED_BY(mutex_);  // the newest one not yet sent
   Message mark_ ASSAY_GUARDED_BY(mutex_);     // likewise
   std::optional<std::uint64_t> acknowledged_ ASSAY_GUARDED_BY(mutex_);  // not yet sent
-  std::uint64_t committed_ ASSAY_GUARDED_BY(mutex_) = 0;            // what was acknowledged last
-  std::uint64_t state_request_ ASSAY_GUARDED_BY(mutex_) = 0;        // asked for on this stream
+  std::uint64_t committed_ ASSAY_GUARDED_BY(mutex_) = 0;      // what was acknowledged last
+  std::uint64_t state_request_ ASSAY_GUARDED_BY(mutex_) = 0;  // asked for on this stream
+  bool can_verify_ ASSAY_GUARDED_BY(mutex_) = false;          // its agent says so
+  std::map<std::uint64_t, NodeCommands::OnEvent> commands_ ASSAY_GUARDED_BY(mutex_);
   std::set<StackDigest> file_sets_asked_ ASSAY_GUARDED_BY(mutex_);  // and not answered yet
   Message outgoing_ ASSAY_GUARDED_BY(mutex_);                       // being written
   std::size_t in_flight_bytes_ ASSAY_GUARDED_BY(mutex_) = 0;

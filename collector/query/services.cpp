@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/query/services.h"
 
-#include <grpc/grpc_security_constants.h>
 #include <grpcpp/grpcpp.h>
 
 #include "assay/v1/planning.grpc.pb.h"
 #include "assay/v1/query.grpc.pb.h"
 #include "assay/v1/scan.grpc.pb.h"
-#include "collector/core/principal.h"
 #include "collector/query/answers.h"
+#include "collector/query/caller.h"
 #include "collector/query/scan_answers.h"
 #include "collector/query/worker_pool.h"
 
@@ -44,13 +43,6 @@ grpc::StatusCode code_of(ErrorCode code) {
 grpc::Status status_of(const Result<void>& result) {
   if (result) return grpc::Status::OK;
   return {code_of(result.error().code), result.error().message};
-}
-
-Result<Principal> principal_of(const grpc::CallbackServerContext& context) {
-  std::vector<std::string> uris;
-  for (const auto& uri : context.auth_context()->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME))
-    uris.emplace_back(uri.data(), uri.size());
-  return principal_from_uris(uris);
 }
 
 /// Lets users in, and runs what they ask on the pool.

@@ -26,6 +26,7 @@ struct RecordLimits {
   std::uint64_t max_bytes = 32U << 20;  ///< encoded, and of all names in memory
   /// A walk that goes beyond them ends with kLimitExceeded: it was for the record alone.
   bool ends_walk = false;
+  bool reads_all = false;  ///< files that look as they did are read again as well
 };
 
 /// Seconds and nanoseconds, as statx(2) has them: 64 bits of nanoseconds end in the year 2262.

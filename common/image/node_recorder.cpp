@@ -86,6 +86,7 @@ RecordEntry NodeRecorder::entry(const std::string& path, const struct statx& sta
 }
 
 std::optional<FileDigest> NodeRecorder::known(const RecordEntry& file) const {
+  if (limits_.reads_all) return std::nullopt;
   const RecordEntry* const old = before_ == nullptr ? nullptr : before_->find(file.path);
   if (old == nullptr || !old->digest || old->is_young) return std::nullopt;
   RecordEntry same = *old;

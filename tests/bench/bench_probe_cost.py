@@ -59,7 +59,8 @@ def main():
         layers = [unpack(images.busybox_layer(folder / f"{number}.tar", str(number)), folder / str(number))
                   for number in range(3)]
         config = folder / "agent.yaml"
-        config.write_text(json.dumps({"state_dir": str(folder / "state"), "http": {"address": ""}}))
+        config.write_text(json.dumps({"state_dir": str(folder / "state"), "http": {"address": ""},
+                                      "local": {"socket": ""}}))
         agent = Daemon([BIN / "assay-agent", "run", "--config", config], folder / "log")
         STATISTICS.write_text("1")
         try:

@@ -178,7 +178,7 @@ class Deployment:
         self.program("assay-collector", "issue", "--config", config, "--node", f"test/{NODE}",
                      "--out", here / "agent-tls")
         self.program("assay-collector", "issue", "--config", config, "--user", "operator",
-                     "--out", here / "user-tls")
+                     "--role", "admin", "--out", here / "user-tls")
         self.write("cli.yaml", {
             "collector": {"address": f"127.0.0.1:{self.port}"},
             "tls": self.tls("user-tls"), "trust_file": str(here / "operator.pub"),
@@ -206,7 +206,8 @@ class Deployment:
             "tls": self.tls("agent-tls"),
             "trust_file": str(trust or self.folder / "operator.pub"),
             "state_dir": str(self.folder / "agent"),
-            "http": {"address": f"127.0.0.1:{self.agent_http}"}, **self.agent_settings}
+            "http": {"address": f"127.0.0.1:{self.agent_http}"},
+            "local": {"socket": str(self.folder / "local/agent.sock")}, **self.agent_settings}
         if runtime:
             tree["runtime"] = runtime.agent_settings()
         return self.write("agent.yaml", {**tree, **self.settings})

@@ -192,7 +192,7 @@ class HealthTest(Case):
         copy = here.write("copy.yaml", {
             "cluster": "test", "node": deployment.NODE,
             "collector": {"address": f"127.0.0.1:{here.port}"}, "tls": here.tls("agent-tls"),
-            "state_dir": str(here.folder / "copy"), "http": {"address": ""}})
+            "state_dir": str(here.folder / "copy"), "http": {"address": ""}, "local": {"socket": ""}})
         second = Daemon([deployment.BIN / "assay-agent", "run", "--config", copy], here.folder / "copy.log")
         self.addCleanup(second.stop)
         finding = here.wait(lambda: next(iter(here.findings("--kind", "identity-conflict")), None),

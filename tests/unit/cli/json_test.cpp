@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/output/json.h"
+#include "common/output/json.h"
 
 #include <catch2/catch.hpp>
 

@@ -5,8 +5,8 @@
 #include <catch2/catch.hpp>
 
 #include "cli/about_view.h"
-#include "cli/output/json.h"
-#include "cli/output/table.h"
+#include "common/output/json.h"
+#include "common/output/table.h"
 
 using namespace assay;
 using namespace assay::cli;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/output/table.h"
+#include "common/output/table.h"
 
 #include <catch2/catch.hpp>
 

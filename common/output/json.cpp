@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/output/json.h"
+#include "common/output/json.h"
 
 #include <nlohmann/json.hpp>
 
 #include "common/base/encoding.h"
 
-namespace assay::cli {
+namespace assay::output {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -49,4 +49,4 @@ std::string to_json(const Document& document) {
   return std::visit(ToJson{}, document.value.storage()).dump(2, ' ', true) + "\n";
 }
 
-}  // namespace assay::cli
+}  // namespace assay::output

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/output/document.h"
+#include "common/output/document.h"
 
 #include <algorithm>
 #include <charconv>
 
-namespace assay::cli {
+namespace assay::output {
 
 const Value* Value::find(std::string_view path) const {
   if (path.empty()) return this;
@@ -25,4 +25,4 @@ const Value* Value::find(std::string_view path) const {
   return member->second.find(rest);
 }
 
-}  // namespace assay::cli
+}  // namespace assay::output

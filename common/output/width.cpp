@@ -3,9 +3,9 @@
 #include <clocale>
 #include <cwchar>
 
-#include "cli/output/table.h"
+#include "common/output/table.h"
 
-namespace assay::cli {
+namespace assay::output {
 namespace {
 
 /// C.UTF-8 for this thread as long as it lives; the program's own locale stays "C".
@@ -54,4 +54,4 @@ std::size_t display_width(std::string_view text) {
   return width;
 }
 
-}  // namespace assay::cli
+}  // namespace assay::output

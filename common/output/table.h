@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-#include "cli/output/document.h"
 #include "common/base/clock.h"
+#include "common/output/document.h"
 
-namespace assay::cli {
+namespace assay::output {
 
 struct TableOptions {
   bool is_wide = false;
@@ -31,4 +31,4 @@ std::string format_bytes(std::uint64_t bytes);
 /// Columns that `text` (UTF-8, escaped) takes on a terminal.
 std::size_t display_width(std::string_view text);
 
-}  // namespace assay::cli
+}  // namespace assay::output

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/output/table.h"
+#include "common/output/table.h"
 
 #include <algorithm>
 #include <cstdio>
 
 #include "common/base/encoding.h"
 
-namespace assay::cli {
+namespace assay::output {
 namespace {
 
 constexpr std::size_t kShortDigest = 12;
@@ -219,4 +219,4 @@ std::string format_bytes(std::uint64_t bytes) {
   return text;
 }
 
-}  // namespace assay::cli
+}  // namespace assay::output
