@@ -11,6 +11,7 @@
 #include "agent/app/journal.h"
 #include "agent/core/auditor.h"
 #include "agent/identify/background_budget.h"
+#include "agent/identify/exact_desk.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/identify/layer_rewalker.h"
 #include "agent/runtime/claim_source.h"
@@ -23,6 +24,7 @@ BackgroundLimits background_limits(const AgentConfig& config);
 RecordingLimits recording_limits(const AgentConfig& config);
 IdentifierOptions identifier_options(const AgentConfig& config);
 RewalkOptions rewalk_options(const AgentConfig& config);
+ExactOptions exact_options(const AgentConfig& config);
 AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id);
 RuntimeRoots runtime_roots(const AgentConfig& config);
 
