@@ -222,9 +222,11 @@ void Agent::open_pipeline() {
 
 void Agent::open_commands() {
   verifier_ = std::make_unique<VerifyDesk>(VerifyDesk::Ports{
-      *rewalker_, [this](const std::string& target, const auto& then) {
+      *rewalker_,
+      [this](const std::string& target, const auto& then) {
         loop_.post([target, then](Auditor& auditor) { then(auditor.layers_to_verify(target)); });
-      }});
+      },
+      exact_.get()});
   commands_ = std::make_unique<CommandDesk>(*verifier_, [this] { uplink_->notify(); });
 }
 
@@ -263,7 +265,8 @@ LayerRewalker::Ports Agent::rewalk_ports() {
 }
 
 ExactDesk::Ports Agent::exact_ports() {
-  ExactDesk::Ports ports{{*opener_, *claims_, streams_}, *state_, clock_, {}, {}, {}, {}, {}, {}};
+  ExactDesk::Ports ports{
+      {*opener_, *claims_, streams_, &background_}, *state_, clock_, {}, {}, {}, {}, {}, {}};
   ports.find_layers = [this](const auto& wants, const auto& then) {
     loop_.post([wants, then](Auditor& auditor) { then(auditor.layers_to_prove(wants)); });
   };

@@ -76,7 +76,12 @@ std::function<void(const image::WalkProgress&)> BackgroundBudget::meter(std::sto
 
 void be_background(image::WalkOptions& options, BackgroundBudget* budget, std::stop_token stop) {
   options.page_cache = image::PageCache::kSpare;
-  if (budget != nullptr) options.progress = budget->meter(std::move(stop));
+  if (budget == nullptr) return;
+  options.progress = [told = std::move(options.progress),
+                      meter = budget->meter(std::move(stop))](const image::WalkProgress& read) {
+    if (told) told(read);
+    meter(read);
+  };
 }
 
 }  // namespace assay::agent

@@ -48,7 +48,8 @@ class BackgroundBudget {
 };
 
 /// Makes a walk one that the node does not notice: it spares the page cache and, where there is a
-/// budget, keeps to it. Anew for each walk, on its thread.
+/// budget, keeps to it; what `options` have for progress is still told. For each walk anew, on its
+/// thread.
 void be_background(image::WalkOptions& options, BackgroundBudget* budget, std::stop_token stop);
 
 }  // namespace assay::agent

@@ -67,14 +67,23 @@ struct Look {
 class Prover {
  public:
   Prover(const Layer& layer, const LayerTask& task, const image::FingerprintLimits& limits,
-         const std::stop_token& stop, IdMap id_map)
-      : layer_(layer), task_(task), limits_(limits), stop_(stop), id_map_(std::move(id_map)) {}
+         BackgroundBudget* budget, const std::stop_token& stop, IdMap id_map)
+      : layer_(layer),
+        task_(task),
+        limits_(limits),
+        budget_(budget),
+        stop_(stop),
+        id_map_(std::move(id_map)) {}
 
   Result<image::LayerStream> read(UniqueFd source, StreamPlace::Kind kind,
                                   image::LayerObserver* observer) const {
-    return kind == StreamPlace::Kind::kBlob
-               ? image::read_layer_blob(std::move(source), limits_, observer, stop_)
-               : image::read_tar_split(std::move(source), layer_.fd(), limits_, observer, stop_);
+    const auto meter = budget_ == nullptr ? nullptr : budget_->meter(stop_);
+    auto stream =
+        kind == StreamPlace::Kind::kBlob
+            ? image::read_layer_blob(std::move(source), limits_, observer, stop_)
+            : image::read_tar_split(std::move(source), layer_.fd(), limits_, observer, stop_);
+    if (stream && meter) meter({.files = 0, .bytes = stream->bytes, .own_thread_time = {}});
+    return stream;
   }
 
   /// Under the id map of the container, or without one where the layer was not shifted for it.
@@ -86,6 +95,7 @@ class Prover {
     for (int attempt = 1;; ++attempt) {
       options.uid_map = id_map_.uids;
       options.gid_map = id_map_.gids;
+      be_background(options, budget_, stop_);
       auto found = image::fingerprint_directory(layer_.fd(), options, stop_);
       if (found || observer != nullptr || attempt == kWalkAttempts) return found;
       const ErrorCode code = found.error().code;
@@ -104,6 +114,7 @@ class Prover {
   const Layer& layer_;
   const LayerTask& task_;
   const image::FingerprintLimits& limits_;
+  BackgroundBudget* const budget_;
   const std::stop_token& stop_;
   IdMap id_map_;
 };
@@ -238,7 +249,7 @@ Result<Proof> LayerProver::prove(const LayerTask& task, const image::Fingerprint
   outcome.status = ExactStatus::kDiffers;  // until it is known better
   ASSAY_ASSIGN(const std::unique_ptr<Layer> layer, ports_.opener.open(task.layer, task.start));
   ASSAY_ASSIGN(IdMap id_map, id_map_for(task, layer->fd()));
-  Prover prover(*layer, task, limits, stop, std::move(id_map));
+  Prover prover(*layer, task, limits, ports_.budget, stop, std::move(id_map));
   return Check(ports_, task, *claim, std::move(outcome)).run(prover);
 }
 

@@ -7,6 +7,7 @@
 #include <stop_token>
 
 #include "agent/core/exact.h"
+#include "agent/identify/background_budget.h"
 #include "common/image/fingerprint.h"
 
 namespace assay::agent {
@@ -24,6 +25,7 @@ class LayerProver {
     LayerOpener& opener;
     ClaimReader& claims;
     StreamOpener& streams;
+    BackgroundBudget* budget = nullptr;  ///< none: as much as there is
   };
   explicit LayerProver(Ports ports) : ports_(ports) {}
 

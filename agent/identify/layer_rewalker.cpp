@@ -251,7 +251,6 @@ Result<LayerRewalker::Reading> LayerRewalker::read(const Layer& layer, Plan plan
   image::RecordLimits limits;
   options.dialect = plan.dialect;
   options.scope = image::Scope::kContent;
-  options.progress = plan.progress;
   {
     const MutexLock lock(mutex_);
     options.limits = options_.limits;
@@ -264,6 +263,7 @@ Result<LayerRewalker::Reading> LayerRewalker::read(const Layer& layer, Plan plan
     if (plan.is_recorded) options.recorder = &recorder;
     options.uid_map = plan.map.uids;
     options.gid_map = plan.map.gids;
+    options.progress = plan.progress;
     be_background(options, ports_.budget, stop);
     auto found = image::fingerprint_directory(layer.fd(), options, stop);
     is_over = plan.is_recorded && recorder.is_over();

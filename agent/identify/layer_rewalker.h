@@ -63,7 +63,7 @@ class LayerRewalker final : public LayerWatch {
   /// Of layers whose walk begins from now on.
   void set_limits(const image::FingerprintLimits& limits);
 
-  using Progress = std::function<void(std::uint64_t files, std::uint64_t bytes)>;
+  using Progress = std::function<void(const image::WalkProgress&)>;
   /// Reads every byte of the layer again, on the caller's thread, and compares it with the node's
   /// own record and with the content digest of its first reading. What it finds is kept and told as
   /// that of any walk. Blocks on disk; checks `stop` between files and between reads: what was

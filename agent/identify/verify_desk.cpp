@@ -165,12 +165,12 @@ Result<std::vector<VerifyTask>> VerifyDesk::find(Job& job) {
 
 void VerifyDesk::verify_layer(Job& job, const VerifyTask& task) {
   SteadyTime next = std::chrono::steady_clock::now() + kProgressInterval;
-  const auto progress = [&](std::uint64_t files, std::uint64_t bytes) {
+  const auto progress = [&](const image::WalkProgress& read) {
     if (job.is_late()) job.stop.request_stop();
     const SteadyTime now = std::chrono::steady_clock::now();
     if (now < next) return;
     next = now + kProgressInterval;
-    job.tell(catalog::VerifyProgress{files, bytes});
+    job.tell(catalog::VerifyProgress{read.files, read.bytes});
   };
   const std::stop_token stop = job.stop.get_token();
   catalog::VerifiedLayer found = ports_.rewalker.verify(task, progress, stop);

@@ -84,21 +84,21 @@ Result<void> TarSplitSource::open_payload() {
     return ok();
   }
   ASSAY_ASSIGN(payload_, opener_.reopen(found->get()));
+  reading_.emplace(payload_.get(), line_.size, PageCache::kSpare);
   return ok();
 }
 
 Result<std::size_t> TarSplitSource::read_payload(std::span<char> out) {
   const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), payload_left_));
   std::size_t got = 0;
-  while (payload_ && got == 0) {
-    const ssize_t count = ::read(payload_.get(), out.data(), part);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return system_error("read \"" + escape_untrusted(file_path_) + "\"");
-    if (count == 0) {  // it became shorter
+  if (payload_) {
+    auto read = reading_->read({reinterpret_cast<std::uint8_t*>(out.data()), part});
+    if (!read) return std::move(read.error()).with_context(escape_untrusted(file_path_));
+    got = *read;
+    if (got == 0) {  // it became shorter
       complain("size");
       payload_.reset();
     }
-    got = static_cast<std::size_t>(count);
   }
   if (got == 0) std::memset(out.data(), 0, got = part);
   crc_.update(out.first(got));

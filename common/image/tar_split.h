@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "common/base/unique_fd.h"
 #include "common/image/byte_source.h"
 #include "common/image/crc64.h"
+#include "common/image/file_reading.h"
 #include "common/image/safe_open.h"
 #include "common/image/tar_layer.h"
 #include "common/image/tar_split_lines.h"
@@ -56,10 +58,11 @@ class TarSplitSource final : public ByteSource, public PayloadGuard {
   const std::stop_token stop_;
   TarSplitLine line_;
   std::size_t segment_used_ = 0;
-  std::string file_path_;           // as the tar's reader announced it
-  std::uint64_t file_left_ = 0;     // bytes of it that are still to come
-  std::uint64_t payload_left_ = 0;  // of the file in line_
-  UniqueFd payload_;                // empty: zeros
+  std::string file_path_;               // as the tar's reader announced it
+  std::uint64_t file_left_ = 0;         // bytes of it that are still to come
+  std::uint64_t payload_left_ = 0;      // of the file in line_
+  UniqueFd payload_;                    // empty: zeros
+  std::optional<FileReading> reading_;  // of payload_
   Crc64 crc_;
   bool is_complained_ = false;  // of the payload at hand
   std::vector<PayloadProblem> problems_;
