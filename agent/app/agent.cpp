@@ -199,6 +199,7 @@ void Agent::open_pipeline() {
   identifying.clock = &clock_;
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifying);
   rewalker_ = std::make_unique<LayerRewalker>(rewalk_ports(), rewalk_options(config_));
+  exact_ = std::make_unique<ExactDesk>(exact_ports(), exact_options(config_));
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
                      [this](LayerResult result) { loop_.post_layer(std::move(result)); },
@@ -221,7 +222,8 @@ void Agent::open_commands() {
   verifier_ = std::make_unique<VerifyDesk>(VerifyDesk::Ports{
       *rewalker_, [this](const std::string& target, const auto& then) {
         loop_.post([target, then](Auditor& auditor) { then(auditor.layers_to_verify(target)); });
-      }});
+      },
+      exact_.get()});
   commands_ = std::make_unique<CommandDesk>(*verifier_, [this] { uplink_->notify(); });
 }
 
@@ -256,6 +258,31 @@ LayerRewalker::Ports Agent::rewalk_ports() {
             log_.warn("a layer could not be walked again",
                       {{"layer", task.layer.name}, {"reason", error.text()}});
           }};
+}
+
+ExactDesk::Ports Agent::exact_ports() {
+  ExactDesk::Ports ports{{*opener_, *claims_, streams_}, *state_, clock_, {}, {}, {}, {}, {}, {}};
+  ports.find_layers = [this](const auto& wants, const auto& then) {
+    loop_.post([wants, then](Auditor& auditor) { then(auditor.layers_to_prove(wants)); });
+  };
+  ports.on_proof = [this](const LayerRef& ref, const std::optional<LayerExact>& exact) {
+    identifier_->on_proof(ref, exact);
+    if (exact) loop_.post([exact](Auditor& auditor) { auditor.on_exact(*exact); });
+  };
+  ports.on_mismatch = [this](const LayerMismatch& mismatch) {
+    log_.error("a layer is not what its tar stream says",
+               {{"inode", std::to_string(mismatch.ref.inode)}, {"differs", mismatch.text}});
+    loop_.post([mismatch](Auditor& auditor) { auditor.on_mismatch(mismatch); });
+  };
+  ports.on_unproven = [this](const LayerUnproven& unproven) {
+    loop_.post([unproven](Auditor& auditor) { auditor.on_unproven(unproven); });
+  };
+  ports.on_changed = [this](const LayerTask& task) { rewalker_->walk_now(task); };
+  ports.on_failure = [this](const LayerTask& task, const Error& error) {
+    log_.warn("a layer could not be proven",
+              {{"layer", task.layer.name}, {"reason", error.text()}});
+  };
+  return ports;
 }
 
 void Agent::on_tampering(const LayerTampering& tampering) {
@@ -303,6 +330,7 @@ void Agent::start_outbox() {
 void Agent::on_tick() {
   continuity_->on_tick();
   rewalker_->on_tick();
+  exact_->on_tick();
   const WallTime floor = time_floor_->observe();
   const BootTime now = clock_.boot_now();
   if (now - floor_written_ < kFloorWriteInterval) return;
@@ -329,6 +357,8 @@ Result<void> Agent::reload(const AgentConfig& next) {
   identifier_->set_limits(fingerprint_limits(next));
   rewalker_->set_limits(fingerprint_limits(next));
   rewalker_->set_interval(next.rewalk_interval);
+  const ExactOptions exact = exact_options(next);
+  exact_->set_options(exact.is_on, exact.interval, exact.limits);
   source_->set_sweep_interval(next.sweep_interval);
   loop_.post(
       [record = next.exec_level == "all"](Auditor& auditor) { auditor.set_record_execs(record); });
@@ -371,6 +401,7 @@ void Agent::stop() {
   verifier_.reset();
   commands_.reset();
   file_sets_.reset();
+  exact_.reset();
   rewalker_.reset();
   identifier_.reset();
   claims_.reset();
@@ -403,6 +434,7 @@ AgentHealth Agent::health() const {
   if (identifier_) health.layers_pending = identifier_->pending();
   if (rewalker_) health.rewalks = rewalker_->counts();
   if (verifier_) health.verifies = verifier_->counts();
+  if (exact_) health.exact = exact_->counts();
   if (state_) health.rewalks.evicted = state_->evicted_records();
   if (const auto stats = service::read_process_stats()) {
     health.rss_bytes = stats->rss_bytes;
