@@ -118,14 +118,14 @@ class Agent {
   std::unique_ptr<ClaimDesk> claims_;
   UserStacks user_stacks_;
   AuditorLoop loop_;
-  BackgroundBudget background_;  // of the three below
+  BackgroundBudget background_;  // of what is below
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<LayerRewalker> rewalker_;
+  StoreStreamOpener streams_;
+  std::unique_ptr<ExactDesk> exact_;
   std::unique_ptr<VerifyDesk> verifier_;
   std::unique_ptr<CommandDesk> commands_;
   std::unique_ptr<LocalServer> local_;
-  StoreStreamOpener streams_;
-  std::unique_ptr<ExactDesk> exact_;
   std::unique_ptr<FileSetDesk> file_sets_;
   std::unique_ptr<Auditor> auditor_;
   std::unique_ptr<Uplink> uplink_;

@@ -29,6 +29,7 @@ void take_exact(const Result<ExactOutcome>& outcome, catalog::VerifiedLayer& fou
   found.checked.emplace_back(catalog::kCheckedExact);
   found.bytes_read += outcome->stream_bytes;
   found.took += outcome->took;
+  if (outcome->found) found.diff_id = outcome->found;
   if (outcome->status == ExactStatus::kExact) {
     if (!is_changed) found.outcome = catalog::LayerOutcome::kAsRecorded;
     return;
@@ -37,8 +38,11 @@ void take_exact(const Result<ExactOutcome>& outcome, catalog::VerifiedLayer& fou
   found.reason = outcome->is_other_diff_id
                      ? "its tar stream has another diff ID than the runtime's store says"
                      : "it is not what its tar stream says";
+  if (outcome->paths.empty()) found.reason = difference_text(*outcome);
   for (const std::string& path : outcome->paths)
-    if (found.changes.size() < catalog::kMaxVerifiedChanges) found.changes.push_back(path);
+    if (found.changes.size() < catalog::kMaxVerifiedChanges &&
+        std::ranges::find(found.changes, path) == found.changes.end())
+      found.changes.push_back(path);
 }
 
 /// What `find` gives, whenever it does: it may come after the one who waits has gone.

@@ -17,9 +17,13 @@ const WallTime kNow = SystemClock().wall_now();
 TEST_CASE("a certificate names one node or one user", "[collector][unit]") {
   CHECK(principal_from_uris({"assay:node:prod/worker-1"})->node == NodeKey{"prod", "worker-1"});
   CHECK(principal_from_uris({"assay:user:ann"})->text() == "user:ann");
+  CHECK_FALSE(principal_from_uris({"assay:user:ann"})->is_admin);
+  CHECK(principal_from_uris({"assay:admin:ann"})->is_admin);
+  CHECK(principal_from_uris({"assay:admin:ann"})->text() == "user:ann");
   for (const std::vector<std::string>& uris : {std::vector<std::string>{},
                                                {"assay:user:a", "assay:user:b"},
                                                {"assay:user:"},
+                                               {"assay:admin:"},
                                                {"assay:node:prod"},
                                                {"assay:node:prod/"},
                                                {"assay:node:a/b/c"},

@@ -203,6 +203,7 @@ class Agent {
     char epoch = 'e';
     std::string instance = {};
     std::uint64_t acknowledged = 0;
+    bool can_verify = true;
   };
   Agent(const Deployment& deployment, const std::string& certificate, const std::string& node)
       : Agent(deployment, certificate, node, Hello{}) {}
@@ -217,6 +218,7 @@ class Agent {
     message.mutable_hello()->set_epoch(std::string(16, hello.epoch));
     message.mutable_hello()->set_instance(hello.instance);
     message.mutable_hello()->set_acknowledged(hello.acknowledged);
+    if (hello.can_verify) message.mutable_hello()->add_commands("verify");
     stream_->Write(message);
   }
   ~Agent() {
