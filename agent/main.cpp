@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/app/config.h"
+#include "agent/app/once.h"
 #include "agent/app/probe_source.h"
 #include "agent/app/record.h"
 #include "agent/app/run.h"
@@ -29,6 +30,7 @@ struct CommandLine {
   std::string max_bytes;
   bool with_events = false;
   assay::agent::VerifyCommandOptions verify;
+  assay::agent::OnceOptions once;
 };
 
 assay::Result<Loaded> load(const CommandLine& given) {
@@ -40,7 +42,8 @@ assay::Result<Loaded> load(const CommandLine& given) {
   return config_table().load(sources);
 }
 
-ExitCode with_config(const CommandLine& given, ExitCode (*command)(const AgentConfig&)) {
+template <typename Command>
+ExitCode with_config(const CommandLine& given, Command command) {
   const auto loaded = load(given);
   if (loaded) return command(loaded->config);
   std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
@@ -92,10 +95,30 @@ ExitCode record_to_file(const CommandLine& given) {
 }
 
 ExitCode verify(const CommandLine& given) {
-  const auto loaded = load(given);
-  if (loaded) return assay::agent::verify_node(loaded->config, given.verify);
-  std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
-  return ExitCode::kUsage;
+  return with_config(given, [&](const AgentConfig& config) {
+    return assay::agent::verify_node(config, given.verify);
+  });
+}
+
+ExitCode once(const CommandLine& given) {
+  assay::agent::OnceOptions options = given.once;
+  if (!given.duration.empty()) {
+    const auto timeout = assay::config::parse_duration(given.duration);
+    if (!timeout) return refuse(timeout.error());
+    options.timeout =
+        std::chrono::ceil<std::chrono::milliseconds>(std::chrono::nanoseconds(*timeout));
+  }
+  return with_config(
+      given, [&](const AgentConfig& config) { return assay::agent::audit_once(config, options); });
+}
+
+void add_print_options(CLI::App& command, assay::agent::PrintOptions& options) {
+  command.add_option("-o,--output", options.format, "table, wide, json or yaml")
+      ->check(CLI::IsMember({"table", "wide", "json", "yaml"}))
+      ->option_text("FORMAT");
+  command.add_flag_callback(
+      "--no-headers", [&options] { options.has_headers = false; },
+      "Leave the line of column names out");
 }
 
 void add_verify_options(CLI::App& command, assay::agent::VerifyCommandOptions& options) {
@@ -103,12 +126,7 @@ void add_verify_options(CLI::App& command, assay::agent::VerifyCommandOptions& o
                      "A container (its id or how that begins, its name, a run id) or a layer (diff "
                      "ID, shape or content digest, or how it begins); all layers when left out");
   command.add_option("--timeout", options.timeout, "How long it may take (default 10m)");
-  command.add_option("-o,--output", options.format, "table, wide, json or yaml")
-      ->check(CLI::IsMember({"table", "wide", "json", "yaml"}))
-      ->option_text("FORMAT");
-  command.add_flag_callback(
-      "--no-headers", [&options] { options.has_headers = false; },
-      "Leave the line of column names out");
+  add_print_options(command, options.print);
 }
 
 void add_config_options(CLI::App& command, CommandLine& given) {
@@ -125,6 +143,14 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   CommandLine given;
   CLI::App& run = *app.add_subcommand("run", "Watch this node until SIGTERM");
+  CLI::App& once_command = *app.add_subcommand(
+      "once", "Audit the containers that run now, print them, and end; needs no collector");
+  once_command.add_option(
+      "--catalog", given.once.catalog,
+      "Judge by the catalog in FILE (from assay base export), signed by a key "
+      "of trust_file; default: the one that the agent of this node holds");
+  once_command.add_option("--timeout", given.duration, "How long it may take (default 10m)");
+  add_print_options(once_command, given.once.print);
   CLI::App& check = *app.add_subcommand("check", "Say what this machine offers and lacks");
   CLI::App& record = *app.add_subcommand(
       "record", "Write all that the probe sees, and what the node answers about it, to a file");
@@ -151,7 +177,8 @@ int main(int argc, char** argv) {
   // The probe executes this to see itself see something; it must do nothing.
   CLI::App& canary = *app.add_subcommand("canary", "")->group("");
   canary.allow_extras();
-  for (CLI::App* command : {&run, &check, &record, &unpin, &verify_command, &config_check})
+  for (CLI::App* command :
+       {&run, &once_command, &check, &record, &unpin, &verify_command, &config_check})
     add_config_options(*command, given);
 
   try {
@@ -169,6 +196,7 @@ int main(int argc, char** argv) {
   if (replay) code = assay::agent::replay_file(given.recording, given.with_events);
   if (unpin) code = with_config(given, assay::agent::remove_probe);
   if (verify_command) code = verify(given);
+  if (once_command) code = once(given);
   if (config_check) code = print_config(given);
   if (config_reference) std::fputs(config_table().reference_markdown().c_str(), stdout);
   if (version) std::printf("assay-agent %s\n", ASSAY_VERSION);

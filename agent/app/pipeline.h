@@ -32,6 +32,11 @@ RuntimeRoots runtime_roots(const AgentConfig& config);
 std::vector<std::unique_ptr<ClaimSource>> claim_sources(const AgentConfig& config);
 
 /// For those that keep no state.
+class NoCache final : public LayerCache {
+ public:
+  std::optional<KnownLayer> find(const LayerKey&) override { return std::nullopt; }
+  Result<void> store(const LayerKey&, const KnownLayer&) override { return ok(); }
+};
 class NoOpenRuns final : public OpenRuns {
  public:
   std::vector<OpenRun> load() override { return {}; }

@@ -14,8 +14,8 @@
 #include "agent/app/recording_ports.h"
 #include "agent/app/replay.h"
 #include "agent/app/replay_view.h"
+#include "agent/app/stored_catalog.h"
 #include "agent/identify/layer_identifier.h"
-#include "agent/outbox/state_db.h"
 #include "agent/probe/replay_source.h"
 #include "agent/rootfs/kernel_directories.h"
 #include "agent/rootfs/layer_opener.h"
@@ -23,15 +23,13 @@
 #include "agent/runtime/claim_desk.h"
 #include "agent/runtime/disk_records.h"
 #include "common/base/encoding.h"
-#include "common/base/file.h"
 #include "common/service/signals.h"
 
 namespace assay::agent {
 namespace {
 
-constexpr std::chrono::milliseconds kLook{200};  // for a full file
-constexpr std::size_t kMaxTrustFileBytes = 1U << 20;
-constexpr std::size_t kMaxCatalogBytes = 16U << 20;
+constexpr std::chrono::milliseconds kLook{200};      // for a full file
+constexpr std::size_t kMaxCatalogBytes = 16U << 20;  // of a recording
 
 void say(const std::string& text) {
   std::fprintf(stderr, "assay-agent: %s\n", escape_untrusted(text, 2048).c_str());
@@ -47,12 +45,6 @@ class CountingJournal final : public Journal {
 
  private:
   std::atomic<std::uint64_t> starts_{0};
-};
-
-class NoCache final : public LayerCache {
- public:
-  std::optional<KnownLayer> find(const LayerKey&) override { return std::nullopt; }
-  Result<void> store(const LayerKey&, const KnownLayer&) override { return ok(); }
 };
 
 RecordingHeader header_for(const AgentConfig& config, const Clock& clock,
@@ -71,19 +63,14 @@ RecordingHeader header_for(const AgentConfig& config, const Clock& clock,
   return header;
 }
 
-/// The catalog that the agent of this configuration last trusted; nothing, with the reason, when
-/// there is none.
-Result<RecordedCatalog> stored_catalog(const AgentConfig& config) {
-  if (config.trust_file.empty()) return Error{ErrorCode::kNotFound, "no trust_file is given"};
-  ASSAY_ASSIGN(std::string trust, read_file(config.trust_file, kMaxTrustFileBytes));
-  ASSAY_ASSIGN(StoredCatalog stored, StateDb::read_catalog(config.state_dir + "/state.db"));
-  if (stored.head.empty()) return Error{ErrorCode::kNotFound, "the agent holds no catalog yet"};
-  std::size_t bytes = stored.head.size();
-  for (const std::string& statement : stored.statements)
+Result<RecordedCatalog> catalog_for_recording(const AgentConfig& config) {
+  ASSAY_ASSIGN(SignedCatalog stored, stored_catalog(config));
+  std::size_t bytes = stored.log.head.size();
+  for (const std::string& statement : stored.log.statements)
     bytes += statement.size();
   if (bytes > kMaxCatalogBytes)
     return Error{ErrorCode::kLimitExceeded, "the catalog is too large for a recording"};
-  return RecordedCatalog{{std::move(stored.statements), std::move(stored.head)}, std::move(trust)};
+  return RecordedCatalog{std::move(stored.log), std::move(stored.trust)};
 }
 
 /// All parts of an agent but those that keep and send.
@@ -157,7 +144,7 @@ class Recorder {
   }
 
   void record_catalog(const AgentConfig& config) {
-    auto catalog = stored_catalog(config);
+    auto catalog = catalog_for_recording(config);
     if (catalog)
       writer_->write(clock_.boot_now(), std::move(*catalog));
     else

@@ -147,64 +147,24 @@ ordered_json facts_of(const RunStarted& run) {
 }  // namespace
 
 void ReplayView::record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) {
-  if (stack) stacks_.emplace(catalog::digest_of(*stack), stack);
+  ledger_.take(event, stack);
   if (keeps_events_) {
     const EncodingTime now{clock_.wall_now(), clock_.boot_now()};
     if (auto json = event_to_json(encode_event(event, now))) events_.push_back(std::move(*json));
   }
-  std::visit([this](const auto& one) { on(one); }, event);
-}
-
-void ReplayView::on(const RunStarted& event) {
-  by_id_[event.run_id] = runs_.size();
-  runs_.push_back({event, std::nullopt, {}, {}, {}});
-}
-
-void ReplayView::on(const RunEnded& event) {
-  if (const auto run = by_id_.find(event.run_id); run != by_id_.end())
-    runs_[run->second].ended = event;
-}
-
-void ReplayView::on(const StackAdvanced& event) {
-  for (Run& run : runs_) {
-    if (run.started.stack != event.from) continue;
-    run.started.stack = event.to;
-    run.started.verdict = event.verdict;
-  }
-}
-
-void ReplayView::on(const RunNamed& event) {
-  const auto run = by_id_.find(event.run_id);
-  if (run == by_id_.end()) return;
-  runs_[run->second].started.names = event.names;
-  runs_[run->second].claim_conflicts = event.claim_conflicts;
-}
-
-void ReplayView::on(const ExecSeen& event) {
-  if (const auto run = by_id_.find(event.run_id); run != by_id_.end())
-    runs_[run->second].execs.push_back(event);
-}
-
-void ReplayView::on(const EvidenceGap& event) {
-  gaps_.push_back(event);
-}
-
-void ReplayView::on(const RunNoisy& event) {
-  if (const auto run = by_id_.find(event.run_id); run != by_id_.end())
-    runs_[run->second].noisy.push_back(event);
 }
 
 std::string ReplayView::to_json(const RecordingHeader& header, const ReplayReport& report) const {
   ordered_json runs = ordered_json::array();
-  for (const Run& run : runs_) {
+  for (const RunLedger::Run& run : ledger_.runs()) {
     ordered_json one = facts_of(run.started);
     one["ended_at"] =
         run.ended ? ordered_json(to_rfc3339(run.ended->ended)) : ordered_json(nullptr);
     one["end_is_approximate"] = run.ended && run.ended->is_approximate;
-    const auto stack = run.started.stack ? stacks_.find(*run.started.stack) : stacks_.end();
+    const auto stack = ledger_.stack_of(run);
     one["stack"] = digest(run.started.stack);
-    one["layers"] = stack == stacks_.end() ? ordered_json::array() : list_of(stack->second->layers);
-    one["unsupported"] = stack == stacks_.end() ? "" : to_utf8(stack->second->unsupported);
+    one["layers"] = stack ? list_of(stack->layers) : ordered_json::array();
+    one["unsupported"] = stack ? to_utf8(stack->unsupported) : "";
     one["claim_conflicts"] = texts(run.claim_conflicts);
     one["noisy"] = list_of(run.noisy);
     one["execs"] = list_of(run.execs);
@@ -224,7 +184,7 @@ std::string ReplayView::to_json(const RecordingHeader& header, const ReplayRepor
                           {"end_reason", text(report.end_reason)},
                           {"catalog_problem", text(report.catalog_problem)}}},
                         {"runs", std::move(runs)},
-                        {"gaps", list_of(gaps_)}};
+                        {"gaps", list_of(ledger_.gaps())}};
   if (keeps_events_) {
     document["events"] = ordered_json::array();
     // Sorted first: protobuf gives the entries of a map in any order.

@@ -9,9 +9,6 @@
 #include "agent/local/local_server.h"
 #include "common/base/encoding.h"
 #include "common/config/key.h"
-#include "common/output/json.h"
-#include "common/output/table.h"
-#include "common/output/yaml.h"
 #include "common/verification/report.h"
 
 namespace assay::agent {
@@ -21,15 +18,6 @@ std::string node_name(const AgentConfig& config) {
   utsname name{};
   if (!config.node.empty() || ::uname(&name) != 0) return config.node;
   return name.nodename;
-}
-
-std::string print(const output::Document& document, const VerifyCommandOptions& options) {
-  if (options.format == "json") return output::to_json(document);
-  if (options.format == "yaml") return output::to_yaml(document);
-  return output::to_table(document, {.is_wide = options.format == "wide",
-                                     .has_headers = options.has_headers,
-                                     .has_colour = false,
-                                     .now = std::chrono::system_clock::now()});
 }
 
 Result<VerifyOrder> order_of(const VerifyCommandOptions& options) {
@@ -60,9 +48,9 @@ ExitCode verify_node(const AgentConfig& config, const VerifyCommandOptions& opti
   if (!asked) node.error = asked.error();
   if (node.error && node.layers.empty()) return fail(*node.error);
   const std::vector<verification::VerifiedNode> nodes{std::move(node)};
-  const std::string text = print(verification::document_of(nodes, false), options);
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    return fail(system_error("write to stdout"));
+  if (auto printed = print_document(verification::document_of(nodes, false), options.print);
+      !printed)
+    return fail(printed.error());
   std::fprintf(stderr, "%s\n", verification::note_of(nodes).c_str());
   return verification::exit_code_of(nodes);
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/app/config.h"
+#include "agent/app/printing.h"
 #include "common/base/exit_code.h"
 
 namespace assay::agent {
@@ -12,8 +13,7 @@ namespace assay::agent {
 struct VerifyCommandOptions {
   std::string target;  ///< a container or a layer, "" = all
   std::string timeout;
-  std::string format = "table";  ///< or wide, json, yaml
-  bool has_headers = true;
+  PrintOptions print;
 };
 
 /// Prints what the command line `assay node verify` prints of one node, with its exit codes.
