@@ -220,7 +220,8 @@ void Agent::open_pipeline() {
 
 void Agent::open_commands() {
   verifier_ = std::make_unique<VerifyDesk>(VerifyDesk::Ports{
-      *rewalker_, [this](const std::string& target, const auto& then) {
+      *rewalker_,
+      [this](const std::string& target, const auto& then) {
         loop_.post([target, then](Auditor& auditor) { then(auditor.layers_to_verify(target)); });
       },
       exact_.get()});
