@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/output/yaml.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "common/output/json.h"
 
 namespace assay::output {
@@ -11,6 +14,17 @@ std::string scalar(const Value& value) {
   std::string text = to_json({.value = value});
   text.pop_back();  // the line feed
   return text;
+}
+
+/// As people write it, where nobody can take it for something else.
+std::string key(const std::string& name) {
+  const bool is_plain = !name.empty() && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || c == '_';
+  });
+  return is_plain && name != "null" && name != "true" && name != "false" && name != "y" &&
+                 name != "n" && name != "yes" && name != "no" && name != "on" && name != "off"
+             ? name
+             : scalar(Value(name));
 }
 
 class Printer {
@@ -34,7 +48,7 @@ class Printer {
     bool is_first = true;
     for (const auto& [name, value] : members) {
       if (!std::exchange(is_first, false)) out_.append(depth, ' ');
-      out_ += scalar(Value(name)) + ":";
+      out_ += key(name) + ":";
       add_below(value, depth + 2);
     }
   }

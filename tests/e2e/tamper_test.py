@@ -7,7 +7,6 @@ container of the node, so no case goes by its totals.
 """
 import contextlib
 import os
-import pathlib
 import shutil
 import signal
 import sqlite3
@@ -16,8 +15,7 @@ import time
 import unittest
 
 import deployment
-import images
-import runtimes
+import layer_cases
 
 INTERVAL_S = 5
 # struct vfs_cap_data, revision 2: CAP_NET_RAW, effective
@@ -126,53 +124,8 @@ TOUCHED = "touched"
 LAST = "last"
 
 
-class Docker(runtimes.Docker):
-    def layer_folders(self):
-        return self.folder.glob("data/overlay2/*/diff")
-
-
-class Containerd(runtimes.Containerd):
-    def layer_folders(self):
-        return self.folder.glob("root/io.containerd.snapshotter.v1.overlayfs/snapshots/*/fs")
-
-
-class Cases:
-    """Every case of one runtime."""
-    runtime_class = None
-
-    @classmethod
-    def setUpClass(cls):
-        missing = cls.runtime_class.missing()
-        if missing:
-            raise unittest.SkipTest(missing)
-        cls.here = deployment.Deployment()
-        cls.addClassCleanup(cls.here.close)
-        cls.here.settings = {"identify": {"rewalk_interval": f"{INTERVAL_S}s"}}
-        cls.runtime = cls.runtime_class(cls.here.folder)
-        cls.addClassCleanup(cls.runtime.stop)
-        cls.runtime.start()
-        cls.here.start_collector()
-        cls.here.start_agent(cls.runtime)
-        cls.archives = pathlib.Path(cls.here.folder, "images")
-        cls.archives.mkdir()
-
-    def start(self, name):
-        """A container on an approved base of one layer, and that layer's directory."""
-        reference = f"docker.io/library/{name}:1"
-        layer = images.busybox_layer(self.archives / f"{name}-layer", f"the layer of {name}")
-        archive = images.image_archive(self.archives / f"{name}.tar", reference, [layer])
-        self.here.assay("base", "approve", f"{name}:1", "--from", archive)
-        self.runtime.load(archive, reference)
-        self.runtime.run(name, reference, "/bin/sleep", "600")
-        self.addCleanup(lambda: name in self.runtime.containers and self.runtime.remove(name))
-        return self.here.wait_for_run(name, "approved", layers=1)
-
-    def folder_of(self, run):
-        layer = self.here.query("trace", run["run_id"])["layers"][0]
-        found = [folder for folder in self.runtime.layer_folders()
-                 if folder.stat().st_ino == layer["instance"]["inode"]]
-        self.assertEqual(len(found), 1)
-        return found[0]
+class Cases(layer_cases.Cases):
+    settings = {"identify": {"rewalk_interval": f"{INTERVAL_S}s"}}
 
     def row_of(self, run, command="SELECT stored_ns, length(record) FROM layer_records", **options):
         """The row of the run's layer in the agent's state.db; with another command, what that answers."""
@@ -312,14 +265,14 @@ class Cases:
 
 
 class DockerTest(Cases, unittest.TestCase):
-    runtime_class = Docker
+    runtime_class = layer_cases.Docker
 
     def forget(self, reference):
         self.runtime.client("image", "rm", reference)
 
 
 class ContainerdTest(Cases, unittest.TestCase):
-    runtime_class = Containerd
+    runtime_class = layer_cases.Containerd
 
     def forget(self, reference):
         self.runtime.client("image", "rm", "--sync", reference)

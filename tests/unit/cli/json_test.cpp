@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 using namespace assay;
-using namespace assay::cli;
+using namespace assay::output;
 
 TEST_CASE("JSON keeps the order of members, digests and times in their documented form",
           "[cli][unit]") {

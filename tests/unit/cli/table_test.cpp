@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 using namespace assay;
-using namespace assay::cli;
+using namespace assay::output;
 using namespace std::chrono_literals;
 
 namespace {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands to nodes through the whole collector, with real mTLS: who may, where they go, how they end.
+// Commands to nodes through the whole collector, with real mTLS: who may, where they go, how they
+// end.
 #include "collector/query/node_commands.h"
 
 #include <thread>

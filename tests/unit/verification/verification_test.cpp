@@ -135,11 +135,11 @@ TEST_CASE("YAML has the values of JSON in blocks", "[output][unit]") {
              {"empty", Array{}},
              {"list", Array{Object{{"x", std::uint64_t{1}}, {"y", Array{true, "z"}}}, "end"}}}};
   CHECK(output::to_yaml(document) ==
-        "\"name\": \"a: \\\"b\\\"\\\\x0a\\\\xff\"\n"
-        "\"none\": null\n"
-        "\"empty\": []\n"
-        "\"list\":\n"
-        "  - \"x\": 1\n"
+        "name: \"a: \\\"b\\\"\\\\x0a\\\\xff\"\n"
+        "none: null\n"
+        "empty: []\n"
+        "list:\n"
+        "  - x: 1\n"
         "    \"y\":\n"
         "      - true\n"
         "      - \"z\"\n"
