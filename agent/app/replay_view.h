@@ -40,6 +40,7 @@ class ReplayView final : public Journal {
   void on(const ExecSeen& event);
   void on(const EvidenceGap& event);
   void on(const RunNoisy& event);
+  void on(const RunViewed&) {}   // no root is looked into
   void on(const RunPresent&) {}  // what is known already
   void on(const StateBegun&) {}
   void on(const StateCompleted&) {}

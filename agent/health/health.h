@@ -35,6 +35,7 @@ class HealthMetrics {
                const service::MetricLabels& labels = {});
   void update_probe(const ProbeHealth& probe);
   void update_runs(const AgentHealth& health, const AuditorSnapshot& auditor);
+  void update_views(const ViewCounts& views);
   void update_rewalks(const RewalkCounts& rewalks, std::uint64_t tampered);
   void update_delivery(const AgentHealth& health, WallTime now);
   void update_catalog(const CatalogStatus& catalog);
