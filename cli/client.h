@@ -21,6 +21,7 @@
 #include "common/catalog/log.h"
 #include "common/catalog/scan_report.h"
 #include "common/catalog/verification.h"
+#include "common/catalog/view.h"
 
 namespace assay::cli {
 
@@ -225,6 +226,7 @@ struct Trace {
   std::vector<std::string> other_runs;
   std::uint64_t runs_on_same_stack = 0;
   std::optional<Containment> containment;
+  catalog::View view;  ///< what it sees of its base's files
 };
 
 struct ImpactRow {

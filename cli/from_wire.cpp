@@ -248,6 +248,22 @@ Containment containment_from(const v1::Containment& wire) {
   return found;
 }
 
+catalog::View view_from(const v1::View& wire) {
+  catalog::View view;
+  if (const auto state = catalog::parse_view_state(wire.state())) view.state = *state;
+  view.reason = wire.reason();
+  view.layers = wire.layers();
+  view.paths = wire.paths();
+  view.masked = wire.masked();
+  view.by_image = wire.by_image();
+  view.covered = wire.covered();
+  view.replaced = wire.replaced();
+  view.masked_paths.assign(wire.masked_paths().begin(), wire.masked_paths().end());
+  view.covered_paths.assign(wire.covered_paths().begin(), wire.covered_paths().end());
+  view.checked = from_unix_ns(wire.checked_ns());
+  return view;
+}
+
 }  // namespace
 
 Trace from_wire(const v1::Trace& wire) {
@@ -265,6 +281,7 @@ Trace from_wire(const v1::Trace& wire) {
   trace.other_runs.assign(wire.other_runs().begin(), wire.other_runs().end());
   trace.runs_on_same_stack = wire.runs_on_same_stack();
   if (wire.has_containment()) trace.containment = containment_from(wire.containment());
+  trace.view = view_from(wire.view());
   return trace;
 }
 

@@ -247,6 +247,21 @@ Value to_value(const Containment& found) {
                 {"files", found.files},       {"bases", std::move(bases)}};
 }
 
+Value to_value(const catalog::View& view) {
+  const bool was_looked_at = view.checked != WallTime{};
+  return Object{{"state", std::string(to_string(view.state))},
+                {"reason", view.reason.empty() && !was_looked_at ? "nobody looked" : view.reason},
+                {"checked_at", was_looked_at ? Value(view.checked) : Value()},
+                {"layers", view.layers},
+                {"paths", view.paths},
+                {"masked", view.masked},
+                {"by_image", view.by_image},
+                {"covered", view.covered},
+                {"replaced", view.replaced},
+                {"masked_paths", to_texts(view.masked_paths)},
+                {"covered_paths", to_texts(view.covered_paths)}};
+}
+
 Value to_value(const Layer& layer) {
   return Object{{"name", layer.name},
                 {"instance", Object{{"file_system", layer.file_system},

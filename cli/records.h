@@ -19,6 +19,7 @@ Value to_value(const Finding& finding);
 Value to_value(const Degradation& degradation);
 Value to_value(const Node& node);
 Value to_value(const Containment& found);
+Value to_value(const catalog::View& view);
 Value to_value(const Layer& layer);
 Value to_value(const Exec& exec);
 Value to_value(const RunOrigin& origin);

@@ -18,6 +18,7 @@ Value to_value(const Trace& trace) {
       {"other_runs", to_texts(trace.other_runs)}, {"runs_on_same_stack", trace.runs_on_same_stack}};
   object.emplace_back("containment",
                       trace.containment ? cli::to_value(*trace.containment) : Value());
+  object.emplace_back("view", cli::to_value(trace.view));
   add_about(object, trace.about);
   return object;
 }
@@ -74,6 +75,22 @@ Section origin_section() {
           .is_record = true};
 }
 
+Section view_section() {
+  return {.title = "What it sees of its base",
+          .columns = {{"View", "view.state"},
+                      {"Why", "view.reason"},
+                      {"Looked at", "view.checked_at"},
+                      {"Paths", "view.paths"},
+                      {"Masked", "view.masked"},
+                      {"Masked paths", "view.masked_paths"},
+                      {"Covered elsewhere", "view.covered"},
+                      {"Replaced by the image", "view.replaced"},
+                      {"Covered paths", "view.covered_paths"},
+                      {"Layers of the base", "view.layers", Style::kPlain, true},
+                      {"Masked by the image", "view.by_image", Style::kPlain, true}},
+          .is_record = true};
+}
+
 std::vector<Section> sections(const catalog::About& about) {
   std::vector<Section> shown{run_section()};
   add_about_sections(shown, about);
@@ -112,6 +129,7 @@ std::vector<Section> sections(const catalog::About& about) {
                    {"MUTABLE", "is_mutable", Style::kPlain, true},
                    {"CLAIM FOR DISPLAY", "is_claim_for_display", Style::kPlain, true},
                    {"CAPPED", "is_capped_at_shape", Style::kPlain, true}}},
+      view_section(),
       origin_section(),
       {.title = "Ancestors, nearest first",
        .path = "origin.ancestors",

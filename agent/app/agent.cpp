@@ -202,12 +202,14 @@ void Agent::open_pipeline() {
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifying);
   rewalker_ = std::make_unique<LayerRewalker>(rewalk_ports(), rewalk_options(config_));
   exact_ = std::make_unique<ExactDesk>(exact_ports(), exact_options(config_));
+  views_ = std::make_unique<ViewDesk>(ViewDesk::Ports{*opener_, roots_, clock_});
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
                      [this](LayerResult result) { loop_.post_layer(std::move(result)); },
                      [this] { return time_floor_->wall_now(); }, claims_.get(),
                      [this](RunClaims claims) { loop_.post_claims(std::move(claims)); },
-                     rewalker_.get()},
+                     rewalker_.get(), views_.get(),
+                     [this](ViewReport report) { loop_.post_view(std::move(report)); }},
       auditor_config(config_, boot_id_));
   file_sets_ = std::make_unique<FileSetDesk>(
       FileSetDesk::Ports{*opener_,
@@ -375,6 +377,7 @@ Result<void> Agent::reload(const AgentConfig& next) {
 void Agent::walk_layers() {
   log_.info("the layers of running containers are walked again");
   rewalker_->walk_all();
+  loop_.post([](Auditor& auditor) { auditor.check_views("", {}); });
 }
 
 void Agent::count_reload(bool is_ok) {
@@ -409,6 +412,7 @@ void Agent::stop() {
   commands_.reset();
   file_sets_.reset();
   exact_.reset();
+  views_.reset();
   rewalker_.reset();
   identifier_.reset();
   claims_.reset();
@@ -442,6 +446,7 @@ AgentHealth Agent::health() const {
   if (rewalker_) health.rewalks = rewalker_->counts();
   if (verifier_) health.verifies = verifier_->counts();
   if (exact_) health.exact = exact_->counts();
+  if (views_) health.views = views_->counts();
   if (state_) health.rewalks.evicted = state_->evicted_records();
   if (const auto stats = service::read_process_stats()) {
     health.rss_bytes = stats->rss_bytes;

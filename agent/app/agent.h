@@ -24,8 +24,10 @@
 #include "agent/identify/layer_rewalker.h"
 #include "agent/identify/verify_desk.h"
 #include "agent/local/local_server.h"
+#include "agent/identify/view_desk.h"
 #include "agent/outbox/outbox.h"
 #include "agent/outbox/state_db.h"
+#include "agent/rootfs/container_root.h"
 #include "agent/rootfs/kernel_directories.h"
 #include "agent/rootfs/layer_opener.h"
 #include "agent/rootfs/user_stacks.h"
@@ -58,7 +60,8 @@ class Agent {
   /// that it names (certificates, keys that sign the catalog) are read again. All or nothing.
   /// Errors: kInvalidArgument, kNotFound, kPermissionDenied, kUntrusted; then all stays as it was.
   Result<void> reload(const AgentConfig& next);
-  /// Walks all layers again that runs stand on, now and in the background.
+  /// Walks all layers again that runs stand on, and looks into all their roots, now and in the
+  /// background.
   void walk_layers();
   /// Counts a reload for the metrics.
   void count_reload(bool is_ok);
@@ -127,6 +130,8 @@ class Agent {
   std::unique_ptr<CommandDesk> commands_;
   std::unique_ptr<LocalServer> local_;
   std::unique_ptr<FileSetDesk> file_sets_;
+  ProcessRoots roots_;
+  std::unique_ptr<ViewDesk> views_;
   std::unique_ptr<Auditor> auditor_;
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<CatalogKeeper> catalog_;

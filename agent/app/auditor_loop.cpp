@@ -84,6 +84,10 @@ void AuditorLoop::post_claims(RunClaims claims) {
   push(std::move(claims));
 }
 
+void AuditorLoop::post_view(ViewReport report) {
+  post([report = std::move(report)](Auditor& auditor) { auditor.on_view(report); });
+}
+
 void AuditorLoop::post_catalog(CatalogPtr catalog) {
   push(std::move(catalog));
 }

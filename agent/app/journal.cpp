@@ -23,6 +23,7 @@ std::optional<StackDigest> stack_of(const AgentEvent& event) {
   if (const auto* run = std::get_if<RunStarted>(&event)) return run->stack;
   if (const auto* stack = std::get_if<StackAdvanced>(&event)) return stack->to;
   if (const auto* present = std::get_if<RunPresent>(&event)) return present->run.stack;
+  if (const auto* viewed = std::get_if<RunViewed>(&event)) return viewed->stack;
   return std::nullopt;
 }
 
@@ -41,6 +42,8 @@ EventPriority priority_of(const AgentEvent& event) {
   const auto* run = std::get_if<RunStarted>(&event);
   const auto* stack = std::get_if<StackAdvanced>(&event);
   const auto* named = std::get_if<RunNamed>(&event);
+  const auto* viewed = std::get_if<RunViewed>(&event);
+  if (viewed && viewed->view.state == catalog::ViewState::kDiffers) return EventPriority::kFinding;
   if (named && !named->claim_conflicts.empty()) return EventPriority::kFinding;
   if (stack && stack->is_of_running) return EventPriority::kFinding;  // tampered
   const bool is_bad = (run && is_bad_news(run->verdict)) || (stack && is_bad_news(stack->verdict));
@@ -105,6 +108,7 @@ EventPriority OutboxJournal::merged_priority(const AgentEvent& event) {
   if (priority != EventPriority::kFinding || !stack) return priority;
   if (const auto* moved = std::get_if<StackAdvanced>(&event); moved && moved->is_of_running)
     return priority;
+  if (std::holds_alternative<RunViewed>(event)) return priority;
   const auto* run = std::get_if<RunStarted>(&event);
   const catalog::Verdict& verdict = run ? run->verdict : std::get<StackAdvanced>(event).verdict;
   const MutexLock lock(mutex_);

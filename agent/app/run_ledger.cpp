@@ -42,6 +42,11 @@ void RunLedger::on(const RunNamed& event) {
   run->claim_conflicts = event.claim_conflicts;
 }
 
+void RunLedger::on(const RunViewed& event) {
+  Run* run = find(event.run_id);
+  if (run != nullptr && event.stack) run->started.stack = event.stack;
+}
+
 void RunLedger::on(const ExecSeen& event) {
   if (Run* run = find(event.run_id)) run->execs.push_back(event);
 }

@@ -40,6 +40,7 @@ class RunLedger {
   void on(const ExecSeen& event);
   void on(const EvidenceGap& event) { gaps_.push_back(event); }
   void on(const RunNoisy& event);
+  void on(const RunViewed& event);
   void on(const RunPresent&) {}  // what is known already
   void on(const StateBegun&) {}
   void on(const StateCompleted&) {}

@@ -72,7 +72,9 @@ void Auditor::open_run(ContainerStart start) {
     ask_for_claims(run, start);
     announce(run, std::move(start));
   }
-  tell_mismatches(runs_.emplace(key, std::move(run)).first->second);
+  Run& opened = runs_.emplace(key, std::move(run)).first->second;
+  tell_mismatches(opened);
+  consider_view(key, opened);
 }
 
 void Auditor::complete_run(Run& run, const ContainerStart& start) {
@@ -87,6 +89,7 @@ void Auditor::complete_run(Run& run, const ContainerStart& start) {
     ports_.journal.record(StackAdvanced{told, run.stack, judge(*stack)}, stack);
   }
   tell_mismatches(run);
+  consider_view(start.key, run);
 }
 
 StackDigest Auditor::stand_on_layers(const ContainerStart& start) {
@@ -264,6 +267,7 @@ void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
   runs_.erase(found);
   if (run.facts) fact_bytes_ -= memory_of(*run.facts);
   late_names_.erase(key);
+  answer_unchecked(run, "the run ended");
   if (run.awaits_claims && ended_.size() < kMaxAwaited)
     ended_[run.id] = {std::move(run.told), run.stack, ports_.clock.boot_now() + kClaimsAwaited};
   else
@@ -352,23 +356,30 @@ void Auditor::on_layers(const std::vector<LayerResult>& results) {
 }
 
 void Auditor::follow(const std::vector<StackChange>& changes, bool is_of_running) {
+  std::vector<RunKey> moved;
   for (const StackChange& change : changes) {
     places_.move(change.from, change.to);
     for (auto& [id, ended] : ended_)
       if (ended.stack == change.from) ended.stack = change.to;
     for (auto& [key, run] : runs_) {
-      if (run.stack == change.from) run.stack = change.to;
+      if (run.stack != change.from) continue;
+      run.stack = change.to;
+      moved.push_back(key);
     }
     ports_.journal.record(
         StackAdvanced{change.from, change.to, judge(*change.stack), is_of_running}, change.stack);
   }
+  for (const RunKey& key : moved)
+    consider_view(key, runs_.at(key));
 }
 
 void Auditor::on_catalog(std::shared_ptr<const catalog::Catalog> catalog) {
   catalog_ = std::move(catalog);
+  are_views_due_ = true;
 }
 
 void Auditor::on_tick() {
+  if (std::exchange(are_views_due_, false)) consider_views();
   look_up_late_names();
   forget_overdue();
   if (state_.is_telling())

@@ -70,7 +70,10 @@ class Auditor {
     ClaimReader* claims = nullptr;  ///< none: no store is asked
     /// Brings what was claimed from the reader's threads back to on_claims() on the auditor's.
     std::function<void(RunClaims)> post_claims = {};
-    LayerWatch* watch = nullptr;  ///< none: no layer is walked again
+    LayerWatch* watch = nullptr;   ///< none: no layer is walked again
+    ViewChecker* views = nullptr;  ///< none: no root is looked into
+    /// Brings a report from the checker's thread back to on_view() on the auditor's.
+    std::function<void(ViewReport)> post_view = {};
   };
   Auditor(Ports ports, AuditorConfig config);
 
@@ -107,6 +110,15 @@ class Auditor {
   /// Noted only where the policy asks for proofs: elsewhere nobody waits for one.
   void on_unproven(const LayerUnproven& unproven);
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
+  /// What a look into a run's root found.
+  void on_view(const ViewReport& report);
+  using ViewAnswer = std::function<void(const RunId&, const catalog::View&)>;
+  /// Looks into the roots of running containers again, now: of those that `target` names (run id,
+  /// container id of 12 digits or more, or container name; "" = all). `answer` (may be empty) is
+  /// called once for each, on the auditor's thread, when its look is over, or at once where there
+  /// is nothing to compare with; unchecked when the run ends first. Where the base is not known to
+  /// its content only mounts are looked at. How many runs there are.
+  std::size_t check_views(const std::string& target, const ViewAnswer& answer);
   /// How to open the layers of a stack that was told, bottom first; empty when it was long ago.
   std::vector<LayerTask> layers_of(const StackDigest& stack) const { return places_.find(stack); }
   void set_record_execs(bool record_execs) { config_.record_execs = record_execs; }
@@ -123,6 +135,15 @@ class Auditor {
     ContainerNames names;
     std::vector<std::string> conflicts;
   };
+  /// Looking into the root of a run.
+  struct Look {
+    catalog::View view;                      ///< as it was told, or would be
+    std::optional<catalog::ViewPlan> asked;  ///< of the last look
+    bool is_waiting = false;
+    bool is_again = false;  ///< asked for once more meanwhile
+    bool can_lift = false;  ///< by the mount's options
+    std::vector<ViewAnswer> answers = {};
+  };
   struct Run {
     RunId id;
     RunKind kind = RunKind::kContainer;
@@ -137,6 +158,7 @@ class Auditor {
     ProcessKey first_process;
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
+    Look look = {};
     std::unique_ptr<const ContainerStart> facts;  ///< without layers; null over max_fact_bytes
   };
   /// Told before a restart.
@@ -185,6 +207,16 @@ class Auditor {
   void follow(const std::vector<StackChange>& changes, bool is_of_running = false);
   void tell_tampering(BootTime began);
   void tell_mismatches(Run& run);
+  const catalog::ViewPlan& view_plan(const StackDigest& stack);
+  /// Asks for a look when there is something new to look for.
+  void consider_view(const RunKey& key, Run& run);
+  void consider_views();
+  void ask_for_view(const RunKey& key, Run& run);
+  void take_view(Run& run, const ViewReport& report);
+  void place_by_view(Run& run, const ViewReport& report);
+  static void answer_unchecked(Run& run, const char* reason);
+  /// How to open the layers of a stack, bottom first.
+  std::vector<LayerTask> tasks_of(const StackDigest& stack, const StackTracker::Entry& entry) const;
   void ask_for_claims(Run& run, const ContainerStart& start);
   static bool add_conflict(Told& told, const std::string& conflict);
   void take_claims(const RunId& run_id, Told& told, const RunClaims& claims);
@@ -214,6 +246,8 @@ class Auditor {
   /// Found and not told yet, with the time at which it was found.
   std::map<LayerRef, std::pair<LayerTampering, BootTime>> tampering_;
   std::map<LayerRef, std::string> mismatches_;  ///< of layers with their tar streams
+  std::map<StackDigest, catalog::ViewPlan> view_plans_;  // by the catalog in use
+  bool are_views_due_ = false;                           // the catalog changed
   StateTelling state_;
   std::size_t fact_bytes_ = 0;
   std::optional<Refused> refused_;  ///< beyond max_open_runs, not told yet

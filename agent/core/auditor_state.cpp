@@ -54,6 +54,7 @@ bool Auditor::tell_run(const RunKey& key) {
     facts.time = run.started_boot;  // of a run from before a restart its facts are younger
     present.run = describe(run, std::move(facts));
     present.claim_conflicts = run.told.conflicts;
+    present.view = run.look.view;
     const auto& stack = stacks_.find(run.stack)->stack;
     ports_.journal.record(std::move(present), run.resumed_from ? nullptr : stack);
     return true;

@@ -44,18 +44,26 @@ LayerTask bare_task(const LayerRef& ref, const catalog::StackLayer& layer) {
   return task;
 }
 
+std::vector<LayerTask> Auditor::tasks_of(const StackDigest& stack,
+                                         const StackTracker::Entry& entry) const {
+  std::vector<LayerTask> tasks = places_.find(stack);
+  tasks.resize(entry.refs.size());
+  for (std::size_t i = 0; i < entry.refs.size(); ++i)
+    if (ref_of(tasks[i].layer) != entry.refs[i])
+      tasks[i] = bare_task(entry.refs[i], entry.stack->layers[i]);
+  return tasks;
+}
+
 std::vector<LayerTask> Auditor::running_layers() const {
   std::vector<LayerTask> layers;
   std::set<LayerRef> known;
   for (const auto& [digest, entry] : stacks_.entries()) {
     if (entry.runs == 0) continue;
-    std::vector<LayerTask> tasks = places_.find(digest);
+    std::vector<LayerTask> tasks = tasks_of(digest, entry);
     for (std::size_t i = 0; i < entry.refs.size(); ++i) {
       const bool is_root = entry.stack->layers[i].evidence.is_mutable;
       if (is_root || !known.insert(entry.refs[i]).second) continue;
-      const bool is_placed = i < tasks.size() && ref_of(tasks[i].layer) == entry.refs[i];
-      layers.push_back(is_placed ? std::move(tasks[i])
-                                 : bare_task(entry.refs[i], entry.stack->layers[i]));
+      layers.push_back(std::move(tasks[i]));
     }
   }
   std::erase_if(layers, [](const LayerTask& task) { return task.is_root_directory; });

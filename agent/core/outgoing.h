@@ -121,6 +121,17 @@ struct ExactCounts {
   std::chrono::nanoseconds busy{};
 };
 
+/// Looks into the roots of containers: totals since the start.
+struct ViewCounts {
+  std::uint64_t looks = 0;
+  std::uint64_t paths = 0;      ///< of bases that were looked at
+  std::uint64_t differing = 0;  ///< looks that found masked paths
+  std::uint64_t gone = 0;       ///< no process was left
+  std::uint64_t failed = 0;     ///< looks that could not see what they had to
+  std::uint64_t waiting = 0;    ///< runs, now
+  std::chrono::nanoseconds busy{};
+};
+
 /// All that heartbeat, /readyz and /metrics are made of.
 struct AgentHealth {
   ProbeHealth probe;
@@ -136,6 +147,7 @@ struct AgentHealth {
   RewalkCounts rewalks;
   VerifyCounts verifies;
   ExactCounts exact;
+  ViewCounts views;
   std::uint64_t rss_bytes = 0;
   std::chrono::nanoseconds cpu{};  ///< user and system, since the start
   WallTime started{};              ///< of this process

@@ -17,6 +17,7 @@
 #include "common/catalog/container_names.h"
 #include "common/catalog/evidence.h"
 #include "common/catalog/judge.h"
+#include "common/catalog/view.h"
 
 namespace assay::agent {
 
@@ -247,6 +248,13 @@ struct RunNoisy {
   std::uint32_t limit = 0;  ///< execs a second, or starts that may wait at once
   bool is_over = false;
 };
+/// What a run sees of its base, as it was looked at last; what was masked once stays so.
+struct RunViewed {
+  RunId run_id;
+  catalog::View view;
+  /// The run stands on this stack now: the same layers with what the view says of them.
+  std::optional<StackDigest> stack = {};
+};
 /// From here to StateCompleted every open run is told once more.
 struct StateBegun {
   std::uint64_t request = 0;  ///< of the collector that it answers; 0: told by ourselves
@@ -254,14 +262,16 @@ struct StateBegun {
 struct RunPresent {
   RunStarted run;                                 ///< with the stack and the names of now
   std::vector<std::string> claim_conflicts = {};  ///< as in RunNamed
+  catalog::View view = {};                        ///< as in RunViewed
 };
 struct StateCompleted {
   std::uint64_t runs = 0;  ///< told since StateBegun
   LossCounters loss;
   std::uint64_t catalog_sequence = 0;
 };
-using AgentEvent = std::variant<RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen,
-                                EvidenceGap, RunNoisy, StateBegun, RunPresent, StateCompleted>;
+using AgentEvent =
+    std::variant<RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap, RunNoisy,
+                 RunViewed, StateBegun, RunPresent, StateCompleted>;
 
 /// Where the agent's events go: encoded, put into the outbox, sent. Thread-safe; does not block on
 /// disk or network.
@@ -293,8 +303,14 @@ struct RunsMoved {
   StackDigest to;
 };
 
+/// One open run stands on another stack now.
+struct RunMoved {
+  RunId run_id;
+  StackDigest to;
+};
+
 /// What an event means for the open runs; an OpenRun adds it, or replaces the one of the same id.
-using RunChange = std::variant<std::monostate, OpenRun, RunClosed, RunsMoved>;
+using RunChange = std::variant<std::monostate, OpenRun, RunClosed, RunsMoved, RunMoved>;
 RunChange change_of(const AgentEvent& event);
 
 /// What the journal's events left open. The journal keeps it by itself, together with the events.
@@ -343,6 +359,63 @@ class LayerWatch {
   /// A run started on the layer: it is walked again soon, unless that was done within the interval.
   /// Never blocks.
   virtual void on_start(const LayerTask& task) = 0;
+};
+
+/// A mount in a container's root, below the root itself.
+struct CoveringMount {
+  std::string path;    ///< relative, raw
+  std::string source;  ///< for people, raw: type of the file system and what of it is mounted
+};
+
+/// The root that a run's processes see, held open for one look. Not thread-safe.
+class ContainerRoot {
+ public:
+  virtual ~ContainerRoot() = default;
+  /// O_PATH directory. Owned by the root.
+  virtual int fd() const = 0;
+  virtual const std::vector<CoveringMount>& mounts() const = 0;
+  /// Whether the process through which it was opened still lives in this root: only then was
+  /// everything that was seen through it the run's. Errors: kNotFound (gone, or its number is
+  /// another's now), kUnavailable.
+  virtual Result<void> check() const = 0;
+};
+
+/// Opens the roots of running containers. Thread-safe.
+class ContainerRoots {
+ public:
+  virtual ~ContainerRoots() = default;
+  /// Errors: kNotFound (no process of the run is left), kPermissionDenied, kUnsupported,
+  /// kLimitExceeded, kUnavailable.
+  virtual Result<std::unique_ptr<ContainerRoot>> open(const ContainerStart& start) = 0;
+};
+
+/// A run whose root is to be looked into.
+struct ViewTask {
+  RunId run_id;
+  RunKey key;
+  ContainerStart start;           ///< of the run itself; its layers are in `layers`
+  std::vector<LayerTask> layers;  ///< all of its stack, bottom first
+  std::vector<bool> is_injected;  ///< one per layer
+  catalog::ViewPlan plan;         ///< no layers: only mounts are listed
+};
+
+struct ViewReport {
+  RunId run_id;
+  RunKey key;
+  catalog::ViewPlan plan;  ///< of the task
+  catalog::View view;
+  bool is_gone = false;  ///< no process of the run was left
+};
+
+/// Looks into the roots of runs, one after another at idle priority, bounded in paths and time.
+/// Holds no descriptor of a container after a look. Thread-safe.
+class ViewChecker {
+ public:
+  virtual ~ViewChecker() = default;
+  using Callback = std::function<void(ViewReport)>;
+  /// Never blocks. `on_report` is called once, on the checker's thread (at once, on the caller's,
+  /// when too many wait), unless the checker goes before. A task of one run waits once.
+  virtual void check(ViewTask task, Callback on_report) = 0;
 };
 
 /// Fingerprints layers on threads of its own: a quick pool for shapes, a background one for

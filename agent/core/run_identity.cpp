@@ -184,6 +184,8 @@ RunChange change_of(const AgentEvent& event) {
   if (const auto* ended = std::get_if<RunEnded>(&event)) return RunClosed{ended->run_id};
   if (const auto* moved = std::get_if<StackAdvanced>(&event))
     return RunsMoved{moved->from, moved->to};
+  if (const auto* viewed = std::get_if<RunViewed>(&event); viewed && viewed->stack)
+    return RunMoved{viewed->run_id, *viewed->stack};
   const auto* run = std::get_if<RunStarted>(&event);
   if (const auto* present = std::get_if<RunPresent>(&event)) run = &present->run;
   if (run == nullptr || !run->stack) return {};

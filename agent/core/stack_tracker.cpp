@@ -57,6 +57,17 @@ void StackTracker::remove_run(const StackDigest& digest) {
     drop_oldest_waiting();
 }
 
+StackDigest StackTracker::move_run(const StackDigest& from, std::uint32_t seen_layers,
+                                   bool is_masked) {
+  const Entry entry = entries_.at(from);  // a copy: it may go
+  catalog::Stack stack = *entry.stack;
+  stack.seen_layers = seen_layers;
+  stack.is_masked = is_masked;
+  const StackDigest to = add_run(std::move(stack), entry.refs, entry.is_final);
+  remove_run(from);
+  return to;
+}
+
 std::vector<StackChange> StackTracker::apply(const LayerResult& result) {
   return edit_layer(result.ref,
                     [&](catalog::StackLayer& layer, std::vector<bool>::reference is_final) {

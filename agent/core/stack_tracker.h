@@ -47,6 +47,9 @@ class StackTracker {
   StackDigest add_run(catalog::Stack stack, std::vector<LayerRef> refs, std::vector<bool> is_final);
   /// A run left `digest`; the entry stays while evidence is still to come.
   void remove_run(const StackDigest& digest);
+  /// One run leaves `from` for the same layers with what was seen of them in its root; returns that
+  /// stack's digest.
+  StackDigest move_run(const StackDigest& from, std::uint32_t seen_layers, bool is_masked);
   /// Brings a layer's evidence into all stacks that hold it; what is claimed of it stays.
   std::vector<StackChange> apply(const LayerResult& result);
   /// Brings what is claimed of a layer into all stacks that hold it.

@@ -101,6 +101,7 @@ void HealthMetrics::update(const AgentHealth& health, const AuditorSnapshot& aud
   update_rewalks(health.rewalks, auditor.tampered);
   update_verifies(health.verifies);
   update_exact(health.exact);
+  update_views(health.views);
   update_delivery(health, now);
   update_catalog(health.catalog);
   update_degraded(health.degraded);
@@ -164,6 +165,22 @@ void HealthMetrics::update_verifies(const VerifyCounts& verifies) {
           verifies.failed);
   gauge("assay_agent_verify_waiting", "Orders to verify that are not done yet",
         number(verifies.waiting));
+}
+
+void HealthMetrics::update_views(const ViewCounts& views) {
+  counter("assay_agent_views_total", "Looks into the roots of containers", views.looks);
+  counter("assay_agent_view_paths_total", "Paths of bases that were looked at in containers",
+          views.paths);
+  counter("assay_agent_view_differing_total", "Looks that found masked paths of a base",
+          views.differing);
+  counter("assay_agent_view_gone_total", "Looks that came after the container had gone",
+          views.gone);
+  counter("assay_agent_view_failed_total", "Looks that could not see what they had to",
+          views.failed);
+  gauge("assay_agent_view_waiting", "Containers that wait to be looked into",
+        number(views.waiting));
+  metrics_.counter("assay_agent_view_seconds_total", "Time that looking took, in seconds")
+      .raise_to(std::chrono::duration<double>(views.busy).count());
 }
 
 void HealthMetrics::update_rewalks(const RewalkCounts& rewalks, std::uint64_t tampered) {

@@ -35,6 +35,7 @@ class HealthMetrics {
                const service::MetricLabels& labels = {});
   void update_probe(const ProbeHealth& probe);
   void update_runs(const AgentHealth& health, const AuditorSnapshot& auditor);
+  void update_views(const ViewCounts& views);
   void update_rewalks(const RewalkCounts& rewalks, std::uint64_t tampered);
   void update_verifies(const VerifyCounts& verifies);
   void update_exact(const ExactCounts& exact);

@@ -75,6 +75,11 @@ Result<void> apply(sqlite::Database& database, const std::string& boot_id,
                  database.prepare("UPDATE open_runs SET stack = ? WHERE stack = ?"));
     return move->bind(blob(moved->to.raw()), blob(moved->from.raw())).run();
   }
+  if (const auto* one = std::get_if<RunMoved>(&change)) {
+    ASSAY_ASSIGN(sqlite::Statement * move,
+                 database.prepare("UPDATE open_runs SET stack = ? WHERE run_id = ?"));
+    return move->bind(blob(one->to.raw()), one->run_id).run();
+  }
   return ok();
 }
 

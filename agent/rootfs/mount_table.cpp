@@ -42,11 +42,17 @@ std::optional<MountEntry> parse_line(std::string_view line) {
   if (!parse_number(take_field(line), entry.mount_id)) return std::nullopt;
   take_field(line);  // parent
   const auto device = parse_device(take_field(line));
-  take_field(line);  // root within the file system
+  entry.root = undo_octal(take_field(line));
   if (!device) return std::nullopt;
   entry.device = *device;
   entry.mount_point = undo_octal(take_field(line));
   if (entry.mount_point.empty() || entry.mount_point.front() != '/') return std::nullopt;
+  constexpr std::string_view kSeparator = " - ";  // behind fields of which there are any number
+  const std::size_t separator = line.find(kSeparator);
+  if (separator != std::string_view::npos) {
+    std::string_view rest = line.substr(separator + kSeparator.size());
+    entry.type = undo_octal(take_field(rest));
+  }
   entry.options = line.substr(line.rfind(' ') + 1);  // the last field; 0 when there is one only
   return entry;
 }

@@ -20,7 +20,9 @@ namespace assay::agent {
 struct MountEntry {
   std::uint64_t mount_id = 0;
   std::uint64_t device = 0;  ///< dev_t of the superblock
+  std::string root;          ///< what of the file system is mounted; octal escapes undone
   std::string mount_point;   ///< octal escapes undone
+  std::string type;          ///< of the file system
   std::string options;       ///< of the superblock, as they are
 };
 

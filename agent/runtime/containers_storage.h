@@ -13,9 +13,9 @@
 
 #include "agent/runtime/kernel_layers.h"
 #include "agent/runtime/layer_list.h"
-#include "agent/runtime/pacer.h"
 #include "agent/runtime/store_folder.h"
 #include "agent/runtime/store_record.h"
+#include "common/base/pacer.h"
 
 namespace assay::agent {
 

@@ -117,8 +117,31 @@ void encode(const StateBegun& event, const EncodingTime&, wire::Event& out) {
   out.mutable_state_begun()->set_request(event.request);
 }
 
+void encode(const catalog::View& view, wire::View& out) {
+  out.set_state(std::string(to_string(view.state)));
+  out.set_reason(to_utf8(view.reason));
+  out.set_layers(view.layers);
+  out.set_paths(view.paths);
+  out.set_masked(view.masked);
+  out.set_by_image(view.by_image);
+  out.set_covered(view.covered);
+  out.set_replaced(view.replaced);
+  for (const std::string& path : view.masked_paths)
+    out.add_masked_paths(to_utf8(path));
+  for (const std::string& path : view.covered_paths)
+    out.add_covered_paths(to_utf8(path));
+  out.set_checked_ns(to_unix_ns(view.checked));
+}
+
+void encode(const RunViewed& event, const EncodingTime&, wire::Event& out) {
+  out.mutable_run_viewed()->set_run_id(event.run_id);
+  encode(event.view, *out.mutable_run_viewed()->mutable_view());
+  out.mutable_run_viewed()->set_stack(raw(event.stack));
+}
+
 void encode(const RunPresent& event, const EncodingTime& time, wire::Event& out) {
   encode(event.run, time, *out.mutable_run_present()->mutable_run());
+  encode(event.view, *out.mutable_run_present()->mutable_view());
   for (const std::string& conflict : event.claim_conflicts)
     out.mutable_run_present()->add_claim_conflicts(to_utf8(conflict));
 }
@@ -312,6 +335,8 @@ std::string encode_stack(const catalog::Stack& stack) {
     one.set_content_bytes(layer.content_bytes);
   }
   out.set_unsupported(to_utf8(stack.unsupported));
+  out.set_seen_layers(stack.seen_layers);
+  out.set_is_masked(stack.is_masked);
   if (const catalog::About about = about_of(stack); about != catalog::About{})
     encode(about, *out.mutable_about());
   return out.SerializeAsString();
@@ -327,6 +352,8 @@ Result<catalog::Stack> decode_stack(std::string_view bytes) {
     stack.layers.push_back(std::move(one));
   }
   stack.unsupported = in.unsupported();
+  stack.seen_layers = in.seen_layers();
+  stack.is_masked = in.is_masked();
   return stack;
 }
 

@@ -13,6 +13,7 @@
 #include "common/catalog/container_names.h"
 #include "common/catalog/evidence.h"
 #include "common/catalog/judge.h"
+#include "common/catalog/view.h"
 
 namespace assay::collector {
 
@@ -86,6 +87,13 @@ struct RunNamed {
   std::vector<std::string> claim_conflicts;
 };
 
+/// What the run sees of its base's files.
+struct RunViewed {
+  RunId run_id;
+  catalog::View view;
+  std::optional<StackDigest> stack;  ///< that it stands on from now on; none: on the same
+};
+
 struct Exec {
   std::int64_t time_ns = 0;
   Process process;
@@ -127,6 +135,7 @@ struct StateBegun {};
 struct RunPresent {
   RunStarted run;
   std::vector<std::string> claim_conflicts = {};  ///< as in RunNamed
+  catalog::View view = {};                        ///< as in RunViewed
 };
 
 struct StateCompleted {
@@ -140,7 +149,7 @@ struct Event {
   std::uint64_t skipped = 0;  ///< sequences right before this one that the agent no longer has
   /// monostate: of a newer agent; only its sequence counts.
   std::variant<std::monostate, RunStarted, RunEnded, StackAdvanced, RunNamed, ExecSeen, EvidenceGap,
-               RunNoisy, StateBegun, RunPresent, StateCompleted>
+               RunNoisy, RunViewed, StateBegun, RunPresent, StateCompleted>
       body;
 };
 

@@ -54,7 +54,7 @@ bool is_judged_kind(catalog::FindingKind kind) {
   using enum catalog::FindingKind;
   return kind == kUnknownBase || kind == kDeprecatedBase || kind == kRevokedBase ||
          kind == kExpiredBase || kind == kUnverified || kind == kMismatch || kind == kTampered ||
-         kind == kUnsupportedRoot;
+         kind == kMaskedBase || kind == kUnsupportedRoot;
 }
 
 bool resolves_by_itself(catalog::FindingKind kind) {
@@ -281,9 +281,11 @@ struct Judging::Settlement {
       if (one.cause.kind == finding.kind && one.cause.subject == finding.subject) return &one;
     return nullptr;
   }
-  bool is_tampered() const {
+  /// Something was found that keeps the verdict pending for good.
+  bool is_settled_badly() const {
     return std::ranges::any_of(wanted, [](const catalog::FindingCause& cause) {
-      return cause.kind == catalog::FindingKind::kTampered;
+      return cause.kind == catalog::FindingKind::kTampered ||
+             cause.kind == catalog::FindingKind::kMaskedBase;
     });
   }
   /// Of a run that ended only what a person must still look into stays open.
@@ -308,6 +310,8 @@ Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack&
   settlement.wanted = catalog::causes_of(stack.verdict, *stack.stack, is_overdue);
   for (auto& cause : catalog::causes_of_conflicts(run.claim_conflicts))
     settlement.wanted.push_back(std::move(cause));
+  for (auto& cause : catalog::causes_of_masking(run.masked, stack.verdict))
+    settlement.wanted.push_back(std::move(cause));
   if (catalog::may_be_exempt(catalog_->policy(), settlement.wanted, now))
     ASSAY_TRY(take_exemptions(store, settlement, now));
   ASSAY_ASSIGN(settlement.open, store.open_findings(run.key));
@@ -317,8 +321,9 @@ Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack&
   run.exemption = settlement.exempted.empty() ? "" : settlement.exempted.front().text;
   run.is_overdue = is_pending && is_overdue;
   run.overdue_at_ns = is_pending && !is_overdue ? deadline_ns : 0;
-  // What was tampered with stays pending: of a run that ended there is nothing left to wait for.
-  run.is_open = !settlement.is_ended || (is_pending && !settlement.is_tampered());
+  // What was tampered with or masked stays pending: of a run that ended there is nothing left to
+  // wait for.
+  run.is_open = !settlement.is_ended || (is_pending && !settlement.is_settled_badly());
   if (run.is_open == before.is_open && run.is_overdue == before.is_overdue &&
       run.overdue_at_ns == before.overdue_at_ns && run.exemption == before.exemption)
     return ok();

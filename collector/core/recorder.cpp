@@ -245,6 +245,34 @@ Result<void> Recorder::on(Context& context, const RunNoisy& event) {
                                     event.is_over ? now_ns : 0, event.is_over ? kQuiet : ""});
 }
 
+/// Unchecked tells nothing new of a run that was looked at before.
+Result<void> Recorder::take_view(StoreWriter& store, OpenRun& run, const catalog::View& view) {
+  if (view.state == catalog::ViewState::kUnchecked && view.reason.empty()) return ok();
+  ASSAY_TRY(store.set_view(run.key, view));
+  run.masked = catalog::masked_reason(view);
+  return ok();
+}
+
+Result<void> Recorder::on(Context& context, const RunViewed& event) {
+  ASSAY_ASSIGN(auto run, context.store.find_run(context.node_id, event.run_id));
+  if (!run) {
+    ++counts_.strays;
+    return ok();
+  }
+  const StackId before = run->stack;
+  ASSAY_TRY(take_view(context.store, *run, event.view));
+  ASSAY_ASSIGN(const JudgedStack stack,
+               event.stack ? stack_of(context, event.stack)
+                           : judging_.judged(context.store, run->stack, context.now));
+  if (stack.id != before && run->ended_ns == 0) {
+    ASSAY_TRY(context.store.move_run(*run, stack.id));
+    run->stack = stack.id;
+    ASSAY_TRY(judging_.carry_file_set(context.store, before, stack, context.now));
+  }
+  if (run->stack != stack.id) return ok();  // it ended before it was known
+  return judging_.settle(context.store, *run, stack, context.now);
+}
+
 Result<void> Recorder::on(Context& context, const StateBegun& /*event*/) {
   reconciler_.begin(context.subject(), context.event_ns);
   return ok();
@@ -276,6 +304,7 @@ Result<void> Recorder::on(Context& context, const RunPresent& event) {
     ASSAY_TRY(store.set_claim_conflicts(run->key, event.claim_conflicts));
     run->claim_conflicts = event.claim_conflicts;
   }
+  ASSAY_TRY(take_view(store, *run, event.view));
   run->stack = stack.id;
   run->ended_ns = 0;
   run->is_open = true;

@@ -63,6 +63,8 @@ class Recorder {
   Result<void> on(Context& context, const ExecSeen& event);
   Result<void> on(Context& context, const EvidenceGap& event);
   Result<void> on(Context& context, const RunNoisy& event);
+  Result<void> on(Context& context, const RunViewed& event);
+  static Result<void> take_view(StoreWriter& store, OpenRun& run, const catalog::View& view);
   Result<void> on(Context& context, const StateBegun& event);
   Result<void> on(Context& context, const RunPresent& event);
   Result<void> on(Context& context, const StateCompleted& event);

@@ -70,6 +70,7 @@ struct OpenRun {
   std::int64_t overdue_at_ns = 0;  ///< when a pending verdict becomes `unverified`, 0 = never
   std::vector<std::string> claim_conflicts = {};  ///< as RunNamed tells them
   std::string exemption = {};  ///< of the policy, that keeps a finding on it closed; "" = none
+  std::string masked = {};     ///< masked_reason() of what it sees of its base; "" = nothing is
 };
 
 struct NewRun {
@@ -227,6 +228,8 @@ class StoreWriter {
   virtual Result<void> name_run(RunKey run, const ContainerNames& names) = 0;
   virtual Result<void> set_claim_conflicts(RunKey run,
                                            const std::vector<std::string>& conflicts) = 0;
+  /// What the run sees of its base.
+  virtual Result<void> set_view(RunKey run, const catalog::View& view) = 0;
   /// All runs on `from`, or only those that have not ended.
   enum class Moved { kAll, kRunning };
   virtual Result<void> move_runs(StackId from, StackId to, Moved moved) = 0;

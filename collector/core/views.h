@@ -134,6 +134,7 @@ struct TraceView {
   std::vector<RunId> other_runs;  ///< newest first, at most kMaxTraceRuns
   std::uint64_t runs_on_same_stack = 0;
   std::optional<ContainmentView> containment;  ///< none: its files are of no interest
+  catalog::View view = {};                     ///< what the run sees of its base
 };
 inline constexpr int kMaxTraceExecs = 1000;
 inline constexpr int kMaxTraceRuns = 100;

@@ -212,10 +212,38 @@ std::optional<RunNoisy> body(const v1::RunNoisy& in) {
                   in.is_over()};
 }
 
+std::vector<std::string> view_paths(const google::protobuf::RepeatedPtrField<std::string>& in) {
+  std::vector<std::string> out;
+  for (const std::string& path : in)
+    if (out.size() < catalog::kMaxViewPaths) out.push_back(clip(path, catalog::kMaxViewPathBytes));
+  return out;
+}
+
+catalog::View view(const v1::View& in) {
+  catalog::View out;
+  if (const auto state = catalog::parse_view_state(in.state())) out.state = *state;
+  out.reason = clip(in.reason(), kMaxReasonBytes);
+  out.layers = in.layers();
+  out.paths = in.paths();
+  out.masked = in.masked();
+  out.by_image = in.by_image();
+  out.covered = in.covered();
+  out.replaced = in.replaced();
+  out.masked_paths = view_paths(in.masked_paths());
+  out.covered_paths = view_paths(in.covered_paths());
+  out.checked = from_unix_ns(in.checked_ns() == 0 ? 0 : time_of(in.checked_ns()));
+  return out;
+}
+
+std::optional<RunViewed> body(const v1::RunViewed& in) {
+  if (!is_run_id(in.run_id())) return std::nullopt;
+  return RunViewed{in.run_id(), view(in.view()), digest<StackDigest>(in.stack())};
+}
+
 std::optional<RunPresent> body(const v1::RunPresent& in) {
   auto run = body(in.run());
   if (!run) return std::nullopt;
-  return RunPresent{std::move(*run), conflicts(in.claim_conflicts())};
+  return RunPresent{std::move(*run), conflicts(in.claim_conflicts()), view(in.view())};
 }
 
 StateCompleted body(const v1::StateCompleted& in) {
@@ -253,6 +281,9 @@ Event one(const v1::Event& in) {
       break;
     case v1::Event::kRunNoisy:
       take(out, body(in.run_noisy()));
+      break;
+    case v1::Event::kRunViewed:
+      take(out, body(in.run_viewed()));
       break;
     case v1::Event::kStateBegun:
       out.body = StateBegun{};
@@ -320,7 +351,9 @@ std::vector<catalog::Stack> stacks(const Stacks& in, const NodeKey& node) {
                              node.node,
                              {},
                              clip(stack.unsupported(), kMaxReasonBytes),
-                             about(stack.about())};
+                             about(stack.about()),
+                             stack.seen_layers(),
+                             stack.is_masked()};
     for (const auto& one_layer : stack.layers())
       one_stack.layers.push_back(layer(one_layer));
     out.push_back(std::move(one_stack));

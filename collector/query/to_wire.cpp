@@ -22,6 +22,20 @@ v1::VerdictStatus status(catalog::VerdictStatus in) {
   return v1::VERDICT_STATUS_UNSPECIFIED;
 }
 
+void fill(const catalog::View& view, v1::View& out) {
+  out.set_state(std::string(catalog::to_string(view.state)));
+  out.set_reason(view.reason);
+  out.set_layers(view.layers);
+  out.set_paths(view.paths);
+  out.set_masked(view.masked);
+  out.set_by_image(view.by_image);
+  out.set_covered(view.covered);
+  out.set_replaced(view.replaced);
+  out.mutable_masked_paths()->Assign(view.masked_paths.begin(), view.masked_paths.end());
+  out.mutable_covered_paths()->Assign(view.covered_paths.begin(), view.covered_paths.end());
+  out.set_checked_ns(to_unix_ns(view.checked));
+}
+
 void fill(const catalog::Verdict& in, v1::Verdict& out) {
   out.set_status(status(in.status));
   out.set_rung(std::string(catalog::to_string(in.rung)));
@@ -265,6 +279,7 @@ void to_wire(const TraceView& trace, v1::Trace& out) {
     out.add_other_runs(run);
   out.set_runs_on_same_stack(trace.runs_on_same_stack);
   if (trace.containment) fill(*trace.containment, *out.mutable_containment());
+  fill(trace.view, *out.mutable_view());
 }
 
 void to_wire(const ImpactView& impact, v1::Impact& out) {

@@ -139,7 +139,8 @@ std::vector<FindingCause> causes_of(const Verdict& verdict, const Stack& stack, 
   else if (is_unknown)
     causes.push_back({FindingKind::kUnknownBase, "", verdict.reason});
   const bool is_tampered = add_tampered_causes(stack, causes);
-  if (is_pending && !is_tampered && (is_overdue || is_hopeless(verdict, stack)))
+  // What is masked is a finding of the run's own.
+  if (is_pending && !is_tampered && !stack.is_masked && (is_overdue || is_hopeless(verdict, stack)))
     causes.push_back({FindingKind::kUnverified, verdict.base_name(), verdict.reason});
   add_unread_causes(verdict, stack, causes);
   return causes;
@@ -159,6 +160,11 @@ std::vector<FindingCause> causes_of_conflicts(const std::vector<std::string>& co
       same->reason += "; " + text;
   }
   return causes;
+}
+
+std::vector<FindingCause> causes_of_masking(const std::string& masked, const Verdict& verdict) {
+  if (masked.empty() || verdict.naming() == nullptr) return {};
+  return {{FindingKind::kMaskedBase, verdict.base_name(), masked}};
 }
 
 }  // namespace assay::catalog

@@ -16,7 +16,7 @@ constexpr Names<Rung, 6> kRungs{{{Rung::kNone, "none"},
                                  {Rung::kExact, "exact"}}};
 
 // Bumped whenever the fields below change.
-constexpr std::string_view kStackDigestVersion = "3";
+constexpr std::string_view kStackDigestVersion = "4";
 
 template <typename Tag>
 void append_digest(std::string& out, const std::optional<Digest<Tag>>& digest) {
@@ -25,6 +25,12 @@ void append_digest(std::string& out, const std::optional<Digest<Tag>>& digest) {
 
 void append_flag(std::string& out, bool flag) {
   append_field(out, std::string_view(flag ? "1" : "0"));
+}
+
+/// What was seen of the merged view.
+void append_view(std::string& out, const Stack& stack) {
+  append_field(out, std::uint64_t{stack.seen_layers});
+  append_flag(out, stack.is_masked);
 }
 
 void append_instance(std::string& out, const LayerInstance& instance) {
@@ -85,6 +91,7 @@ StackDigest digest_of(const Stack& stack) {
   append_field(fields, stack.cluster);
   append_field(fields, stack.node);
   append_field(fields, stack.unsupported);
+  append_view(fields, stack);
   append_field(fields, std::uint64_t{stack.layers.size()});
   for (const StackLayer& layer : stack.layers) {
     append_instance(fields, layer.instance);
@@ -98,6 +105,7 @@ EvidenceDigest evidence_digest_of(const Stack& stack) {
   append_field(fields, std::string_view("assay-evidence"));
   append_field(fields, kStackDigestVersion);
   append_field(fields, stack.unsupported);
+  append_view(fields, stack);
   append_field(fields, std::uint64_t{stack.layers.size()});
   for (const StackLayer& layer : stack.layers)
     append_evidence(fields, layer);

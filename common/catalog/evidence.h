@@ -65,6 +65,11 @@ struct Stack {
   std::vector<StackLayer> layers;
   std::string unsupported;  ///< why the root could not be read as layers at all, "" when it could
   About about{};  ///< as a description brought it; about_of() on the node itself. Not in the digest
+  /// How many compared layers, from the bottom, the merged view of the runs on this stack was seen
+  /// to show as they are, path by path; 0: not known. Lifts caps, and stands for deletions.
+  std::uint32_t seen_layers = 0;
+  /// The runs on this stack hide guarded paths of the base from themselves (view.h).
+  bool is_masked = false;
 };
 
 /// Takes over what a runtime's store says of the layer, and nothing else.

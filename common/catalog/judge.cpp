@@ -72,9 +72,11 @@ std::vector<Judged> in_order(const std::vector<StackMatch>& found, const Questio
 /// Bad news in the layers above the base: `FROM approved`, then `COPY --from=revoked / /`.
 std::vector<Judged> bad_news_above(const std::vector<const StackLayer*>& layers, std::size_t start,
                                    const Question& question) {
+  constexpr std::size_t kNoneSeen = 0;  // the view is looked at for the base that names the run
   std::vector<Judged> news;
   for (std::size_t at = start; at < layers.size(); ++at)
-    for (const Judged& judged : in_order(matches_at(layers, at, question.catalog).found, question))
+    for (const Judged& judged :
+         in_order(matches_at(layers, at, question.catalog, kNoneSeen).found, question))
       if (judged.status != VerdictStatus::kApproved) news.push_back(judged);
   return news;
 }
@@ -160,6 +162,15 @@ void withdraw_if_tampered(const Stack& stack, Verdict& verdict) {
   }
 }
 
+/// Nor of a base whose files the container does not see.
+void withdraw_if_masked(const Stack& stack, Verdict& verdict) {
+  if (!stack.is_masked) return;
+  if (verdict.status != VerdictStatus::kApproved && verdict.status != VerdictStatus::kDeprecated)
+    return;
+  verdict.reason = "the container does not see its base as it is (masked-base): " + verdict.reason;
+  verdict.status = VerdictStatus::kPending;
+}
+
 void decide(const std::vector<Judged>& all, const std::vector<const StackLayer*>& layers,
             const Stack& stack, const Catalog& catalog, Verdict& verdict) {
   for (const VerdictStatus bad : {VerdictStatus::kRevoked, VerdictStatus::kExpired}) {
@@ -200,7 +211,7 @@ Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now,
   Verdict verdict;
   verdict.catalog_sequence = catalog.sequence();
   const std::vector<const StackLayer*> layers = compared_layers(stack);
-  const Matches prefixes = matches_at(layers, 0, catalog);
+  const Matches prefixes = matches_at(layers, 0, catalog, stack.seen_layers);
   std::vector<Judged> all = in_order(prefixes.found, question);
   verdict.contradictions = contradictions_of(prefixes, all);
   const std::size_t covered = all.empty() ? 0 : all.front().match.layers;
@@ -212,6 +223,7 @@ Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now,
   all.insert(all.end(), above.begin(), above.end());
   decide(all, layers, stack, catalog, verdict);
   withdraw_if_tampered(stack, verdict);
+  withdraw_if_masked(stack, verdict);
   for (const Judged& judged : all)
     verdict.matches.push_back({judged.match.base->id, judged.status, judged.match.rung,
                                judged.match.layers, judged.match.first_layer});

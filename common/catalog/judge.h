@@ -10,6 +10,7 @@
 #include "common/catalog/base_image.h"
 #include "common/catalog/evidence.h"
 #include "common/catalog/scan_summary.h"
+#include "common/catalog/view.h"
 
 namespace assay::catalog {
 
@@ -66,9 +67,9 @@ struct Verdict {
 /// layer's shape is still to come is kPending; nothing matched with all shapes known is kUnknown.
 /// Layers above the base that names the run are compared with revoked, expired and deprecated bases
 /// as well. Bad news below the rung that the policy wants for it makes an approving answer
-/// kPending, and so does a layer that was tampered with. `scans`: what a collector knows of the
-/// bases' scans; null elsewhere: then the policy's rules on scans are not judged, and the answer
-/// may be better than the collector's, never worse.
+/// kPending, and so do a layer that was tampered with and a run that hides its base from itself.
+/// `scans`: what a collector knows of the bases' scans; null elsewhere: then the policy's rules on
+/// scans are not judged, and the answer may be better than the collector's, never worse.
 Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now,
               const ScanSummaries* scans = nullptr);
 
@@ -110,5 +111,8 @@ std::vector<FindingCause> causes_of(const Verdict& verdict, const Stack& stack, 
 /// The findings `mismatch` for what the records of a run's runtime and the kernel disagree on. Each
 /// text is "SUBJECT: REASON", as the agent tells it; those of one subject become one finding. Pure.
 std::vector<FindingCause> causes_of_conflicts(const std::vector<std::string>& conflicts);
+/// The finding `masked-base` for what a run sees in place of its base's files; none when no base
+/// names the run. `masked`: masked_reason() of its view, "" when nothing is. Pure.
+std::vector<FindingCause> causes_of_masking(const std::string& masked, const Verdict& verdict);
 
 }  // namespace assay::catalog

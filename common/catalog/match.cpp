@@ -19,11 +19,14 @@ bool is_shape_of(const ShapeDigest& shape, const BaseLayer& base) {
 
 /// The rung of two layers whose contents are equal.
 LayerComparison compare_equal_content(const LayerEvidence& run, const BaseLayer& base,
-                                      bool counts_deletions) {
+                                      const Comparing& comparing) {
   LayerComparison result;
   result.rung =
       run.exact && base.diff_id && *run.exact == *base.diff_id ? Rung::kExact : Rung::kContent;
-  if (counts_deletions && run.deletions && base.deletions && *run.deletions != *base.deletions) {
+  result.deletions_agree = !comparing.counts_deletions ||
+                           (run.deletions && base.deletions && *run.deletions == *base.deletions);
+  if (comparing.is_seen) return result;
+  if (!result.deletions_agree) {
     result.has_other_deletions = true;
     result.rung = Rung::kShape;
   }
@@ -37,27 +40,34 @@ BaseLayer layer_of_root(const BaseStack& stack) {
   return {std::nullopt, root.shape, root.content, std::nullopt, root.entries, root.content_bytes};
 }
 
+/// The compared layers of a stack, and how many of them were seen as they are.
+struct StackLayers {
+  const std::vector<const StackLayer*>& all;
+  std::size_t seen = 0;
+};
+
 /// Compares `base_layers` with the layers from `match.first_layer` on; false when they are not
 /// there.
-bool match_layers(const std::vector<const StackLayer*>& layers,
-                  std::span<const BaseLayer> base_layers, StackMatch& match,
-                  std::vector<Contradiction>& contradictions) {
-  if (base_layers.size() > layers.size() - match.first_layer) return false;
+bool match_layers(const StackLayers& layers, std::span<const BaseLayer> base_layers,
+                  StackMatch& match, std::vector<Contradiction>& contradictions) {
+  if (base_layers.size() > layers.all.size() - match.first_layer) return false;
   match.layers = base_layers.size();
   match.rung = Rung::kExact;
   for (std::size_t i = 0; i < base_layers.size(); ++i) {
     const std::size_t at = match.first_layer + i;
-    const auto compared = compare_layer(layers[at]->evidence, base_layers[i], i != 0);
+    const auto compared =
+        compare_layer(layers.all[at]->evidence, base_layers[i], {i != 0, at < layers.seen});
     if (compared.is_contradiction) contradictions.push_back({at, match.base, compared.is_by_claim});
     if (compared.rung == Rung::kNone) return false;
     match.has_other_deletions |= compared.has_other_deletions;
+    match.deletions_agree.push_back(compared.deletions_agree);
     match.rung = std::min(match.rung, compared.rung);
   }
   return true;
 }
 
-bool match_stack(const std::vector<const StackLayer*>& layers, const StackReference& reference,
-                 StackMatch& match, std::vector<Contradiction>& contradictions) {
+bool match_stack(const StackLayers& layers, const StackReference& reference, StackMatch& match,
+                 std::vector<Contradiction>& contradictions) {
   match.base = reference.base;
   match.depth = reference.stack->layers.size();
   if (!reference.is_root)
@@ -92,7 +102,8 @@ void add_bases_below(const StackReference& found, const StackMatch& of_root, con
   for (const StackReference& reference : catalog.candidates(made_of.front().evidence)) {
     StackMatch below;
     std::vector<Contradiction> ignored;  // between two bases, not between the run and one
-    if (reference.is_root || !match_stack(layers, reference, below, ignored)) continue;
+    if (reference.is_root || !match_stack({layers, layers.size()}, reference, below, ignored))
+      continue;
     if (below.rung < Rung::kContent) continue;
     below.layers = of_root.layers;
     below.first_layer = of_root.first_layer;
@@ -104,14 +115,15 @@ void add_bases_below(const StackReference& found, const StackMatch& of_root, con
 }  // namespace
 
 LayerComparison compare_layer(const LayerEvidence& run, const BaseLayer& base,
-                              bool counts_deletions) {
+                              const Comparing& comparing) {
   if (run.content && is_content_of(*run.content, base))
-    return compare_equal_content(run, base, counts_deletions);
+    return compare_equal_content(run, base, comparing);
+  const bool is_capped = run.is_capped_at_shape && !comparing.is_seen;
   const bool has_shape = run.shape && is_shape_of(*run.shape, base);
   const bool is_comparable = run.claimed && base.diff_id && !run.is_claim_for_display;
   const bool has_claim = is_comparable && !run.is_mutable && *run.claimed == *base.diff_id;
   LayerComparison result;
-  if (run.content && !run.is_capped_at_shape) {  // the bytes are known, and they are others
+  if (run.content && !is_capped) {  // the bytes are known, and they are others
     result.is_contradiction = has_shape || has_claim;
     result.is_by_claim = !has_shape && has_claim;
   } else if (has_shape) {
@@ -130,12 +142,12 @@ std::vector<const StackLayer*> compared_layers(const Stack& stack) {
 }
 
 Matches matches_at(const std::vector<const StackLayer*>& layers, std::size_t first_layer,
-                   const Catalog& catalog) {
+                   const Catalog& catalog, std::size_t seen_layers) {
   Matches matches;
   if (first_layer >= layers.size()) return matches;
   for (const StackReference& reference : catalog.candidates(layers[first_layer]->evidence)) {
     StackMatch match{.first_layer = first_layer};
-    if (!match_stack(layers, reference, match, matches.contradictions)) continue;
+    if (!match_stack({layers, seen_layers}, reference, match, matches.contradictions)) continue;
     keep_best(matches.found, match);
     if (reference.is_root) add_bases_below(reference, match, catalog, matches.found);
   }

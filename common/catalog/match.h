@@ -14,14 +14,19 @@ namespace assay::catalog {
 /// What one layer of a run is to one layer of a base.
 struct LayerComparison {
   Rung rung = Rung::kNone;
-  bool is_contradiction = false;  ///< a lower rung says yes where the content says no
-  bool is_by_claim = false;       ///< and that rung is `claimed`: the shape says no as well
-  bool has_other_deletions = false;
+  bool is_contradiction = false;     ///< a lower rung says yes where the content says no
+  bool is_by_claim = false;          ///< and that rung is `claimed`: the shape says no as well
+  bool has_other_deletions = false;  ///< or ones that could not be compared
+  bool deletions_agree = false;      ///< both are known and equal
 };
 
-/// `counts_deletions`: false at the bottom, where some unpackers drop whiteouts.
+/// How a layer is to be compared.
+struct Comparing {
+  bool counts_deletions = true;  ///< false at the bottom, where some unpackers drop whiteouts
+  bool is_seen = false;  ///< the merged view shows the layer as it is: no cap, and no hidden marks
+};
 LayerComparison compare_layer(const LayerEvidence& run, const BaseLayer& base,
-                              bool counts_deletions);
+                              const Comparing& comparing);
 
 /// One stack of a base found in a run.
 struct StackMatch {
@@ -31,6 +36,7 @@ struct StackMatch {
   std::size_t depth = 0;   ///< of the base's own layers: the longest base names the run
   Rung rung = Rung::kNone;
   bool has_other_deletions = false;
+  std::vector<bool> deletions_agree = {};  ///< one per layer; at the bottom always
 };
 
 /// A layer that only looks like the base's.
@@ -49,7 +55,8 @@ struct Matches {
 std::vector<const StackLayer*> compared_layers(const Stack& stack);
 
 /// The best match (longest, then highest rung) of every base that begins at `first_layer`.
+/// `seen_layers`: as in Stack.
 Matches matches_at(const std::vector<const StackLayer*>& layers, std::size_t first_layer,
-                   const Catalog& catalog);
+                   const Catalog& catalog, std::size_t seen_layers);
 
 }  // namespace assay::catalog

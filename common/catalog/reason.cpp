@@ -64,7 +64,10 @@ std::string below_rung_reason(const StackMatch& match, VerdictStatus status, Run
   std::string text = "looks like base " + name_of_base(*match.base) + standing + " by " +
                      std::string(to_string(match.rung)) + ", " + std::string(to_string(required)) +
                      " is required";
-  if (match.has_other_deletions) return text + ": a layer deletes other paths than the base's does";
+  if (match.has_other_deletions)
+    return text +
+           ": it is not known that its layers delete what the base's do, and the merged view "
+           "has not shown it";
   for (std::size_t i = 0; i < match.layers; ++i) {
     const LayerEvidence& evidence = layers[match.first_layer + i]->evidence;
     if (!evidence.gap.empty() && (!evidence.content || required == Rung::kExact))
@@ -72,7 +75,8 @@ std::string below_rung_reason(const StackMatch& match, VerdictStatus status, Run
     if (evidence.is_capped_at_shape && !evidence.gap.empty())
       return text + ": layer " + std::to_string(i + 1) + ": " + escape_untrusted(evidence.gap, 200);
     if (evidence.is_capped_at_shape)
-      return text + ": layer " + std::to_string(i + 1) + " holds redirects that hide its bytes";
+      return text + ": layer " + std::to_string(i + 1) +
+             " holds redirects that hide its bytes, and the merged view has not shown them";
   }
   return text + " and not there yet";
 }

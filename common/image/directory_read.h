@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// System calls of the tree walk, each with its buffer and its errors. Private to common/image.
+// System calls of the tree walk, each with its buffer and its errors. For common/image and
+// agent/identify.
 #pragma once
 
 #include <cstdint>

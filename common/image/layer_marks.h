@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a directory says what it deletes, in each dialect. Private to common/image.
+// How a directory says what it deletes, in each dialect. For common/image and agent/identify.
 #pragma once
 
 #include <optional>

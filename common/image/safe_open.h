@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening what foreign trees hold: no symlinks, no mounts, no magic links, never a device. Private
-// to common/image.
+// Opening what foreign trees hold: no symlinks, no mounts, no magic links, never a device. For
+// common/image and agent/identify.
 #pragma once
 
 #include <sys/stat.h>

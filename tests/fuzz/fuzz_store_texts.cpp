@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "agent/rootfs/aufs_branches.h"
+#include "agent/rootfs/container_root.h"
 #include "agent/rootfs/fuse_overlay.h"
 #include "agent/rootfs/mount_table.h"
 #include "common/image/file_capability.h"
@@ -39,7 +40,9 @@ void read_command(std::string_view text) {
     require(!name.empty() && name.size() <= text.size() && name.find('\0') == std::string::npos);
 }
 
+/// Files of /proc/PID: both hold names that a container chooses.
 void read_mounts(std::string_view text) {
+  (void)agent::start_ticks_of(text);
   for (const agent::MountEntry& entry : agent::parse_mountinfo(text)) {
     require(entry.mount_point.starts_with('/'));
     const std::string id = agent::aufs_id_of(entry.options);

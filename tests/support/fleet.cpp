@@ -41,8 +41,8 @@ catalog::Base base_of(const FleetOptions& options, int number) {
   for (int i = 0; i < layers; ++i) {
     const std::string& word = words[static_cast<std::size_t>(i)];
     stack.layers.push_back({std::nullopt, digest_of_word<ShapeDigest>("shape", word),
-                            digest_of_word<ContentDigest>("content", word), std::nullopt, 100,
-                            10'000});
+                            digest_of_word<ContentDigest>("content", word),
+                            digest_of_word<DeletionsDigest>("deletions", "none"), 100, 10'000});
   }
   base.stacks.push_back(std::move(stack));
   return base;
@@ -59,6 +59,7 @@ catalog::Stack stack_on(const NodeKey& node, const FleetOptions& options, int im
     layer.instance = {"uuid:" + node.node, inode, 7, 1'700'000'000'000'000'000};
     layer.evidence.shape = digest_of_word<ShapeDigest>("shape", word);
     layer.evidence.content = digest_of_word<ContentDigest>("content", word);
+    layer.evidence.deletions = digest_of_word<DeletionsDigest>("deletions", "none");
     layer.name = "/var/lib/docker/overlay2/" + place.hex() + "/diff";
     layer.entries = 100;
     layer.content_bytes = 10'000;

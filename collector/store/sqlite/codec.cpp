@@ -102,6 +102,42 @@ Result<catalog::Containment> decode_containment(const std::string& text) {
   }
 }
 
+std::string encode(const catalog::View& view) {
+  return dump({{"state", to_string(view.state)},
+               {"reason", view.reason},
+               {"layers", view.layers},
+               {"paths", view.paths},
+               {"masked", view.masked},
+               {"by_image", view.by_image},
+               {"covered", view.covered},
+               {"replaced", view.replaced},
+               {"masked_paths", view.masked_paths},
+               {"covered_paths", view.covered_paths},
+               {"checked_ns", to_unix_ns(view.checked)}});
+}
+
+Result<catalog::View> decode_view(const std::string& text) {
+  if (text.empty()) return catalog::View{};
+  ASSAY_ASSIGN(const json object, decode<json>(text));
+  try {
+    catalog::View view;
+    ASSAY_ASSIGN(view.state, catalog::parse_view_state(object.at("state").get<std::string>()));
+    object.at("reason").get_to(view.reason);
+    object.at("layers").get_to(view.layers);
+    object.at("paths").get_to(view.paths);
+    object.at("masked").get_to(view.masked);
+    object.at("by_image").get_to(view.by_image);
+    object.at("covered").get_to(view.covered);
+    object.at("replaced").get_to(view.replaced);
+    object.at("masked_paths").get_to(view.masked_paths);
+    object.at("covered_paths").get_to(view.covered_paths);
+    view.checked = from_unix_ns(object.at("checked_ns").get<std::int64_t>());
+    return view;
+  } catch (const json::exception&) {
+    return Error{ErrorCode::kCorrupt, "a column does not hold the JSON it should"};
+  }
+}
+
 std::string encode(const std::vector<std::string>& texts) {
   return dump(json(texts));
 }

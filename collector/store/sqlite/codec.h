@@ -19,6 +19,7 @@ std::string encode(const std::map<std::string, std::string>& texts);
 std::string encode(const std::vector<Process>& processes);
 std::string encode(const std::vector<Degradation>& degraded);
 std::string encode(const catalog::Containment& found);
+std::string encode(const catalog::View& view);
 
 // Errors: kCorrupt.
 Result<std::vector<std::string>> decode_texts(const std::string& json);
@@ -27,5 +28,7 @@ Result<std::map<std::string, std::string>> decode_map(const std::string& json);
 Result<std::vector<Process>> decode_processes(const std::string& json);
 Result<std::vector<Degradation>> decode_degraded(const std::string& json);
 Result<catalog::Containment> decode_containment(const std::string& json);
+/// "": nobody looked.
+Result<catalog::View> decode_view(const std::string& json);
 
 }  // namespace assay::collector

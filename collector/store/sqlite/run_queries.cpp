@@ -223,6 +223,15 @@ Result<std::vector<Exec>> load_execs(Database& database, std::int64_t run) {
   return execs;
 }
 
+Result<catalog::View> load_view(Database& database, std::int64_t run) {
+  ASSAY_ASSIGN(Statement * query, database.prepare("SELECT view FROM runs WHERE run_key=?"));
+  ASSAY_ASSIGN(const bool is_there, query->bind(run).step());
+  if (!is_there) return Error{ErrorCode::kNotFound, "the run is gone"};
+  const std::string text = query->text(0);
+  query->reset();
+  return decode_view(text);
+}
+
 /// Other runs of the same container, or where it has no id, of the same name on the same node.
 Result<std::vector<RunId>> load_other_runs(Database& database, std::int64_t key) {
   ASSAY_ASSIGN(Statement * query,
@@ -308,6 +317,7 @@ Result<TraceView> query_trace(Database& database, const std::string& target,
   if (is_row) trace.runs_on_same_stack = static_cast<std::uint64_t>(same->integer(0));
   same->reset();
   ASSAY_ASSIGN(trace.containment, load_containment(database, stack));
+  ASSAY_ASSIGN(trace.view, load_view(database, *key));
   return trace;
 }
 

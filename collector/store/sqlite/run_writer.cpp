@@ -24,7 +24,7 @@ std::string owner_of(const ContainerNames& names) {
 
 constexpr std::string_view kOpenRunColumns =
     "SELECT run_key, stack_id, node_id, run_id, started_ns, ended_ns, is_open, is_overdue,"
-    " overdue_at_ns, claim_conflicts, exemption FROM runs ";
+    " overdue_at_ns, claim_conflicts, exemption, masked FROM runs ";
 
 Result<OpenRun> read_run(const Statement& row) {
   OpenRun run;
@@ -39,6 +39,7 @@ Result<OpenRun> read_run(const Statement& row) {
   run.overdue_at_ns = row.integer(8);
   ASSAY_ASSIGN(run.claim_conflicts, decode_texts(row.text(9)));
   run.exemption = row.text(10);
+  run.masked = row.text(11);
   return run;
 }
 
@@ -154,6 +155,11 @@ Result<void> SqliteWriter::set_claim_conflicts(RunKey run,
                                                const std::vector<std::string>& conflicts) {
   return change("UPDATE runs SET claim_conflicts=? WHERE run_key=?", encode(conflicts),
                 number(run));
+}
+
+Result<void> SqliteWriter::set_view(RunKey run, const catalog::View& view) {
+  return change("UPDATE runs SET view=?, masked=? WHERE run_key=?", encode(view),
+                catalog::masked_reason(view), number(run));
 }
 
 Result<void> SqliteWriter::move_runs(StackId from, StackId to, Moved moved) {

@@ -427,12 +427,20 @@ constexpr const char* kTampered = R"sql(
 ALTER TABLE layers ADD COLUMN tampered TEXT NOT NULL DEFAULT '';
 )sql";
 
+// What runs see of their bases, and the stacks of those that hide them from themselves.
+constexpr const char* kViews = R"sql(
+ALTER TABLE runs ADD COLUMN view TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN masked TEXT NOT NULL DEFAULT '';
+ALTER TABLE stacks ADD COLUMN seen_layers INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE stacks ADD COLUMN is_masked INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
-      kFirst, kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims,  kFileSets,
-      kScans, kCatalogRoots,    kExemptions, kEvidence,        kTampered};
+      kFirst, kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims,   kFileSets,
+      kScans, kCatalogRoots,    kExemptions, kEvidence,        kTampered, kViews};
   return all;
 }
 

@@ -208,23 +208,28 @@ Result<void> save_description(Database& database, StackId id, NodeId node,
   }
   ASSAY_ASSIGN(Statement * update,
                database.prepare("UPDATE stacks SET is_described=1, unsupported=?, layers=?,"
-                                " about=?, evidence=? WHERE stack_id=?"));
+                                " about=?, evidence=?, seen_layers=?, is_masked=?"
+                                " WHERE stack_id=?"));
   const EvidenceDigest evidence = catalog::evidence_digest_of(stack);
   return update
       ->bind(stack.unsupported, own_layers, catalog::encode_about(stack.about),
-             Statement::Blob{evidence.raw()}, static_cast<std::int64_t>(id))
+             Statement::Blob{evidence.raw()}, std::uint64_t{stack.seen_layers}, stack.is_masked,
+             static_cast<std::int64_t>(id))
       .run();
 }
 
 Result<catalog::Stack> load_description(Database& database, StackId id) {
   const auto key = static_cast<std::int64_t>(id);
   ASSAY_ASSIGN(Statement * head,
-               database.prepare("SELECT n.cluster, n.node, s.unsupported, s.about FROM stacks s"
-                                " JOIN nodes n USING(node_id) WHERE s.stack_id=?"));
+               database.prepare(
+                   "SELECT n.cluster, n.node, s.unsupported, s.about, s.seen_layers,"
+                   " s.is_masked FROM stacks s JOIN nodes n USING(node_id) WHERE s.stack_id=?"));
   ASSAY_ASSIGN(const bool is_there, head->bind(key).step());
   if (!is_there) return Error{ErrorCode::kNotFound, "there is no such stack"};
   catalog::Stack stack{head->text(0), head->text(1), {}, head->text(2), {}};
   const std::string about = head->text(3);
+  stack.seen_layers = static_cast<std::uint32_t>(head->integer(4));
+  stack.is_masked = head->integer(5) != 0;
   head->reset();
   ASSAY_ASSIGN(stack.about, catalog::decode_merged_about(about));
   ASSAY_ASSIGN(

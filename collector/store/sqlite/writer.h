@@ -49,6 +49,7 @@ class SqliteWriter final : public StoreWriter {
   Result<std::vector<OpenRun>> untold_runs(NodeId node, std::uint64_t state, int limit) override;
   Result<void> name_run(RunKey run, const ContainerNames& names) override;
   Result<void> set_claim_conflicts(RunKey run, const std::vector<std::string>& conflicts) override;
+  Result<void> set_view(RunKey run, const catalog::View& view) override;
   Result<void> move_runs(StackId from, StackId to, Moved moved) override;
   Result<void> move_run(const OpenRun& run, StackId to) override;
   Result<ContainerNames> run_names(RunKey run) override;

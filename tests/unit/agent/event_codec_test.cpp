@@ -97,6 +97,14 @@ TEST_CASE("the other events arrive as what they are", "[agent][unit]") {
   CHECK(decode(named).run_named().names().container_id() == "id");
   REQUIRE(decode(named).run_named().claim_conflicts_size() == 1);
   CHECK(decode(named).run_named().claim_conflicts(0) == "docker's record: 2 layers");
+  RunViewed viewed{named.run_id, {}, from};
+  viewed.view.state = catalog::ViewState::kDiffers;
+  viewed.view.masked = 3;
+  viewed.view.masked_paths = {"/bin/sh (edited in the container)"};
+  CHECK(decode(viewed).run_viewed().view().state() == "differs");
+  CHECK(decode(viewed).run_viewed().view().masked() == 3);
+  CHECK(decode(viewed).run_viewed().view().masked_paths_size() == 1);
+  CHECK(decode(viewed).run_viewed().stack() == from.raw());
   ExecSeen exec;
   exec.exec.executable = "/bin/ls";
   exec.exec.is_from_upper = true;

@@ -28,6 +28,9 @@ struct MemoryOpenRuns final : OpenRuns {
       rows.erase(closed->run_id);
       std::erase_if(other_boots, [&](const OpenRun& run) { return run.run_id == closed->run_id; });
     }
+    if (const auto* moved = std::get_if<RunMoved>(&change))
+      if (const auto run = rows.find(moved->run_id); run != rows.end())
+        run->second.stack = moved->to;
     if (const auto* moved = std::get_if<RunsMoved>(&change))
       for (auto& [id, run] : rows)
         if (run.stack == moved->from) run.stack = moved->to;

@@ -10,11 +10,13 @@
 #include <optional>
 #include <thread>
 
+#include "agent/rootfs/container_root.h"
 #include "agent/rootfs/file_system.h"
 #include "agent/rootfs/kernel_directories.h"
 #include "agent/rootfs/layer_name.h"
 #include "agent/rootfs/layer_opener.h"
 #include "agent/rootfs/mount_table.h"
+#include "common/base/file.h"
 #include "tests/unit/agent/scratch.h"
 
 namespace assay::agent {
@@ -71,6 +73,8 @@ TEST_CASE("mountinfo gives device and mount point, lines of another form are ski
   CHECK(entries[0].mount_id == 36);
   CHECK(entries[0].device == makedev(98, 0));
   CHECK(entries[0].mount_point == "/mnt/with space");
+  CHECK(entries[0].root == "/mnt1");
+  CHECK(entries[0].type == "ext3");
   CHECK(entries[1].device == makedev(0, 45));
 }
 
@@ -292,6 +296,51 @@ TEST_CASE("an open directory is the kernel's by device, inode and generation", "
   other.generation = 0;
   CHECK_FALSE(directories.is_layer(file.get(), other));
   CHECK_FALSE(directories.is_layer(-1, layer));
+}
+
+TEST_CASE("a process's start is read behind any name it gave itself", "[agent][unit]") {
+  const std::string fields = " S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 1000 2 3";
+  CHECK(start_ticks_of("12 (sh)" + fields) == 98765);
+  CHECK(start_ticks_of("12 (a) b) R 7" + std::string(")") + fields) == 98765);
+  CHECK_FALSE(start_ticks_of("12 (sh) S 1 1"));
+  CHECK_FALSE(start_ticks_of("12 sh"));
+  CHECK_FALSE(start_ticks_of(""));
+}
+
+TEST_CASE("a number that is another process's now opens no root", "[agent][unit]") {
+  ProcessRoots roots;
+  ContainerStart start;
+  const auto refused = [&] {
+    const auto opened = roots.open(start);
+    return !opened && opened.error().code == ErrorCode::kNotFound;
+  };
+  CHECK(refused());  // no process at all
+  start.process.key.tgid = static_cast<std::uint32_t>(::getpid());
+  start.process.key.start = std::chrono::hours(-1);
+  CHECK(refused());
+}
+
+TEST_CASE("the root of a process is opened, with the mounts below it", "[agent][unit]") {
+  const auto stat = read_file("/proc/self/stat", 4096);
+  REQUIRE(stat);
+  const auto ticks = start_ticks_of(*stat);
+  REQUIRE(ticks);
+  ContainerStart start;
+  start.process.key.tgid = static_cast<std::uint32_t>(::getpid());
+  start.process.key.start =
+      std::chrono::nanoseconds(1'000'000'000) / ::sysconf(_SC_CLK_TCK) * static_cast<long>(*ticks);
+  const LowerLayer root = layer_of("/");
+  start.key.root = {root.device, root.inode, root.generation, root.magic};
+  ProcessRoots roots;
+  auto opened = roots.open(start);
+  if (root.magic == kMagicOverlay && !opened) return;  // a root that is no mount's own
+  REQUIRE(opened);
+  CHECK((*opened)->check());
+  CHECK(inode_of((*opened)->fd()) == root.inode);
+  for (const CoveringMount& mount : (*opened)->mounts())
+    CHECK_FALSE(mount.path.starts_with('/'));
+  start.key.root.inode += 1;
+  if (root.magic != kMagicOverlay) CHECK_FALSE(roots.open(start));
 }
 
 TEST_CASE("a root that another process no longer has is not opened", "[agent][unit]") {

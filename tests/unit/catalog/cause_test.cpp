@@ -16,6 +16,7 @@ LayerEvidence full(const std::string& word) {
   LayerEvidence made;
   made.shape = shape(word);
   made.content = content(word);
+  made.deletions = deletions("none");
   return made;
 }
 

@@ -45,9 +45,9 @@ Stack documented_stack() {
 
 TEST_CASE("the documented stacks have the documented digests", "[catalog][unit]") {
   CHECK(digest_of(documented_stack()).hex() ==
-        "746d4225f6c558ce887e5d03c6567d0ff35744a261aa49f522a3634116757363");
+        "6cadaef50ce0f082219906b1796eb8d4873da801610bcfc8dc503ad4d408052f");
   CHECK(digest_of(Stack{}).hex() ==
-        "b4d86117f21c2e82aa1652d2d4b4476f89537df164a819ff3a39fd5a3b654baa");
+        "61aa6d97b0287d25aba7b7d3f90c7d8531417489f02fafd560cf7d75b77d84f0");
 }
 
 namespace {
@@ -85,6 +85,8 @@ const Changes kEvidence = {
     [](Stack& s) { s.layers[0].evidence.gap = ""; },
     [](Stack& s) { s.layers[0].evidence.tampered = ""; },
     [](Stack& s) { s.layers[1].is_injected = false; },
+    [](Stack& s) { s.seen_layers = 1; },
+    [](Stack& s) { s.is_masked = true; },
 };
 
 /// How many digests there are of the documented stack and of what each change makes of it.

@@ -96,6 +96,7 @@ TEST_CASE("a layer that was unpacked without its devices is the base's", "[catal
     LayerEvidence evidence;
     evidence.shape = shape(word);
     if (has_content) evidence.content = content(word);
+    evidence.deletions = deletions("none");
     return layer_with(evidence);
   };
   const Stack stack{"c", "n", {layer("D'", true), layer("E", true)}, ""};

@@ -30,6 +30,7 @@ LayerEvidence evidence_of(const std::string& word, Rung rung) {
   if (rung == Rung::kClaimed) evidence.claimed = diff_id(word);
   if (rung >= Rung::kShape) evidence.shape = shape(word);
   if (rung >= Rung::kContent) evidence.content = content(word);
+  evidence.deletions = deletions("none");
   return evidence;
 }
 

@@ -448,6 +448,32 @@ TEST_CASE("a run whose records disagree with the kernel has a mismatch that stay
   CHECK(kept[0].changed_ns == opened[0].changed_ns);
 }
 
+TEST_CASE("a run that hides its base has a finding and no approval, its neighbours have both",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  const auto clean = stack(kNode, {layer(1)});
+  auto masked = clean;
+  masked.is_masked = true;
+  bench.start_run(1, clean);
+  bench.start_run(2, clean);
+  RunViewed viewed{run_id(1), {}, catalog::digest_of(masked)};
+  viewed.view.state = catalog::ViewState::kDiffers;
+  viewed.view.masked = 1;
+  viewed.view.masked_paths = {"/bin/sh (edited in the container)"};
+  REQUIRE(bench.record({{bench.event(viewed)}, {masked}}));
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kMaskedBase});
+  const auto trace = bench.store->trace(run_id(1), "");
+  CHECK(trace->run.verdict.status == catalog::VerdictStatus::kPending);
+  CHECK(trace->view == viewed.view);
+  CHECK(trace->stack.is_masked);
+  REQUIRE(trace->findings.size() == 1);
+  CHECK(trace->findings[0].reason.find("/bin/sh (edited") != std::string::npos);
+  CHECK(bench.store->trace(run_id(2), "")->run.verdict.status == catalog::VerdictStatus::kApproved);
+  CHECK(bench.store->trace(run_id(2), "")->view == catalog::View{});
+  bench.end_run(1);
+  CHECK(bench.open_kinds() == kNothing);
+}
+
 TEST_CASE("what records disagree on is told of a run that has ended, too", "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kApproved));
   bench.start_run(1, stack(kNode, {layer(1)}));

@@ -323,6 +323,7 @@ class Agent {
     wire.mutable_instance()->set_birth_ns(one.instance.birth_ns);
     wire.set_shape(std::string(one.evidence.shape->raw()));
     wire.set_content(std::string(one.evidence.content->raw()));
+    if (one.evidence.deletions) wire.set_deletions(std::string(one.evidence.deletions->raw()));
     wire.set_name(one.name);
     out.mutable_about()->mutable_distribution()->set_id("debian");
     v1::PackageDatabase& database = *out.mutable_about()->add_databases();

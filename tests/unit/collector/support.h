@@ -70,7 +70,10 @@ inline catalog::StackLayer layer(std::uint8_t n, bool has_content = true) {
   catalog::StackLayer one;
   one.instance = {"uuid:test", n, 7, 1000};
   one.evidence.shape = digest_with<ShapeDigest>(n);
-  if (has_content) one.evidence.content = digest_with<ContentDigest>(n);
+  if (has_content) {
+    one.evidence.content = digest_with<ContentDigest>(n);
+    one.evidence.deletions = digest_with<DeletionsDigest>(0);
+  }
   one.name = "/layers/" + std::to_string(n);
   one.entries = 10;
   return one;
@@ -88,7 +91,8 @@ inline catalog::Base base(const std::string& id, catalog::BaseStatus status,
   catalog::BaseStack of_base;
   for (const std::uint8_t n : layers)
     of_base.layers.push_back({std::nullopt, digest_with<ShapeDigest>(n),
-                              digest_with<ContentDigest>(n), std::nullopt, 10, 100});
+                              digest_with<ContentDigest>(n), digest_with<DeletionsDigest>(0), 10,
+                              100});
   one.stacks.push_back(std::move(of_base));
   return one;
 }

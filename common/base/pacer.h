@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps work whose cost a store's size decides to a small share of one core. Private to
-// agent/runtime.
+// Keeps work whose cost the size of a store or of an image decides to a small share of one core.
 #pragma once
 
 #include <chrono>
 #include <stop_token>
 
-namespace assay::agent {
+namespace assay {
 
 /// Not thread-safe.
 class Pacer {
@@ -46,4 +45,4 @@ class Pacer {
   std::chrono::steady_clock::time_point allowed_{};
 };
 
-}  // namespace assay::agent
+}  // namespace assay

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/runtime/pacer.h"
+#include "common/base/pacer.h"
 
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
-namespace assay::agent {
+namespace assay {
 
 void Pacer::wait_for_turn(const std::stop_token& stop) const {
   std::mutex mutex;  // of this wait alone: only the stop token wakes it
@@ -21,4 +21,4 @@ Pacer::Timer::~Timer() {
   pacer_.allowed_ = now + std::min<std::chrono::steady_clock::duration>(cost * kShare, kLongest);
 }
 
-}  // namespace assay::agent
+}  // namespace assay
