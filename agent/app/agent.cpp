@@ -228,7 +228,10 @@ void Agent::open_commands() {
       [this](const std::string& target, const auto& then) {
         loop_.post([target, then](Auditor& auditor) { then(auditor.layers_to_verify(target)); });
       },
-      exact_.get()});
+      exact_.get(),
+      [this](const std::string& target) {
+        loop_.post([target](Auditor& auditor) { auditor.check_views(target, {}); });
+      }});
   commands_ = std::make_unique<CommandDesk>(*verifier_, [this] { uplink_->notify(); });
 }
 

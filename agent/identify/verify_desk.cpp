@@ -143,6 +143,7 @@ void VerifyDesk::work(const JobPtr& job, const std::stop_token& stop) {
 Result<void> VerifyDesk::verify(Job& job) {
   ASSAY_ASSIGN(const std::vector<VerifyTask> tasks, find(job));
   job.tell(catalog::VerifyBegun{static_cast<std::uint32_t>(tasks.size())});
+  if (ports_.look) ports_.look(job.order.target);
   for (const VerifyTask& task : tasks) {
     if (job.is_late()) job.stop.request_stop();
     if (job.stop.stop_requested()) return Error{ErrorCode::kCancelled, "cancelled"};

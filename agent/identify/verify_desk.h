@@ -29,6 +29,9 @@ class VerifyDesk final : public VerifyOrders {
                        std::function<void(Result<std::vector<VerifyTask>>)>)>
         find;
     ExactChecker* exact = nullptr;  ///< none: no layer is compared with its tar stream
+    /// Has the roots of the containers that are meant looked into again; what is seen is told as
+    /// every look is (RunViewed). May be empty. Never blocks.
+    std::function<void(const std::string& target)> look = {};
   };
   explicit VerifyDesk(Ports ports);
   ~VerifyDesk() override;
