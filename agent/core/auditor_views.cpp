@@ -92,8 +92,10 @@ void Auditor::take_view(Run& run, const ViewReport& report) {
   catalog::View& known = run.look.view;
   const bool was_masked = stacks_.find(run.stack)->stack->is_masked;
   if (view.state == catalog::ViewState::kUnchecked) {
-    const bool is_over = report.is_gone && run.emptied;
-    if (is_over || known.state != catalog::ViewState::kUnchecked || was_masked) return;
+    // A storm of short-lived containers does not become twice as many events.
+    if (report.is_gone || report.is_refused || known.state != catalog::ViewState::kUnchecked ||
+        was_masked)
+      return;
     if (report.plan.layers == 0) return;  // the whole look is still to come
   } else if (view.state == catalog::ViewState::kAgrees) {
     // What was masked may have been run: that stays said.
