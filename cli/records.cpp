@@ -250,7 +250,9 @@ Value to_value(const Containment& found) {
 Value to_value(const catalog::View& view) {
   const bool was_looked_at = view.checked != WallTime{};
   return Object{{"state", std::string(to_string(view.state))},
-                {"reason", view.reason.empty() && !was_looked_at ? "nobody looked" : view.reason},
+                {"reason", view.reason.empty() && !was_looked_at
+                               ? "not looked at: gone before, or no base names it yet"
+                               : view.reason},
                 {"checked_at", was_looked_at ? Value(view.checked) : Value()},
                 {"layers", view.layers},
                 {"paths", view.paths},

@@ -214,6 +214,7 @@ class Auditor {
   void ask_for_view(const RunKey& key, Run& run);
   void take_view(Run& run, const ViewReport& report);
   void place_by_view(Run& run, const ViewReport& report);
+  void look_for_answers(const RunKey& key, Run& run);
   static void answer_unchecked(Run& run, const char* reason);
   /// How to open the layers of a stack, bottom first.
   std::vector<LayerTask> tasks_of(const StackDigest& stack, const StackTracker::Entry& entry) const;

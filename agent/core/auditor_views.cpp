@@ -80,7 +80,7 @@ void Auditor::on_view(const ViewReport& report) {
   if (found == runs_.end() || found->second.id != report.run_id) return;
   Run& run = found->second;
   run.look.is_waiting = false;
-  if (std::exchange(run.look.is_again, false)) return ask_for_view(report.key, run);
+  if (std::exchange(run.look.is_again, false)) return look_for_answers(report.key, run);
   take_view(run, report);
   for (const ViewAnswer& answer : std::exchange(run.look.answers, {}))
     answer(run.id, report.view);
@@ -92,8 +92,10 @@ void Auditor::take_view(Run& run, const ViewReport& report) {
   catalog::View& known = run.look.view;
   const bool was_masked = stacks_.find(run.stack)->stack->is_masked;
   if (view.state == catalog::ViewState::kUnchecked) {
-    const bool is_over = report.is_gone && run.emptied;
-    if (is_over || known.state != catalog::ViewState::kUnchecked || was_masked) return;
+    // A storm of short-lived containers does not become twice as many events.
+    if (report.is_gone || report.is_refused || known.state != catalog::ViewState::kUnchecked ||
+        was_masked)
+      return;
     if (report.plan.layers == 0) return;  // the whole look is still to come
   } else if (view.state == catalog::ViewState::kAgrees) {
     // What was masked may have been run: that stays said.
@@ -136,10 +138,14 @@ std::size_t Auditor::check_views(const std::string& target, const ViewAnswer& an
       run.look.is_again = true;  // it may have looked there already
       continue;
     }
-    if (ports_.views != nullptr) ask_for_view(key, run);
-    if (!run.look.is_waiting) answer_unchecked(run, "its layers are not known");
+    look_for_answers(key, run);
   }
   return asked;
+}
+
+void Auditor::look_for_answers(const RunKey& key, Run& run) {
+  if (ports_.views != nullptr) ask_for_view(key, run);
+  if (!run.look.is_waiting) answer_unchecked(run, "its layers are not known");
 }
 
 void Auditor::answer_unchecked(Run& run, const char* reason) {

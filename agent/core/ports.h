@@ -404,7 +404,8 @@ struct ViewReport {
   RunKey key;
   catalog::ViewPlan plan;  ///< of the task
   catalog::View view;
-  bool is_gone = false;  ///< no process of the run was left
+  bool is_gone = false;     ///< no process of the run was left
+  bool is_refused = false;  ///< too many runs wait: nobody looked
 };
 
 /// Looks into the roots of runs, one after another at idle priority, bounded in paths and time.

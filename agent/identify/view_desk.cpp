@@ -14,7 +14,7 @@ constexpr std::size_t kMaxWaiting = 4096;  // runs; more are looked at on demand
 constexpr std::size_t kMaxReasonBytes = 200;
 
 ViewReport unchecked(const ViewTask& task, const Error& error) {
-  ViewReport report{task.run_id, task.key, task.plan, {}, false};
+  ViewReport report{task.run_id, task.key, task.plan, {}};
   report.is_gone = error.code == ErrorCode::kNotFound;
   report.view.reason = escape_untrusted(error.text(), kMaxReasonBytes);
   return report;
@@ -64,14 +64,17 @@ void ViewDesk::check(ViewTask task, Callback on_report) {
   });
   if (is_taken) return;
   waiting_.fetch_sub(1);
-  on_report(unchecked(shared->first, {ErrorCode::kLimitExceeded, "too many containers wait"}));
+  ViewReport refused =
+      unchecked(shared->first, {ErrorCode::kLimitExceeded, "too many containers wait"});
+  refused.is_refused = true;
+  on_report(std::move(refused));
 }
 
 void ViewDesk::look(const ViewTask& task, const Callback& on_report, const std::stop_token& stop) {
   pacer_.wait_for_turn(stop);
   if (stop.stop_requested()) return;
   const auto began = std::chrono::steady_clock::now();
-  ViewReport report{task.run_id, task.key, task.plan, {}, false};
+  ViewReport report{task.run_id, task.key, task.plan, {}};
   pacer_.run([&] {
     auto root = ports_.roots.open(task.start);
     if (!root) {

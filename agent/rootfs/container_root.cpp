@@ -181,6 +181,8 @@ Result<std::unique_ptr<ContainerRoot>> ProcessRoots::open(const ContainerStart& 
   auto opened = open_of(std::to_string(first.tgid), start, first.start);
   const bool is_gone = !opened && opened.error().code == ErrorCode::kNotFound;
   if (!is_gone || start.key.root.magic != kMagicOverlay) return opened;
+  // With the init of a pid namespace all its processes went.
+  if (start.namespace_pids.size() > 1 && start.namespace_pids.back() == 1) return opened;
   return open_any(start);
 }
 
