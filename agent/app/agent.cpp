@@ -224,7 +224,7 @@ void Agent::open_commands() {
       [this](const std::string& target, const auto& then) {
         loop_.post([target, then](Auditor& auditor) { then(auditor.layers_to_verify(target)); });
       },
-      exact_.get()});
+      /*look_into_roots=*/{}, exact_.get()});
   commands_ = std::make_unique<CommandDesk>(*verifier_, [this] { uplink_->notify(); });
 }
 
