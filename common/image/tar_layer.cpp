@@ -20,8 +20,8 @@ Result<void> check_root(const TarMember& member) {
 class TarLayer {
  public:
   TarLayer(ByteSource& source, Scope scope, const FingerprintLimits& limits,
-           LayerObserver* observer)
-      : tar_(source), scope_(scope), builder_(limits), observer_(observer) {
+           LayerObserver* observer, PayloadGuard* guard)
+      : tar_(source), scope_(scope), builder_(limits), observer_(observer), guard_(guard) {
     if (scope == Scope::kContent) {
       hasher_ = make_block_hasher();
       batch_ = std::make_unique<VerityBatch>(*hasher_);
@@ -70,6 +70,7 @@ class TarLayer {
     const std::string path = entry.path;
     const std::uint64_t size = entry.size;
     ASSAY_TRY(builder_.add(std::move(entry), number));
+    if (guard_ != nullptr) guard_->begin_file(path, size);
     const std::uint64_t wanted = observer_ != nullptr ? observer_->wanted_bytes(path, number) : 0;
     const bool is_wanted = wanted > 0 && size <= wanted;
     std::string kept;
@@ -106,14 +107,16 @@ class TarLayer {
   std::unique_ptr<BlockHasher> hasher_;
   std::unique_ptr<VerityBatch> batch_;  // with Scope::kContent
   LayerObserver* observer_;
+  PayloadGuard* guard_;
   std::size_t files_ = 0;  // counted here where batch_ does not
 };
 
 }  // namespace
 
 Result<LayerFingerprint> fingerprint_tar(ByteSource& source, Scope scope,
-                                         const FingerprintLimits& limits, LayerObserver* observer) {
-  ASSAY_ASSIGN(LayerFingerprint result, TarLayer(source, scope, limits, observer).read());
+                                         const FingerprintLimits& limits, LayerObserver* observer,
+                                         PayloadGuard* guard) {
+  ASSAY_ASSIGN(LayerFingerprint result, TarLayer(source, scope, limits, observer, guard).read());
   ASSAY_TRY(drain(source));
   return result;
 }

@@ -22,21 +22,6 @@ Error corrupt(std::string message) {
   return {ErrorCode::kCorrupt, "tar: " + std::move(message)};
 }
 
-Result<std::string> normalize(std::string_view name) {
-  std::string path;
-  for (std::size_t start = 0; start <= name.size();) {
-    const std::size_t end = std::min(name.find('/', start), name.size());
-    const std::string_view part = name.substr(start, end - start);
-    start = end + 1;
-    if (part.empty() || part == ".") continue;
-    if (part == "..")
-      return corrupt("the name \"" + escape_untrusted(name) + "\" leaves its folder");
-    if (!path.empty()) path += '/';
-    path += part;
-  }
-  return path;
-}
-
 Result<std::uint32_t> number_up_to(std::uint32_t limit, std::int64_t value, std::string_view what) {
   if (value < 0 || value > limit)
     return corrupt(std::string(what) + " " + std::to_string(value) + " is not between 0 and " +
@@ -83,6 +68,21 @@ const std::string& value_of(const PaxRecords& pax, const char* key) {
 }
 
 }  // namespace
+
+Result<std::string> normalize_member_name(std::string_view name) {
+  std::string path;
+  for (std::size_t start = 0; start <= name.size();) {
+    const std::size_t end = std::min(name.find('/', start), name.size());
+    const std::string_view part = name.substr(start, end - start);
+    start = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (part == "..")
+      return corrupt("the name \"" + escape_untrusted(name) + "\" leaves its folder");
+    if (!path.empty()) path += '/';
+    path += part;
+  }
+  return path;
+}
 
 struct TarReader::Extensions {
   PaxRecords pax;
@@ -191,7 +191,7 @@ Result<void> TarReader::begin_member(TarHeader header, const TarBlock& block,
   ASSAY_ASSIGN(entry.device_minor, number_up_to(kMaxMinor, header.device_minor, "device minor"));
   member.is_hard_link = header.type == '1';
   if (member.is_hard_link) {
-    ASSAY_ASSIGN(member.hard_link_target, normalize(header.link_name));
+    ASSAY_ASSIGN(member.hard_link_target, normalize_member_name(header.link_name));
   }
   const bool is_data = type == EntryType::kFile && !member.is_hard_link;
   stored_left_ = is_data ? static_cast<std::uint64_t>(header.size) : 0;
@@ -202,7 +202,7 @@ Result<void> TarReader::begin_member(TarHeader header, const TarBlock& block,
   pieces_.assign(1, {0, stored_left_});
   if (is_data) ASSAY_TRY(begin_sparse(header, block, extensions.pax));
   entry.size = member_bytes_;
-  ASSAY_ASSIGN(entry.path, normalize(header.name));
+  ASSAY_ASSIGN(entry.path, normalize_member_name(header.name));
   return ok();
 }
 

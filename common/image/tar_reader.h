@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/image/byte_source.h"
@@ -13,6 +14,9 @@
 #include "common/image/tar_sparse.h"
 
 namespace assay::image {
+
+/// A member's name as TarMember::entry.path has it. Errors: kCorrupt ("..").
+Result<std::string> normalize_member_name(std::string_view name);
 
 struct TarMember {
   /// `path` has no "./", no leading or trailing "/" and no empty parts; "" is the root itself.
