@@ -72,7 +72,7 @@ void Auditor::open_run(ContainerStart start) {
     ask_for_claims(run, start);
     announce(run, std::move(start));
   }
-  runs_.emplace(key, std::move(run));
+  tell_mismatches(runs_.emplace(key, std::move(run)).first->second);
 }
 
 void Auditor::complete_run(Run& run, const ContainerStart& start) {
@@ -82,9 +82,11 @@ void Auditor::complete_run(Run& run, const ContainerStart& start) {
   const StackDigest bare = std::exchange(run.stack, stand_on_layers(start));
   const StackDigest told = std::exchange(run.resumed_from, std::nullopt).value_or(bare);
   stacks_.remove_run(bare);
-  if (told == run.stack) return;
-  const auto& stack = stacks_.find(run.stack)->stack;
-  ports_.journal.record(StackAdvanced{told, run.stack, judge(*stack)}, stack);
+  if (told != run.stack) {
+    const auto& stack = stacks_.find(run.stack)->stack;
+    ports_.journal.record(StackAdvanced{told, run.stack, judge(*stack)}, stack);
+  }
+  tell_mismatches(run);
 }
 
 StackDigest Auditor::stand_on_layers(const ContainerStart& start) {
@@ -109,8 +111,7 @@ StackDigest Auditor::track(catalog::Stack stack, std::vector<LayerTask> tasks) {
     if (recalled) {
       const catalog::StackLayer before = std::exchange(layer, recalled->layer);
       layer.name = before.name;
-      catalog::take_claim(layer.evidence, before.evidence);
-      catalog::take_tampering(layer.evidence, before.evidence);
+      keep_told(layer.evidence, before.evidence);
     }
     if (const auto claim = ports_.claims ? ports_.claims->recall(refs.back()) : std::nullopt)
       take_claim(layer, *claim);
@@ -295,14 +296,18 @@ void Auditor::on_claims(const RunClaims& claims) {
 
 void Auditor::take_claims(const RunId& run_id, Told& told, const RunClaims& claims) {
   bool is_news = complete_names(told.names, claims.names);
-  for (const std::string& conflict : claims.conflicts) {
-    const auto& known = told.conflicts;
-    if (known.size() >= kMaxConflicts) break;
-    if (std::find(known.begin(), known.end(), conflict) != known.end()) continue;
-    told.conflicts.push_back(conflict);
-    is_news = true;
-  }
+  for (const std::string& conflict : claims.conflicts)
+    is_news |= add_conflict(told, conflict);
   if (is_news) ports_.journal.record(RunNamed{run_id, told.names, told.conflicts}, nullptr);
+}
+
+/// True when it is news.
+bool Auditor::add_conflict(Told& told, const std::string& conflict) {
+  const auto& known = told.conflicts;
+  if (known.size() >= kMaxConflicts) return false;
+  if (std::find(known.begin(), known.end(), conflict) != known.end()) return false;
+  told.conflicts.push_back(conflict);
+  return true;
 }
 
 void Auditor::forget_overdue() {
@@ -336,8 +341,11 @@ std::vector<StackChange> Auditor::apply(const std::vector<Result>& results) {
   return merged;
 }
 
-// Used in auditor_tampering.cpp.
+// Used in auditor_tampering.cpp and auditor_exact.cpp.
 template std::vector<StackChange> Auditor::apply(const std::vector<LayerTampering>&);
+template std::vector<StackChange> Auditor::apply(const std::vector<LayerExact>&);
+template std::vector<StackChange> Auditor::apply(const std::vector<LayerMismatch>&);
+template std::vector<StackChange> Auditor::apply(const std::vector<LayerUnproven>&);
 
 void Auditor::on_layers(const std::vector<LayerResult>& results) {
   follow(apply(results));

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "agent/core/exact.h"
 #include "agent/core/ports.h"
 #include "agent/core/run_identity.h"
 #include "agent/core/stack_places.h"
@@ -89,6 +90,16 @@ class Auditor {
   void on_tampering(const LayerTampering& tampering);
   /// One task for each layer that some run stands on.
   std::vector<LayerTask> running_layers() const;
+  /// Which of those that may be proven the caller wants: by the directory, and whether it was
+  /// proven before.
+  using WantsProof = std::function<bool(const LayerRef& ref, bool is_exact)>;
+  /// The layers that some run stands on, whose content is known and whose store says what they are.
+  std::vector<LayerTask> layers_to_prove(const WantsProof& wants) const;
+  void on_exact(const LayerExact& exact);
+  /// Told of every run on the layer, now and later, as a conflict of its own.
+  void on_mismatch(const LayerMismatch& mismatch);
+  /// Noted only where the policy asks for proofs: elsewhere nobody waits for one.
+  void on_unproven(const LayerUnproven& unproven);
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   /// How to open the layers of a stack that was told, bottom first; empty when it was long ago.
   std::vector<LayerTask> layers_of(const StackDigest& stack) const { return places_.find(stack); }
@@ -167,7 +178,9 @@ class Auditor {
   std::vector<StackChange> apply(const std::vector<Result>& results);
   void follow(const std::vector<StackChange>& changes, bool is_of_running = false);
   void tell_tampering(BootTime began);
+  void tell_mismatches(Run& run);
   void ask_for_claims(Run& run, const ContainerStart& start);
+  static bool add_conflict(Told& told, const std::string& conflict);
   void take_claims(const RunId& run_id, Told& told, const RunClaims& claims);
   void forget_overdue();
   void look_up_late_names();
@@ -194,6 +207,7 @@ class Auditor {
   std::unordered_map<RunId, EndedRun> ended_;
   /// Found and not told yet, with the time at which it was found.
   std::map<LayerRef, std::pair<LayerTampering, BootTime>> tampering_;
+  std::map<LayerRef, std::string> mismatches_;  ///< of layers with their tar streams
   StateTelling state_;
   std::size_t fact_bytes_ = 0;
   std::optional<Refused> refused_;  ///< beyond max_open_runs, not told yet

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/core/ports.h"
+#include "common/base/unique_fd.h"
 
 namespace assay::agent {
 
@@ -45,8 +46,37 @@ struct ExactOutcome {
 /// One line for people and for the finding: what disagrees, then the paths. "" unless kDiffers.
 std::string difference_text(const ExactOutcome& outcome);
 
+/// A layer that was proven: what its directory held while it was.
+struct LayerExact {
+  LayerRef ref;
+  DiffId diff_id;
+  ShapeDigest shape;
+  ContentDigest content;
+};
+
+/// A layer whose tar stream, directory and diff ID do not agree.
+struct LayerMismatch {
+  LayerRef ref;
+  std::string text;  ///< difference_text()
+};
+
+/// A layer that cannot be proven.
+struct LayerUnproven {
+  LayerRef ref;
+  std::string reason;  ///< escaped
+};
+
+/// Opens what a store keeps of a layer's tar stream. Thread-safe.
+class StreamOpener {
+ public:
+  virtual ~StreamOpener() = default;
+  /// A regular file, open for reading, beneath the store. Errors: kNotFound, kUntrusted (someone
+  /// but root may write it, or a folder on the way).
+  virtual Result<UniqueFd> open(const StreamPlace& place) = 0;
+};
+
 /// Checks one layer on the thread that asks. What is found reaches the runs on the layer by itself
-/// (rung `exact`, or `mismatch`), whoever asked. Thread-safe; one check at a time.
+/// (rung `exact`, or `mismatch`), whoever asked. Thread-safe; checks run side by side.
 class ExactChecker {
  public:
   virtual ~ExactChecker() = default;

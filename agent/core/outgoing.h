@@ -109,6 +109,17 @@ struct RewalkCounts {
   std::chrono::nanoseconds busy{};  ///< time that walking took
 };
 
+/// Proving layers by their tar streams: totals since the start.
+struct ExactCounts {
+  std::uint64_t exact = 0;      ///< checks that found everything equal
+  std::uint64_t differs = 0;    ///< checks that found a difference
+  std::uint64_t no_source = 0;  ///< checks without a tar stream to check with
+  std::uint64_t failed = 0;     ///< checks that could not be made
+  std::uint64_t bytes = 0;      ///< of tar streams
+  std::uint64_t waiting = 0;    ///< layers, now
+  std::chrono::nanoseconds busy{};
+};
+
 /// All that heartbeat, /readyz and /metrics are made of.
 struct AgentHealth {
   ProbeHealth probe;
@@ -122,6 +133,7 @@ struct AgentHealth {
   std::uint64_t refused_runs = 0;   ///< beyond the limit of open runs
   std::uint64_t layers_pending = 0;
   RewalkCounts rewalks;
+  ExactCounts exact;
   std::uint64_t rss_bytes = 0;
   std::chrono::nanoseconds cpu{};  ///< user and system, since the start
   WallTime started{};              ///< of this process

@@ -22,6 +22,14 @@ bool is_outdated(const catalog::StackLayer& known, const catalog::StackLayer& re
 
 }  // namespace
 
+void keep_told(catalog::LayerEvidence& evidence, const catalog::LayerEvidence& before) {
+  catalog::take_claim(evidence, before);
+  catalog::take_tampering(evidence, before);
+  if (!evidence.exact && evidence.content && evidence.content == before.content)
+    evidence.exact = before.exact;
+  if (!evidence.tampered.empty()) evidence.exact.reset();
+}
+
 StackDigest StackTracker::add_run(catalog::Stack stack, std::vector<LayerRef> refs,
                                   std::vector<bool> is_final) {
   const StackDigest digest = catalog::digest_of(stack);
@@ -55,8 +63,7 @@ std::vector<StackChange> StackTracker::apply(const LayerResult& result) {
                       if (is_outdated(layer, result.layer)) return;
                       const catalog::StackLayer before = std::exchange(layer, result.layer);
                       layer.name = before.name;
-                      catalog::take_claim(layer.evidence, before.evidence);
-                      catalog::take_tampering(layer.evidence, before.evidence);
+                      keep_told(layer.evidence, before.evidence);
                       is_final = result.is_final;
                     });
 }
@@ -79,6 +86,7 @@ std::vector<StackChange> StackTracker::apply(const LayerTampering& tampering) {
     if (auto change = edit_entry(from, tampering.ref,
                                  [&](catalog::StackLayer& layer, std::vector<bool>::reference) {
                                    layer.evidence.tampered = tampering.tampered;
+                                   layer.evidence.exact.reset();
                                  }))
       changes.push_back(std::move(*change));
     // Runs that ended before stand on the stack as it was, and wait for the rest of its evidence.
@@ -88,6 +96,29 @@ std::vector<StackChange> StackTracker::apply(const LayerTampering& tampering) {
     drop_oldest_waiting();
   }
   return changes;
+}
+
+std::vector<StackChange> StackTracker::apply(const LayerExact& exact) {
+  return edit_layer(exact.ref, [&](catalog::StackLayer& layer, std::vector<bool>::reference) {
+    catalog::LayerEvidence& evidence = layer.evidence;
+    const bool is_same = evidence.content == exact.content && evidence.shape == exact.shape;
+    const bool is_claimed = !evidence.is_claim_for_display && evidence.claimed == exact.diff_id;
+    if (!is_same || !is_claimed || !evidence.tampered.empty()) return;
+    evidence.exact = exact.diff_id;
+    if (!evidence.is_capped_at_shape) evidence.gap.clear();  // why there was no proof
+  });
+}
+
+std::vector<StackChange> StackTracker::apply(const LayerMismatch& mismatch) {
+  return edit_layer(mismatch.ref, [](catalog::StackLayer& layer, std::vector<bool>::reference) {
+    layer.evidence.exact.reset();
+  });
+}
+
+std::vector<StackChange> StackTracker::apply(const LayerUnproven& unproven) {
+  return edit_layer(unproven.ref, [&](catalog::StackLayer& layer, std::vector<bool>::reference) {
+    if (layer.evidence.gap.empty() && !layer.evidence.exact) layer.evidence.gap = unproven.reason;
+  });
 }
 
 bool StackTracker::lacks(const LayerTampering& tampering) const {

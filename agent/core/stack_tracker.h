@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/core/exact.h"
 #include "agent/core/ports.h"
 
 namespace assay::agent {
@@ -22,6 +23,10 @@ struct StackChange {
   std::shared_ptr<const catalog::Stack> stack;  // shared with the journal, never changed
   bool joins_known = false;  ///< `to` was tracked before: other runs stand on it already
 };
+
+/// What stays when a layer's evidence is replaced by what was found out or remembered of it: the
+/// claim, the marks of tampering, and a proof of the same bytes.
+void keep_told(catalog::LayerEvidence& evidence, const catalog::LayerEvidence& before);
 
 /// Keeps every stack that some open run stands on or that still waits for evidence (a container
 /// that lived a millisecond is judged after its end). Not thread-safe: the auditor's thread only.
@@ -50,6 +55,12 @@ class StackTracker {
   /// stand. Where evidence is still to come the stack as it was waits for it, too: for runs that
   /// had ended before.
   std::vector<StackChange> apply(const LayerTampering& tampering);
+  /// A layer was proven: counts for what was proven only, and not when it was changed.
+  std::vector<StackChange> apply(const LayerExact& exact);
+  /// A layer was found to be another one than it was proven to be.
+  std::vector<StackChange> apply(const LayerMismatch& mismatch);
+  /// Why a layer cannot be proven.
+  std::vector<StackChange> apply(const LayerUnproven& unproven);
   /// Whether some stack that holds the layer, and on which a run stands, lacks what `tampering`
   /// says.
   bool lacks(const LayerTampering& tampering) const;

@@ -30,20 +30,6 @@ constexpr const char* kServedByProgram =
 constexpr std::uint32_t kRedirectFollow = 1;
 constexpr std::uint32_t kRedirectOn = 3;
 
-/// Canonical text of all mount options that decide a fingerprint or its cap.
-std::string options_of(const LayerTask& task) {
-  const OverlayOptions& overlay = task.start.overlay;
-  if (task.is_root_directory || task.start.other_stack != OtherStack::kNone)
-    return std::string(image::to_string(dialect_of(task)));
-  std::string text = overlay.userxattr ? "user" : "trusted";
-  text += ";redirect=" + std::to_string(overlay.redirect_mode);
-  text += overlay.metacopy ? ";metacopy=1" : ";metacopy=0";
-  text += ";data-only=" + std::to_string(overlay.data_only_layers);
-  text += task.layer.is_data_only ? ";is-data-only" : "";
-  text += task.layer.is_id_mapped ? ";id-mapped" : "";
-  return text;
-}
-
 /// Whether the merged view may show other bytes than the directory holds.
 bool is_capped(const LayerTask& task, const image::LayerFingerprint& fingerprint) {
   if (task.is_root_directory || task.start.other_stack == OtherStack::kAufs) return false;
@@ -91,7 +77,7 @@ std::optional<LayerIdentifier::MemoKey> LayerIdentifier::key_of(const LayerTask&
   // Generation 0 never proves a match; a live root changes; a foreign user namespace needs its map.
   if (task.layer.generation == 0 || task.is_root_directory) return std::nullopt;
   if (!task.start.in_host_user_namespace && !task.layer.is_id_mapped) return std::nullopt;
-  return MemoKey{ref_of(task.layer), options_of(task)};
+  return MemoKey{ref_of(task.layer), overlay_options_of(task)};
 }
 
 LayerResult LayerIdentifier::result_for(const LayerTask& task, const Known& known) {
@@ -150,8 +136,22 @@ void LayerIdentifier::identify(LayerTask task, Callback on_result) {
 void LayerIdentifier::on_tampering(const LayerTampering& tampering) {
   const MutexLock lock(mutex_);
   for (auto found = memory_.lower_bound(MemoKey{tampering.ref, ""});
-       found != memory_.end() && found->first.ref == tampering.ref; ++found)
+       found != memory_.end() && found->first.ref == tampering.ref; ++found) {
     found->second.known.layer.evidence.tampered = tampering.tampered;
+    found->second.known.layer.evidence.exact.reset();
+  }
+}
+
+void LayerIdentifier::on_proof(const LayerRef& ref, const std::optional<LayerExact>& exact) {
+  const MutexLock lock(mutex_);
+  for (auto found = memory_.lower_bound(MemoKey{ref, ""});
+       found != memory_.end() && found->first.ref == ref; ++found) {
+    catalog::LayerEvidence& evidence = found->second.known.layer.evidence;
+    evidence.exact.reset();
+    if (exact && evidence.content == exact->content && evidence.shape == exact->shape &&
+        evidence.tampered.empty())
+      evidence.exact = exact->diff_id;
+  }
 }
 
 void LayerIdentifier::set_limits(const image::FingerprintLimits& limits) {
@@ -200,6 +200,7 @@ void LayerIdentifier::run_shape(const JobPtr& job, const std::stop_token& stop) 
       const bool is_final = cached->evidence.content.has_value();
       Known known{job->layer->instance(), *cached, is_final};
       known.layer.evidence.tampered = job->tampered;
+      if (!job->tampered.empty()) known.layer.evidence.exact.reset();
       reach(job, std::move(known));
       return is_final ? finish(job) : queue_content(job);
     }
@@ -312,7 +313,8 @@ void LayerIdentifier::keep_record(Job& job) {
 }
 
 LayerKey LayerIdentifier::cache_key(const Job& job) const {
-  return {job.layer->instance(), job.id_map.text, options_of(job.task), image::kFingerprintVersion};
+  return {job.layer->instance(), job.id_map.text, overlay_options_of(job.task),
+          image::kFingerprintVersion};
 }
 
 LayerIdentifier::Known LayerIdentifier::known_from(

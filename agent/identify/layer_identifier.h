@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "agent/core/exact.h"
 #include "agent/core/ports.h"
 #include "agent/identify/id_map.h"
 #include "agent/identify/worker_pool.h"
@@ -47,6 +48,9 @@ class LayerIdentifier final : public Identifier {
   std::uint64_t pending() const override;
   /// What is recalled of the layer says from here on that it was changed.
   void on_tampering(const LayerTampering& tampering);
+  /// What is recalled of the layer says from here on that it was proven, or (nothing) that it was
+  /// not.
+  void on_proof(const LayerRef& ref, const std::optional<LayerExact>& exact);
   /// Of layers whose reading begins from now on.
   void set_limits(const image::FingerprintLimits& limits);
 

@@ -61,6 +61,10 @@ void LayerRewalker::walk_all() {
   round(Reason::kDemand);
 }
 
+void LayerRewalker::walk_now(const LayerTask& task) {
+  queue(task, Reason::kDemand);
+}
+
 void LayerRewalker::round(Reason reason) {
   ports_.find_running(
       [this, reason](const std::vector<LayerTask>& layers) { take(layers, reason); });

@@ -51,6 +51,8 @@ class LayerRewalker final : public LayerWatch {
   void on_tick();
   /// Walks all running layers now, whenever they were walked last.
   void walk_all();
+  /// Walks one layer now, whenever it was walked last.
+  void walk_now(const LayerTask& task);
   void set_interval(std::chrono::milliseconds interval);
   /// Of layers whose walk begins from now on.
   void set_limits(const image::FingerprintLimits& limits);

@@ -122,7 +122,7 @@ class ContainersStorage::Reader {
         return complain("the chain of parents of the container's layers has no end");
       const auto found = find_layer(*id);
       if (!found) return;  // in a store that is not known here, or in words that were complained of
-      layers.push_back({found->layer.diff_id, {}, found->place});
+      layers.push_back({found->layer.diff_id, {}, found->place, stream_of(*found)});
       id = found->layer.parent;
     }
     if (!record_.problems.empty()) return;
@@ -131,6 +131,11 @@ class ContainersStorage::Reader {
     read_image(top->layer.parent, layers);
     record_.is_complete = true;
     record_.layers = kernel_.is_stack() ? std::move(layers) : merged(layers);
+  }
+
+  StreamPlace stream_of(const Found& found) const {
+    return {StreamPlace::Kind::kTarSplit, found.folder->path(),
+            shelves_.front().driver + "-layers/" + found.layer.id.hex() + ".tar-split.gz", ""};
   }
 
   /// The layer, from the store whose folder for it the kernel uses, else from the first that lists

@@ -109,7 +109,7 @@ void DockerStore::read_layers(const Mount& mount) {
   record_.layers = std::move(*layers);
   if (kernel_.is_stack()) {
     if (!mount.init_id.empty())  // docker's own layer on top of the image's
-      record_.layers.push_back({{}, {}, place_of(folder_of(mount.init_id))});
+      record_.layers.push_back({{}, {}, place_of(folder_of(mount.init_id)), {}});
     return;
   }
   record_.layers = merged(record_.layers);  // vfs: one copy of everything
@@ -152,6 +152,7 @@ std::optional<RecordedLayer> DockerStore::read_layer(const ChainId& chain, std::
     return std::nullopt;
   }
   if (kernel_.is_stack()) layer.place = place_of(folder_of(cache_id));
+  layer.stream = {StreamPlace::Kind::kTarSplit, root_.path(), folder + "tar-split.json.gz", ""};
   return layer;
 }
 

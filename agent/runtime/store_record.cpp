@@ -80,7 +80,7 @@ RunClaims compare(const ClaimTask& task, const StoreRecord& record, const Kernel
   for (const RecordedLayer& layer : record.layers) {
     if (!layer.diff_id && !layer.chain_id) continue;
     claims.layers.push_back({ref_of(kernel.layers()[*layer.place]), layer.diff_id, layer.chain_id,
-                             record.is_for_display});
+                             record.is_for_display, layer.stream});
   }
   return claims;
 }

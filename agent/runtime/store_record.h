@@ -24,6 +24,7 @@ struct RecordedLayer {
   std::optional<ChainId> chain_id;
   /// Which of the kernel's layers its directory is; none: another one, or none at all.
   std::optional<std::size_t> place;
+  StreamPlace stream = {};  ///< nobody looked whether it is there
 };
 
 struct StoreRecord {

@@ -22,6 +22,9 @@ constexpr const char* kDockersNamespace = "moby";
 constexpr const char* kDefaultSnapshotter = "overlayfs";
 // Paths in its answers are the host's.
 constexpr const char* kHostRoot = "/proc/1/root";
+// Below containerd's root, by the names of its plugins.
+constexpr const char* kSnapshotterFolder = "/io.containerd.snapshotter.v1.";
+constexpr const char* kContentFolder = "io.containerd.content.v1.content/blobs/sha256/";
 constexpr std::size_t kMaxSpecBytes = 1U << 20;
 constexpr int kPauseShare = 10;
 constexpr std::size_t kMaxIdentifier = 76;
@@ -122,6 +125,8 @@ class Reader {
     // Another root in the same cgroup, e.g. of a container in the container: not in this record.
     if (!fd || !kernel_.is_runs_own(fd->get())) return;
     host->look_at(own);
+    if (const std::size_t at = own.find(kSnapshotterFolder); at != std::string::npos)
+      content_root_ = (host->path() == "/" ? "" : host->path()) + own.substr(0, at);
     std::vector<RecordedLayer> layers;
     if (!read_chain(layers)) return;
     if (kernel_.is_stack() && !place(layers, overlay, *host)) return;
@@ -188,17 +193,34 @@ class Reader {
     // The chain ID at the top is right, so those below must be, too.
     std::vector<RecordedLayer> configured;
     for (const DiffId& diff_id : found->diff_ids)
-      configured.push_back({diff_id, {}, {}});
+      configured.push_back({diff_id, {}, {}, {}});
     derive_chain_ids(configured);
     for (std::size_t i = 0; i < std::max(count, configured.size()); ++i) {
       if (i < count && i < configured.size() && layers[i].chain_id == configured[i].chain_id) {
         layers[i].diff_id = configured[i].diff_id;
+        layers[i].stream = stream_of(*found, i);
         continue;
       }
       record_.problems.push_back(std::string(kSnapshots) + ": layer " + std::to_string(i + 1) +
                                  " has another chain ID than the image's configuration gives");
       return;
     }
+  }
+
+  /// In the content store beside the snapshotter. Without a manifest by the label that unpacking
+  /// leaves; a blob that was never compressed has the layer's own digest.
+  StreamPlace stream_of(const FoundImage& image, std::size_t layer) {
+    StreamPlace stream;
+    if (content_root_.empty()) {
+      stream.missing = "containerd's snapshots lie elsewhere than its content";
+      return stream;
+    }
+    const DiffId& diff_id = image.diff_ids[layer];
+    std::optional<Sha256> blob;
+    if (image.blobs.size() == image.diff_ids.size()) blob = image.blobs[layer];
+    if (!blob) blob = find_blob(client_, name_space_, diff_id, limit_);
+    return {StreamPlace::Kind::kBlob, content_root_,
+            std::string(kContentFolder) + blob.value_or(Sha256{diff_id.bytes}).hex(), ""};
   }
 
   ContainerdClient& client_;
@@ -210,6 +232,7 @@ class Reader {
   std::string snapshotter_;
   std::string key_;
   ImageReference reference_;
+  std::string content_root_;  ///< containerd's root as this program reaches it, "" when not known
   bool is_late_ = false;
 };
 

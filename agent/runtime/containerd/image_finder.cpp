@@ -92,6 +92,8 @@ class Finder {
     if (!manifest || !configs_.contains(manifest->config.digest)) return false;
     image.manifest_digest = ManifestDigest{digest.bytes};
     image.config_digest = ConfigDigest{manifest->config.digest.bytes};
+    for (const image::Descriptor& layer : manifest->layers)
+      image.blobs.push_back(layer.digest);
     return true;
   }
 
@@ -102,6 +104,13 @@ class Finder {
 };
 
 }  // namespace
+
+std::optional<Sha256> find_blob(ContainerdClient& client, const std::string& name_space,
+                                const DiffId& diff_id, const CallLimit& limit) {
+  const auto digests =
+      client.content_with_label(name_space, "containerd.io/uncompressed", diff_id.text(), limit);
+  return digests && !digests->empty() ? digest_of(digests->front()) : std::nullopt;
+}
 
 std::optional<FoundImage> find_image(ContainerdClient& client, const std::string& name_space,
                                      const std::string& snapshotter, const ChainId& top,

@@ -16,7 +16,14 @@ struct FoundImage {
   std::optional<ConfigDigest> config_digest;
   std::optional<ManifestDigest> manifest_digest;
   std::optional<RepoDigest> repo_digest;
+  std::vector<Sha256> blobs;  ///< of the layers, as the manifest lists them; empty without one
 };
+
+/// The blob that a layer was unpacked from, by the label that unpacking leaves on it. Nothing when
+/// none has the label. Source: containerd core/unpack/unpacker.go, label
+/// containerd.io/uncompressed.
+std::optional<Sha256> find_blob(ContainerdClient& client, const std::string& name_space,
+                                const DiffId& diff_id, const CallLimit& limit);
 
 /// Which image is meant, where several have the same layers: by the name of its record, or by the
 /// digest of its manifest or index. Either may be "".
