@@ -190,6 +190,7 @@ void Agent::open_pipeline() {
   identifying.clock = &clock_;
   identifier_ = std::make_unique<LayerIdentifier>(*opener_, *state_, identifying);
   rewalker_ = std::make_unique<LayerRewalker>(rewalk_ports(), rewalk_options(config_));
+  exact_ = std::make_unique<ExactDesk>(exact_ports(), exact_options(config_));
   auditor_ = std::make_unique<Auditor>(
       Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
                      [this](LayerResult result) { loop_.post_layer(std::move(result)); },
@@ -219,6 +220,31 @@ LayerRewalker::Ports Agent::rewalk_ports() {
             log_.warn("a layer could not be walked again",
                       {{"layer", task.layer.name}, {"reason", error.text()}});
           }};
+}
+
+ExactDesk::Ports Agent::exact_ports() {
+  ExactDesk::Ports ports{{*opener_, *claims_, streams_}, *state_, clock_, {}, {}, {}, {}, {}, {}};
+  ports.find_layers = [this](const auto& wants, const auto& then) {
+    loop_.post([wants, then](Auditor& auditor) { then(auditor.layers_to_prove(wants)); });
+  };
+  ports.on_proof = [this](const LayerRef& ref, const std::optional<LayerExact>& exact) {
+    identifier_->on_proof(ref, exact);
+    if (exact) loop_.post([exact](Auditor& auditor) { auditor.on_exact(*exact); });
+  };
+  ports.on_mismatch = [this](const LayerMismatch& mismatch) {
+    log_.error("a layer is not what its tar stream says",
+               {{"inode", std::to_string(mismatch.ref.inode)}, {"differs", mismatch.text}});
+    loop_.post([mismatch](Auditor& auditor) { auditor.on_mismatch(mismatch); });
+  };
+  ports.on_unproven = [this](const LayerUnproven& unproven) {
+    loop_.post([unproven](Auditor& auditor) { auditor.on_unproven(unproven); });
+  };
+  ports.on_changed = [this](const LayerTask& task) { rewalker_->walk_now(task); };
+  ports.on_failure = [this](const LayerTask& task, const Error& error) {
+    log_.warn("a layer could not be proven",
+              {{"layer", task.layer.name}, {"reason", error.text()}});
+  };
+  return ports;
 }
 
 void Agent::on_tampering(const LayerTampering& tampering) {
@@ -265,6 +291,7 @@ void Agent::start_outbox() {
 void Agent::on_tick() {
   continuity_->on_tick();
   rewalker_->on_tick();
+  exact_->on_tick();
   const WallTime floor = time_floor_->observe();
   const BootTime now = clock_.boot_now();
   if (now - floor_written_ < kFloorWriteInterval) return;
@@ -291,6 +318,8 @@ Result<void> Agent::reload(const AgentConfig& next) {
   identifier_->set_limits(fingerprint_limits(next));
   rewalker_->set_limits(fingerprint_limits(next));
   rewalker_->set_interval(next.rewalk_interval);
+  const ExactOptions exact = exact_options(next);
+  exact_->set_options(exact.is_on, exact.interval, exact.limits);
   source_->set_sweep_interval(next.sweep_interval);
   loop_.post(
       [record = next.exec_level == "all"](Auditor& auditor) { auditor.set_record_execs(record); });
@@ -329,6 +358,7 @@ void Agent::stop() {
   // First the threads that call into the parts, then the parts.
   if (uplink_) uplink_->stop();
   file_sets_.reset();
+  exact_.reset();
   rewalker_.reset();
   identifier_.reset();
   claims_.reset();
@@ -360,6 +390,7 @@ AgentHealth Agent::health() const {
   health.refused_runs = auditor.refused_runs;
   if (identifier_) health.layers_pending = identifier_->pending();
   if (rewalker_) health.rewalks = rewalker_->counts();
+  if (exact_) health.exact = exact_->counts();
   if (state_) health.rewalks.evicted = state_->evicted_records();
   if (const auto stats = service::read_process_stats()) {
     health.rss_bytes = stats->rss_bytes;

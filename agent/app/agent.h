@@ -17,6 +17,7 @@
 #include "agent/core/outgoing.h"
 #include "agent/core/time_floor.h"
 #include "agent/health/health.h"
+#include "agent/identify/exact_desk.h"
 #include "agent/identify/file_set_desk.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/identify/layer_rewalker.h"
@@ -27,6 +28,7 @@
 #include "agent/rootfs/user_stacks.h"
 #include "agent/runtime/claim_desk.h"
 #include "agent/runtime/disk_records.h"
+#include "agent/runtime/stream_opener.h"
 #include "agent/uplink/uplink.h"
 #include "common/base/clock.h"
 #include "common/service/http_endpoint.h"
@@ -81,6 +83,7 @@ class Agent {
   void start_outbox();
   void on_tick();
   LayerRewalker::Ports rewalk_ports();
+  ExactDesk::Ports exact_ports();
   void on_tampering(const LayerTampering& tampering);
   void log_outbox(const std::string& error);
   void log_uplink();
@@ -112,6 +115,8 @@ class Agent {
   AuditorLoop loop_;
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<LayerRewalker> rewalker_;
+  StoreStreamOpener streams_;
+  std::unique_ptr<ExactDesk> exact_;
   std::unique_ptr<FileSetDesk> file_sets_;
   std::unique_ptr<Auditor> auditor_;
   std::unique_ptr<Uplink> uplink_;

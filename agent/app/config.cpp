@@ -104,6 +104,16 @@ void add_identifying(Table& table) {
            .min = "0s",
            .max = "24h",
            .is_live = true})
+      .text("identify.exact", &AgentConfig::exact,
+            {.text = "Prove layers of running containers in the background, by the tar stream that "
+                     "their store keeps",
+             .values = {"off", "on"},
+             .is_live = true})
+      .duration("identify.exact_interval", &AgentConfig::exact_interval,
+                {.text = "Time between two proofs of one layer; 0s for one each",
+                 .min = "0s",
+                 .max = "8760h",
+                 .is_live = true})
       .list("runtime.docker_roots", &AgentConfig::docker_roots, {.text = "docker's data roots"})
       .list("runtime.containerd_states", &AgentConfig::containerd_states,
             {.text = "containerd's state folders"})

@@ -34,6 +34,8 @@ struct AgentConfig {
   std::uint64_t max_entries = 2'000'000;
   std::uint64_t max_content_bytes = 64ULL << 30;
   std::chrono::milliseconds rewalk_interval{600'000};
+  std::string exact = "on";
+  std::chrono::milliseconds exact_interval{86'400'000};
 
   std::vector<std::string> docker_roots;
   std::vector<std::string> containerd_states;

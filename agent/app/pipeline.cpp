@@ -33,6 +33,14 @@ RewalkOptions rewalk_options(const AgentConfig& config) {
   return options;
 }
 
+ExactOptions exact_options(const AgentConfig& config) {
+  ExactOptions options;
+  options.is_on = config.exact == "on";
+  options.interval = config.exact_interval;
+  options.limits = fingerprint_limits(config);
+  return options;
+}
+
 AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id) {
   AuditorConfig auditor;
   auditor.cluster = config.cluster;

@@ -10,6 +10,7 @@
 #include "agent/app/config.h"
 #include "agent/app/journal.h"
 #include "agent/core/auditor.h"
+#include "agent/identify/exact_desk.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/identify/layer_rewalker.h"
 #include "agent/runtime/claim_source.h"
@@ -21,6 +22,7 @@ image::FingerprintLimits fingerprint_limits(const AgentConfig& config);
 RecordingLimits recording_limits(const AgentConfig& config);
 IdentifierOptions identifier_options(const AgentConfig& config);
 RewalkOptions rewalk_options(const AgentConfig& config);
+ExactOptions exact_options(const AgentConfig& config);
 AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id);
 RuntimeRoots runtime_roots(const AgentConfig& config);
 

@@ -99,6 +99,7 @@ void HealthMetrics::update(const AgentHealth& health, const AuditorSnapshot& aud
   update_probe(health.probe);
   update_runs(health, auditor);
   update_rewalks(health.rewalks, auditor.tampered);
+  update_exact(health.exact);
   update_delivery(health, now);
   update_catalog(health.catalog);
   update_degraded(health.degraded);
@@ -171,6 +172,20 @@ void HealthMetrics::update_rewalks(const RewalkCounts& rewalks, std::uint64_t ta
       .raise_to(std::chrono::duration<double>(rewalks.busy).count());
   counter("assay_agent_tampered_total", "Layers that were found changed under running containers",
           tampered);
+}
+
+void HealthMetrics::update_exact(const ExactCounts& exact) {
+  const std::string help = "Checks of layers by their tar streams, by what they found";
+  const std::pair<const char*, std::uint64_t> outcomes[] = {{"exact", exact.exact},
+                                                            {"differs", exact.differs},
+                                                            {"no-source", exact.no_source},
+                                                            {"failed", exact.failed}};
+  for (const auto& [outcome, total] : outcomes)
+    counter("assay_agent_exact_checks_total", help, total, {{"outcome", outcome}});
+  counter("assay_agent_exact_bytes_total", "Bytes of tar streams that were read", exact.bytes);
+  gauge("assay_agent_exact_waiting", "Layers that wait to be proven", number(exact.waiting));
+  metrics_.counter("assay_agent_exact_seconds_total", "Time that proving took, in seconds")
+      .raise_to(std::chrono::duration<double>(exact.busy).count());
 }
 
 void HealthMetrics::update_delivery(const AgentHealth& health, WallTime now) {

@@ -36,6 +36,7 @@ class HealthMetrics {
   void update_probe(const ProbeHealth& probe);
   void update_runs(const AgentHealth& health, const AuditorSnapshot& auditor);
   void update_rewalks(const RewalkCounts& rewalks, std::uint64_t tampered);
+  void update_exact(const ExactCounts& exact);
   void update_delivery(const AgentHealth& health, WallTime now);
   void update_catalog(const CatalogStatus& catalog);
   void update_degraded(const std::vector<Degradation>& degraded);

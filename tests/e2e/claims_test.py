@@ -44,7 +44,7 @@ class Deployed:
     def start_agent(cls):
         config = cls.here.agent_config(cls.runtime)
         tree = json.loads(config.read_text())
-        tree["identify"] = {"max_entries": MAX_ENTRIES}
+        tree["identify"]["max_entries"] = MAX_ENTRIES
         config.write_text(json.dumps(tree))
         cls.here.start_agent_with(config)
 

@@ -86,7 +86,9 @@ class Deployment:
         self.settings = {}  # of the agent, over those that agent_config() makes
         self.port, self.collector_http, self.agent_http = free_port(), free_port(), free_port()
         # Pins outlive a killed agent: only a test that mounts a bpffs of its own makes some.
-        self.agent_settings = {"probe": {"pin_dir": ""}}
+        # Proofs come when nothing else wants the CPU: a test that counts rungs would find either. Those that
+        # are about them switch them on.
+        self.agent_settings = {"probe": {"pin_dir": ""}, "identify": {"exact": "off"}}
         try:
             self.make_keys()
         except BaseException:
@@ -209,7 +211,9 @@ class Deployment:
             "http": {"address": f"127.0.0.1:{self.agent_http}"}, **self.agent_settings}
         if runtime:
             tree["runtime"] = runtime.agent_settings()
-        return self.write("agent.yaml", {**tree, **self.settings})
+        for key, value in self.settings.items():
+            tree[key] = {**tree.get(key, {}), **value} if isinstance(value, dict) else value
+        return self.write("agent.yaml", tree)
 
     # Daemons
 
