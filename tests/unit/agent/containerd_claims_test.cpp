@@ -20,11 +20,13 @@ using namespace std::chrono_literals;
 using namespace tests;
 using Texts = std::vector<std::string>;
 
+const std::string kSnapshots = "io.containerd.snapshotter.v1.overlayfs/snapshots/";
+const std::string kBlobs = "io.containerd.content.v1.content/blobs/sha256/";
 const std::string kName = "docker.io/library/three:1";
 
-std::string manifest_of(const std::string& config) {
+std::string manifest_of(const std::string& config, const std::string& layers = "") {
   return R"({"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" +
-         config + R"(","size":2},"layers":[]})";
+         config + R"(","size":2},"layers":[)" + layers + "]}";
 }
 
 /// A container "web" on three layers, and a containerd that knows all about it.
@@ -35,7 +37,7 @@ class Here {
     std::string diff_texts;
     std::optional<ChainId> chain;
     for (int i = 0; i < 3; ++i) {
-      folders.push_back(scratch.path("snapshots/" + std::to_string(i) + "/fs"));
+      folders.push_back(scratch.path(kSnapshots + "" + std::to_string(i) + "/fs"));
       std::filesystem::create_directories(folders.back());
       start.layers.push_back(layer_at(folders.back()));
       lowers = folders.back() + (lowers.empty() ? "" : ":") + lowers;
@@ -46,7 +48,7 @@ class Here {
       chains.push_back(chain->text());
       containerd.parents[chains.back()] = parent;
     }
-    upper = scratch.path("snapshots/9/fs");
+    upper = scratch.path(kSnapshots + "9/fs");
     std::filesystem::create_directories(upper);
     const LowerLayer own = layer_at(upper);
     start.is_overlay = true;
@@ -122,6 +124,36 @@ TEST_CASE("containerd claims the image's true diff and chain IDs", "[agent][unit
     CHECK(claim.is_for_display == (::geteuid() != 0));
 }
 
+TEST_CASE("containerd's content store has the blobs of its layers", "[agent][unit]") {
+  Here here;
+  Texts blobs;
+  const auto check = [&] {
+    const RunClaims claims = here.look_up().value();
+    REQUIRE(claims.layers.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) {
+      const StreamPlace& stream = claims.layers[i].stream;
+      CHECK(stream.kind == StreamPlace::Kind::kBlob);
+      CHECK(stream.store.ends_with(here.scratch.path()));
+      CHECK(stream.path == kBlobs + blobs[i].substr(7));
+    }
+  };
+  for (const DiffId& diff_id : here.diff_ids)
+    blobs.push_back(diff_id.text());  // never compressed: nothing else is known of them
+  check();
+  for (std::size_t i = 0; i < 3; ++i) {
+    blobs[i] = sha256("labelled " + std::to_string(i)).text();
+    here.containerd.label("containerd.io/uncompressed", here.diff_ids[i].text(), blobs[i]);
+  }
+  check();
+  std::string layers;
+  for (std::size_t i = 0; i < 3; ++i) {
+    blobs[i] = sha256("listed " + std::to_string(i)).text();
+    layers += (i == 0 ? "" : ",") + (R"({"digest":")" + blobs[i] + R"(","size":1})");
+  }
+  here.containerd.images[kName] = here.containerd.add_blob(manifest_of(here.config, layers));
+  check();
+}
+
 TEST_CASE("of an index the one manifest that is here is the image's", "[agent][unit]") {
   Here here;
   const std::string other = sha256("of another platform").text();
@@ -161,7 +193,7 @@ TEST_CASE("docker's containers are found by their id in docker's namespace", "[a
   containerd::services::containers::v1::Container bare;  // docker leaves the rest to itself
   bare.set_id("web");
   here.containerd.containers = {{"moby/web", bare}};
-  const std::string init = here.scratch.path("snapshots/8/fs");
+  const std::string init = here.scratch.path(kSnapshots + "8/fs");
   std::filesystem::create_directories(init);
   here.start.layers.push_back(layer_at(init));
   here.containerd.parents["web"] = "web-init";
@@ -179,7 +211,7 @@ TEST_CASE("docker's containers are found by their id in docker's namespace", "[a
 
 TEST_CASE("a layer that containerd made for a user namespace claims nothing", "[agent][unit]") {
   Here here;
-  const std::string copy = here.scratch.path("snapshots/8/fs");
+  const std::string copy = here.scratch.path(kSnapshots + "8/fs");
   std::filesystem::create_directories(copy);
   here.start.layers.push_back(layer_at(copy));
   const std::string key = here.chains[2] + "-200000-200000";

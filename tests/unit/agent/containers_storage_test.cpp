@@ -97,8 +97,13 @@ TEST_CASE("a recorded podman store claims the image's true diff and chain IDs", 
   CHECK(claims.names.config_digest->text() == tree.fact("config_digest"));
   CHECK(claims.names.manifest_digest->text() == tree.fact("manifest_digest"));
   CHECK_FALSE(claims.names.repo_digest);
-  for (const LayerClaim& claim : claims.layers)
-    CHECK(claim.is_for_display == (::geteuid() != 0));
+  REQUIRE(claims.layers.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(claims.layers[i].is_for_display == (::geteuid() != 0));
+    CHECK(claims.layers[i].stream.kind == StreamPlace::Kind::kTarSplit);
+    CHECK(claims.layers[i].stream.store == tree.root());
+    CHECK(claims.layers[i].stream.path == "overlay-layers/" + tree.ids[i] + ".tar-split.gz");
+  }
 }
 
 TEST_CASE("layers that podman built have random ids and true diff IDs", "[agent][unit]") {

@@ -78,8 +78,13 @@ TEST_CASE("a recorded docker store claims the image's true diff and chain IDs", 
   CHECK(claims.names.config_digest->text() == tree.fact("config_digest"));
   CHECK_FALSE(claims.names.manifest_digest);
   CHECK_FALSE(claims.names.repo_digest);
-  for (const LayerClaim& claim : claims.layers)
-    CHECK(claim.is_for_display == (::geteuid() != 0));
+  REQUIRE(claims.layers.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(claims.layers[i].is_for_display == (::geteuid() != 0));
+    CHECK(claims.layers[i].stream.kind == StreamPlace::Kind::kTarSplit);
+    CHECK(claims.layers[i].stream.store == tree.root());
+    CHECK(claims.layers[i].stream.path == tree.layer_file(tree.chain(i), "tar-split.json.gz"));
+  }
 }
 
 struct Forgery {
