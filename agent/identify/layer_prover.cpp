@@ -54,19 +54,10 @@ bool is_mark(const image::PathDifference& difference) {
   return difference.before == nullptr && difference.after == nullptr;
 }
 
-/// A runtime that unpacks in a user namespace makes no devices.
-bool is_left_out(const image::PathDifference& difference) {
-  return difference.change == image::PathChange::kRemoved && difference.before != nullptr &&
-         (difference.before->type == image::EntryType::kCharDevice ||
-          difference.before->type == image::EntryType::kBlockDevice);
-}
-
 /// What both sides hold, after one look at each.
 struct Look {
   image::LayerStream stream;
   image::LayerFingerprint directory;
-  std::uint64_t left_out = 0;  ///< devices
-  std::uint64_t others = 0;    ///< paths that differ otherwise
 
   bool is_equal() const {
     return stream.layer.shape == directory.shape && stream.layer.content == directory.content;
@@ -108,7 +99,6 @@ class Prover {
   LayerKey key() const {
     return {layer_.instance(), id_map_.text, overlay_options_of(task_), image::kFingerprintVersion};
   }
-  bool is_shifted() const { return !id_map_.text.empty(); }
 
  private:
   const Layer& layer_;
@@ -150,7 +140,7 @@ class Check {
     bool is_proven = is_claimed(look) && look.is_equal();
     if (!is_proven && outcome_.status != ExactStatus::kNoSource) {
       ASSAY_ASSIGN(look, compare(prover));
-      is_proven = is_claimed(look) && is_same(look, prover);
+      is_proven = is_claimed(look) && look.is_equal();
     }
     if (outcome_.status == ExactStatus::kNoSource) return without_source(outcome_, outcome_.reason);
     outcome_.status = is_proven ? ExactStatus::kExact : ExactStatus::kDiffers;
@@ -168,11 +158,6 @@ class Check {
  private:
   bool is_claimed(const Look& look) const {
     return outcome_.found && look.stream.diff_id == *claim_.diff_id;
-  }
-
-  static bool is_same(const Look& look, const Prover& prover) {
-    if (look.is_equal()) return true;
-    return prover.is_shifted() && look.left_out > 0 && look.others == 0;
   }
 
   /// The stream; what cannot be read of it is said in the outcome. Errors: that nobody could look.
@@ -216,13 +201,7 @@ class Check {
     Differences differences(outcome_);
     const image::LayerRecords records = keeper.take();
     image::LayerDiffer differ(records, [&](const image::PathDifference& difference) {
-      if (is_mark(difference)) return;
-      if (prover.is_shifted() && is_left_out(difference)) {
-        ++look.left_out;
-        return;
-      }
-      ++look.others;
-      differences.add(difference);
+      if (!is_mark(difference)) differences.add(difference);
     });
     const bool is_named = look.stream.layer.entries <= kMaxNamed;
     ASSAY_ASSIGN(look.directory, prover.walk(is_named ? &differ : nullptr));

@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 import images  # noqa: E402
 import runtimes  # noqa: E402
 
-PROGRAM = pathlib.Path(os.environ.get("ASSAY_BIN", "build/release/bin")).resolve() / "bench_exact"
+PROGRAM = pathlib.Path(os.environ.get("ASSAY_BIN", "build/bench/bin")).resolve() / "bench_exact"
 REFERENCE = "docker.io/library/base:1"
 
 

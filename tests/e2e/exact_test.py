@@ -13,6 +13,7 @@ import unittest
 import deployment
 import images
 import runtimes
+import store_runtimes
 
 INTERVAL_S = 5
 
@@ -27,8 +28,8 @@ def write_in_place(path):
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-class Cases:
-    """Every case of one runtime."""
+class Deployed:
+    """A runtime, and the case that every runtime has; a subclass names it."""
     runtime_class = None
 
     @classmethod
@@ -94,6 +95,10 @@ class Cases:
         self.here.stop_agent()
         self.here.settings = settings
         self.here.start_agent(self.runtime)
+
+
+class Cases(Deployed):
+    """Every case of a runtime."""
 
     def test_one_byte_that_was_changed_is_a_mismatch_and_tampering(self):
         self.load("changed")
@@ -185,6 +190,11 @@ class PodmanTest(TarSplits, Cases, unittest.TestCase):
                                                   f"docker.io/library/{name}:1"))
         return [next(self.runtime.folder / f"root/overlay-layers/{layer['id']}.tar-split.gz" for layer in listed
                      if layer.get("diff-digest") == diff_id) for diff_id in diff_ids]
+
+
+class PodmanIdMappedTest(Deployed, unittest.TestCase):
+    """Lower directories are id-mapped mounts, which are gone when the container runs."""
+    runtime_class = store_runtimes.PodmanShifted
 
 
 class AskedContainerd(runtimes.Containerd):
