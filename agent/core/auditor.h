@@ -93,7 +93,7 @@ class Auditor {
   /// Which of those that may be proven the caller wants: by the directory, and whether it was
   /// proven before.
   using WantsProof = std::function<bool(const LayerRef& ref, bool is_exact)>;
-  /// The layers that some run stands on, whose content is known and whose store says what they are.
+  /// The layers that some run stands on, whose content is known.
   std::vector<LayerTask> layers_to_prove(const WantsProof& wants) const;
   void on_exact(const LayerExact& exact);
   /// Told of every run on the layer, now and later, as a conflict of its own.

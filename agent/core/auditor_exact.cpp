@@ -14,8 +14,8 @@ constexpr std::size_t kMaxMismatches = 10'000;
 
 bool may_be_proven(const catalog::StackLayer& layer) {
   const catalog::LayerEvidence& evidence = layer.evidence;
-  return evidence.content && evidence.claimed && !evidence.is_claim_for_display &&
-         !evidence.is_mutable && evidence.tampered.empty() && !layer.is_injected;
+  return evidence.content && !evidence.is_mutable && evidence.tampered.empty() &&
+         !layer.is_injected;
 }
 
 }  // namespace

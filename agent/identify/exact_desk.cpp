@@ -9,7 +9,7 @@ namespace assay::agent {
 namespace {
 
 constexpr BootTime kLookInterval = std::chrono::seconds(5);
-constexpr BootTime kSourceInterval = std::chrono::minutes(10);
+constexpr BootTime kSourceInterval = std::chrono::minutes(1);
 constexpr std::uint64_t kLargeStream = 4U << 20;  // then checking leaves megabytes in free lists
 
 }  // namespace

@@ -29,7 +29,7 @@ def write_in_place(path):
 
 
 class Deployed:
-    """A runtime, and the case that every runtime has; a subclass names it."""
+    """A runtime, a collector and an agent that proves; a subclass names the runtime."""
     runtime_class = None
 
     @classmethod
@@ -77,6 +77,25 @@ class Deployed:
     def wait_for_mismatch(self, run):
         return self.here.wait(lambda: self.mismatches(run), "finding mismatch with the tar stream")[0]
 
+    def check_no_stream(self, name, why):
+        """It stays pending, and its reason says why it was not proven."""
+        def reason():
+            run = self.here.wait_for_run(name, "pending")
+            return "no tar stream: " in run["verdict"]["reason"] and run
+        run = self.here.wait(reason, "a reason that says so")
+        self.assertIn(why, run["verdict"]["reason"])
+        self.assertEqual(run["verdict"]["rung"], "content")
+        self.assertEqual(self.here.findings_of(run, "mismatch"), [])
+
+    def restart(self, settings):
+        self.here.stop_agent()
+        self.here.settings = settings
+        self.here.start_agent(self.runtime)
+
+
+class Cases(Deployed):
+    """Every case of a runtime."""
+
     def test_a_layer_that_is_proven_is_approved_and_says_so(self):
         layers = self.load("proven")
         self.run_container("proven")
@@ -90,15 +109,6 @@ class Deployed:
         self.restart({"identify": {"exact": "off"}})
         self.run_container("later")
         self.assertEqual(self.here.wait_for_run("later", "approved")["verdict"]["rung"], "exact")
-
-    def restart(self, settings):
-        self.here.stop_agent()
-        self.here.settings = settings
-        self.here.start_agent(self.runtime)
-
-
-class Cases(Deployed):
-    """Every case of a runtime."""
 
     def test_one_byte_that_was_changed_is_a_mismatch_and_tampering(self):
         self.load("changed")
@@ -132,14 +142,7 @@ class Cases(Deployed):
         self.load("bare")
         self.lose_streams()
         self.run_container("bare")
-        run = self.here.wait_for_run("bare", "pending")
-
-        def reason():
-            now = self.here.wait_for_run("bare", "pending")
-            return "no tar stream" in now["verdict"]["reason"] and now
-        run = self.here.wait(reason, "a reason that says so")
-        self.assertEqual(run["verdict"]["rung"], "content")
-        self.assertEqual(self.here.findings_of(run, "mismatch"), [])
+        self.check_no_stream("bare", "there is no ")
 
 
 class TarSplits:
@@ -150,16 +153,16 @@ class TarSplits:
             path.unlink()
 
     def test_a_forged_tar_split_that_carries_the_bytes_proves_nothing(self):
-        layers = self.load("forged")
-        path = self.tar_splits("forged")[0]
-        write_in_place(self.marker_of("forged"))
+        layers = self.load("counterfeit")
+        path = self.tar_splits("counterfeit")[0]
+        write_in_place(self.marker_of("counterfeit"))
         whole = base64.b64encode(layers[0].read_bytes()).decode()
         path.write_bytes(gzip.compress(json.dumps({"type": 2, "payload": whole, "position": 0}).encode() + b"\n"))
-        self.run_container("forged")
-        run = self.here.wait_for_run_of("forged")
+        self.run_container("counterfeit")
+        run = self.here.wait_for_run_of("counterfeit")
         finding = self.wait_for_mismatch(run)
         self.assertIn("itself", finding["reason"])
-        run = self.here.wait_for_run_of("forged")
+        run = self.here.wait_for_run_of("counterfeit")
         self.assertNotEqual(run["verdict"]["status"], "approved")
         self.assertFalse(self.layers_of(run)[0]["exact_diff_id"])
 
@@ -193,8 +196,13 @@ class PodmanTest(TarSplits, Cases, unittest.TestCase):
 
 
 class PodmanIdMappedTest(Deployed, unittest.TestCase):
-    """Lower directories are id-mapped mounts, which are gone when the container runs."""
+    """Users of a user namespace own folders on the way to its layers: what the store says is for display."""
     runtime_class = store_runtimes.PodmanShifted
+
+    def test_what_others_may_write_proves_nothing_and_the_reason_is_said(self):
+        self.load("shifted")
+        self.run_container("shifted")
+        self.check_no_stream("shifted", "someone but root may write its store")
 
 
 class AskedContainerd(runtimes.Containerd):

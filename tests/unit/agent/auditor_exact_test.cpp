@@ -105,8 +105,7 @@ TEST_CASE("a mismatch is told of every run on the layer, now and later", "[agent
   CHECK(fixture.journal.events.size() == told);
 }
 
-TEST_CASE("a layer is to be proven once its bytes and its store's words are known",
-          "[agent][unit]") {
+TEST_CASE("a layer is to be proven once its bytes are known", "[agent][unit]") {
   Proven fixture;
   const auto layers = fixture.to_prove();
   REQUIRE(layers.size() == 1);  // of the other one nothing is known

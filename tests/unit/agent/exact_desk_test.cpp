@@ -160,7 +160,7 @@ TEST_CASE("without a source the reason is told, and it is looked for again", "[a
   fixture.claims.known = claim;
   fixture.look();
   CHECK(fixture.checks() == 1);
-  fixture.clock.pass(10min);
+  fixture.clock.pass(1min);
   fixture.look();
   CHECK(fixture.desk->counts().exact == 1);
 }
