@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "agent/identify/layer_identifier.h"
+#include "common/base/sha256.h"
 #include "common/base/unique_fd.h"
 #include "tests/unit/agent/layer_task.h"
 #include "tests/unit/agent/scratch.h"
@@ -242,6 +243,34 @@ TEST_CASE("after a restart the cache answers and nothing is walked", "[agent][un
   const auto all = results.wait_for_final();
   CHECK(all.size() == 1);
   CHECK(all[0].layer.evidence == first);
+}
+
+TEST_CASE("a proof is recalled for the bytes that it is of, until they change", "[agent][unit]") {
+  Scratch scratch;
+  scratch.write("layer/a", "1");
+  NamedOpener opener;
+  MapCache cache;
+  LayerIdentifier identifier(opener, cache, quick());
+  const LayerTask task = task_for(scratch.path("layer"));
+  const LayerRef ref = ref_of(task.layer);
+  Results results;
+  identifier.identify(task, results.callback());
+  const auto evidence = results.wait_for_final().back().layer.evidence;
+  const auto recalled = [&] { return identifier.recall(task)->layer.evidence.exact; };
+  CHECK_FALSE(recalled());
+  LayerExact exact{ref, DiffId{sha256("the layer").bytes}, *evidence.shape, *evidence.content};
+  const LayerExact other{ref, exact.diff_id, exact.shape, ContentDigest{}};
+  identifier.on_proof(ref, other);
+  CHECK_FALSE(recalled());
+  identifier.on_proof(ref, exact);
+  CHECK(recalled() == exact.diff_id);
+  identifier.on_proof(ref, std::nullopt);
+  CHECK_FALSE(recalled());
+  identifier.on_proof(ref, exact);
+  identifier.on_tampering({ref, "/a (content)", true});
+  CHECK_FALSE(recalled());
+  identifier.on_proof(ref, exact);
+  CHECK_FALSE(recalled());
 }
 
 TEST_CASE("what a layer says of itself comes with its content and is remembered", "[agent][unit]") {
