@@ -9,7 +9,8 @@ namespace assay::agent {
 namespace {
 
 constexpr BootTime kLookInterval = std::chrono::seconds(5);
-constexpr BootTime kSourceInterval = std::chrono::minutes(1);
+constexpr BootTime kSoon = std::chrono::minutes(1);
+constexpr BootTime kLater = std::chrono::minutes(10);
 constexpr std::uint64_t kLargeStream = 4U << 20;  // then checking leaves megabytes in free lists
 
 }  // namespace
@@ -56,14 +57,15 @@ bool ExactDesk::wants(const LayerRef& ref, bool is_exact) {
   if (waiting_.contains(ref)) return false;
   const BootTime now = ports_.clock.boot_now();
   // One that is known from before a restart has its time from now on.
-  const auto [known, is_new] = checked_.try_emplace(ref, Checked{now, false});
+  const auto [known, is_new] = checked_.try_emplace(ref, Checked{now, Retry::kAtInterval});
   if (is_new && is_exact) return false;
   if (is_new) {
     checked_.erase(known);
     return true;
   }
   const BootTime age = now - known->second.last;
-  if (known->second.is_without_source) return age >= kSourceInterval;
+  if (known->second.retry == Retry::kSoon) return age >= kSoon;
+  if (known->second.retry == Retry::kLater) return age >= kLater;
   return options_.interval.count() != 0 && age >= options_.interval;
 }
 
@@ -85,10 +87,18 @@ void ExactDesk::run(const LayerTask& task, const std::stop_token& stop) {
   const LayerRef ref = ref_of(task.layer);
   const MutexLock lock(mutex_);
   waiting_.erase(ref);
-  // One that could not be looked at is looked at again as soon as one without a source.
-  const bool is_open = !outcome || outcome->status == ExactStatus::kNoSource;
-  checked_[ref] = {ports_.clock.boot_now(), is_open};
+  checked_[ref] = {ports_.clock.boot_now(), retry_of(outcome)};
   if (checked_.size() > options_.max_remembered) forget_old();
+}
+
+/// A claim may still come. What is too large, or has a stream that cannot be read, stays so, and
+/// finding that out again may cost reading all of it.
+ExactDesk::Retry ExactDesk::retry_of(const Result<ExactOutcome>& outcome) {
+  if (!outcome)
+    return outcome.error().code == ErrorCode::kLimitExceeded ? Retry::kAtInterval : Retry::kLater;
+  const bool is_unclaimed =
+      outcome->status == ExactStatus::kNoSource && outcome->source == StreamPlace::Kind::kNone;
+  return is_unclaimed ? Retry::kSoon : Retry::kAtInterval;
 }
 
 /// Those of layers that nobody runs on come again when somebody does.

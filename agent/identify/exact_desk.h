@@ -62,10 +62,13 @@ class ExactDesk final : public ExactChecker {
   ExactCounts counts() const;
 
  private:
+  /// When a layer is looked at again although nothing was found out: what costs nothing soon.
+  enum class Retry { kAtInterval, kSoon, kLater };
   struct Checked {
     BootTime last{};
-    bool is_without_source = false;  ///< it may come: a store was not read yet
+    Retry retry = Retry::kAtInterval;
   };
+  static Retry retry_of(const Result<ExactOutcome>& outcome);
 
   bool wants(const LayerRef& ref, bool is_exact);
   void take(const std::vector<LayerTask>& layers);

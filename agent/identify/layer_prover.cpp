@@ -139,7 +139,8 @@ class Check {
     ASSAY_ASSIGN(Look look, this->look(prover));
     bool is_proven = is_claimed(look) && look.is_equal();
     if (!is_proven && outcome_.status != ExactStatus::kNoSource) {
-      ASSAY_ASSIGN(look, compare(prover));
+      const bool is_named = look.stream.layer.entries <= kMaxNamed;
+      ASSAY_ASSIGN(look, compare(prover, is_named));
       is_proven = is_claimed(look) && look.is_equal();
     }
     if (outcome_.status == ExactStatus::kNoSource) return without_source(outcome_, outcome_.reason);
@@ -163,6 +164,7 @@ class Check {
   /// The stream; what cannot be read of it is said in the outcome. Errors: that nobody could look.
   Result<void> take_stream(const Prover& prover, image::LayerObserver* observer, Look& look) {
     outcome_.found.reset();
+    outcome_.reason.clear();
     auto source = ports_.streams.open(claim_.stream);
     auto stream = source ? prover.read(std::move(*source), claim_.stream.kind, observer)
                          : Result<image::LayerStream>(source.error());
@@ -192,21 +194,21 @@ class Check {
     return look;
   }
 
-  /// Again, and with the paths.
-  Result<Look> compare(Prover& prover) {
+  /// Again, and with the paths where they are not too many to keep.
+  Result<Look> compare(Prover& prover, bool is_named) {
     Look look;
     image::RecordKeeper keeper;
-    ASSAY_TRY(take_stream(prover, &keeper, look));
+    ASSAY_TRY(take_stream(prover, is_named ? &keeper : nullptr, look));
     if (!outcome_.found) return look;
     Differences differences(outcome_);
     const image::LayerRecords records = keeper.take();
     image::LayerDiffer differ(records, [&](const image::PathDifference& difference) {
       if (!is_mark(difference)) differences.add(difference);
     });
-    const bool is_named = look.stream.layer.entries <= kMaxNamed;
     ASSAY_ASSIGN(look.directory, prover.walk(is_named ? &differ : nullptr));
     for (const image::StreamProblem& problem : look.stream.problems)
       differences.add(problem.path, problem.what);
+    outcome_.more_paths += look.stream.problem_count - look.stream.problems.size();
     const image::LayerFingerprint& stream = look.stream.layer;
     outcome_.is_other_shape = stream.shape != look.directory.shape;
     outcome_.is_other_content = stream.content != look.directory.content;

@@ -165,6 +165,39 @@ TEST_CASE("without a source the reason is told, and it is looked for again", "[a
   CHECK(fixture.desk->counts().exact == 1);
 }
 
+TEST_CASE("what costs much to find out again is not tried again soon", "[agent][unit]") {
+  Scheduled fixture;
+  const auto expect = [&](BootTime after, std::uint64_t checks) {
+    fixture.clock.pass(after);
+    fixture.look();
+    CHECK(fixture.checks() == checks);
+  };
+  SECTION("a stream that is gone: at the interval") {
+    std::filesystem::remove(fixture.scratch.path("store/split"));
+    fixture.start();
+    fixture.look();
+    expect(50min, 1);
+    expect(10min, 2);
+    CHECK(fixture.desk->counts().no_source == 2);
+  }
+  SECTION("a layer that is too large: at the interval") {
+    fixture.options.limits.max_entries = 1;
+    fixture.start();
+    fixture.look();
+    expect(50min, 1);
+    expect(10min, 2);
+    CHECK(fixture.desk->counts().failed == 2);
+  }
+  SECTION("a directory that could not be opened: after ten minutes") {
+    fixture.opener.error = ErrorCode::kUnavailable;
+    std::filesystem::remove_all(fixture.scratch.path("tree"));
+    fixture.start();
+    fixture.look();
+    expect(9min, 1);
+    expect(1min, 2);
+  }
+}
+
 TEST_CASE("switched off, only who asks is answered", "[agent][unit]") {
   Scheduled fixture;
   fixture.options.is_on = false;
