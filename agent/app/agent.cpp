@@ -12,6 +12,7 @@
 
 #include "agent/app/machine.h"
 #include "agent/app/pipeline.h"
+#include "agent/app/view_rows.h"
 #include "agent/uplink/tls_files.h"
 #include "common/base/file.h"
 #include "common/image/fingerprint.h"
@@ -228,10 +229,12 @@ void Agent::open_commands() {
       [this](const std::string& target, const auto& then) {
         loop_.post([target, then](Auditor& auditor) { then(auditor.layers_to_verify(target)); });
       },
-      exact_.get(),
-      [this](const std::string& target) {
-        loop_.post([target](Auditor& auditor) { auditor.check_views(target, {}); });
-      }});
+      [this](const auto& runs, auto then) {
+        loop_.post([runs, then = std::move(then)](Auditor& auditor) {
+          ViewRows::collect(auditor, runs, then);
+        });
+      },
+      exact_.get()});
   commands_ = std::make_unique<CommandDesk>(*verifier_, [this] { uplink_->notify(); });
 }
 

@@ -98,7 +98,7 @@ class Auditor {
   /// One task for each layer that some run stands on.
   std::vector<LayerTask> running_layers() const;
   /// The layers of open runs that `target` means. Errors: those of find_verify_target().
-  Result<std::vector<VerifyTask>> layers_to_verify(std::string_view target) const;
+  Result<VerifyScope> layers_to_verify(std::string_view target) const;
   /// Which of those that may be proven the caller wants: by the directory, and whether it was
   /// proven before.
   using WantsProof = std::function<bool(const LayerRef& ref, bool is_exact)>;

@@ -64,7 +64,7 @@ class Layers {
 
 }  // namespace
 
-Result<std::vector<VerifyTask>> Auditor::layers_to_verify(std::string_view target) const {
+Result<VerifyScope> Auditor::layers_to_verify(std::string_view target) const {
   Layers layers;
   std::map<StackDigest, std::vector<std::size_t>> of_stacks;
   std::vector<VerifyRun> runs;
@@ -76,14 +76,17 @@ Result<std::vector<VerifyTask>> Auditor::layers_to_verify(std::string_view targe
     runs.push_back({{run.id, run.told.names.container_id, run.told.names.name}, known->second});
   }
   ASSAY_ASSIGN(const std::vector<std::size_t> meant, find_verify_target(target, runs, layers.all));
-  for (const VerifyRun& run : runs)
+  VerifyScope scope;
+  for (const VerifyRun& run : runs) {
     for (const std::size_t index : run.layers)
       add_container(run.container, layers.all[index].known);
-  std::vector<VerifyTask> tasks;
-  tasks.reserve(meant.size());
+    if (target.empty() || find_verify_target(target, {run}, {}))  // by itself it is one
+      scope.runs.push_back(run.container);
+  }
+  scope.layers.reserve(meant.size());
   for (const std::size_t index : meant)
-    tasks.push_back(std::move(layers.all[index]));
-  return tasks;
+    scope.layers.push_back(std::move(layers.all[index]));
+  return scope;
 }
 
 }  // namespace assay::agent

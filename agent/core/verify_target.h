@@ -24,6 +24,12 @@ struct VerifyRun {
   std::vector<std::size_t> layers;
 };
 
+/// What is to be looked at.
+struct VerifyScope {
+  std::vector<VerifyTask> layers;
+  std::vector<catalog::VerifiedContainer> runs;  ///< that were meant; none of a layer
+};
+
 /// The layers that `target` means, as indices into `layers`, ascending: those of every run with
 /// exactly this run id, container id or name; else of the one container whose id or run id begins
 /// so; or the layers of the one digest (diff ID, shape, content; with or without "sha256:") that

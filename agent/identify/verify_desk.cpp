@@ -45,11 +45,33 @@ void take_exact(const Result<ExactOutcome>& outcome, catalog::VerifiedLayer& fou
       found.changes.push_back(path);
 }
 
-/// What `find` gives, whenever it does: it may come after the one who waits has gone.
-struct Findings {
-  std::mutex mutex;
-  std::condition_variable_any came;
-  std::optional<Result<std::vector<VerifyTask>>> tasks;
+/// What a port gives, whenever it does: it may come after the one who waits has gone.
+template <typename Answer>
+class Awaited {
+ public:
+  std::function<void(Answer)> taker() const {
+    return [state = state_](Answer answer) {
+      {
+        const std::lock_guard lock(state->mutex);
+        state->answer = std::move(answer);
+      }
+      state->came.notify_all();
+    };
+  }
+  /// Nothing: it did not come until `deadline` or `stop`.
+  std::optional<Answer> wait(const std::stop_token& stop, SteadyTime deadline) {
+    std::unique_lock lock(state_->mutex);
+    state_->came.wait_until(lock, stop, deadline, [&] { return state_->answer.has_value(); });
+    return std::move(state_->answer);
+  }
+
+ private:
+  struct State {
+    std::mutex mutex;
+    std::condition_variable_any came;
+    std::optional<Answer> answer;
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();  // shared with who answers
 };
 
 }  // namespace
@@ -141,31 +163,42 @@ void VerifyDesk::work(const JobPtr& job, const std::stop_token& stop) {
 }
 
 Result<void> VerifyDesk::verify(Job& job) {
-  ASSAY_ASSIGN(const std::vector<VerifyTask> tasks, find(job));
-  job.tell(catalog::VerifyBegun{static_cast<std::uint32_t>(tasks.size())});
-  if (ports_.look) ports_.look(job.order.target);
-  for (const VerifyTask& task : tasks) {
+  ASSAY_ASSIGN(const VerifyScope scope, find(job));
+  job.tell(catalog::VerifyBegun{static_cast<std::uint32_t>(scope.layers.size())});
+  for (const VerifyTask& task : scope.layers) {
     if (job.is_late()) job.stop.request_stop();
     if (job.stop.stop_requested()) return Error{ErrorCode::kCancelled, "cancelled"};
     verify_layer(job, task);
   }
+  return verify_views(job, scope);
+}
+
+Result<VerifyScope> VerifyDesk::find(Job& job) {
+  Awaited<Result<VerifyScope>> answer;
+  ports_.find(job.order.target, answer.taker());
+  auto scope = answer.wait(job.stop.get_token(), job.deadline);
+  if (!scope) return Error{ErrorCode::kCancelled, "cancelled"};
+  return std::move(*scope);
+}
+
+Result<void> VerifyDesk::verify_views(Job& job, const VerifyScope& scope) {
+  if (!ports_.look_into_roots || scope.runs.empty()) return ok();
+  Awaited<Ports::Rows> answer;
+  ports_.look_into_roots(scope.runs, answer.taker());
+  const auto rows = answer.wait(job.stop.get_token(), job.deadline);
+  if (!rows) return Error{ErrorCode::kCancelled, "cancelled"};
+  for (const catalog::VerifiedLayer& row : *rows) {
+    count(row);
+    job.tell(row);
+  }
   return ok();
 }
 
-Result<std::vector<VerifyTask>> VerifyDesk::find(Job& job) {
-  const auto findings = std::make_shared<Findings>();
-  ports_.find(job.order.target, [findings](Result<std::vector<VerifyTask>> tasks) {
-    {
-      const std::lock_guard lock(findings->mutex);
-      findings->tasks = std::move(tasks);
-    }
-    findings->came.notify_all();
-  });
-  std::unique_lock lock(findings->mutex);
-  findings->came.wait_until(lock, job.stop.get_token(), job.deadline,
-                            [&] { return findings->tasks.has_value(); });
-  if (!findings->tasks) return Error{ErrorCode::kCancelled, "cancelled"};
-  return std::move(*findings->tasks);
+void VerifyDesk::count(const catalog::VerifiedLayer& found) {
+  const MutexLock lock(mutex_);
+  ++counts_.layers;
+  if (found.outcome == catalog::LayerOutcome::kChanged) ++counts_.changed;
+  if (found.outcome == catalog::LayerOutcome::kNotChecked) ++counts_.failed;
 }
 
 void VerifyDesk::verify_layer(Job& job, const VerifyTask& task) {
@@ -181,12 +214,7 @@ void VerifyDesk::verify_layer(Job& job, const VerifyTask& task) {
   catalog::VerifiedLayer found = ports_.rewalker.verify(task, progress, stop);
   if (ports_.exact != nullptr && task.unreadable.empty() && !stop.stop_requested())
     take_exact(ports_.exact->check(task.task, stop), found);
-  {
-    const MutexLock lock(mutex_);
-    ++counts_.layers;
-    if (found.outcome == catalog::LayerOutcome::kChanged) ++counts_.changed;
-    if (found.outcome == catalog::LayerOutcome::kNotChecked) ++counts_.failed;
-  }
+  count(found);
   job.tell(found);
 }
 

@@ -25,13 +25,14 @@ class VerifyDesk final : public VerifyOrders {
   struct Ports {
     LayerRewalker& rewalker;
     /// Gives the layers that are meant to the callback; later, on any thread, or never.
-    std::function<void(const std::string& target,
-                       std::function<void(Result<std::vector<VerifyTask>>)>)>
-        find;
+    std::function<void(const std::string& target, std::function<void(Result<VerifyScope>)>)> find;
+    using Rows = std::vector<catalog::VerifiedLayer>;
+    /// Looks into the roots of runs and gives a row for each (checked: view); later, on any thread,
+    /// or never. Empty: nobody looks.
+    std::function<void(const std::vector<catalog::VerifiedContainer>& runs,
+                       std::function<void(Rows)>)>
+        look_into_roots = {};
     ExactChecker* exact = nullptr;  ///< none: no layer is compared with its tar stream
-    /// Has the roots of the containers that are meant looked into again; what is seen is told as
-    /// every look is (RunViewed). May be empty. Never blocks.
-    std::function<void(const std::string& target)> look = {};
   };
   explicit VerifyDesk(Ports ports);
   ~VerifyDesk() override;
@@ -46,7 +47,9 @@ class VerifyDesk final : public VerifyOrders {
 
   void work(const JobPtr& job, const std::stop_token& stop);
   Result<void> verify(Job& job);
-  Result<std::vector<VerifyTask>> find(Job& job);
+  Result<VerifyScope> find(Job& job);
+  Result<void> verify_views(Job& job, const VerifyScope& scope);
+  void count(const catalog::VerifiedLayer& found);
   void verify_layer(Job& job, const VerifyTask& task);
 
   const Ports ports_;

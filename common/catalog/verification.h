@@ -40,6 +40,8 @@ inline constexpr std::size_t kMaxVerifiedChanges = 64;     ///< likewise
 inline constexpr std::string_view kCheckedRecord = "record";
 inline constexpr std::string_view kCheckedContent = "content";
 inline constexpr std::string_view kCheckedExact = "exact";
+/// Of a row that is about no layer but about what a container sees of its base.
+inline constexpr std::string_view kCheckedView = "view";
 
 struct VerifiedLayer {
   std::vector<VerifiedContainer> containers;  ///< at most kMaxVerifiedContainers

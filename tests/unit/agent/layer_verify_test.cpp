@@ -178,6 +178,8 @@ struct SaysExact final : ExactChecker {
 /// A desk, and all that came of its orders.
 struct DeskFixture : Fixture {
   std::vector<VerifyTask> tasks;
+  std::vector<catalog::VerifiedContainer> runs;
+  std::vector<VerifiedLayer> views;
   std::optional<Error> find_error;
   bool finds = true;
   SaysExact exact;
@@ -190,7 +192,10 @@ struct DeskFixture : Fixture {
                                                      [this](const std::string&, const auto& then) {
                                                        if (!finds) return;
                                                        if (find_error) return then(*find_error);
-                                                       then(tasks);
+                                                       then(VerifyScope{tasks, runs});
+                                                     },
+                                                     [this](const auto& of, const auto& then) {
+                                                       if (of.size() == views.size()) then(views);
                                                      },
                                                      &exact});
 
@@ -228,6 +233,26 @@ TEST_CASE("an order tells how many layers, each of them, and its end", "[agent][
   CHECK(fixture.layers()[1].outcome == LayerOutcome::kAsRecorded);
   CHECK(fixture.desk->counts().layers == 2);
   CHECK(fixture.desk->counts().waiting == 0);
+}
+
+TEST_CASE("what running containers see is told after their layers", "[agent][unit]") {
+  DeskFixture fixture;
+  fixture.tasks = {fixture.known(fixture.layer())};
+  fixture.runs = {{"run-1", "c0ffee", "web"}};
+  SECTION("when somebody looked") {
+    VerifiedLayer view;
+    view.outcome = LayerOutcome::kChanged;
+    view.checked = {std::string(catalog::kCheckedView)};
+    fixture.views = {view};
+    REQUIRE(fixture.order());
+    CHECK(fixture.wait() == VerifyDone{});
+    REQUIRE(fixture.layers().size() == 2);
+    CHECK(fixture.layers()[1] == view);
+  }
+  SECTION("and nobody's answer is not clean") {
+    REQUIRE(fixture.order({"", 300ms}));
+    CHECK(fixture.wait().error == ErrorCode::kUnavailable);
+  }
 }
 
 TEST_CASE("what is not found is the end of the order", "[agent][unit]") {

@@ -68,15 +68,21 @@ TEST_CASE("the auditor knows the layers of open runs, each once", "[agent][unit]
   fixture.auditor.on_start(container(2, fixture.clock.boot));
   const auto all = fixture.auditor.layers_to_verify("");
   REQUIRE(all);
-  REQUIRE(all->size() == 2);
-  CHECK((*all)[0].known.containers_total == 2);
-  CHECK((*all)[0].task.layer.inode == 100);
-  CHECK((*all)[0].unreadable.empty());
+  REQUIRE(all->layers.size() == 2);
+  CHECK(all->layers[0].known.containers_total == 2);
+  CHECK(all->layers[0].task.layer.inode == 100);
+  CHECK(all->layers[0].unreadable.empty());
+  REQUIRE(all->runs.size() == 2);
+  const auto one = fixture.auditor.layers_to_verify(all->runs[0].run_id);
+  REQUIRE(one);
+  CHECK(one->layers.size() == 2);
+  REQUIRE(one->runs.size() == 1);  // the other stands on the same layers
+  CHECK(one->runs[0].run_id == all->runs[0].run_id);
   const RunKey first = container(1, fixture.clock.boot).key;
   fixture.auditor.on_emptied({container(2, fixture.clock.boot).key, fixture.clock.boot});
   fixture.clock.boot += std::chrono::seconds(1);
   fixture.auditor.on_sweep(sweep(fixture.clock.boot, {first}));
-  CHECK((*fixture.auditor.layers_to_verify(""))[0].known.containers_total == 1);
+  CHECK(fixture.auditor.layers_to_verify("")->layers[0].known.containers_total == 1);
   CHECK(fixture.auditor.layers_to_verify("absent").error().code == ErrorCode::kNotFound);
 }
 
