@@ -75,7 +75,7 @@ class OnceTest(unittest.TestCase):
 
     def test_without_a_catalog_every_base_is_unknown_and_it_says_so(self):
         pid = self.start(self.golden)
-        out, said = self.once("-o", "json", code=1)
+        out, said = self.once("--state-dir", self.here.folder / "none", "-o", "json", code=1)
         self.assertEqual({run["pid"]: run["verdict"] for run in json.loads(out)["runs"]}[pid], "unknown")
         self.assertIn("without a catalog every base is unknown", said)
         self.assertIn("--catalog", said)
