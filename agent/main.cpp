@@ -145,10 +145,9 @@ int main(int argc, char** argv) {
   CLI::App& run = *app.add_subcommand("run", "Watch this node until SIGTERM");
   CLI::App& once_command = *app.add_subcommand(
       "once", "Audit the containers that run now, print them, and end; needs no collector");
-  once_command.add_option(
-      "--catalog", given.once.catalog,
-      "Judge by the catalog in FILE (from assay base export), signed by a key "
-      "of trust_file; default: the one that the agent of this node holds");
+  once_command.add_option("--catalog", given.once.catalog,
+                          "Judge by the catalog in FILE (from assay base export), signed by a key "
+                          "of trust_file; default: the one that the agent of this node holds");
   once_command.add_option("--timeout", given.duration, "How long it may take (default 10m)");
   add_print_options(once_command, given.once.print);
   CLI::App& check = *app.add_subcommand("check", "Say what this machine offers and lacks");

@@ -246,7 +246,7 @@ class Auditor {
   std::unordered_map<RunId, EndedRun> ended_;
   /// Found and not told yet, with the time at which it was found.
   std::map<LayerRef, std::pair<LayerTampering, BootTime>> tampering_;
-  std::map<LayerRef, std::string> mismatches_;  ///< of layers with their tar streams
+  std::map<LayerRef, std::string> mismatches_;           ///< of layers with their tar streams
   std::map<StackDigest, catalog::ViewPlan> view_plans_;  // by the catalog in use
   bool are_views_due_ = false;                           // the catalog changed
   StateTelling state_;
