@@ -132,6 +132,7 @@ run_tidy() {
 sanitized_units() {
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+  export LSAN_OPTIONS=print_suppressions=0:suppressions=$root/tests/support/lsan.supp
   export TSAN_OPTIONS=halt_on_error=1:suppressions=$root/tests/support/tsan.supp
   run_ctest "$1" unit
 }

@@ -124,7 +124,7 @@ class Scale {
 
 std::string axes(const Scale& scale) {
   std::string out;
-  for (const std::uint64_t part : {0, 1, 2}) {
+  for (const std::uint64_t part : {0U, 1U, 2U}) {
     const std::uint64_t count = scale.most() * part / 2;
     out += stroke(kLeft, scale.y(count), kWidth - kRight, scale.y(count), "stroke=\"#ddd\"");
     out += label(kLeft - 8, scale.y(count) + 4, "end", std::to_string(count));

@@ -218,19 +218,27 @@ class RedirectTest(unittest.TestCase):
             whiteout.unlink()
         return upper
 
-    def test_a_layer_whose_bytes_overlayfs_redirects_stays_at_shape(self):
-        for name, layer in self.layers.items():
-            with self.subTest(name):
-                started = Started([layer], "sleep", "600")
-                self.addCleanup(started.stop)
-                (report,) = started.reports()
-                run = run_of(self.here, report, verdict="pending")
+    def start(self, name):
+        started = Started([self.layers[name]], "sleep", "600")
+        self.addCleanup(started.stop)
+        (report,) = started.reports()
+        return report
 
-                def is_capped(run_id=run["run_id"]):
-                    verdict = self.here.query("trace", run_id)["run"]["verdict"]
-                    return "redirects that hide its bytes" in verdict["reason"] and verdict
-                verdict = self.here.wait(is_capped, "a reason that names redirects")
-                self.assertEqual((verdict["status"], verdict["rung"]), ("pending", "shape"))
+    def test_a_layer_whose_bytes_overlayfs_redirects_stays_at_shape(self):
+        run = run_of(self.here, self.start("metacopy"), verdict="pending")
+
+        def is_capped():
+            verdict = self.here.query("trace", run["run_id"])["run"]["verdict"]
+            return "redirects that hide its bytes" in verdict["reason"] and verdict
+        verdict = self.here.wait(is_capped, "a reason that names redirects")
+        self.assertEqual((verdict["status"], verdict["rung"]), ("pending", "shape"))
+
+    def test_a_redirect_that_hides_nothing_is_lifted_by_what_the_container_sees(self):
+        """Its target is in no layer below. tests/e2e/view_test.py has one that leads elsewhere."""
+        run = run_of(self.here, self.start("redirect_dir"), verdict="approved")
+        trace = self.here.query("trace", run["run_id"])
+        self.assertTrue(trace["layers"][0]["is_capped_at_shape"])
+        self.assertEqual(trace["view"]["state"], "agrees")
 
 
 if __name__ == "__main__":

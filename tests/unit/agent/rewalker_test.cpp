@@ -314,7 +314,7 @@ TEST_CASE("what is known already is no news, however long it is", "[agent][unit]
   REQUIRE(told.size() == 3);
   CHECK(told[0].is_news);
   CHECK(told[0].tampered == std::string(said) + "; " + first[0].tampered);
-  for (int round = 1; round <= 2; ++round) {
+  for (std::size_t round = 1; round <= 2; ++round) {
     CHECK_FALSE(told[round].is_news);
     CHECK(told[round].tampered == told[0].tampered);
   }

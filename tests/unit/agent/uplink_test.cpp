@@ -291,7 +291,7 @@ TEST_CASE("after a welcome only what was not committed is sent", "[agent][unit]"
   Collector collector(authority);
   collector.set_committed(2);
   AgentSide agent(authority);
-  for (const std::uint64_t sequence : {1, 2, 3})
+  for (const std::uint64_t sequence : {1U, 2U, 3U})
     agent.events.add(sequence);
   agent.start(collector.address());
   const auto batch =
@@ -306,7 +306,7 @@ TEST_CASE("what the outbox had to drop is told with the event that follows", "[a
   Collector collector(authority);
   collector.set_committed(2);
   AgentSide agent(authority);
-  for (const std::uint64_t sequence : {3, 7, 8})
+  for (const std::uint64_t sequence : {3U, 7U, 8U})
     agent.events.add(sequence);
   agent.start(collector.address());
   const auto batch =

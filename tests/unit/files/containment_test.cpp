@@ -235,7 +235,7 @@ TEST_CASE("many versions of one base", "[files][unit]") {
   for (std::uint64_t i = 0; i < 60; ++i)
     sets.push_back(base("debian:" + std::to_string(i), range(0, 900) + range(900, 1000, i + 1)));
   const FileSetIndex index(std::move(sets));
-  for (const std::uint64_t version : {0, 31, 59}) {
+  for (const std::uint64_t version : {0U, 31U, 59U}) {
     Files files = range(0, 900) + range(900, 1000, version + 1);
     for (std::size_t i = 0; i < files.size(); i += 9)
       files[i].second = 5000;

@@ -229,7 +229,7 @@ TEST_CASE("hard links in a tar are files, before or after what they link to", "[
 TEST_CASE("a tar that ends too early is corrupt wherever it is cut", "[image][unit]") {
   const std::string tar =
       TarBuilder().pax({{"path", "p"}}).add(tar_item("a", '0', std::string(1000, 'x'))).bytes();
-  for (const std::size_t cut : {100, 512, 600, 1024, 1100, 1536, 2000, 2500}) {
+  for (const std::size_t cut : {100U, 512U, 600U, 1024U, 1100U, 1536U, 2000U, 2500U}) {
     CAPTURE(cut);
     CHECK(error_of(tar.substr(0, cut)).code == ErrorCode::kCorrupt);
   }
