@@ -41,6 +41,11 @@ std::vector<std::string_view> split(std::string_view path) {
   return parts;
 }
 
+/// Whether it may become a part of a path below a runtime's folder.
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxIdBytes && text != "." && text != "..";
+}
+
 /// `PREFIX<64 hex>[.scope]`, in the table of prefixes that runtimes give to systemd.
 struct Prefix {
   std::string_view text;
@@ -145,7 +150,7 @@ std::optional<CgroupContainer> parse_cgroup_path(std::string_view path) {
   for (std::size_t at = parts.size(); at-- > 0;) {
     auto found = match(parts, at);
     if (!found) continue;
-    if (found->container_id.empty() || found->container_id.size() > kMaxIdBytes) continue;
+    if (!is_name(found->container_id)) continue;
     for (std::size_t above = at; above-- > 0 && found->pod_uid.empty();)
       found->pod_uid = pod_uid_of(parts[above]);
     return found;
@@ -155,8 +160,7 @@ std::optional<CgroupContainer> parse_cgroup_path(std::string_view path) {
 
 std::optional<CtrContainer> parse_ctr_cgroup(std::string_view path) {
   const std::vector<std::string_view> parts = split(path);
-  if (parts.size() != 2 || parts[0] == ".." || parts[1] == "..") return std::nullopt;
-  if (parts[0].size() > kMaxIdBytes || parts[1].size() > kMaxIdBytes) return std::nullopt;
+  if (parts.size() != 2 || !is_name(parts[0]) || !is_name(parts[1])) return std::nullopt;
   return CtrContainer{std::string(parts[0]), std::string(parts[1])};
 }
 

@@ -98,6 +98,8 @@ TEST_CASE("only a path of exactly two parts can be ctr's", "[agent][unit]") {
   CHECK_FALSE(parse_ctr_cgroup("/default"));
   CHECK_FALSE(parse_ctr_cgroup("/a/b/c"));
   CHECK_FALSE(parse_ctr_cgroup("/../x"));
+  CHECK_FALSE(parse_ctr_cgroup("./x"));
+  CHECK_FALSE(parse_cgroup_path("/lxc/.."));
   CHECK_FALSE(parse_ctr_cgroup("/x/" + std::string(300, 'y')));
 }
 
