@@ -173,7 +173,7 @@ std::string note_of(const std::vector<VerifiedNode>& nodes) {
   add_count(text, all.changed, "changed");
   add_count(text, all.no_record, "without a record to compare with");
   add_count(text, all.not_checked, "not looked at");
-  text = text.empty() ? "" : "Layers: " + text + ".";
+  text = text.empty() ? "" : "Verified: " + text + ".";
   for (const VerifiedNode& node : nodes)
     if (node.error)
       text += (text.empty() ? "" : "\n") + (node.cluster.empty() ? "" : node.cluster + "/") +

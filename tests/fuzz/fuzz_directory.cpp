@@ -3,7 +3,6 @@
 // name each: what is made, with which mode, how much of the input is its name, how many bytes it
 // holds. A walk has an answer or an error; a second walk has the same one.
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -11,12 +10,12 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <string_view>
 
 #include "common/base/unique_fd.h"
 #include "common/image/directory.h"
+#include "tests/fuzz/memory_folder.h"
 
 using namespace assay;
 
@@ -78,13 +77,6 @@ void make(const std::string& root, std::uint8_t what, std::uint8_t mode, std::ui
   }
 }
 
-void remove_tree(const std::string& root) {
-  (void)::nftw(
-      root.c_str(),
-      [](const char* path, const struct stat*, int, struct FTW*) { return ::remove(path); }, 16,
-      FTW_DEPTH | FTW_PHYS);
-}
-
 void walk(const std::string& root) {
   const UniqueFd fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   require(static_cast<bool>(fd));
@@ -108,8 +100,8 @@ void walk(const std::string& root) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  std::string root = "/dev/shm/assay-fuzz-XXXXXX";
-  if (::mkdtemp(root.data()) == nullptr) return 0;
+  const fuzz::MemoryFolder folder;
+  const std::string& root = folder.path();
   std::string_view bytes(reinterpret_cast<const char*>(data), size);
   for (std::size_t step = 0; step < kMaxSteps && bytes.size() > 4; ++step) {
     const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(bytes[at]); };
@@ -118,6 +110,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     bytes.remove_prefix(4 + name.size());
   }
   walk(root);
-  remove_tree(root);
   return 0;
 }

@@ -3,7 +3,6 @@
 // of its own. The input is messages (FromAgent), each after its length in two bytes, big-endian.
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "collector/core/recorder.h"
 #include "collector/ingest/from_wire.h"
 #include "collector/store/sqlite/sqlite_store.h"
+#include "tests/fuzz/memory_folder.h"
 
 using namespace assay;
 using namespace assay::collector;
@@ -42,26 +42,6 @@ std::vector<v1::FromAgent> messages_of(std::string_view bytes) {
   }
   return messages;
 }
-
-/// A folder in memory, for one input.
-class Folder {
- public:
-  Folder() {
-    const std::filesystem::path memory = "/dev/shm";
-    std::string name =
-        (std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path()) /
-        "assay-fuzz-XXXXXX";
-    require(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 class Collector {
  public:
@@ -125,7 +105,7 @@ class Collector {
     return true;
   }
 
-  Folder folder_;
+  fuzz::MemoryFolder folder_;
   std::unique_ptr<SqliteStore> store_;
   std::optional<Judging> judging_;
   std::optional<Recorder> recorder_;

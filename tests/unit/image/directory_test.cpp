@@ -2,7 +2,6 @@
 #include "common/image/directory.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -19,10 +18,13 @@
 #include "common/image/safe_open.h"
 #include "common/image/tar_layer.h"
 #include "tests/support/command.h"
+#include "tests/support/page_cache.h"
 #include "tests/support/tar_builder.h"
 
 using namespace assay;
 using namespace assay::image;
+using assay::tests::cached_pages;
+using assay::tests::drop_pages;
 using assay::tests::TempFolder;
 using assay::tests::write_bytes;
 
@@ -223,30 +225,6 @@ TEST_CASE("overlay whiteouts and opaque directories on disk are deletions", "[im
   CHECK(must(folder.path(), with(Dialect::kOverlay)).has_redirects);
 }
 
-namespace {
-
-// Pages of the file that the page cache holds. mincore(2) tells the owner of the file the truth.
-std::size_t cached_pages(const std::string& path) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  const std::size_t bytes = std::filesystem::file_size(path);
-  void* const map = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.get(), 0);
-  REQUIRE(map != MAP_FAILED);
-  std::vector<unsigned char> pages((bytes + 4095) / 4096);
-  const int told = ::mincore(map, bytes, pages.data());
-  ::munmap(map, bytes);
-  REQUIRE(told == 0);
-  return static_cast<std::size_t>(
-      std::ranges::count_if(pages, [](unsigned char page) { return (page & 1U) != 0; }));
-}
-
-void drop_pages(const std::string& path, off_t from) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  REQUIRE(::fsync(file.get()) == 0);
-  REQUIRE(::posix_fadvise(file.get(), from, 0, POSIX_FADV_DONTNEED) == 0);
-}
-
-}  // namespace
-
 TEST_CASE("a walk that spares the page cache leaves it as it was", "[image][unit]") {
   constexpr std::size_t kBytes = 4U << 20;
   const TempFolder folder("spare");
@@ -254,9 +232,9 @@ TEST_CASE("a walk that spares the page cache leaves it as it was", "[image][unit
   std::filesystem::create_directory(tree);
   for (const char* name : {"/warm", "/cold", "/half"})
     write_bytes(tree + name, std::string(kBytes, name[1]));
-  drop_pages(tree + "/warm", 0);  // to the disk
+  drop_pages(tree + "/warm");  // to the disk
   (void)must(tree, with(Dialect::kPlain));
-  drop_pages(tree + "/cold", 0);
+  drop_pages(tree + "/cold");
   drop_pages(tree + "/half", kBytes / 2);
   if (cached_pages(tree + "/cold") > 0) {
     WARN("SKIPPED: this file system keeps its pages: " + tree);

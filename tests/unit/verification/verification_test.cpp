@@ -123,7 +123,7 @@ TEST_CASE("the report says per layer what was compared, how it came out, and whi
                         Catch::Contains("changed") && Catch::Contains("/etc/passwd (content)"));
   CHECK_THAT(output::to_json(document), Catch::Contains("\"outcome\": \"changed\""));
   CHECK(note_of({node({bad, layer(LayerOutcome::kAsRecorded)})}) ==
-        "Layers: 1 as recorded, 1 changed.");
+        "Verified: 1 as recorded, 1 changed.");
 }
 
 TEST_CASE("YAML has the values of JSON in blocks", "[output][unit]") {
