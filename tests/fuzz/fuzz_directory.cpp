@@ -52,7 +52,8 @@ void make(const std::string& root, std::uint8_t what, std::uint8_t mode, std::ui
       break;
     case 1: {
       const UniqueFd file(
-          ::open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600U | mode));
+          ::open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                 0600U | mode));
       if (file) (void)!::write(file.get(), name.data(), std::min<std::size_t>(size, name.size()));
       break;
     }
