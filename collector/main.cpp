@@ -119,7 +119,8 @@ int main(int argc, char** argv) {
   issue_command.add_option("--user", given.issue.user, "For this person")->excludes(&node);
   issue_command
       .add_option("--role", given.issue.role,
-                  "What that person may: user, or admin (nodes' commands)")
+                  "What that person may: viewer (read), approver (change the catalog too), admin "
+                  "(command nodes too)")
       ->excludes(&node)
       ->capture_default_str();
   issue_command.add_option("--out", given.issue.out, "Folder for ca.pem, cert.pem and key.pem")

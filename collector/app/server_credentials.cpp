@@ -49,8 +49,7 @@ class Credentials final : public grpc::ServerCredentials {
     // TLS 1.2 is the least that gRPC speaks.
     credentials_ = grpc_ssl_server_credentials_create_with_options(
         grpc_ssl_server_credentials_create_options_using_config_fetcher(
-            GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, Current::on_handshake,
-            current_.get()));
+            GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY, Current::on_handshake, current_.get()));
   }
   ~Credentials() override { grpc_server_credentials_release(credentials_); }
 

@@ -174,17 +174,16 @@ Result<KeptLog> SignedLogKeeper::verify_next(const KeptLog& held,
   return kept_of(std::move(next), std::move(verified));
 }
 
-Result<std::uint64_t> SignedLogKeeper::submit(const std::string& actor,
-                                              catalog::SignedChange change,
+Result<std::uint64_t> SignedLogKeeper::submit(const Actor& actor, catalog::SignedChange change,
                                               std::vector<std::string> file_sets) {
   std::uint64_t sequence = 0;
   {
     const MutexLock submitting(submitting_);
     const KeptLog before = held();
     const auto refuse = [&](const Error& error) {
-      ledger_.audit({to_unix_ns(clock_.wall_now()), actor, "catalog.submit",
+      ledger_.audit({to_unix_ns(clock_.wall_now()), actor.name, "catalog.submit",
                      "sequence " + std::to_string(before.catalog->sequence() + 1), "refused",
-                     error.message});
+                     error.message, actor.peer});
     };
     auto next = verify_next(before, change, file_sets);
     if (!next) {
@@ -192,8 +191,8 @@ Result<std::uint64_t> SignedLogKeeper::submit(const std::string& actor,
       return std::move(next.error());
     }
     sequence = next->catalog->sequence();
-    CatalogEntry entry{sequence, std::move(change.statement),   next->log->head,
-                       actor,    to_unix_ns(clock_.wall_now()), std::move(file_sets)};
+    CatalogEntry entry{sequence,   std::move(change.statement),   next->log->head,
+                       actor.name, to_unix_ns(clock_.wall_now()), std::move(file_sets)};
     entry.roots = std::move(change.roots);
     entry.first_root = before.log->roots.size();
     if (auto committed = ledger_.change_catalog(entry, next->catalog); !committed) {

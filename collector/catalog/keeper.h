@@ -42,7 +42,7 @@ class SignedLogKeeper final : public CatalogKeeper {
   std::uint64_t sequence() const override;
   std::shared_ptr<const catalog::Catalog> catalog() const override { return held().catalog; }
   std::string mark() const override;
-  Result<std::uint64_t> submit(const std::string& actor, catalog::SignedChange change,
+  Result<std::uint64_t> submit(const Actor& actor, catalog::SignedChange change,
                                std::vector<std::string> file_sets) override;
   /// Makes a new mark when the present one is older than `age`; says whether it did.
   bool renew_mark(std::chrono::nanoseconds age);

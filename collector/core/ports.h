@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/core/principal.h"
 #include "collector/core/store.h"
 #include "common/catalog/log.h"
 #include "common/catalog/verification.h"
@@ -82,7 +83,7 @@ class CatalogKeeper {
   /// the log's sequence. Errors: kUntrusted, kCorrupt, kLimitExceeded, kUnavailable. `file_sets`:
   /// those that the statement names, encoded; known ones may be left out. kNotFound: one is
   /// missing. kInvalidArgument: one that it does not name.
-  virtual Result<std::uint64_t> submit(const std::string& actor, catalog::SignedChange change,
+  virtual Result<std::uint64_t> submit(const Actor& actor, catalog::SignedChange change,
                                        std::vector<std::string> file_sets) = 0;
 };
 

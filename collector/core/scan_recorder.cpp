@@ -99,7 +99,8 @@ Result<ScanOutcome> record_one(StoreWriter& store, const ScanImport& scan, const
     ASSAY_TRY(record_findings(store, scan, aim, outcome.scan));
   }
   ASSAY_TRY(store.audit({scan.imported_ns, scan.imported_by, "scan.import", aim.base.text(), "done",
-                         std::string(to_string(scan.report->format)) + " " + scan.digest.text()}));
+                         std::string(to_string(scan.report->format)) + " " + scan.digest.text(),
+                         scan.imported_from}));
   return outcome;
 }
 

@@ -69,6 +69,7 @@ struct ScanImport {
   bool is_time_said = false;
   std::int64_t imported_ns = 0;
   std::string imported_by;
+  std::string imported_from;  ///< Actor::peer
   std::vector<ScanAim> aims;
   bool is_dry_run = false;
   std::size_t bytes = 0;  ///< what it weighs against the limits

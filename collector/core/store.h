@@ -137,6 +137,7 @@ struct AuditEntry {
   std::string subject;  ///< what it was done to
   std::string outcome;  ///< done, refused
   std::string detail;
+  std::string peer = {};  ///< Actor::peer
 };
 
 struct CatalogEntry {

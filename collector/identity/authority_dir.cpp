@@ -74,7 +74,7 @@ Result<void> init_authority(const InitRequest& request, WallTime now) {
   for (const std::string& host : {host_name(), request.host})
     if (!host.empty() && host != "localhost" && host != "127.0.0.1") server.hosts.push_back(host);
   ASSAY_ASSIGN(const CertificatePair leaf, issue(authority, server, now));
-  ASSAY_TRY(write_client(dir + "/admin", authority, "admin", user_uri("admin", true), now));
+  ASSAY_TRY(write_client(dir + "/admin", authority, "admin", user_uri("admin", Role::kAdmin), now));
   ASSAY_TRY(write_file_atomically(dir + "/cluster", request.cluster + "\n", kPublic));
   ASSAY_TRY(write_file_atomically(dir + "/server-key.pem", leaf.key, kPrivate));
   ASSAY_TRY(write_file_atomically(dir + "/server.pem", leaf.certificate, kPublic));
@@ -85,9 +85,7 @@ Result<void> init_authority(const InitRequest& request, WallTime now) {
 Result<void> issue_client(const IssueRequest& request, WallTime now) {
   if (request.node.empty() == request.user.empty())
     return Error{ErrorCode::kInvalidArgument, "give either --node NAME or --user NAME"};
-  if (request.role != "user" && request.role != "admin")
-    return Error{ErrorCode::kInvalidArgument,
-                 "role \"" + escape_untrusted(request.role, 80) + "\": there are user and admin"};
+  ASSAY_ASSIGN(const Role role, role_named(request.role));
   CertificatePair authority;
   auto key = read_file(request.dir + "/ca-key.pem", kMaxPemBytes);
   if (!key && key.error().code == ErrorCode::kNotFound)
@@ -98,8 +96,7 @@ Result<void> issue_client(const IssueRequest& request, WallTime now) {
   ASSAY_ASSIGN(authority.certificate, read_file(request.dir + "/ca.pem", kMaxPemBytes));
   if (request.node.empty()) {
     ASSAY_TRY(check_name("user", request.user));
-    return write_client(request.out, authority, request.user,
-                        user_uri(request.user, request.role == "admin"), now);
+    return write_client(request.out, authority, request.user, user_uri(request.user, role), now);
   }
   NodeKey node;
   const auto slash = request.node.find('/');

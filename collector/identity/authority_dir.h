@@ -23,11 +23,11 @@ struct InitRequest {
 Result<void> init_authority(const InitRequest& request, WallTime now);
 
 struct IssueRequest {
-  std::string dir;            ///< of init
-  std::string node;           ///< either a node, NAME (of init's cluster) or CLUSTER/NAME …
-  std::string user;           ///< … or a user
-  std::string out;            ///< gets ca.pem, cert.pem and key.pem
-  std::string role = "user";  ///< of a user: "user", or "admin", who may command nodes
+  std::string dir;              ///< of init
+  std::string node;             ///< either a node, NAME (of init's cluster) or CLUSTER/NAME …
+  std::string user;             ///< … or a user
+  std::string out;              ///< gets ca.pem, cert.pem and key.pem
+  std::string role = "viewer";  ///< of a user: viewer, approver or admin
 };
 
 /// Errors: kNotFound (no authority in DIR), kAlreadyExists (OUT has a key.pem),

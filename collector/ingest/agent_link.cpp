@@ -17,6 +17,8 @@ namespace {
 using Reactor = grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>;
 
 Result<Principal> principal_of(const grpc::CallbackServerContext& context) {
+  if (!context.auth_context()->IsPeerAuthenticated())
+    return Error{ErrorCode::kUntrusted, "an agent needs the certificate of its node"};
   std::vector<std::string> uris;
   for (const auto& uri : context.auth_context()->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME))
     uris.emplace_back(uri.data(), uri.size());
@@ -26,9 +28,7 @@ Result<Principal> principal_of(const grpc::CallbackServerContext& context) {
 /// A call that is refused before anything is read.
 class Refusal final : public Reactor {
  public:
-  explicit Refusal(const std::string& reason) {
-    Finish({grpc::StatusCode::PERMISSION_DENIED, reason});
-  }
+  explicit Refusal(const grpc::Status& status) { Finish(status); }
   void OnDone() override { delete this; }
 };
 
@@ -50,17 +50,19 @@ class Link final : public AgentLink,
 
   Reactor* Connect(grpc::CallbackServerContext* context) override {
     auto who = principal_of(*context);
+    const std::string peer = escape_untrusted(context->peer(), 200);
     std::string reason;
     if (!who)
       reason = who.error().message;
     else if (who->role != Role::kNode)
       reason = who->text() + " may not open AgentLink: it is for node certificates";
     if (!reason.empty()) {
-      denied(who ? *who : Principal{}, "AgentLink", reason);
-      return new Refusal(reason);
+      denied({who ? who->text() : "", peer}, reason);
+      return new Refusal(
+          {who ? grpc::StatusCode::PERMISSION_DENIED : grpc::StatusCode::UNAUTHENTICATED, reason});
     }
-    const auto stream = std::make_shared<AgentStream>(
-        static_cast<AgentStreamHost&>(*this), std::move(*who), escape_untrusted(context->peer()));
+    const auto stream =
+        std::make_shared<AgentStream>(static_cast<AgentStreamHost&>(*this), std::move(*who), peer);
     stream->begin(stream);
     return stream.get();
   }
@@ -167,7 +169,7 @@ class Link final : public AgentLink,
           " and from " + newcomer.address() +
           ": one of them has a copy of the other's certificate or state "
           "folder; the second one is refused";
-      denied({Role::kNode, newcomer.node(), ""}, "AgentLink", reason);
+      denied({Principal{Role::kNode, newcomer.node(), ""}.text(), newcomer.address()}, reason);
       (void)intake_.identity_conflict(newcomer.node(), reason);
     }
     return status_with_retry(grpc::StatusCode::ALREADY_EXISTS,
@@ -186,10 +188,9 @@ class Link final : public AgentLink,
     streams_.erase(found);
   }
 
-  void denied(const Principal& who, const std::string& subject,
-              const std::string& reason) override {
-    ledger_.audit(
-        {to_unix_ns(clock_.wall_now()), who.text(), "agent.connect", subject, "refused", reason});
+  void denied(const Actor& who, const std::string& reason) override {
+    ledger_.audit({to_unix_ns(clock_.wall_now()), who.name, "agent.connect", "AgentLink", "refused",
+                   reason, who.peer});
   }
 
   std::shared_ptr<AgentStream> find(const NodeKey& node) const {

@@ -110,7 +110,7 @@ bool AgentStream::on_hello(const v1::Hello& hello) {
   if (claimed != who_.node) {
     const std::string reason = "the certificate is for node " + who_.node.text() +
                                ", the agent says it is " + escape_untrusted(claimed.text(), 200);
-    host_.denied(who_, "AgentLink", reason);
+    host_.denied({who_.text(), address_}, reason);
     finish({grpc::StatusCode::PERMISSION_DENIED, reason});
     return false;
   }

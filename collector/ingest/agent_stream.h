@@ -41,8 +41,7 @@ class AgentStreamHost {
   /// agent that does so at the same time is the reason to refuse.
   virtual grpc::Status join(const std::shared_ptr<AgentStream>& stream) = 0;
   virtual void left(const NodeKey& node, const AgentStream* stream) = 0;
-  virtual void denied(const Principal& who, const std::string& subject,
-                      const std::string& reason) = 0;
+  virtual void denied(const Actor& who, const std::string& reason) = 0;
 };
 
 /// Owns itself until gRPC is done with it; the service and callbacks share it meanwhile.

@@ -132,7 +132,7 @@ Result<void> Answers::get_file_sets(const v1::GetFileSetsRequest& request, v1::F
   return ok();
 }
 
-Result<void> Answers::submit(const std::string& actor, const v1::SubmitRequest& request,
+Result<void> Answers::submit(const Actor& actor, const v1::SubmitRequest& request,
                              v1::SubmitResponse& response) {
   ASSAY_ASSIGN(
       const std::uint64_t sequence,

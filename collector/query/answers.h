@@ -24,7 +24,7 @@ class Answers {
   Result<void> get_trace(const v1::GetTraceRequest& request, v1::Trace& response);
   Result<void> get_log(const v1::GetLogRequest& request, v1::CatalogLog& response);
   Result<void> get_file_sets(const v1::GetFileSetsRequest& request, v1::FileSets& response);
-  Result<void> submit(const std::string& actor, const v1::SubmitRequest& request,
+  Result<void> submit(const Actor& actor, const v1::SubmitRequest& request,
                       v1::SubmitResponse& response);
   Result<void> get_impact(const v1::GetImpactRequest& request, v1::Impact& response);
   Result<void> test_policy(const v1::TestPolicyRequest& request, v1::PolicyTrial& response);

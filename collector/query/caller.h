@@ -4,11 +4,27 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <optional>
+#include <string>
+
 #include "collector/core/principal.h"
 
 namespace assay::collector {
 
-/// Errors: those of principal_from_uris(). Thread-safe.
-Result<Principal> principal_of(const grpc::CallbackServerContext& context);
+/// A call's caller. `who` has an error when nothing (valid) says who it is.
+struct Caller {
+  Result<Principal> who;
+  std::string peer;  ///< Actor::peer
+
+  /// For changes and the audit log; the name is "" when nobody knows it.
+  Actor actor() const { return {who ? who->text() : "", peer}; }
+};
+
+/// Thread-safe.
+Caller caller_of(const grpc::CallbackServerContext& context);
+
+/// Why `caller` may not use `method`: UNAUTHENTICATED when nobody knows who it is,
+/// PERMISSION_DENIED when it has not the role `least`. None: it may.
+std::optional<grpc::Status> refusal_of(const Caller& caller, const std::string& method, Role least);
 
 }  // namespace assay::collector

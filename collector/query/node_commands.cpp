@@ -37,9 +37,10 @@ struct Desk {
   Ledger& ledger;
   const Clock& clock;
 
-  void log(const std::string& actor, const std::string& subject, const std::string& outcome,
+  void log(const Actor& actor, const std::string& subject, const std::string& outcome,
            const std::string& detail) {
-    ledger.audit({to_unix_ns(clock.wall_now()), actor, "node.verify", subject, outcome, detail});
+    ledger.audit({to_unix_ns(clock.wall_now()), actor.name, "node.verify", subject, outcome, detail,
+                  actor.peer});
   }
 };
 
@@ -47,7 +48,7 @@ struct Desk {
 /// stream shares it meanwhile.
 class VerifyCall final : public Reactor, public std::enable_shared_from_this<VerifyCall> {
  public:
-  VerifyCall(Desk& desk, std::string actor, std::string subject)
+  VerifyCall(Desk& desk, Actor actor, std::string subject)
       : desk_(desk), actor_(std::move(actor)), subject_(std::move(subject)) {}
 
   void begin(std::shared_ptr<VerifyCall> self, const std::string& node,
@@ -162,7 +163,7 @@ class VerifyCall final : public Reactor, public std::enable_shared_from_this<Ver
   }
 
   Desk& desk_;
-  const std::string actor_;
+  const Actor actor_;
   const std::string subject_;
   std::shared_ptr<VerifyCall> self_;
   grpc::Alarm alarm_;
@@ -193,11 +194,10 @@ class Service final : public NodeCommandService, public v1::NodeCommands::Callba
 
   Reactor* Verify(grpc::CallbackServerContext* context,
                   const v1::VerifyNodeRequest* request) override {
-    const auto who = principal_of(*context);
-    const std::string refusal = refusal_of(who);
-    if (!refusal.empty()) {
-      desk_.log(who ? who->text() : "", subject_of(*request), "refused", refusal);
-      return new Refusal({grpc::StatusCode::PERMISSION_DENIED, refusal});
+    const Caller caller = caller_of(*context);
+    if (const auto refusal = refusal_of(caller, "NodeCommands.Verify", Role::kAdmin)) {
+      desk_.log(caller.actor(), subject_of(*request), "refused", refusal->error_message());
+      return new Refusal(*refusal);
     }
     if (request->target().size() > catalog::kMaxVerifyTargetBytes ||
         request->node().size() > kMaxNodeBytes)
@@ -207,21 +207,14 @@ class Service final : public NodeCommandService, public v1::NodeCommands::Callba
                            : std::chrono::milliseconds(request->timeout_ms());
     const NodeCommands::Verify command{
         request->target(),
-        std::clamp(asked, catalog::kLeastVerifyTimeout, catalog::kMostVerifyTimeout), who->text()};
-    const auto call = std::make_shared<VerifyCall>(desk_, who->text(), subject_of(*request));
+        std::clamp(asked, catalog::kLeastVerifyTimeout, catalog::kMostVerifyTimeout),
+        caller.who->text()};
+    const auto call = std::make_shared<VerifyCall>(desk_, caller.actor(), subject_of(*request));
     call->begin(call, request->node(), command);
     return call.get();
   }
 
  private:
-  static std::string refusal_of(const Result<Principal>& who) {
-    if (!who) return who.error().message;
-    if (who->role == Role::kUser && who->is_admin) return "";
-    return who->text() +
-           " may not command nodes: that needs a certificate with the role admin "
-           "(assay-collector issue --user NAME --role admin)";
-  }
-
   Desk desk_;
 };
 

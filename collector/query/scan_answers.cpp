@@ -55,8 +55,7 @@ Result<std::vector<ScanAim>> aims_of(const catalog::ScanReport& report,
 
 }  // namespace
 
-Result<void> ScanAnswers::import_scan(const std::string& actor,
-                                      const v1::ImportScanRequest& request,
+Result<void> ScanAnswers::import_scan(const Actor& actor, const v1::ImportScanRequest& request,
                                       v1::ImportScanResponse& response) {
   ScanImport scan;
   ASSAY_ASSIGN(scan.digest, Sha256::from_raw(request.digest()));
@@ -73,7 +72,8 @@ Result<void> ScanAnswers::import_scan(const std::string& actor,
   ASSAY_ASSIGN(scan.aims, aims_of(report, targets));
   scan.report = std::make_shared<const catalog::ScanReport>(std::move(report));
   scan.imported_ns = to_unix_ns(now);
-  scan.imported_by = actor;
+  scan.imported_by = actor.name;
+  scan.imported_from = actor.peer;
   scan.is_dry_run = request.is_dry_run();
   scan.bytes = request.ByteSizeLong();
   ASSAY_ASSIGN(const auto outcomes, ledger_.import_scan(scan));

@@ -17,7 +17,7 @@ class ScanAnswers {
   ScanAnswers(Store& store, CatalogKeeper& keeper, Ledger& ledger, const Clock& clock)
       : store_(store), keeper_(keeper), ledger_(ledger), clock_(clock) {}
 
-  Result<void> import_scan(const std::string& actor, const v1::ImportScanRequest& request,
+  Result<void> import_scan(const Actor& actor, const v1::ImportScanRequest& request,
                            v1::ImportScanResponse& response);
   Result<void> list_scans(const v1::ListScansRequest& request, v1::ListScansResponse& response);
   Result<void> where(const v1::WhereVulnerabilityRequest& request,

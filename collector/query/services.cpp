@@ -7,78 +7,11 @@
 #include "assay/v1/query.grpc.pb.h"
 #include "assay/v1/scan.grpc.pb.h"
 #include "collector/query/answers.h"
-#include "collector/query/caller.h"
+#include "collector/query/desk.h"
 #include "collector/query/scan_answers.h"
-#include "collector/query/worker_pool.h"
 
 namespace assay::collector {
 namespace {
-
-grpc::StatusCode code_of(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidArgument:
-    case ErrorCode::kCorrupt:
-    case ErrorCode::kUnsupported:
-      return grpc::StatusCode::INVALID_ARGUMENT;
-    case ErrorCode::kNotFound:
-      return grpc::StatusCode::NOT_FOUND;
-    case ErrorCode::kAlreadyExists:
-      return grpc::StatusCode::ALREADY_EXISTS;
-    case ErrorCode::kPermissionDenied:
-      return grpc::StatusCode::PERMISSION_DENIED;
-    case ErrorCode::kUntrusted:
-      return grpc::StatusCode::FAILED_PRECONDITION;
-    case ErrorCode::kLimitExceeded:
-      return grpc::StatusCode::RESOURCE_EXHAUSTED;
-    case ErrorCode::kUnavailable:
-      return grpc::StatusCode::UNAVAILABLE;
-    case ErrorCode::kCancelled:
-      return grpc::StatusCode::CANCELLED;
-    case ErrorCode::kInternal:
-      break;
-  }
-  return grpc::StatusCode::INTERNAL;
-}
-
-grpc::Status status_of(const Result<void>& result) {
-  if (result) return grpc::Status::OK;
-  return {code_of(result.error().code), result.error().message};
-}
-
-/// Lets users in, and runs what they ask on the pool.
-class Desk {
- public:
-  Desk(Ledger& ledger, const Clock& clock, const QueryOptions& options)
-      : ledger_(ledger), clock_(clock), pool_(options.threads, options.max_waiting) {}
-
-  grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext* context, const char* method,
-                                  std::function<Result<void>(const std::string& actor)> work) {
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    const auto who = principal_of(*context);
-    std::string refusal;
-    if (!who)
-      refusal = who.error().message;
-    else if (who->role != Role::kUser)
-      refusal = who->text() + " may not use " + method + ": it is for user certificates";
-    if (!refusal.empty()) {
-      ledger_.audit(
-          {to_unix_ns(clock_.wall_now()), who ? who->text() : "", method, "", "refused", refusal});
-      reactor->Finish({grpc::StatusCode::PERMISSION_DENIED, refusal});
-      return reactor;
-    }
-    const bool is_taken = pool_.post([reactor, actor = who->text(), work = std::move(work)] {
-      reactor->Finish(status_of(work(actor)));
-    });
-    if (!is_taken)
-      reactor->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many queries: try again later"});
-    return reactor;
-  }
-
- private:
-  Ledger& ledger_;
-  const Clock& clock_;
-  WorkerPool pool_;
-};
 
 using Context = grpc::CallbackServerContext;
 using Reactor = grpc::ServerUnaryReactor;
@@ -89,27 +22,25 @@ class QueryService final : public v1::Query::CallbackService {
   QueryService(Desk& desk, Answers& answers) : desk_(desk), answers_(answers) {}
   Reactor* ListRuns(Context* context, const v1::ListRunsRequest* request,
                     v1::ListRunsResponse* response) override {
-    return desk_.serve(context, "Query.ListRuns", [=, this](const std::string&) {
-      return answers_.list_runs(*request, *response);
-    });
+    return desk_.serve(context, "Query.ListRuns", Role::kViewer,
+                       [=, this](const Actor&) { return answers_.list_runs(*request, *response); });
   }
   Reactor* ListFindings(Context* context, const v1::ListFindingsRequest* request,
                         v1::ListFindingsResponse* response) override {
-    return desk_.serve(context, "Query.ListFindings", [=, this](const std::string&) {
+    return desk_.serve(context, "Query.ListFindings", Role::kViewer, [=, this](const Actor&) {
       return answers_.list_findings(*request, *response);
     });
   }
   Reactor* ListNodes(Context* context, const v1::ListNodesRequest* request,
                      v1::ListNodesResponse* response) override {
-    return desk_.serve(context, "Query.ListNodes", [=, this](const std::string&) {
+    return desk_.serve(context, "Query.ListNodes", Role::kViewer, [=, this](const Actor&) {
       return answers_.list_nodes(*request, *response);
     });
   }
   Reactor* GetTrace(Context* context, const v1::GetTraceRequest* request,
                     v1::Trace* response) override {
-    return desk_.serve(context, "Query.GetTrace", [=, this](const std::string&) {
-      return answers_.get_trace(*request, *response);
-    });
+    return desk_.serve(context, "Query.GetTrace", Role::kViewer,
+                       [=, this](const Actor&) { return answers_.get_trace(*request, *response); });
   }
 
  private:
@@ -122,25 +53,24 @@ class CatalogRpc final : public v1::CatalogService::CallbackService {
   CatalogRpc(Desk& desk, Answers& answers) : desk_(desk), answers_(answers) {}
   Reactor* GetLog(Context* context, const v1::GetLogRequest* request,
                   v1::CatalogLog* response) override {
-    return desk_.serve(context, "CatalogService.GetLog", [=, this](const std::string&) {
-      return answers_.get_log(*request, *response);
-    });
+    return desk_.serve(context, "CatalogService.GetLog", Role::kViewer,
+                       [=, this](const Actor&) { return answers_.get_log(*request, *response); });
   }
   Reactor* GetFileSets(Context* context, const v1::GetFileSetsRequest* request,
                        v1::FileSets* response) override {
-    return desk_.serve(context, "CatalogService.GetFileSets", [=, this](const std::string&) {
-      return answers_.get_file_sets(*request, *response);
-    });
+    return desk_.serve(
+        context, "CatalogService.GetFileSets", Role::kViewer,
+        [=, this](const Actor&) { return answers_.get_file_sets(*request, *response); });
   }
   Reactor* Submit(Context* context, const v1::SubmitRequest* request,
                   v1::SubmitResponse* response) override {
-    return desk_.serve(context, "CatalogService.Submit", [=, this](const std::string& actor) {
-      return answers_.submit(actor, *request, *response);
-    });
+    return desk_.serve(
+        context, "CatalogService.Submit", Role::kApprover,
+        [=, this](const Actor& actor) { return answers_.submit(actor, *request, *response); });
   }
   Reactor* GetImpact(Context* context, const v1::GetImpactRequest* request,
                      v1::Impact* response) override {
-    return desk_.serve(context, "CatalogService.GetImpact", [=, this](const std::string&) {
+    return desk_.serve(context, "CatalogService.GetImpact", Role::kViewer, [=, this](const Actor&) {
       return answers_.get_impact(*request, *response);
     });
   }
@@ -155,21 +85,20 @@ class ScanRpc final : public v1::ScanService::CallbackService {
   ScanRpc(Desk& desk, ScanAnswers& answers) : desk_(desk), answers_(answers) {}
   Reactor* ImportScan(Context* context, const v1::ImportScanRequest* request,
                       v1::ImportScanResponse* response) override {
-    return desk_.serve(context, "ScanService.ImportScan", [=, this](const std::string& actor) {
-      return answers_.import_scan(actor, *request, *response);
-    });
+    return desk_.serve(
+        context, "ScanService.ImportScan", Role::kApprover,
+        [=, this](const Actor& actor) { return answers_.import_scan(actor, *request, *response); });
   }
   Reactor* ListScans(Context* context, const v1::ListScansRequest* request,
                      v1::ListScansResponse* response) override {
-    return desk_.serve(context, "ScanService.ListScans", [=, this](const std::string&) {
+    return desk_.serve(context, "ScanService.ListScans", Role::kViewer, [=, this](const Actor&) {
       return answers_.list_scans(*request, *response);
     });
   }
   Reactor* WhereVulnerability(Context* context, const v1::WhereVulnerabilityRequest* request,
                               v1::WhereVulnerabilityResponse* response) override {
-    return desk_.serve(context, "ScanService.WhereVulnerability", [=, this](const std::string&) {
-      return answers_.where(*request, *response);
-    });
+    return desk_.serve(context, "ScanService.WhereVulnerability", Role::kViewer,
+                       [=, this](const Actor&) { return answers_.where(*request, *response); });
   }
 
  private:
@@ -182,15 +111,14 @@ class PlanningService final : public v1::Planning::CallbackService {
   PlanningService(Desk& desk, Answers& answers) : desk_(desk), answers_(answers) {}
   Reactor* TestPolicy(Context* context, const v1::TestPolicyRequest* request,
                       v1::PolicyTrial* response) override {
-    return desk_.serve(context, "Planning.TestPolicy", [=, this](const std::string&) {
+    return desk_.serve(context, "Planning.TestPolicy", Role::kViewer, [=, this](const Actor&) {
       return answers_.test_policy(*request, *response);
     });
   }
   Reactor* Discover(Context* context, const v1::DiscoverRequest* request,
                     v1::Discovery* response) override {
-    return desk_.serve(context, "Planning.Discover", [=, this](const std::string&) {
-      return answers_.discover(*request, *response);
-    });
+    return desk_.serve(context, "Planning.Discover", Role::kViewer,
+                       [=, this](const Actor&) { return answers_.discover(*request, *response); });
   }
 
  private:
@@ -204,7 +132,7 @@ class Services final : public QueryServices {
            const Clock& clock, const QueryOptions& options)
       : answers_(store, keeper, nodes, clock),
         scan_answers_(store, keeper, ledger, clock),
-        desk_(ledger, clock, options),
+        desk_(ledger, clock, options.threads, options.max_waiting),
         query_(desk_, answers_),
         catalog_(desk_, answers_),
         scans_(desk_, scan_answers_),

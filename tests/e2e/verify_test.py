@@ -126,7 +126,7 @@ class Cases(layer_cases.Cases):
         config = here.write("ann.yaml", {"collector": {"address": f"127.0.0.1:{here.port}"}, "tls": here.tls("ann-tls")})
         out, said = here.program("assay", "--config", config, "node", "verify", deployment.NODE, code=4)
         self.assertEqual(out, "")
-        self.assertIn("user:ann may not command nodes", said)
+        self.assertIn("user:ann may not use NodeCommands.Verify", said)
         self.assertIn("role admin", said)
         here.wait(lambda: [row for row in self.log() if row[0] == "user:ann" and row[2] == "refused"], "the refusal in the log")
         here.program("assay", "--config", config, "ps")  # the rest is allowed

@@ -51,9 +51,8 @@ void make(const std::string& root, std::uint8_t what, std::uint8_t mode, std::ui
       (void)::mkdir(path.c_str(), 0700U | mode);
       break;
     case 1: {
-      const UniqueFd file(
-          ::open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-                 0600U | mode));
+      const UniqueFd file(::open(
+          path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600U | mode));
       if (file) (void)!::write(file.get(), name.data(), std::min<std::size_t>(size, name.size()));
       break;
     }

@@ -113,7 +113,7 @@ Result<Page<FindingView>> query_findings(Database& database, const FindingFilter
 
 Result<std::vector<AuditEntry>> query_audit_log(Database& database, int limit) {
   ASSAY_ASSIGN(Statement * query,
-               database.prepare("SELECT time_ns, actor, action, subject, outcome, detail"
+               database.prepare("SELECT time_ns, actor, action, subject, outcome, detail, peer"
                                 " FROM audit_log ORDER BY audit_key DESC LIMIT ?"));
   query->bind(limit);
   std::vector<AuditEntry> entries;
@@ -121,7 +121,7 @@ Result<std::vector<AuditEntry>> query_audit_log(Database& database, int limit) {
     ASSAY_ASSIGN(const bool is_row, query->step());
     if (!is_row) break;
     entries.push_back({query->integer(0), query->text(1), query->text(2), query->text(3),
-                       query->text(4), query->text(5)});
+                       query->text(4), query->text(5), query->text(6)});
   }
   query->reset();
   return entries;

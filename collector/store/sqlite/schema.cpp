@@ -435,12 +435,17 @@ ALTER TABLE stacks ADD COLUMN seen_layers INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE stacks ADD COLUMN is_masked INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// From where a change or a refused try came.
+constexpr const char* kAuditPeer = R"sql(
+ALTER TABLE audit_log ADD COLUMN peer TEXT NOT NULL DEFAULT '';
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
-      kFirst, kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims,   kFileSets,
-      kScans, kCatalogRoots,    kExemptions, kEvidence,        kTampered, kViews};
+      kFirst,        kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims, kFileSets, kScans,
+      kCatalogRoots, kExemptions,      kEvidence,   kTampered,        kViews,  kAuditPeer};
   return all;
 }
 

@@ -235,9 +235,10 @@ Result<void> SqliteWriter::set_round(const JudgingRound& round) {
 
 Result<void> SqliteWriter::audit(const AuditEntry& entry) {
   return change(
-      "INSERT INTO audit_log(time_ns, actor, action, subject, outcome, detail)"
-      " VALUES(?,?,?,?,?,?)",
-      entry.time_ns, entry.actor, entry.action, entry.subject, entry.outcome, entry.detail);
+      "INSERT INTO audit_log(time_ns, actor, action, subject, outcome, detail, peer)"
+      " VALUES(?,?,?,?,?,?,?)",
+      entry.time_ns, entry.actor, entry.action, entry.subject, entry.outcome, entry.detail,
+      entry.peer);
 }
 
 }  // namespace assay::collector

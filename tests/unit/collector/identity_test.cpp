@@ -16,20 +16,32 @@ const WallTime kNow = SystemClock().wall_now();
 
 TEST_CASE("a certificate names one node or one user", "[collector][unit]") {
   CHECK(principal_from_uris({"assay:node:prod/worker-1"})->node == NodeKey{"prod", "worker-1"});
-  CHECK(principal_from_uris({"assay:user:ann"})->text() == "user:ann");
-  CHECK_FALSE(principal_from_uris({"assay:user:ann"})->is_admin);
-  CHECK(principal_from_uris({"assay:admin:ann"})->is_admin);
+  CHECK(principal_from_uris({"assay:viewer:ann"})->role == Role::kViewer);
+  CHECK(principal_from_uris({"assay:approver:ann"})->role == Role::kApprover);
+  CHECK(principal_from_uris({"assay:admin:ann"})->role == Role::kAdmin);
   CHECK(principal_from_uris({"assay:admin:ann"})->text() == "user:ann");
   for (const std::vector<std::string>& uris : {std::vector<std::string>{},
-                                               {"assay:user:a", "assay:user:b"},
-                                               {"assay:user:"},
+                                               {"assay:viewer:a", "assay:viewer:b"},
+                                               {"assay:viewer:"},
                                                {"assay:admin:"},
                                                {"assay:node:prod"},
                                                {"assay:node:prod/"},
                                                {"assay:node:a/b/c"},
-                                               {"assay:user:a b"},
+                                               {"assay:viewer:a b"},
+                                               {"assay:user:a"},
                                                {"spiffe://x/y"}})
     CHECK(principal_from_uris(uris).error().code == ErrorCode::kUntrusted);
+}
+
+TEST_CASE("a role holds what those before it hold, and a node none of it", "[collector][unit]") {
+  const auto has = [](Role role, Role least) { return Principal{role, {}, "ann"}.has(least); };
+  CHECK(has(Role::kAdmin, Role::kViewer));
+  CHECK(has(Role::kApprover, Role::kApprover));
+  CHECK_FALSE(has(Role::kViewer, Role::kApprover));
+  CHECK_FALSE(has(Role::kApprover, Role::kAdmin));
+  CHECK_FALSE(Principal{Role::kNode, {"c", "n"}, ""}.has(Role::kViewer));
+  CHECK(*role_named("approver") == Role::kApprover);
+  CHECK_THAT(role_named("node").error().message, Catch::Contains("viewer, approver and admin"));
 }
 
 TEST_CASE("init makes an authority once, with keys for nobody else", "[collector][unit]") {

@@ -14,6 +14,7 @@
 #include "common/base/sha256.h"
 #include "common/catalog/file_set.h"
 #include "common/catalog/signing.h"
+#include "common/sqlite/database.h"
 #include "tests/unit/collector/support.h"
 
 namespace assay::collector::tests {
@@ -53,12 +54,23 @@ struct Deployment {
     for (const char* node : {"node-1", "node-2"})
       REQUIRE(issue_client({data(), node, "", dir.path() + "/" + node}, now));
     REQUIRE(issue_client({data(), "other/node-1", "", dir.path() + "/other-node-1"}, now));
-    REQUIRE(issue_client({data(), "", "ann", dir.path() + "/ann"}, now));
+    REQUIRE(issue_client({data(), "", "ann", dir.path() + "/ann", "approver"}, now));
+    REQUIRE(issue_client({data(), "", "vic", dir.path() + "/vic"}, now));
     REQUIRE(write_file_atomically(dir.path() + "/trust.pem", key.public_key().pem(), 0644));
     start();
   }
 
   std::string data() const { return dir.path() + "/data"; }
+
+  /// The one number that `sql` asks the collector's own store for.
+  std::int64_t count(const std::string& sql) const {
+    auto database = sqlite::Database::open(data() + "/collector.db", {.read_only = true});
+    REQUIRE(database);
+    auto query = database->prepare(sql);
+    REQUIRE(query);
+    REQUIRE((*query)->step());
+    return (*query)->integer(0);
+  }
 
   void start() {
     collector.reset();

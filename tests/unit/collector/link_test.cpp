@@ -183,6 +183,26 @@ TEST_CASE("roles do not cross: a user is no agent and an agent is no user", "[co
             .error_code() == StatusCode::PERMISSION_DENIED);
 }
 
+TEST_CASE("a viewer reads and changes nothing, and each refusal says from where",
+          "[collector][unit]") {
+  Deployment here;
+  grpc::ClientContext reading;
+  v1::ListRunsResponse runs;
+  CHECK(v1::Query::NewStub(here.connect("vic"))->ListRuns(&reading, {}, &runs).ok());
+  grpc::ClientContext changing;
+  v1::SubmitResponse response;
+  const auto status =
+      v1::CatalogService::NewStub(here.connect("vic"))->Submit(&changing, {}, &response);
+  CHECK(status.error_code() == StatusCode::PERMISSION_DENIED);
+  CHECK_THAT(status.error_message(), Catch::Contains("role approver"));
+  CHECK(eventually([&] {
+    return here.count(
+               "SELECT count(*) FROM audit_log WHERE actor='user:vic' AND"
+               " action='CatalogService.Submit' AND outcome='refused' AND"
+               " peer LIKE 'ipv4:127.0.0.1:%'") == 1;
+  }));
+}
+
 TEST_CASE("without a client certificate nobody gets in", "[collector][unit]") {
   Deployment here;
   grpc::SslCredentialsOptions tls;
@@ -192,7 +212,14 @@ TEST_CASE("without a client certificate nobody gets in", "[collector][unit]") {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
   v1::ListRunsResponse runs;
-  CHECK_FALSE(v1::Query::NewStub(channel)->ListRuns(&context, {}, &runs).ok());
+  const auto listed = v1::Query::NewStub(channel)->ListRuns(&context, {}, &runs);
+  CHECK(listed.error_code() == StatusCode::UNAUTHENTICATED);
+  CHECK_THAT(listed.error_message(), Catch::Contains("client certificate"));
+  CHECK(eventually([&] {
+    return here.count(
+               "SELECT count(*) FROM audit_log WHERE actor='' AND"
+               " action='Query.ListRuns' AND outcome='refused'") == 1;
+  }));
 }
 
 TEST_CASE("a revocation is pushed, opens findings on what runs, and they end with it",

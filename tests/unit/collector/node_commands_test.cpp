@@ -91,12 +91,12 @@ TEST_CASE("only who has the role may command", "[collector][unit]") {
   Deployment here;
   Agent agent(here, "node-1", "node-1");
   agent.expect(v1::ToAgent::kWelcome);
-  for (const char* who : {"ann", "node-2"}) {
+  for (const auto& [who, why] : {std::pair{"ann", "role admin"}, {"node-2", "for people"}}) {
     Asked asked(here, who, "node-1");
     CHECK_FALSE(asked.read());
     const grpc::Status status = asked.finish();
     CHECK(status.error_code() == StatusCode::PERMISSION_DENIED);
-    CHECK_THAT(status.error_message(), Catch::Contains("role admin"));
+    CHECK_THAT(status.error_message(), Catch::Contains(why));
   }
 }
 

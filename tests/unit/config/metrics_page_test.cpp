@@ -63,7 +63,7 @@ struct NoCatalog final : collector::CatalogKeeper {
   }
   std::uint64_t sequence() const override { return 0; }
   std::string mark() const override { return ""; }
-  Result<std::uint64_t> submit(const std::string&, catalog::SignedChange,
+  Result<std::uint64_t> submit(const collector::Actor&, catalog::SignedChange,
                                std::vector<std::string>) override {
     return 0;
   }
