@@ -75,13 +75,13 @@ def channel(address, tls=None, ca=None, options=()):
 class AgentStream:
     """An AgentLink stream that sends what it is told to, byte for byte."""
 
-    def __init__(self, protocol, through):
+    def __init__(self, protocol, through, deadline_s=DEADLINE_S):
         self.protocol = protocol
         self.sent = []  # serialized, in order
         self.outgoing = queue.SimpleQueue()
         connect = through.stream_stream("/assay.v1.AgentLink/Connect", request_serializer=bytes,
                                         response_deserializer=protocol.ToAgent.FromString)
-        self.answers = connect(iter(self.outgoing.get, None), timeout=DEADLINE_S)
+        self.answers = connect(iter(self.outgoing.get, None), timeout=deadline_s)
 
     def send_bytes(self, message):
         self.sent.append(message)
