@@ -3,7 +3,7 @@
 
 #include "collector/identity/certificates.h"
 #include "collector/store/sqlite/sqlite_store.h"
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::collector {
 namespace {
@@ -12,7 +12,7 @@ constexpr std::size_t kMaxTrustBytes = 1 << 20;
 constexpr std::chrono::milliseconds kGrace{500};
 
 Result<catalog::TrustRoot> load_trust(const std::string& path) {
-  auto text = read_file(path, kMaxTrustBytes);
+  auto text = read_guarded_file(path, kMaxTrustBytes, Guard::kTrusted);
   if (!text)
     return Error{
         ErrorCode::kInvalidArgument,
