@@ -127,6 +127,25 @@ class AgentRightsTest(unittest.TestCase):
                                      (actor, action)).fetchall()
         self.here.wait(look, f"{action} of {actor} in the audit log")
 
+    def test_without_a_certificate_nothing_is_answered(self):
+        through = wire.channel(f"127.0.0.1:{self.here.port}", ca=self.here.tls("agent-tls")["ca"])
+        self.addClassCleanup(through.close)
+        for path, method in self.protocol.methods().items():
+            with self.subTest(path):
+                code, text = wire.call(through, path, method)
+                expected = Code.UNIMPLEMENTED if path in ON_THE_AGENTS_SOCKET_ONLY else Code.UNAUTHENTICATED
+                self.assertEqual(code, expected, text)
+
+    def test_a_flood_of_denied_calls_is_few_rows(self):
+        through = self.channel("node-2-tls")
+        method = self.protocol.methods()["assay.v1.Planning/Discover"]
+        for _ in range(200):
+            wire.call(through, "assay.v1.Planning/Discover", method)
+        self.assert_audited("node:test/node-2", "Planning.Discover")
+        with contextlib.closing(sqlite3.connect(self.here.store)) as store:
+            (rows,), = store.execute("SELECT count(*) FROM audit_log WHERE action = 'Planning.Discover'").fetchall()
+        self.assertLessEqual(rows, 30)
+
     def test_a_person_can_open_no_agent_stream(self):
         stream = wire.AgentStream(self.protocol, self.channel("user-tls"))
         stream.hello("node-1", b"p" * 16)
@@ -161,6 +180,19 @@ class AgentRightsTest(unittest.TestCase):
         twice = self.open("node-2-tls", "node-2", b"t" * 16)
         twice.hello("node-2", b"t" * 16)
         self.assertEqual(twice.status(), Code.FAILED_PRECONDITION)
+
+    def test_made_up_refusals_of_the_catalog_stay_few(self):
+        stream = self.open("node-2-tls", "node-2", os.urandom(16))
+        for sequence in range(2**64 - 300, 2**64):
+            stream.send(catalog_refused=self.protocol.CatalogRefused(sequence=sequence, reason="\x1b[31m\n" * 10_000))
+        stream.events(self.protocol.Event(sequence=1))
+        stream.wait_for_acknowledged(1)
+        stream.close()
+        found = self.here.findings("--kind", "catalog-refused")
+        self.assertLessEqual(len(found), 16)
+        for finding in found:
+            self.assertLess(len(finding["reason"]), 5000)
+            self.assertNotRegex(finding["reason"], r"[\x00-\x1f]")
 
     # Another node's runs
 
