@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "collector/core/retention.h"
 #include "common/config/table.h"
 
 namespace assay::collector {
@@ -29,6 +30,8 @@ struct CollectorConfig {
   std::uint32_t max_concurrent_streams = 64;
   std::uint32_t query_threads = 2;
   std::chrono::seconds heartbeat_interval{10};
+
+  Retention retention;
 
   std::string log_level = "info";
   std::string log_format = "text";
