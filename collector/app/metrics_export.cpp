@@ -28,6 +28,7 @@ std::string MetricsExport::text(const CommitLoop& loop, const NodeDirectory& nod
         reloads_);
   gauge("assay_collector_config_reload_ok", "0 when the last new configuration was refused",
         is_last_reload_ok_ ? 1 : 0);
+  if (context.findings) export_findings(*context.findings);
   export_process(context.memory_limit_bytes);
   return metrics_.to_text();
 }
@@ -105,6 +106,14 @@ void MetricsExport::export_nodes(const std::vector<NodeView>& nodes, WallTime no
         outbox_bytes);
   gauge("assay_collector_nodes_oldest_event_age_seconds",
         "Age of the oldest event that any agent holds undelivered", oldest_age_s);
+}
+
+void MetricsExport::export_findings(const FindingCounts& counts) {
+  for (const auto& [word, number] :
+       {std::pair{"new", counts.open - counts.acknowledged - counts.muted},
+        std::pair{"acknowledged", counts.acknowledged}, std::pair{"muted", counts.muted}})
+    gauge("assay_collector_findings", "Open findings, by what people did about them",
+          static_cast<double>(number), {{"triage", word}});
 }
 
 void MetricsExport::export_process(std::uint64_t memory_limit_bytes) {

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ class MetricsExport {
   struct Context {
     WallTime now{};
     std::uint64_t memory_limit_bytes = 0;
+    std::optional<FindingCounts> findings = {};  ///< none: they could not be counted
   };
   std::string text(const CommitLoop& loop, const NodeDirectory& nodes, const CatalogKeeper& keeper,
                    const Context& context);
@@ -35,6 +37,7 @@ class MetricsExport {
   void export_commits(const CommitLoop& loop);
   void export_states(const ReconcilerCounts& counts);
   void export_nodes(const std::vector<NodeView>& nodes, WallTime now);
+  void export_findings(const FindingCounts& counts);
   void export_process(std::uint64_t memory_limit_bytes);
 
   service::Metrics metrics_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "collector/core/scan_recorder.h"
+#include "collector/core/triage.h"
 
 namespace assay::collector {
 namespace {
@@ -229,6 +230,14 @@ Result<std::vector<ScanOutcome>> CommitLoop::import_scan(const ScanImport& scan)
   return std::move(*outcomes);
 }
 
+Result<void> CommitLoop::change(std::size_t bytes, std::function<Result<void>(StoreWriter&)> work) {
+  auto committed = std::make_shared<std::promise<Result<void>>>();  // outlives a stopping caller
+  auto future = committed->get_future();
+  ASSAY_TRY(push({std::nullopt, bytes, std::move(work),
+                  [committed](Result<void> result) { committed->set_value(std::move(result)); }}));
+  return future.get();
+}
+
 std::deque<CommitLoop::Task> CommitLoop::take(const std::stop_token& stop) {
   std::deque<Task> taken;
   std::unique_lock lock(mutex_);
@@ -337,6 +346,7 @@ void CommitLoop::settle_overdue() {
   bool is_left = true;
   while (is_left) {
     const auto settled = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
+      ASSAY_TRY(end_mutes(store, to_unix_ns(now), options_.max_runs_per_commit));
       ASSAY_ASSIGN(const auto next, store.next_overdue_ns());
       is_left = next && *next <= to_unix_ns(now);
       if (!is_left) return ok();
