@@ -14,7 +14,7 @@
 #include "cli/from_wire.h"
 #include "cli/tls.h"
 #include "common/base/encoding.h"
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 #include "common/base/sha256.h"
 #include "common/catalog/policy_text.h"
 #include "common/retry/retry_delay.h"
@@ -31,13 +31,16 @@ constexpr std::int32_t kPageSize = 1000;
 constexpr std::chrono::milliseconds kDiagnosisTimeout{2000};
 constexpr std::chrono::seconds kVerifyGrace{20};  // the collector ends it before, and says why
 
-Result<std::string> read_setting(const std::string& path, const char* what, const char* flag) {
+Result<std::string> read_setting(const std::string& path, const char* what, const char* flag,
+                                 Guard guard) {
   const std::string advice =
       std::string(" (set ") + flag + ", or the same key in the configuration)";
   if (path.empty())
     return Error{ErrorCode::kInvalidArgument, std::string("no ") + what + " given" + advice};
-  auto bytes = read_file(path, kMaxPemBytes);
+  auto bytes = read_guarded_file(path, kMaxPemBytes, guard);
   if (bytes) return bytes;
+  if (bytes.error().code == ErrorCode::kUntrusted)
+    return std::move(bytes.error()).with_context(what);
   Error error = std::move(bytes.error());
   return Error{ErrorCode::kInvalidArgument,
                std::string("cannot read the ") + what + ": " + error.text() + advice};
@@ -163,12 +166,15 @@ Result<Client> Client::create(const Connection& connection) {
   TlsMaterial material;
   material.ca = connection.ca_pem;
   if (material.ca.empty()) {
-    ASSAY_ASSIGN(material.ca, read_setting(connection.ca_file, "CA certificate", "--tls-ca"));
+    ASSAY_ASSIGN(material.ca,
+                 read_setting(connection.ca_file, "CA certificate", "--tls-ca", Guard::kTrusted));
   }
   if (connection.token.empty()) {
-    ASSAY_ASSIGN(material.cert, read_setting(connection.cert_file,
-                                             "client certificate, and no token", "--tls-cert"));
-    ASSAY_ASSIGN(material.key, read_setting(connection.key_file, "client key", "--tls-key"));
+    ASSAY_ASSIGN(material.cert,
+                 read_setting(connection.cert_file, "client certificate, and no token",
+                              "--tls-cert", Guard::kTrusted));
+    ASSAY_ASSIGN(material.key,
+                 read_setting(connection.key_file, "client key", "--tls-key", Guard::kSecret));
   } else {
     unsetenv("GRPC_TRACE");  // it would print the token
   }

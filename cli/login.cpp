@@ -9,7 +9,7 @@
 #include "cli/commands.h"
 #include "cli/login_store.h"
 #include "cli/records.h"
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::cli {
 namespace {
@@ -75,7 +75,7 @@ Result<Outcome> login(bool is_piped, Session& session) {
   ASSAY_ASSIGN(login.token, token_for_login(is_piped, session));
   connection.token = login.token;
   if (!connection.ca_file.empty()) {
-    auto ca = read_file(connection.ca_file, kMaxPemBytes);
+    auto ca = read_guarded_file(connection.ca_file, kMaxPemBytes, Guard::kTrusted);
     if (!ca) return std::move(ca.error()).with_context("tls.ca");
     login.ca = std::move(*ca);
   } else if (const auto before = logins.find(connection.address); before && *before) {

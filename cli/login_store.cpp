@@ -12,6 +12,7 @@
 
 #include "cli/tls.h"
 #include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::cli {
 namespace {
@@ -20,22 +21,6 @@ constexpr std::size_t kMaxBytes = 1 << 20;
 constexpr std::string_view kPrefix = "assay_";
 constexpr std::size_t kTokenBytes = 87;
 constexpr std::string_view kSpace = " \t\r\n";
-
-/// The file's bytes, when nobody else may read it.
-Result<std::string> read_private(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) {
-    if (errno != ENOENT) return system_error("stat " + path);
-    return Error{ErrorCode::kNotFound, path + " is not there"};
-  }
-  if ((info.st_mode & 077) != 0)
-    return Error{ErrorCode::kUntrusted,
-                 "others may read the token in " + path + ": chmod 600 " + path +
-                     ", and revoke the token if somebody may have it (assay token revoke)"};
-  if (info.st_uid != ::geteuid() && ::geteuid() != 0)
-    return Error{ErrorCode::kUntrusted, path + " is not yours: chown it, or name another file"};
-  return read_file(path, kMaxBytes);
-}
 
 }  // namespace
 
@@ -55,7 +40,7 @@ Result<std::string> parse_token(std::string_view text) {
 }
 
 Result<std::string> read_token_file(const std::string& path) {
-  ASSAY_ASSIGN(const std::string text, read_private(path));
+  ASSAY_ASSIGN(const std::string text, read_guarded_file(path, kMaxBytes, Guard::kSecret));
   auto token = parse_token(text.substr(0, text.find('\n')));
   if (!token) return std::move(token.error()).with_context(path);
   return token;
@@ -74,7 +59,7 @@ Result<LoginStore> LoginStore::open_default() {
 
 Result<std::optional<Login>> LoginStore::find(const std::string& collector) const {
   const std::string path = file_of(collector);
-  auto text = read_private(path);
+  auto text = read_guarded_file(path, kMaxBytes, Guard::kSecret);
   if (!text && text.error().code == ErrorCode::kNotFound) return std::optional<Login>();
   if (!text) return std::move(text.error());
   const std::size_t line = text->find('\n');

@@ -38,7 +38,7 @@ class LoginStore {
   std::string folder_;
 };
 
-/// The token in the first line of `path`, whose mode must keep others out.
+/// The token in the first line of `path`, whose mode must keep others out (Guard::kSecret).
 /// Errors: kNotFound, kUntrusted (others may read it; says the chmod), kInvalidArgument (no token).
 Result<std::string> read_token_file(const std::string& path);
 

@@ -99,7 +99,7 @@ void add_token(CLI::App& app, Invocation& invocation) {
   make.add_option("--scope", options->wish.scopes,
                   "narrow it to this (repeat it): runs:read, findings:read, nodes:read, "
                   "catalog:read, catalog:submit, scans:read, scans:import, triage:write, "
-                  "nodes:command, tokens:manage, audit:read")
+                  "nodes:command, nodes:admit, tokens:manage, audit:read")
       ->option_text("SCOPE")
       ->allow_extra_args(false);
   make.add_option("--expires", options->expires, "when it ends (default: in 90d)")

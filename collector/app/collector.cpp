@@ -4,7 +4,7 @@
 #include "collector/identity/certificates.h"
 #include "collector/identity/first_token.h"
 #include "collector/store/sqlite/sqlite_store.h"
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::collector {
 namespace {
@@ -14,7 +14,7 @@ constexpr std::chrono::milliseconds kGrace{500};
 constexpr std::chrono::seconds kAccessInterval{10};
 
 Result<catalog::TrustRoot> load_trust(const std::string& path) {
-  auto text = read_file(path, kMaxTrustBytes);
+  auto text = read_guarded_file(path, kMaxTrustBytes, Guard::kTrusted);
   if (!text)
     return Error{
         ErrorCode::kInvalidArgument,

@@ -27,6 +27,13 @@ std::size_t bytes_of(const CatalogEntry& entry) {
   return bytes;
 }
 
+std::string what_is_new(const CatalogEntry& entry) {
+  std::string text = entry.statement.empty() ? "a new head" : "a signed change and a new head";
+  if (!entry.roots.empty())
+    text += ", root " + std::to_string(entry.first_root + entry.roots.size());
+  return text;
+}
+
 }  // namespace
 
 CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
@@ -198,6 +205,9 @@ Result<void> CommitLoop::change_catalog(const CatalogEntry& entry,
             [this, entry, round](StoreWriter& store) -> Result<void> {
               *round = {judging_.round().round + 1, entry.sequence, to_unix_ns(clock_.wall_now())};
               ASSAY_TRY(store.append_catalog(entry));
+              ASSAY_TRY(store.audit({entry.received_ns, entry.submitted_by, "catalog.submit",
+                                     "sequence " + std::to_string(entry.sequence), "done",
+                                     what_is_new(entry), entry.submitted_from}));
               return store.set_round(*round);
             },
             [this, round, next, committed](Result<void> result) {

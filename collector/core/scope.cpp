@@ -15,8 +15,8 @@ constexpr std::array kScopes = {
     Named{Scope::kNodesRead, "nodes:read"},         Named{Scope::kCatalogRead, "catalog:read"},
     Named{Scope::kCatalogSubmit, "catalog:submit"}, Named{Scope::kScansRead, "scans:read"},
     Named{Scope::kScansImport, "scans:import"},     Named{Scope::kTriageWrite, "triage:write"},
-    Named{Scope::kNodesCommand, "nodes:command"},   Named{Scope::kTokensManage, "tokens:manage"},
-    Named{Scope::kAuditRead, "audit:read"}};
+    Named{Scope::kNodesCommand, "nodes:command"},   Named{Scope::kNodesAdmit, "nodes:admit"},
+    Named{Scope::kTokensManage, "tokens:manage"},   Named{Scope::kAuditRead, "audit:read"}};
 
 struct Asked {
   std::string_view method;
@@ -39,6 +39,12 @@ constexpr std::array kMethods = {
     Asked{"Triage.GetFinding", Scope::kFindingsRead},
     Asked{"Triage.ChangeFinding", Scope::kTriageWrite},
     Asked{"NodeCommands.Verify", Scope::kNodesCommand},
+    Asked{"NodeAccess.CreateJoinToken", Scope::kNodesAdmit},
+    Asked{"NodeAccess.ListJoinTokens", Scope::kNodesAdmit},
+    Asked{"NodeAccess.RevokeJoinToken", Scope::kNodesAdmit},
+    Asked{"NodeAccess.RevokeNode", Scope::kNodesAdmit},
+    Asked{"NodeAccess.RestoreNode", Scope::kNodesAdmit},
+    Asked{"NodeAccess.ForgetNode", Scope::kNodesAdmit},
     Asked{"Access.CreateToken", Scope::kTokensManage},
     Asked{"Access.ListTokens", Scope::kTokensManage},
     Asked{"Access.RevokeToken", Scope::kTokensManage},

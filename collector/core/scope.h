@@ -23,6 +23,7 @@ enum class Scope {
   kScansImport,
   kTriageWrite,
   kNodesCommand,
+  kNodesAdmit,
   kTokensManage,
   kAuditRead,
 };

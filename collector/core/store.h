@@ -161,6 +161,7 @@ struct CatalogEntry {
   std::vector<std::string> file_sets = {};  ///< of the bases in it, as encoded
   std::vector<std::string> roots = {};      ///< new versions of the root
   std::size_t first_root = 0;               ///< how many versions were there before
+  std::string submitted_from = {};          ///< Actor::peer
 };
 
 /// A round of judging: begun by a change of the catalog or by a date in it passing.

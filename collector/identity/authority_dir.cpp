@@ -11,6 +11,7 @@
 #include "collector/identity/first_token.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::collector {
 namespace {
@@ -89,7 +90,7 @@ Result<void> issue_client(const IssueRequest& request, WallTime now) {
     return Error{ErrorCode::kInvalidArgument, "give either --node NAME or --user NAME"};
   ASSAY_ASSIGN(const Role role, role_named(request.role));
   CertificatePair authority;
-  auto key = read_file(request.dir + "/ca-key.pem", kMaxPemBytes);
+  auto key = read_guarded_file(request.dir + "/ca-key.pem", kMaxPemBytes, Guard::kSecret);
   if (!key && key.error().code == ErrorCode::kNotFound)
     return Error{ErrorCode::kNotFound, "no authority in " + request.dir +
                                            ": run assay-collector init first, or name its folder "

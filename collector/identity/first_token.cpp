@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/identity/first_token.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +8,7 @@
 
 #include "common/base/encoding.h"
 #include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::collector {
 namespace {
@@ -37,19 +37,9 @@ Result<void> write_first_token(const std::string& token_file, const std::string&
 }
 
 Result<std::optional<TokenRow>> read_first_token(const std::string& hash_file) {
-  struct stat status {};
-  if (::lstat(hash_file.c_str(), &status) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::optional<TokenRow>();
-    return system_error("stat " + hash_file);
-  }
-  const bool is_own = status.st_uid == ::geteuid() || status.st_uid == 0;
-  if (!S_ISREG(status.st_mode) || !is_own || (status.st_mode & 022) != 0)
-    return Error{ErrorCode::kPermissionDenied,
-                 hash_file +
-                     " names a token with the role admin, and others may write it: make "
-                     "sure that it is yours (chown, chmod 600 " +
-                     hash_file + "), or remove it"};
-  ASSAY_ASSIGN(const std::string text, read_file(hash_file, kMaxBytes));
+  if (::access(hash_file.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+    return std::optional<TokenRow>();
+  ASSAY_ASSIGN(const std::string text, read_guarded_file(hash_file, kMaxBytes, Guard::kTrusted));
   std::istringstream in(text);
   int version = 0;
   std::string hash;

@@ -18,7 +18,7 @@ Result<void> write_first_token(const std::string& token_file, const std::string&
                                WallTime now);
 
 /// What write_first_token() left in `hash_file`; nothing when there is none.
-/// Errors: kPermissionDenied (somebody else could have written it; says how to mend it), kCorrupt.
+/// Errors: kUntrusted (somebody else could have written it; says how to mend it), kCorrupt.
 Result<std::optional<TokenRow>> read_first_token(const std::string& hash_file);
 
 Result<void> remove_first_token(const std::string& hash_file);

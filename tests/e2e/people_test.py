@@ -3,7 +3,6 @@
 """Tokens, login, limits and the audit log: the real programs over real TLS. No node, no containers."""
 import json
 import os
-import pathlib
 import pty
 import re
 import sqlite3
@@ -14,7 +13,7 @@ import unittest.mock
 
 import deployment
 
-USAGE, MISSING_NEED, REFUSED, UNAVAILABLE, BAD_INPUT, NOT_FOUND = 2, 3, 4, 5, 6, 7
+USAGE, REFUSED, BAD_INPUT, NOT_FOUND = 2, 4, 6, 7
 TOKEN = re.compile(r"assay_[0-9a-f]{16}_[0-9a-f]{64}")
 
 
@@ -83,8 +82,8 @@ class People(unittest.TestCase):
         path.write_text("1 " + "a" * 16 + " " + "b" * 64 + " 1 9000000000000000000\n")
         path.chmod(0o666)
         _, errors = self.here.program("assay-collector", "run", "--config", self.here.folder / "collector.yaml",
-                                      code=MISSING_NEED)
-        self.assertIn(f"chmod 600 {path}", errors)
+                                      code=REFUSED)
+        self.assertIn(f"chmod go-w {path}", errors)
         path.chmod(0o600)
         path.write_text("something else\n")
         _, errors = self.here.program("assay-collector", "run", "--config", self.here.folder / "collector.yaml",
@@ -177,7 +176,7 @@ class People(unittest.TestCase):
     def test_what_others_may_read_is_refused_with_the_command_that_mends_it(self):
         token = self.create("ann", "viewer")["token"]
         self.login(token)
-        self.login_file.chmod(0o640)
+        self.login_file.chmod(0o644)
         self.assertIn(f"chmod 600 {self.login_file}", self.bare("ps", code=REFUSED)[1])
         self.login_file.chmod(0o600)
         self.bare("ps")

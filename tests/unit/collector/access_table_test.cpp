@@ -16,7 +16,7 @@ namespace {
 using namespace tests;
 using grpc::StatusCode;
 
-enum class Who { kNodes, kViewers, kApprovers, kAdmins };
+enum class Who { kAnybody, kNodes, kViewers, kApprovers, kAdmins };
 
 struct Row {
   const char* method;
@@ -24,6 +24,9 @@ struct Row {
   const char* scope;  ///< "": none covers it
 };
 const Row kRows[] = {
+    {"Enrolment.GetAuthorities", Who::kAnybody, ""},  // these three have tests of their own
+    {"Enrolment.Enrol", Who::kAnybody, ""},
+    {"Enrolment.Renew", Who::kAnybody, ""},
     {"AgentLink.Connect", Who::kNodes, ""},
     {"Query.ListRuns", Who::kViewers, "runs:read"},
     {"Query.GetTrace", Who::kViewers, "runs:read"},
@@ -41,6 +44,12 @@ const Row kRows[] = {
     {"Triage.GetFinding", Who::kViewers, "findings:read"},
     {"Triage.ChangeFinding", Who::kApprovers, "triage:write"},
     {"NodeCommands.Verify", Who::kAdmins, "nodes:command"},
+    {"NodeAccess.CreateJoinToken", Who::kAdmins, "nodes:admit"},
+    {"NodeAccess.ListJoinTokens", Who::kAdmins, "nodes:admit"},
+    {"NodeAccess.RevokeJoinToken", Who::kAdmins, "nodes:admit"},
+    {"NodeAccess.RevokeNode", Who::kAdmins, "nodes:admit"},
+    {"NodeAccess.RestoreNode", Who::kAdmins, "nodes:admit"},
+    {"NodeAccess.ForgetNode", Who::kAdmins, "nodes:admit"},
     {"Access.WhoAmI", Who::kViewers, "*"},
     {"Access.CreateToken", Who::kAdmins, "tokens:manage"},
     {"Access.ListTokens", Who::kAdmins, "tokens:manage"},
@@ -68,6 +77,16 @@ std::vector<std::string> all_methods() {
   return methods;
 }
 
+/// The rows of calls that this build has, but for those that anybody may make.
+std::vector<Row> rows() {
+  const std::vector<std::string> methods = all_methods();
+  std::vector<Row> there;
+  for (const Row& row : kRows)
+    if (row.least != Who::kAnybody && std::ranges::find(methods, row.method) != methods.end())
+      there.push_back(row);
+  return there;
+}
+
 struct People : Deployment {
   std::map<std::string, std::string> tokens;  // what is shown in the header, by name
 
@@ -77,7 +96,7 @@ struct People : Deployment {
       tokens[role] = create(role, role).secret();
     for (const char* scope : {"runs:read", "findings:read", "nodes:read", "catalog:read",
                               "catalog:submit", "scans:read", "scans:import", "triage:write",
-                              "nodes:command", "tokens:manage", "audit:read"}) {
+                              "nodes:command", "nodes:admit", "tokens:manage", "audit:read"}) {
       std::string name(scope);
       name[name.find(':')] = '-';
       tokens[scope] = create(name, "admin", scope).secret();
@@ -167,12 +186,11 @@ bool is_let_in(const grpc::Status& status) {
 }
 
 TEST_CASE("every call has a row here", "[collector][unit]") {
-  std::vector<std::string> rows, methods = all_methods();
-  for (const Row& row : kRows)
-    rows.emplace_back(row.method);
-  std::ranges::sort(rows);
-  std::ranges::sort(methods);
-  CHECK(methods == rows);
+  for (const std::string& method : all_methods()) {
+    INFO(method);
+    CHECK(std::ranges::any_of(kRows, [&](const Row& row) { return row.method == method; }));
+  }
+  CHECK(rows().size() >= 22);
 }
 
 TEST_CASE("every call lets in who may, and nobody else", "[collector][unit]") {
@@ -180,7 +198,7 @@ TEST_CASE("every call lets in who may, and nobody else", "[collector][unit]") {
   const auto certificate = [&](const char* name) { return here.connect(name); };
   const auto nobody = here.bare(), viewer = certificate("vic"), approver = certificate("ann"),
              admin = certificate("adam"), node = certificate("node-1");
-  for (const Row& row : kRows) {
+  for (const Row& row : rows()) {
     INFO(row.method);
     const bool is_for_nodes = row.least == Who::kNodes;
     if (!is_for_nodes) {
@@ -206,7 +224,7 @@ TEST_CASE("every call lets in who may, and nobody else", "[collector][unit]") {
 TEST_CASE("a token that is revoked, over, unknown or none opens nothing", "[collector][unit]") {
   People here;
   const auto nobody = here.bare();
-  for (const Row& row : kRows)
+  for (const Row& row : rows())
     for (const char* token : {"revoked", "expired", "unknown", "garbage"}) {
       INFO(row.method << " " << token);
       const auto status = here.call(nobody, row.method, here.tokens[token]);
@@ -222,7 +240,7 @@ TEST_CASE("an admin's token that is narrowed may make that call only", "[collect
   const auto nobody = here.bare();
   for (const auto& [scope, token] : here.tokens) {
     if (scope.find(':') == std::string::npos) continue;
-    for (const Row& row : kRows) {
+    for (const Row& row : rows()) {
       if (row.least == Who::kNodes) continue;
       INFO(row.method << " with " << scope);
       const std::string asked(row.scope);
