@@ -84,6 +84,7 @@ Result<void> Collector::open_catalog() {
   CommitOptions options;
   options.budget = {config_.queued_bytes(), [this] { return memory_.is_short(); }};
   options.max_remembered_stacks = config_.remembered_stacks();
+  options.retention = config_.retention;
   ASSAY_ASSIGN(loop_,
                CommitLoop::start(*store_, *nodes_, clock_, kept.catalog, options,
                                  [this](const std::string& problem) { log_problem(problem); }));
@@ -196,6 +197,7 @@ Result<void> Collector::reload(const CollectorConfig& next) {
   server_->set_certificates(std::move(certificates));
   server_->set_max_memory(next.grpc_memory());
   loop_->set_max_queued_bytes(next.queued_bytes());
+  loop_->set_retention(next.retention);
   link_->set_limits(next.heartbeat_interval, next.max_agent_bytes);
   const DoorOptions door = door_options(next);
   door_->set_rates(door.calls, door.failures);

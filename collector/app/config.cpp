@@ -116,11 +116,30 @@ void add_people(Table<CollectorConfig>& table) {
                  .is_live = true});
 }
 
+void add_retention(Table<CollectorConfig>& table) {
+  const auto add = [&](const char* name, std::chrono::seconds Retention::*age, const char* text) {
+    table.duration(
+        name,
+        [age](CollectorConfig& config) -> std::chrono::seconds& { return config.retention.*age; },
+        {.text = text, .min = "0s", .max = "36500d", .is_live = true});
+  };
+  add("retention.runs", &Retention::runs,
+      "How long runs are kept after their end, or as long as there is a finding on them; 0s for "
+      "good");
+  add("retention.execs", &Retention::execs, "How long recorded execs are kept; 0s for good");
+  add("retention.findings", &Retention::findings,
+      "How long findings are kept after they were resolved; 0s for good");
+  add("retention.scans", &Retention::scans,
+      "How long reports of scanners are kept that a newer one replaced; 0s for good");
+  add("retention.audit", &Retention::audit, "How long the audit log is kept; 0s for good");
+}
+
 Table<CollectorConfig> make_table() {
   Table<CollectorConfig> table("ASSAY_COLLECTOR_");
   add_places(table);
   add_limits(table);
   add_people(table);
+  add_retention(table);
   table
       .text("log.level", &CollectorConfig::log_level,
             {.text = "Least level that is written",

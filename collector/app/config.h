@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "collector/core/retention.h"
 #include "common/config/table.h"
 
 namespace assay::collector {
@@ -35,6 +36,8 @@ struct CollectorConfig {
   std::uint32_t failures_per_minute = 30;  ///< of one address; 0: no limit
   std::chrono::hours max_token_lifetime{365 * 24};
   std::chrono::hours max_mute{90 * 24};
+
+  Retention retention;
 
   std::string log_level = "info";
   std::string log_format = "text";

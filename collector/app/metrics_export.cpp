@@ -57,6 +57,11 @@ void MetricsExport::export_commits(const CommitLoop& loop) {
       .counter("assay_collector_commit_seconds_total",
                "Time spent in write transactions, in seconds")
       .raise_to(static_cast<double>(commits.commit_ns) / 1e9);
+  for (const Aged kind : kAgedKinds)
+    metrics_
+        .counter("assay_collector_removed_rows_total", "Rows removed because they were over",
+                 {{"kind", std::string(to_string(kind))}})
+        .raise_to(static_cast<double>(loop.retainer().removed(kind)));
   gauge("assay_collector_queued_bytes", "Memory of events that wait for their commit",
         static_cast<double>(loop.held_bytes()));
   gauge("assay_collector_is_judging", "1 while stacks are left to judge again",

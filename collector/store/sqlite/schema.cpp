@@ -440,6 +440,12 @@ constexpr const char* kAuditPeer = R"sql(
 ALTER TABLE audit_log ADD COLUMN peer TEXT NOT NULL DEFAULT '';
 )sql";
 
+// What is over is found by when it ended.
+constexpr const char* kRetention = R"sql(
+CREATE INDEX runs_ended ON runs(ended_ns, run_key) WHERE ended_ns > 0;
+CREATE INDEX findings_resolved ON findings(resolved_ns, finding_key) WHERE resolved_ns > 0;
+)sql";
+
 // Tokens of people: never themselves, only hashes.
 constexpr const char* kTokens = R"sql(
 CREATE TABLE tokens(
@@ -490,7 +496,8 @@ const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
       kFirst,    kUnsettledStacks, kStackAbout,   kStatesAndHealth, kClaims,
       kFileSets, kScans,           kCatalogRoots, kExemptions,      kEvidence,
-      kTampered, kViews,           kAuditPeer,    kTokens,          kTriage};
+      kTampered, kViews,           kAuditPeer,    kRetention,       kTokens,
+      kTriage};
   return all;
 }
 

@@ -130,6 +130,17 @@ void check_triage(const OpenStore& open) {
   CHECK(listed(filter) == 1);
   filter.assignee = "nobody";
   CHECK(listed(filter) == 0);
+  // What is over goes with its history.
+  write(*store, [&](StoreWriter& writer) -> Result<void> {
+    ASSAY_ASSIGN(const TriagedFinding found, writer.triaged_finding(id));
+    ASSAY_TRY(writer.resolve_finding(found.key, 60, "over"));
+    ASSAY_ASSIGN(const AgedRows gone, writer.remove_aged(Aged::kFindings, 61, {}, 10));
+    CHECK(gone.removed == 1);
+    ASSAY_ASSIGN(const auto mutes, writer.ended_mutes(1000, 10));
+    CHECK(mutes.empty());
+    return ok();
+  });
+  CHECK(store->finding(id).error().code == ErrorCode::kNotFound);
 }
 
 }  // namespace
