@@ -2,6 +2,7 @@
 #include "collector/app/collector.h"
 
 #include "collector/identity/certificates.h"
+#include "collector/identity/first_token.h"
 #include "collector/store/sqlite/sqlite_store.h"
 #include "common/base/guarded_file.h"
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::size_t kMaxTrustBytes = 1 << 20;
 constexpr std::chrono::milliseconds kGrace{500};
+constexpr std::chrono::seconds kAccessInterval{10};
 
 Result<catalog::TrustRoot> load_trust(const std::string& path) {
   auto text = read_guarded_file(path, kMaxTrustBytes, Guard::kTrusted);
@@ -45,6 +47,16 @@ ConnectionLimits connection_limits(const CollectorConfig& config) {
   return limits;
 }
 
+DoorOptions door_options(const CollectorConfig& config) {
+  const double failures = config.failures_per_minute;
+  return {{static_cast<double>(config.calls_per_second), static_cast<double>(config.calls_burst)},
+          {failures / 60, failures}};
+}
+
+PeopleLimits people_limits(const CollectorConfig& config) {
+  return {config.max_token_lifetime, config.max_mute};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& config, Clock& clock,
@@ -54,6 +66,7 @@ Result<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& confi
   std::unique_ptr<Collector> collector(new Collector(config, clock, log));
   ASSAY_TRY(collector->open_store());
   ASSAY_TRY(collector->open_catalog());
+  ASSAY_TRY(collector->open_access());
   ASSAY_TRY(collector->open_server());
   ASSAY_TRY(collector->open_http());
   log.info("ready", {{"listen", config.listen},
@@ -83,6 +96,7 @@ Result<void> Collector::open_catalog() {
   CommitOptions options;
   options.budget = {config_.queued_bytes(), [this] { return memory_.is_short(); }};
   options.max_remembered_stacks = config_.remembered_stacks();
+  options.retention = config_.retention;
   ASSAY_ASSIGN(loop_,
                CommitLoop::start(*store_, *nodes_, clock_, kept.catalog, options,
                                  [this](const std::string& problem) { log_problem(problem); }));
@@ -90,6 +104,32 @@ Result<void> Collector::open_catalog() {
                load_mark_key(config_.in_data_dir(config_.mark_key, "mark-key.pem")));
   keeper_ = std::make_unique<SignedLogKeeper>(std::move(kept), std::move(trust),
                                               std::move(mark_key), *loop_, clock_);
+  return ok();
+}
+
+/// The token that init made is taken in once; then its file is of no more use.
+Result<void> Collector::open_access() {
+  const std::string first = config_.data_dir + "/" + kFirstTokenFile;
+  ASSAY_ASSIGN(const auto token, read_first_token(first));
+  if (token) {
+    const AuditEntry entry{to_unix_ns(clock_.wall_now()),
+                           "collector",
+                           "token.create",
+                           "token:" + token->view.name + "/" + token->view.id,
+                           "done",
+                           "made by assay-collector init"};
+    ASSAY_TRY(
+        loop_->change(first.size(), [row = *token, entry](StoreWriter& store) -> Result<void> {
+          ASSAY_TRY(store.add_token(row));
+          return store.audit(entry);
+        }));
+    ASSAY_TRY(remove_first_token(first));
+  }
+  ASSAY_ASSIGN(auto rows, store_->load_tokens());
+  tokens_ = std::make_unique<TokenBook>(std::move(rows));
+  refusals_ = std::make_unique<RefusalLog>(*loop_, clock_);
+  door_ = std::make_unique<Doorkeeper>(*tokens_, *refusals_, clock_, door_options(config_));
+  access_timer_ = std::make_unique<AccessTimer>(*tokens_, *refusals_, *loop_, kAccessInterval);
   return ok();
 }
 
@@ -115,9 +155,10 @@ Result<void> Collector::open_server() {
   link.heartbeat_interval = config_.heartbeat_interval;
   link.max_in_flight_bytes = config_.max_agent_bytes;
   link_ = AgentLink::create(*loop_, *keeper_, *loop_, clock_, link);
-  queries_ = QueryServices::create(*store_, *keeper_, *nodes_, *loop_, clock_,
-                                   {static_cast<int>(config_.query_threads), 256});
-  commands_ = NodeCommandService::create(link_->commands(), *nodes_, *loop_, clock_);
+  queries_ =
+      QueryServices::create(*store_, *keeper_, *nodes_, *loop_, *door_, clock_,
+                            {static_cast<int>(config_.query_threads), 256, people_limits(config_)});
+  commands_ = NodeCommandService::create(*door_, link_->commands(), *nodes_, *loop_, clock_);
   keeper_->set_on_change([this] { on_catalog_change(); });
   marks_ = std::make_unique<MarkTimer>(*keeper_, [this] { link_->push_mark(); });
   GrpcServerOptions options;
@@ -164,8 +205,9 @@ Result<void> Collector::open_http() {
 }
 
 std::string Collector::metrics_text() {
-  return metrics_.text(*loop_, *nodes_, *keeper_,
-                       {clock_.wall_now(), config_.max_memory, server_->port_counts()});
+  MetricsExport::Context context{clock_.wall_now(), config_.max_memory, server_->port_counts()};
+  if (const auto counts = store_->finding_counts()) context.findings = *counts;
+  return metrics_.text(*loop_, *nodes_, *keeper_, context);
 }
 
 std::vector<std::string> Collector::not_ready() const {
@@ -185,7 +227,11 @@ Result<void> Collector::reload(const CollectorConfig& next) {
   server_->set_max_memory(next.grpc_memory());
   server_->set_connection_limits(connection_limits(next));
   loop_->set_max_queued_bytes(next.queued_bytes());
+  loop_->set_retention(next.retention);
   link_->set_limits(next.heartbeat_interval, next.max_agent_bytes);
+  const DoorOptions door = door_options(next);
+  door_->set_rates(door.calls, door.failures);
+  queries_->set_limits(people_limits(next));
   return ok();
 }
 
@@ -197,9 +243,13 @@ void Collector::stop() {
   server_.reset();
   commands_.reset();
   queries_.reset();
-  loop_.reset();  // commits what waits; its callbacks may still touch streams
+  access_timer_.reset();
+  door_.reset();
+  refusals_.reset();  // writes what it counted
+  loop_.reset();      // commits what waits; its callbacks may still touch streams
   link_.reset();
   keeper_.reset();
+  tokens_.reset();
   nodes_.reset();
   store_.reset();
 }

@@ -14,7 +14,9 @@
 #include "collector/app/metrics_export.h"
 #include "collector/catalog/keeper.h"
 #include "collector/catalog/mark_key.h"
+#include "collector/core/access_timer.h"
 #include "collector/core/commit_loop.h"
+#include "collector/core/doorkeeper.h"
 #include "collector/core/node_registry.h"
 #include "collector/ingest/agent_link.h"
 #include "collector/query/node_commands.h"
@@ -60,6 +62,7 @@ class Collector {
   Result<void> open_http();
   Result<void> open_store();
   Result<void> open_catalog();
+  Result<void> open_access();
   Result<void> open_server();
   void on_catalog_change();
   void log_problem(const std::string& problem);
@@ -82,6 +85,10 @@ class Collector {
   std::unique_ptr<CommitLoop> loop_;
   std::unique_ptr<SignedLogKeeper> keeper_;
   std::unique_ptr<MarkTimer> marks_;
+  std::unique_ptr<TokenBook> tokens_;
+  std::unique_ptr<RefusalLog> refusals_;
+  std::unique_ptr<Doorkeeper> door_;
+  std::unique_ptr<AccessTimer> access_timer_;
   std::unique_ptr<AgentLink> link_;
   std::unique_ptr<QueryServices> queries_;
   std::unique_ptr<NodeCommandService> commands_;

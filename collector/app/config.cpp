@@ -125,10 +125,57 @@ void add_limits(Table<CollectorConfig>& table) {
                  .is_live = true});
 }
 
+void add_people(Table<CollectorConfig>& table) {
+  table
+      .integer("limits.calls_per_second", &CollectorConfig::calls_per_second,
+               {.text = "Calls of one person or token; 0 for no limit",
+                .max = "100000",
+                .is_live = true})
+      .integer("limits.calls_burst", &CollectorConfig::calls_burst,
+               {.text = "Calls that one may make at once after a pause",
+                .min = "1",
+                .max = "100000",
+                .is_live = true})
+      .integer("limits.failures_per_minute", &CollectorConfig::failures_per_minute,
+               {.text = "Calls of one address (of IPv6 one /64) without a valid certificate or "
+                        "token that are answered as such; beyond them it is asked to wait; 0 for "
+                        "no limit",
+                .max = "100000",
+                .is_live = true})
+      .duration(
+          "tokens.max_lifetime", &CollectorConfig::max_token_lifetime,
+          {.text = "How long a new token may live", .min = "1h", .max = "3650d", .is_live = true})
+      .duration("triage.max_mute", &CollectorConfig::max_mute,
+                {.text = "How far away the end of a mute may be",
+                 .min = "1h",
+                 .max = "3650d",
+                 .is_live = true});
+}
+
+void add_retention(Table<CollectorConfig>& table) {
+  const auto add = [&](const char* name, std::chrono::seconds Retention::*age, const char* text) {
+    table.duration(
+        name,
+        [age](CollectorConfig& config) -> std::chrono::seconds& { return config.retention.*age; },
+        {.text = text, .min = "0s", .max = "36500d", .is_live = true});
+  };
+  add("retention.runs", &Retention::runs,
+      "How long runs are kept after their end, or as long as there is a finding on them; 0s for "
+      "good");
+  add("retention.execs", &Retention::execs, "How long recorded execs are kept; 0s for good");
+  add("retention.findings", &Retention::findings,
+      "How long findings are kept after they were resolved; 0s for good");
+  add("retention.scans", &Retention::scans,
+      "How long reports of scanners are kept that a newer one replaced; 0s for good");
+  add("retention.audit", &Retention::audit, "How long the audit log is kept; 0s for good");
+}
+
 Table<CollectorConfig> make_table() {
   Table<CollectorConfig> table("ASSAY_COLLECTOR_");
   add_places(table);
   add_limits(table);
+  add_people(table);
+  add_retention(table);
   table
       .text("log.level", &CollectorConfig::log_level,
             {.text = "Least level that is written",

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "collector/core/retention.h"
 #include "common/config/table.h"
 
 namespace assay::collector {
@@ -37,6 +38,14 @@ struct CollectorConfig {
   std::uint64_t max_metadata_bytes = 16ULL << 10;
   std::uint32_t query_threads = 2;
   std::chrono::seconds heartbeat_interval{10};
+
+  std::uint32_t calls_per_second = 100;  ///< of one person or token; 0: no limit
+  std::uint32_t calls_burst = 500;
+  std::uint32_t failures_per_minute = 30;  ///< of one address; 0: no limit
+  std::chrono::hours max_token_lifetime{365 * 24};
+  std::chrono::hours max_mute{90 * 24};
+
+  Retention retention;
 
   std::string log_level = "info";
   std::string log_format = "text";

@@ -29,6 +29,7 @@ std::string MetricsExport::text(const CommitLoop& loop, const NodeDirectory& nod
   gauge("assay_collector_config_reload_ok", "0 when the last new configuration was refused",
         is_last_reload_ok_ ? 1 : 0);
   export_port(context.port);
+  if (context.findings) export_findings(*context.findings);
   export_process(context.memory_limit_bytes);
   return metrics_.to_text();
 }
@@ -57,6 +58,11 @@ void MetricsExport::export_commits(const CommitLoop& loop) {
       .counter("assay_collector_commit_seconds_total",
                "Time spent in write transactions, in seconds")
       .raise_to(static_cast<double>(commits.commit_ns) / 1e9);
+  for (const Aged kind : kAgedKinds)
+    metrics_
+        .counter("assay_collector_removed_rows_total", "Rows removed because they were over",
+                 {{"kind", std::string(to_string(kind))}})
+        .raise_to(static_cast<double>(loop.retainer().removed(kind)));
   gauge("assay_collector_queued_bytes", "Memory of events that wait for their commit",
         static_cast<double>(loop.held_bytes()));
   gauge("assay_collector_is_judging", "1 while stacks are left to judge again",
@@ -128,6 +134,14 @@ void MetricsExport::export_port(const PortCounts& port) {
         .raise_to(static_cast<double>(port.cut[i]));
   count("assay_collector_port_starved_total",
         "Times that no connection could be taken for want of descriptors or memory", port.starved);
+}
+
+void MetricsExport::export_findings(const FindingCounts& counts) {
+  for (const auto& [word, number] :
+       {std::pair{"new", counts.open - counts.acknowledged - counts.muted},
+        std::pair{"acknowledged", counts.acknowledged}, std::pair{"muted", counts.muted}})
+    gauge("assay_collector_findings", "Open findings, by what people did about them",
+          static_cast<double>(number), {{"triage", word}});
 }
 
 void MetricsExport::export_process(std::uint64_t memory_limit_bytes) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "collector/core/scan_recorder.h"
+#include "collector/core/triage.h"
 
 namespace assay::collector {
 namespace {
@@ -26,6 +27,13 @@ std::size_t bytes_of(const CatalogEntry& entry) {
   return bytes;
 }
 
+std::string what_is_new(const CatalogEntry& entry) {
+  std::string text = entry.statement.empty() ? "a new head" : "a signed change and a new head";
+  if (!entry.roots.empty())
+    text += ", root " + std::to_string(entry.first_root + entry.roots.size());
+  return text;
+}
+
 }  // namespace
 
 CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
@@ -41,7 +49,8 @@ CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
       catalog_sequence_(catalog->sequence()),
       judging_(std::move(catalog), round, std::move(scans),
                {options.max_runs_per_commit, options.max_remembered_stacks}),
-      recorder_(judging_, options.max_runs_per_commit) {}
+      recorder_(judging_, options.max_runs_per_commit),
+      retainer_(options.retention) {}
 
 Result<std::unique_ptr<CommitLoop>> CommitLoop::start(
     Store& store, NodeRegistry& nodes, Clock& clock,
@@ -217,6 +226,9 @@ Result<void> CommitLoop::change_catalog(const CatalogEntry& entry,
             [this, entry, round](StoreWriter& store) -> Result<void> {
               *round = {judging_.round().round + 1, entry.sequence, to_unix_ns(clock_.wall_now())};
               ASSAY_TRY(store.append_catalog(entry));
+              ASSAY_TRY(store.audit({entry.received_ns, entry.submitted_by, "catalog.submit",
+                                     "sequence " + std::to_string(entry.sequence), "done",
+                                     what_is_new(entry), entry.submitted_from}));
               return store.set_round(*round);
             },
             [this, round, next, committed](Result<void> result) {
@@ -249,6 +261,14 @@ Result<std::vector<ScanOutcome>> CommitLoop::import_scan(const ScanImport& scan)
   return std::move(*outcomes);
 }
 
+Result<void> CommitLoop::change(std::size_t bytes, std::function<Result<void>(StoreWriter&)> work) {
+  auto committed = std::make_shared<std::promise<Result<void>>>();  // outlives a stopping caller
+  auto future = committed->get_future();
+  ASSAY_TRY(push({std::nullopt, bytes, std::move(work),
+                  [committed](Result<void> result) { committed->set_value(std::move(result)); }}));
+  return future.get();
+}
+
 std::deque<CommitLoop::Task> CommitLoop::take(const std::stop_token& stop) {
   std::deque<Task> taken;
   std::unique_lock lock(mutex_);
@@ -278,6 +298,7 @@ void CommitLoop::run(const std::stop_token& stop) {
     if (is_judging_) judge_again();
     settle_overdue();
     tell_denied_tries();
+    remove_what_is_over();
     save_nodes(false);
     if (is_failing_) std::this_thread::sleep_for(kPauseAfterFailure);
   }
@@ -358,6 +379,7 @@ void CommitLoop::settle_overdue() {
   bool is_left = true;
   while (is_left) {
     const auto settled = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
+      ASSAY_TRY(end_mutes(store, to_unix_ns(now), options_.max_runs_per_commit));
       ASSAY_ASSIGN(const auto next, store.next_overdue_ns());
       is_left = next && *next <= to_unix_ns(now);
       if (!is_left) return ok();
@@ -405,6 +427,20 @@ bool CommitLoop::is_after_jump(WallTime now) {
   if (by > kJump) jump_until_ = boot + judging_.catalog().policy().pending_deadline;
   if (by < -kJump) jump_until_ = {};
   return boot < jump_until_;
+}
+
+void CommitLoop::remove_what_is_over() {
+  const BootTime now = clock_.boot_now();
+  if (!retainer_.is_due(now) || is_judging_) return;
+  const WallTime wall = clock_.wall_now();  // one look: the clock may jump after it
+  if (is_after_jump(wall)) return;
+  bool have_stacks_gone = false;
+  const auto removed = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
+    ASSAY_ASSIGN(have_stacks_gone, retainer_.step(store, wall, now, options_.max_rows_per_step));
+    return ok();
+  });
+  if (have_stacks_gone) judging_.forget();
+  if (!removed) retainer_.end_round();
 }
 
 void CommitLoop::save_nodes(bool is_last) {

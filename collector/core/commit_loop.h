@@ -21,6 +21,7 @@
 #include "collector/core/node_registry.h"
 #include "collector/core/ports.h"
 #include "collector/core/recorder.h"
+#include "collector/core/retention.h"
 #include "common/base/clock.h"
 
 namespace assay::collector {
@@ -32,6 +33,8 @@ struct CommitOptions {
   int max_runs_per_commit = 4000;              ///< when judging again: some 50 ms
   std::size_t max_remembered_stacks = 16'384;  ///< with their verdicts, a few KiB each
   std::chrono::milliseconds node_save_interval{10'000};
+  int max_rows_per_step = 1000;  ///< of what is over: some 10 ms
+  Retention retention;
   std::chrono::milliseconds tick{1000};  ///< how late a deadline may be noticed
 };
 
@@ -71,11 +74,14 @@ class CommitLoop final : public Intake, public Ledger {
   Result<void> change_catalog(const CatalogEntry& entry,
                               std::shared_ptr<const catalog::Catalog> next) override;
   Result<std::vector<ScanOutcome>> import_scan(const ScanImport& scan) override;
+  Result<void> change(std::size_t bytes, std::function<Result<void>(StoreWriter&)> work) override;
   void audit(AuditEntry entry) override;
 
   /// For what is pushed from now on.
   void set_max_queued_bytes(std::size_t bytes) { budget_.set_max_bytes(bytes); }
   const CommitCounts& counts() const { return counts_; }
+  const Retainer& retainer() const { return retainer_; }
+  void set_retention(const Retention& retention) { retainer_.set_retention(retention); }
   /// Bytes of agents' messages that are not committed yet.
   std::size_t held_bytes() const { return budget_.held(); }
   const ReconcilerCounts& reconciler_counts() const { return recorder_.reconciler_counts(); }
@@ -118,6 +124,7 @@ class CommitLoop final : public Intake, public Ledger {
   /// Whether the clock jumped ahead not long ago. A deadline that is over only by the jump may be
   /// none: the clock may be put right again.
   bool is_after_jump(WallTime now);
+  void remove_what_is_over();
   void save_nodes(bool is_last);
   void remember_refusal(const NodeKey& node, std::uint64_t sequence);
   enum class Commit { kDurable, kRepeatable };
@@ -138,6 +145,7 @@ class CommitLoop final : public Intake, public Ledger {
   // Of the loop's thread only.
   Judging judging_;
   Recorder recorder_;
+  Retainer retainer_;
   std::chrono::steady_clock::time_point nodes_saved_{};
   std::chrono::steady_clock::time_point overdue_settled_{};
   std::optional<WallTime> boot_at_;  // when boot time 0 was, by the clock as it was looked at last

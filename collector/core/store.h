@@ -3,6 +3,7 @@
 // tests/unit/collector/store_contract.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "collector/core/scans.h"
+#include "collector/core/token.h"
 #include "collector/core/views.h"
 #include "common/base/result.h"
 #include "common/catalog/log.h"
@@ -115,6 +117,17 @@ struct OpenFinding {
   catalog::FindingKind kind{};
   std::string subject;
   std::string reason;
+  std::string muted_as = {};  ///< TriageState::muted_as; "" = not muted
+};
+
+/// A finding as triage sees it.
+struct TriagedFinding {
+  FindingKey key{};
+  std::string finding_id;
+  catalog::FindingKind kind{};
+  std::int64_t resolved_ns = 0;
+  TriageState triage;
+  std::optional<StackId> stack = {};  ///< of its run; none: a finding on a node
 };
 
 struct NewFinding {
@@ -140,6 +153,23 @@ struct AuditEntry {
   std::string peer = {};  ///< Actor::peer
 };
 
+/// Kinds of data that are over some day, in the order in which they go: findings before their runs.
+enum class Aged { kExecs, kFindings, kRuns, kScans, kAudit };
+inline constexpr std::array kAgedKinds{Aged::kExecs, Aged::kFindings, Aged::kRuns, Aged::kScans,
+                                       Aged::kAudit};
+std::string_view to_string(Aged kind);
+
+/// A place among the rows of a kind, oldest first.
+struct AgedCursor {
+  std::int64_t time_ns = 0;
+  std::int64_t key = 0;
+};
+
+struct AgedRows {
+  std::uint64_t removed = 0;
+  std::optional<AgedCursor> next;  ///< none: no row is left that is old
+};
+
 struct CatalogEntry {
   std::uint64_t sequence = 0;  ///< of the log with it
   std::string statement;       ///< "": only head or roots are new
@@ -149,6 +179,7 @@ struct CatalogEntry {
   std::vector<std::string> file_sets = {};  ///< of the bases in it, as encoded
   std::vector<std::string> roots = {};      ///< new versions of the root
   std::size_t first_root = 0;               ///< how many versions were there before
+  std::string submitted_from = {};          ///< Actor::peer
 };
 
 /// A round of judging: begun by a change of the catalog or by a date in it passing.
@@ -259,6 +290,20 @@ class StoreWriter {
                                           std::int64_t changed_ns) = 0;
   virtual Result<void> resolve_finding(FindingKey finding, std::int64_t resolved_ns,
                                        std::string_view reason) = 0;
+  /// By its id, or by how that begins. Errors: kNotFound, kInvalidArgument (several begin so).
+  virtual Result<TriagedFinding> triaged_finding(const std::string& id) = 0;
+  virtual Result<TriagedFinding> triaged_finding(FindingKey finding) = 0;
+  virtual Result<void> set_triage(FindingKey finding, const TriageState& state) = 0;
+  virtual Result<void> add_triage_entry(FindingKey finding, const TriageEntry& entry) = 0;
+  /// Whose mute is over at `now_ns`, resolved ones too.
+  virtual Result<std::vector<FindingKey>> ended_mutes(std::int64_t now_ns, int limit) = 0;
+
+  virtual Result<void> add_token(const TokenRow& token) = 0;  ///< one that is there stays as it is
+  virtual Result<void> revoke_token(const std::string& id, std::int64_t now_ns,
+                                    const std::string& by) = 0;
+  virtual Result<void> set_token_used(const std::string& id, std::int64_t used_ns) = 0;
+  /// Those that expired before.
+  virtual Result<void> forget_tokens(std::int64_t before_ns) = 0;
 
   /// Without its counts. None: this file is attached to this base already.
   virtual Result<std::optional<ScanKey>> add_scan(const ScanView& scan) = 0;
@@ -279,6 +324,13 @@ class StoreWriter {
   /// Of all documents on the base, in the order of their import; images are left out.
   virtual Result<std::vector<catalog::VexStatement>> vex_statements(
       const catalog::BaseId& base) = 0;
+
+  /// Looks at `limit` rows of `kind` after `after` that are over since before `before_ns`, and
+  /// removes those that nothing needs any more, with what hangs on them. Stays: what runs or is
+  /// open, runs that have findings, the newest scan of each tool on a base, VEX documents. A stack
+  /// goes with its last run.
+  virtual Result<AgedRows> remove_aged(Aged kind, std::int64_t before_ns, const AgedCursor& after,
+                                       int limit) = 0;
 
   virtual Result<void> append_catalog(const CatalogEntry& entry) = 0;
   virtual Result<void> set_round(const JudgingRound& round) = 0;
@@ -331,8 +383,14 @@ class Store {
   virtual Result<std::vector<ScanView>> list_scans(const ScanFilter& filter) = 0;
   /// By the name of a vulnerability or an alias, in any case of letters.
   virtual Result<WhereView> where(const std::string& vulnerability) = 0;
+  /// By its id, or by how that begins. Errors: kNotFound, kInvalidArgument (several begin so).
+  virtual Result<FindingDetailView> finding(const std::string& id) = 0;
+  virtual Result<FindingCounts> finding_counts() = 0;
+  virtual Result<std::vector<TokenRow>> load_tokens() = 0;
   /// The newest `limit` entries, newest first.
   virtual Result<std::vector<AuditEntry>> audit_log(int limit) = 0;
+  virtual Result<Page<AuditEntry>> list_audit(const AuditFilter& filter,
+                                              std::optional<Cursor> after, int limit) = 0;
 };
 
 }  // namespace assay::collector
