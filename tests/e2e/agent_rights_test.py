@@ -17,6 +17,9 @@ Code = grpc.StatusCode
 FOR_AGENTS = {"assay.v1.AgentLink/Connect"}
 ON_THE_AGENTS_SOCKET_ONLY = {"assay.v1.LocalAgent/Verify"}
 FOR_PEOPLE = {
+    "assay.v1.Access/CreateToken", "assay.v1.Access/ListAudit", "assay.v1.Access/ListTokens",
+    "assay.v1.Access/RevokeToken", "assay.v1.Access/WhoAmI", "assay.v1.Triage/ChangeFinding",
+    "assay.v1.Triage/GetFinding",
     "assay.v1.CatalogService/GetFileSets", "assay.v1.CatalogService/GetImpact", "assay.v1.CatalogService/GetLog",
     "assay.v1.CatalogService/Submit", "assay.v1.NodeCommands/Verify", "assay.v1.Planning/Discover",
     "assay.v1.Planning/TestPolicy", "assay.v1.Query/GetTrace", "assay.v1.Query/ListFindings",
