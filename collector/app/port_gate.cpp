@@ -108,7 +108,9 @@ Result<std::vector<UniqueFd>> listen_on_all(const std::string& address) {
     set_port(one->ai_addr, port);
     auto listener = listen_on(*one);
     if (!listener) {
-      problem = listener.error().text();
+      problem = listener.error().sys_errno == EADDRINUSE
+                    ? "the port is in use: stop what uses it or configure another address"
+                    : listener.error().text();
       if (listener.error().sys_errno == EADDRNOTAVAIL) continue;
       return listen_error(address, problem);
     }
