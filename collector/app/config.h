@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/config/table.h"
 
@@ -29,6 +30,17 @@ struct CollectorConfig {
   std::uint32_t max_concurrent_streams = 64;
   std::uint32_t query_threads = 2;
   std::chrono::seconds heartbeat_interval{10};
+
+  std::string enrol_ca_key;  ///< "": ca-key.pem in data_dir, when it is there
+  std::chrono::seconds certificate_lifetime{24 * 3600};
+  std::uint32_t enrol_rate = 100;
+  std::uint32_t enrol_address_rate = 10;
+
+  std::string kubernetes_api;  ///< "": Kubernetes is not asked
+  std::string kubernetes_ca = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+  std::string kubernetes_token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+  std::string kubernetes_audience = "assay-collector";
+  std::vector<std::string> kubernetes_accounts;
 
   std::string log_level = "info";
   std::string log_format = "text";

@@ -229,6 +229,14 @@ Result<std::vector<ScanOutcome>> CommitLoop::import_scan(const ScanImport& scan)
   return std::move(*outcomes);
 }
 
+Result<void> CommitLoop::apply(std::function<Result<void>(StoreWriter&)> work, std::size_t bytes) {
+  auto committed = std::make_shared<std::promise<Result<void>>>();  // outlives a stopping caller
+  auto future = committed->get_future();
+  ASSAY_TRY(push({std::nullopt, bytes, std::move(work),
+                  [committed](Result<void> result) { committed->set_value(std::move(result)); }}));
+  return future.get();
+}
+
 std::deque<CommitLoop::Task> CommitLoop::take(const std::stop_token& stop) {
   std::deque<Task> taken;
   std::unique_lock lock(mutex_);

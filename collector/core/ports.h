@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/core/enrolment.h"
 #include "collector/core/principal.h"
 #include "collector/core/store.h"
 #include "common/catalog/log.h"
@@ -54,6 +55,8 @@ class Intake {
   virtual std::chrono::milliseconds retry_after() const = 0;
   virtual void heartbeat(const NodeKey& node, const Heartbeat& heartbeat) = 0;
   virtual void disconnected(const NodeKey& node) = 0;
+  /// The agent keeps the authorities of this digest (TrustedAuthorities::digest) from now on.
+  virtual void trust_taken(const NodeKey& node, const std::string& trust) = 0;
 };
 
 /// Changes that people and their refusals make. Thread-safe; blocks until committed.
@@ -66,6 +69,10 @@ class Ledger {
   /// Attaches a report to each of its aims; one outcome for each, in order. A dry run tells what
   /// would be and leaves nothing. Errors: kLimitExceeded (too large), kUnavailable.
   virtual Result<std::vector<ScanOutcome>> import_scan(const ScanImport& scan) = 0;
+  /// Any other change, whole or not at all; `bytes`: what it weighs. Errors: those of `work`,
+  /// kUnavailable (not committed).
+  virtual Result<void> apply(std::function<Result<void>(StoreWriter&)> work,
+                             std::size_t bytes) = 0;
   /// Queues an entry; does not wait. Dropped (and counted) when too much waits.
   virtual void audit(AuditEntry entry) = 0;
 };
@@ -103,8 +110,21 @@ class NodeCommands {
   /// command), kLimitExceeded (too many run there).
   virtual Result<std::uint64_t> verify(const NodeKey& node, const Verify& command,
                                        OnEvent on_event) = 0;
+  /// Ends the node's stream, if it has one; says whether it had.
+  virtual bool disconnect(const NodeKey& node, const std::string& reason) = 0;
   /// Nobody waits for it any more: `on_event` is not called again after this.
   virtual void cancel(const NodeKey& node, std::uint64_t command) = 0;
+};
+
+/// Whether a node may speak at all. Thread-safe; never blocks.
+class NodeAdmission {
+ public:
+  virtual ~NodeAdmission() = default;
+  /// `shown`: its certificate, when that could be read. Errors: kPermissionDenied (the node is
+  /// revoked; another key was enrolled since).
+  virtual Result<void> admit(const NodeKey& node,
+                             const std::optional<ShownCertificate>& shown) const = 0;
+  virtual std::optional<NodeIdentity> identity(const NodeKey& node) const = 0;
 };
 
 /// What is known of nodes right now. Thread-safe.

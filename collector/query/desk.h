@@ -8,7 +8,7 @@
 
 #include "collector/core/ports.h"
 #include "collector/core/principal.h"
-#include "collector/query/worker_pool.h"
+#include "collector/core/worker_pool.h"
 #include "common/base/clock.h"
 
 namespace assay::collector {
