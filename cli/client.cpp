@@ -13,7 +13,7 @@
 #include "cli/from_wire.h"
 #include "cli/tls.h"
 #include "common/base/encoding.h"
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 #include "common/base/sha256.h"
 #include "common/catalog/policy_text.h"
 #include "common/verification/verify_codec.h"
@@ -29,13 +29,16 @@ constexpr std::int32_t kPageSize = 1000;
 constexpr std::chrono::milliseconds kDiagnosisTimeout{2000};
 constexpr std::chrono::seconds kVerifyGrace{20};  // the collector ends it before, and says why
 
-Result<std::string> read_setting(const std::string& path, const char* what, const char* flag) {
+Result<std::string> read_setting(const std::string& path, const char* what, const char* flag,
+                                 Guard guard) {
   const std::string advice =
       std::string(" (set ") + flag + ", or the same key in the configuration)";
   if (path.empty())
     return Error{ErrorCode::kInvalidArgument, std::string("no ") + what + " given" + advice};
-  auto bytes = read_file(path, kMaxPemBytes);
+  auto bytes = read_guarded_file(path, kMaxPemBytes, guard);
   if (bytes) return bytes;
+  if (bytes.error().code == ErrorCode::kUntrusted)
+    return std::move(bytes.error()).with_context(what);
   Error error = std::move(bytes.error());
   return Error{ErrorCode::kInvalidArgument,
                std::string("cannot read the ") + what + ": " + error.text() + advice};
@@ -161,10 +164,12 @@ Result<Client> Client::create(const Connection& connection) {
                  "ASSAY_COLLECTOR_ADDRESS, or collector.address in the configuration)"};
   ASSAY_TRY(parse_address(connection.address));
   TlsMaterial material;
-  ASSAY_ASSIGN(material.ca, read_setting(connection.ca_file, "CA certificate", "--tls-ca"));
-  ASSAY_ASSIGN(material.cert,
-               read_setting(connection.cert_file, "client certificate", "--tls-cert"));
-  ASSAY_ASSIGN(material.key, read_setting(connection.key_file, "client key", "--tls-key"));
+  ASSAY_ASSIGN(material.ca,
+               read_setting(connection.ca_file, "CA certificate", "--tls-ca", Guard::kTrusted));
+  ASSAY_ASSIGN(material.cert, read_setting(connection.cert_file, "client certificate", "--tls-cert",
+                                           Guard::kTrusted));
+  ASSAY_ASSIGN(material.key,
+               read_setting(connection.key_file, "client key", "--tls-key", Guard::kSecret));
   ASSAY_TRY(check_material(material));
   const grpc::SslCredentialsOptions tls{material.ca, material.key, material.cert};
   grpc::ChannelArguments arguments;

@@ -2,12 +2,12 @@
 #include "cli/keys.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "common/base/file.h"
+#include "common/base/guarded_file.h"
 #include "common/base/unique_fd.h"
 
 namespace assay::cli {
@@ -27,7 +27,7 @@ Error wrong_key(const std::string& path, const std::string& why) {
 
 /// The first line of `path`.
 Result<std::string> read_passphrase(const std::string& path) {
-  auto text = read_file(path, kMaxPassphraseFile);
+  auto text = read_guarded_file(path, kMaxPassphraseFile, Guard::kSecret);
   if (!text) return std::move(text.error()).with_context("passphrase file");
   text->erase(std::min(text->find_first_of("\r\n"), text->size()));
   if (text->empty()) return wrong_key(path, "its first line is empty; it must be the passphrase");
@@ -69,7 +69,7 @@ Result<catalog::SigningKey> load_signing_key(const std::string& path,
     return Error{ErrorCode::kInvalidArgument,
                  "no signing key given (set --key FILE, the variable ASSAY_SIGNING_KEY, or "
                  "signing_key in the configuration; assay key new makes one)"};
-  ASSAY_ASSIGN(const std::string pem, read_file(path, kMaxKeyBytes));
+  ASSAY_ASSIGN(std::string pem, read_file(path, kMaxKeyBytes));
   if (holds(pem, "PUBLIC KEY") && !holds(pem, "PRIVATE KEY"))
     return wrong_key(path, "this is a public key; signing needs the private one (the .key file)");
   if (pem.find("Proc-Type: 4,ENCRYPTED") != std::string::npos)
@@ -77,9 +77,7 @@ Result<catalog::SigningKey> load_signing_key(const std::string& path,
                      "this key is encrypted in an old way, which is not supported; write it anew "
                      "with openssl pkcs8 -in FILE -topk8 -scrypt");
   if (holds(pem, "CERTIFICATE")) return wrong_key(path, "this is a certificate, not a signing key");
-  struct stat info {};
-  if (stat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
-    terminal.note("warning: " + path + " can be read by others; chmod 600 it");
+  ASSAY_ASSIGN(pem, read_guarded_file(path, kMaxKeyBytes, Guard::kSecret));
   std::string passphrase;
   if (holds(pem, "ENCRYPTED PRIVATE KEY")) {
     auto given = passphrase_file.empty() ? terminal.ask_secret("Passphrase of " + path + ": ")

@@ -11,10 +11,10 @@
 namespace assay::cli {
 
 /// The private key in `path` ("" is an error that names the flag). The passphrase of an encrypted
-/// one is the first line of `passphrase_file`, or asked for when that is "". Notes a file that
-/// others may read. Errors: kInvalidArgument (not a private key: a public one is named as such; a
-/// wrong passphrase; none, and no terminal), kNotFound, kPermissionDenied, kUnsupported (another
-/// algorithm).
+/// one is the first line of `passphrase_file`, or asked for when that is "". Errors:
+/// kInvalidArgument (not a private key: a public one is named as such; a wrong passphrase; none,
+/// and no terminal), kUntrusted (others may read one of the files), kNotFound, kPermissionDenied,
+/// kUnsupported (another algorithm).
 Result<catalog::SigningKey> load_signing_key(const std::string& path,
                                              const std::string& passphrase_file,
                                              Terminal& terminal);

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "cli/head_store.h"
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::cli {
 namespace {
@@ -41,7 +41,7 @@ Result<catalog::TrustRoot> load_trust(Session& session) {
                  "no trust file given (set --trust-file FILE, the variable ASSAY_TRUST_FILE, or "
                  "trust_file in the "
                  "configuration): it holds the public keys that may sign the catalog"};
-  auto text = read_file(settings->trust_file, kMaxTrustBytes);
+  auto text = read_guarded_file(settings->trust_file, kMaxTrustBytes, Guard::kTrusted);
   if (!text) return std::move(text.error()).with_context("trust file");
   auto trust = catalog::TrustRoot::parse(*text);
   if (!trust) return std::move(trust.error()).with_context("trust file " + settings->trust_file);

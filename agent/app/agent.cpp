@@ -14,7 +14,7 @@
 #include "agent/app/pipeline.h"
 #include "agent/app/view_rows.h"
 #include "agent/uplink/tls_files.h"
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 #include "common/image/fingerprint.h"
 #include "common/service/process_stats.h"
 
@@ -209,7 +209,7 @@ Result<void> Agent::open_uplink() {
 
 Result<Agent::TrustFile> Agent::load_trust(const AgentConfig& config) {
   if (config.trust_file.empty()) return TrustFile{};
-  auto text = read_file(config.trust_file, kMaxTrustFileBytes);
+  auto text = read_guarded_file(config.trust_file, kMaxTrustFileBytes, Guard::kTrusted);
   if (!text) return std::move(text.error()).with_context("trust_file");
   auto parsed = catalog::TrustRoot::parse(*text);
   if (!parsed) return std::move(parsed.error()).with_context("trust_file " + config.trust_file);

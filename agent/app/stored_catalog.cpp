@@ -3,6 +3,7 @@
 
 #include "agent/outbox/state_db.h"
 #include "common/base/file.h"
+#include "common/base/guarded_file.h"
 #include "common/catalog/log_export.h"
 
 namespace assay::agent {
@@ -12,7 +13,7 @@ constexpr std::size_t kMaxTrustFileBytes = 1U << 20;
 
 Result<std::string> read_trust(const AgentConfig& config) {
   if (config.trust_file.empty()) return Error{ErrorCode::kNotFound, "no trust_file is given"};
-  return read_file(config.trust_file, kMaxTrustFileBytes);
+  return read_guarded_file(config.trust_file, kMaxTrustFileBytes, Guard::kTrusted);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/security/tls_credentials_options.h>
 #include <pthread.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -19,6 +18,7 @@
 #include "common/base/authorities.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
+#include "common/base/guarded_file.h"
 #include "common/base/mutex.h"
 #include "common/base/sha256.h"
 
@@ -60,11 +60,7 @@ std::vector<std::string> pins_of(const std::string& token) {
 }
 
 Result<std::string> read_join_token(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) == 0 && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    return Error{ErrorCode::kUntrusted,
-                 path + " holds a secret and may be read by others: chmod 600 " + path};
-  auto token = read_file(path, kMaxTokenBytes);
+  auto token = read_guarded_file(path, kMaxTokenBytes, Guard::kSecret);
   if (!token) return std::move(token.error()).with_context("enrol.token_file");
   return trimmed(std::move(*token));
 }
@@ -271,7 +267,7 @@ std::optional<Failure> Loop::try_once(bool has_certificate, const std::string& a
 Result<std::string> Loop::roots(const std::string& address, const std::string& token) {
   if (const auto kept = folder_.authorities(); !kept.empty()) return certificates_to_pem(kept);
   if (!options_.ca_file.empty()) {
-    auto pem = read_file(options_.ca_file, kMaxPemBytes);
+    auto pem = read_guarded_file(options_.ca_file, kMaxPemBytes, Guard::kTrusted);
     if (!pem) return std::move(pem.error()).with_context("enrol.ca");
     return pem;
   }

@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "common/base/file.h"
+#include "common/base/guarded_file.h"
 #include "common/base/sha256.h"
 
 namespace assay::agent {
@@ -141,7 +142,7 @@ Result<IdentityFolder> IdentityFolder::open(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return system_error("create " + path);
   IdentityFolder folder(path);
   const std::string key_path = folder.files().key;
-  auto pem = read_file(key_path, kMaxPemBytes);
+  auto pem = read_guarded_file(key_path, kMaxPemBytes, Guard::kSecret);
   if (!pem && pem.error().code == ErrorCode::kNotFound) {
     ASSAY_TRY(make_key(key_path));
     return folder;

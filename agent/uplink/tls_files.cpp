@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::agent {
 namespace {
@@ -31,8 +31,8 @@ using PrivateKey = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using Store = std::unique_ptr<X509_STORE, Free<X509_STORE_free>>;
 using StoreContext = std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>>;
 
-Result<std::string> read_pem(const std::string& path, const char* what) {
-  auto bytes = read_file(path, kMaxPemBytes);
+Result<std::string> read_pem(const std::string& path, const char* what, Guard guard) {
+  auto bytes = read_guarded_file(path, kMaxPemBytes, guard);
   if (!bytes) return std::move(bytes.error()).with_context(what);
   return bytes;
 }
@@ -76,9 +76,9 @@ Result<void> check_chain(const std::vector<Certificate>& chain,
 
 Result<TlsMaterial> load_tls_files(const TlsFiles& files) {
   TlsMaterial material;
-  ASSAY_ASSIGN(material.ca, read_pem(files.ca, "tls.ca"));
-  ASSAY_ASSIGN(material.certificate, read_pem(files.certificate, "tls.certificate"));
-  ASSAY_ASSIGN(material.key, read_pem(files.key, "tls.key"));
+  ASSAY_ASSIGN(material.ca, read_pem(files.ca, "tls.ca", Guard::kTrusted));
+  ASSAY_ASSIGN(material.certificate, read_pem(files.certificate, "tls.cert", Guard::kTrusted));
+  ASSAY_ASSIGN(material.key, read_pem(files.key, "tls.key", Guard::kSecret));
 
   const auto authorities = parse_certificates(material.ca);
   if (authorities.empty())

@@ -5,7 +5,7 @@
 #include "collector/identity/authority_rotation.h"
 #include "collector/identity/certificates.h"
 #include "collector/store/sqlite/sqlite_store.h"
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::collector {
 namespace {
@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kUpkeepInterval{5};
 constexpr std::chrono::milliseconds kGrace{500};
 
 Result<catalog::TrustRoot> load_trust(const std::string& path) {
-  auto text = read_file(path, kMaxTrustBytes);
+  auto text = read_guarded_file(path, kMaxTrustBytes, Guard::kTrusted);
   if (!text)
     return Error{
         ErrorCode::kInvalidArgument,
@@ -31,8 +31,8 @@ Result<catalog::TrustRoot> load_trust(const std::string& path) {
 /// "": none. A key that lies where nobody said that it counts is left alone when it does not fit.
 Result<std::string> load_authority_key(const CollectorConfig& config, const std::string& bundle) {
   const std::string path = config.in_data_dir(config.enrol_ca_key, "ca-key.pem");
-  auto key = read_file(path, kMaxPemBytes);
-  if (config.enrol_ca_key.empty())
+  auto key = read_guarded_file(path, kMaxPemBytes, Guard::kSecret);
+  if (config.enrol_ca_key.empty() && (key || key.error().code == ErrorCode::kNotFound))
     return key && certificate_of_key(bundle, *key) ? std::move(*key) : std::string();
   if (!key) return std::move(key.error()).with_context("enrol.ca_key");
   return key;

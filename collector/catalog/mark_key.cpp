@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::collector {
 namespace {
@@ -18,7 +19,7 @@ constexpr std::chrono::minutes kLookEvery{1};  // a clock that jumped ahead is n
 }  // namespace
 
 Result<catalog::SigningKey> load_mark_key(const std::string& path) {
-  auto text = read_file(path, kMaxKeyBytes);
+  auto text = read_guarded_file(path, kMaxKeyBytes, Guard::kSecret);
   if (text) {
     auto key = catalog::SigningKey::from_pem(*text);
     if (!key) return std::move(key.error()).with_context("mark_key " + path);

@@ -9,6 +9,7 @@
 #include "collector/core/principal.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
+#include "common/base/guarded_file.h"
 
 namespace assay::collector {
 namespace {
@@ -84,7 +85,7 @@ Result<void> init_authority(const InitRequest& request, WallTime now) {
 
 Result<AuthorityFolder> load_authority(const std::string& dir) {
   AuthorityFolder folder;
-  auto key = read_file(dir + "/ca-key.pem", kMaxPemBytes);
+  auto key = read_guarded_file(dir + "/ca-key.pem", kMaxPemBytes, Guard::kSecret);
   if (!key && key.error().code == ErrorCode::kNotFound)
     return Error{ErrorCode::kNotFound, "no authority in " + dir +
                                            ": run assay-collector init first, or name its folder "

@@ -13,7 +13,7 @@
 #include <ctime>
 #include <memory>
 
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 #include "common/base/sha256.h"
 
 namespace assay::collector {
@@ -195,9 +195,10 @@ Error bad_file(const std::string& path, const std::string& what) {
   return Error{ErrorCode::kInvalidArgument, path + ": " + what};
 }
 
-Result<std::string> read_pem(const std::string& path, const char* key) {
-  auto text = read_file(path, kMaxPemBytes);
+Result<std::string> read_pem(const std::string& path, const char* key, Guard guard) {
+  auto text = read_guarded_file(path, kMaxPemBytes, guard);
   if (text) return text;
+  if (text.error().code == ErrorCode::kUntrusted) return std::move(text.error()).with_context(key);
   return Error{ErrorCode::kInvalidArgument,
                text.error().text() + " (" + key + "; \"assay-collector init\" makes one)"};
 }
@@ -421,9 +422,9 @@ bool is_issued_by(const std::string& certificate, const std::string& authority) 
 
 Result<ServerMaterial> load_server_files(const ServerFiles& files, WallTime now) {
   ServerMaterial material;
-  ASSAY_ASSIGN(material.pair.certificate, read_pem(files.cert_path, "tls.cert"));
-  ASSAY_ASSIGN(material.pair.key, read_pem(files.key_path, "tls.key"));
-  ASSAY_ASSIGN(material.authority, read_pem(files.ca_path, "tls.ca"));
+  ASSAY_ASSIGN(material.pair.certificate, read_pem(files.cert_path, "tls.cert", Guard::kTrusted));
+  ASSAY_ASSIGN(material.pair.key, read_pem(files.key_path, "tls.key", Guard::kSecret));
+  ASSAY_ASSIGN(material.authority, read_pem(files.ca_path, "tls.ca", Guard::kTrusted));
   const Certificate certificate = read_certificate(material.pair.certificate);
   const Certificate authority = read_certificate(material.authority);
   const Key key = read_key(material.pair.key);

@@ -12,20 +12,6 @@
 namespace assay {
 namespace {
 
-Result<std::string> read_all(const UniqueFd& fd, const std::string& path, std::size_t max_bytes) {
-  std::string bytes;
-  char buffer[65536];
-  for (;;) {
-    const ssize_t count = TEMP_FAILURE_RETRY(::read(fd.get(), buffer, sizeof(buffer)));
-    if (count < 0) return system_error("read " + path);
-    if (count == 0) return bytes;
-    if (bytes.size() + static_cast<std::size_t>(count) > max_bytes)
-      return Error{ErrorCode::kLimitExceeded,
-                   path + " is larger than " + std::to_string(max_bytes) + " bytes"};
-    bytes.append(buffer, static_cast<std::size_t>(count));
-  }
-}
-
 Result<void> write_all(const UniqueFd& fd, const std::string& path, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t count = TEMP_FAILURE_RETRY(::write(fd.get(), bytes.data(), bytes.size()));
@@ -38,17 +24,31 @@ Result<void> write_all(const UniqueFd& fd, const std::string& path, std::string_
 
 }  // namespace
 
+Result<std::string> read_open_file(int fd, const std::string& path, std::size_t max_bytes) {
+  std::string bytes;
+  char buffer[65536];
+  for (;;) {
+    const ssize_t count = TEMP_FAILURE_RETRY(::read(fd, buffer, sizeof(buffer)));
+    if (count < 0) return system_error("read " + path);
+    if (count == 0) return bytes;
+    if (bytes.size() + static_cast<std::size_t>(count) > max_bytes)
+      return Error{ErrorCode::kLimitExceeded,
+                   path + " is larger than " + std::to_string(max_bytes) + " bytes"};
+    bytes.append(buffer, static_cast<std::size_t>(count));
+  }
+}
+
 Result<std::string> read_file(const std::string& path, std::size_t max_bytes) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return system_error("open " + path);
-  return read_all(fd, path, max_bytes);
+  return read_open_file(fd.get(), path, max_bytes);
 }
 
 Result<std::string> read_file_at(int dir_fd, const std::string& path, std::size_t max_bytes) {
   const UniqueFd fd(
       ::openat(dir_fd, path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK));
   if (!fd) return system_error("open " + path);
-  return read_all(fd, path, max_bytes);
+  return read_open_file(fd.get(), path, max_bytes);
 }
 
 Result<void> write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode) {

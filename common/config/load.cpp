@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "common/base/encoding.h"
-#include "common/base/file.h"
+#include "common/base/guarded_file.h"
 #include "common/config/yaml_file.h"
 
 namespace assay::config {
@@ -83,7 +83,7 @@ class Resolver {
 
   void read_file_source() {
     if (sources_.file.empty()) return;
-    auto text = read_file(sources_.file, kMaxFileBytes);
+    auto text = read_guarded_file(sources_.file, kMaxFileBytes, Guard::kTrusted);
     if (!text) {
       if (text.error().code == ErrorCode::kNotFound && sources_.is_file_optional) return;
       problems_.push_back(text.error().text());

@@ -28,6 +28,11 @@ class Scratch {
     return below.empty() ? path_ : path_ + "/" + below;
   }
   /// Writes a file with the folders above it.
+  /// A file that only its owner may read.
+  void write_secret(const std::string& below, const std::string& text) const {
+    write(below, text);
+    std::filesystem::permissions(path(below), std::filesystem::perms(0600));
+  }
   void write(const std::string& below, const std::string& text) const {
     std::filesystem::create_directories(std::filesystem::path(path(below)).parent_path());
     std::ofstream(path(below), std::ios::binary) << text;

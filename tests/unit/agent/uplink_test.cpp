@@ -192,7 +192,7 @@ struct AgentSide {
     const auto [certificate, key] = authority.issue("node-1");
     scratch.write("ca.pem", authority.certificate());
     scratch.write("cert.pem", certificate);
-    scratch.write("key.pem", key);
+    scratch.write_secret("key.pem", key);
   }
   void start(const std::string& address) {
     UplinkOptions options;
@@ -408,7 +408,7 @@ TEST_CASE("a new certificate or address makes a new connection, the same ones do
 
   const auto [certificate, key] = authority.issue("node-1");
   agent.scratch.write("cert.pem", certificate);
-  agent.scratch.write("key.pem", key);
+  agent.scratch.write_secret("key.pem", key);
   agent.uplink->reload(collector.address(), files, load_tls_files(files).value());
   REQUIRE(is_connected(2));
 
@@ -576,13 +576,27 @@ TEST_CASE("certificates that do not fit together are refused with their file's n
     const Scratch scratch;
     scratch.write("ca.pem", row.ca);
     scratch.write("cert.pem", row.certificate);
-    scratch.write("key.pem", row.key);
+    scratch.write_secret("key.pem", row.key);
     const auto loaded =
         load_tls_files({scratch.path("ca.pem"), scratch.path("cert.pem"), scratch.path("key.pem")});
     REQUIRE_FALSE(loaded);
     CHECK(loaded.error().code == row.code);
     CHECK_THAT(loaded.error().message, Catch::Contains(row.file));
   }
+}
+
+TEST_CASE("a key that others may read is refused with the command that mends it", "[agent][unit]") {
+  const TestAuthority authority;
+  const auto [certificate, key] = authority.issue("node-1");
+  const Scratch scratch;
+  scratch.write("ca.pem", authority.certificate());
+  scratch.write("cert.pem", certificate);
+  scratch.write("key.pem", key);
+  const auto loaded =
+      load_tls_files({scratch.path("ca.pem"), scratch.path("cert.pem"), scratch.path("key.pem")});
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().code == ErrorCode::kUntrusted);
+  CHECK_THAT(loaded.error().message, Catch::Contains("chmod 600 " + scratch.path("key.pem")));
 }
 
 }  // namespace

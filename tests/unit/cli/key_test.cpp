@@ -86,4 +86,8 @@ TEST_CASE("the wrong key file is told apart: public, encrypted, certificate", "[
   CHECK_THAT(with_locked.error, Contains("--passphrase-file"));
   CHECK_THAT(sign_with("k.pem").error, Contains("certificate"));
   CHECK(sign_with("no-such.key").exit_code == 7);
+  REQUIRE(home.run({"chmod", "644", "k.key"}).exit_code == 0);
+  const Finished with_open = sign_with("k.key");
+  CHECK(with_open.exit_code == 4);
+  CHECK_THAT(with_open.error, Contains("chmod 600 k.key"));
 }

@@ -74,6 +74,7 @@ class Passphrase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         (self.folder / "words").write_text(SECRET + "\n")
+        (self.folder / "words").chmod(0o600)
         subprocess.run([ASSAY, "key", "new", "--out", self.folder / "locked", "--passphrase-file",
                         self.folder / "words"], check=True, capture_output=True)
         self.signed = self.folder / "root.json"
