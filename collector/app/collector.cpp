@@ -4,6 +4,7 @@
 #include "collector/identity/authority_dir.h"
 #include "collector/identity/authority_rotation.h"
 #include "collector/identity/certificates.h"
+#include "collector/kubernetes/api_server.h"
 #include "collector/store/sqlite/sqlite_store.h"
 #include "common/base/guarded_file.h"
 
@@ -115,6 +116,13 @@ Result<void> Collector::open_enrolment() {
   ASSAY_ASSIGN(Enrolments saved, store_->load_enrolments());
   book_ = std::make_unique<EnrolmentBook>(std::move(saved), *loop_, *nodes_, *certifier_, clock_);
   enrolled_ = std::make_unique<EnrolledNodes>(*nodes_, *book_, *certifier_);
+  if (!config_.kubernetes_api.empty()) {
+    ASSAY_ASSIGN(reviewer_,
+                 make_account_reviewer({config_.kubernetes_api,
+                                        config_.kubernetes_ca,
+                                        config_.kubernetes_token,
+                                        {config_.kubernetes_audience, config_.kubernetes_accounts}}));
+  }
   EnrolmentOptions options;
   options.rates.all_per_s = config_.enrol_rate;
   options.rates.all_at_once = 2.0 * config_.enrol_rate;

@@ -170,7 +170,8 @@ Result<IssuedLeaf> EnrolmentBook::enrol(const EnrolmentRequest& request) {
       identity.method = "token " + token->id;
     } else {
       // Another machine of that name, says the one who names the machines.
-      may_replace = !identity.node_uid.empty() && identity.node_uid != request.account->node_uid;
+      may_replace = !identity.node_uid.empty() && !request.account->node_uid.empty() &&
+                    identity.node_uid != request.account->node_uid;
       identity.method = "service account " + request.account->account;
       identity.node_uid = request.account->node_uid;
     }

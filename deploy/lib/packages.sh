@@ -6,7 +6,8 @@
 
 # What a release build needs.
 ASSAY_BUILD_PACKAGES=(
-  bpftool cmake clang g++ git libarchive-dev libbpf-dev libboost1.81-dev libcli11-dev libelf-dev
+  bpftool cmake clang g++ git libarchive-dev libbpf-dev libboost1.81-dev libcli11-dev
+  libcurl4-openssl-dev libelf-dev
   libgrpc++-dev libipsec-mb-dev libprotobuf-dev libspdlog-dev libsqlite3-dev libssl-dev
   libyaml-cpp-dev ninja-build nlohmann-json3-dev pkgconf prometheus-cpp-dev protobuf-compiler
   protobuf-compiler-grpc zlib1g-dev
