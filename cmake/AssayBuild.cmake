@@ -32,6 +32,7 @@ find_package(LibArchive REQUIRED)
 find_package(Protobuf REQUIRED)
 pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)
 pkg_check_modules(LIBBPF REQUIRED IMPORTED_TARGET libbpf)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(LIBELF REQUIRED IMPORTED_TARGET libelf)
 
 # Every target of ours links this: warnings are errors, sanitizers as asked for.

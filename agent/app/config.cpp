@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app/config.h"
 
+#include "agent/privacy/label_rules.h"
+#include "agent/privacy/redactor.h"
 #include "agent/runtime/disk_records.h"
 #include "common/base/encoding.h"
 
@@ -69,6 +71,18 @@ void add_watching(Table& table) {
                 .unit = "bytes",
                 .max = "4096",
                 .is_live = true})
+      .list("privacy.redact_words", &AgentConfig::redact_words,
+            {.text = "Words in the names of options, variables and headers whose values are left "
+                     "out of recorded arguments; \"-\" is \"-\", \"_\" or nothing",
+             .is_live = true})
+      .list("privacy.redact_patterns", &AgentConfig::redact_patterns,
+            {.text = "Regular expressions (RE2) of what else is left out of each argument: the "
+                     "first group of a match, or all of it",
+             .is_live = true})
+      .list("privacy.labels", &AgentConfig::labels,
+            {.text = "Keys of labels and annotations that leave the node; \"*\" is anything, the "
+                     "first that matches decides, \"!KEY\" stays",
+             .is_live = true})
       .size("probe.start_ring_bytes", &AgentConfig::probe_start_ring_bytes,
             {.text = "Ring buffer for starts", .min = "64KiB", .max = "256MiB"})
       .size("probe.exec_ring_bytes", &AgentConfig::probe_exec_ring_bytes,
@@ -151,6 +165,10 @@ std::vector<std::string> check(const AgentConfig& config) {
     if (!socket.starts_with('/'))
       problems.emplace_back("runtime.containerd_sockets: \"" + escape_untrusted(socket, 100) +
                             "\" is no absolute path of a unix socket");
+  if (auto redactor = Redactor::create({config.redact_words, config.redact_patterns}); !redactor)
+    problems.push_back(redactor.error().message);
+  if (auto rules = LabelRules::create(config.labels); !rules)
+    problems.push_back(rules.error().message);
   if (config.state_dir.empty()) problems.emplace_back("state_dir: must not be empty");
   if (!config.enrol_token_file.empty() && !config.enrol_service_account_file.empty())
     problems.emplace_back("enrol.token_file, enrol.service_account_file: give one of them");

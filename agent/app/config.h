@@ -31,6 +31,11 @@ struct AgentConfig {
   std::string exec_level = "off";
   bool arguments = true;
   std::uint32_t max_argument_bytes = 1024;
+  std::vector<std::string> redact_words{"password",   "passwd",      "passphrase",   "secret",
+                                        "token",      "api-key",     "access-key",   "private-key",
+                                        "credential", "credentials", "authorization"};
+  std::vector<std::string> redact_patterns;
+  std::vector<std::string> labels{"*"};
 
   std::uint32_t shape_threads = 2;
   std::uint32_t content_threads = 2;

@@ -27,6 +27,19 @@ std::optional<StackDigest> stack_of(const AgentEvent& event) {
   return std::nullopt;
 }
 
+void limit_run(RunStarted& run, const RecordingLimits& limits) {
+  run.start.arguments_truncated |= limit_arguments(run.start.arguments, limits);
+  limits.labels.apply(run.names.labels);
+}
+
+void limit_event(AgentEvent& event, const RecordingLimits& limits) {
+  if (auto* run = std::get_if<RunStarted>(&event)) limit_run(*run, limits);
+  if (auto* present = std::get_if<RunPresent>(&event)) limit_run(present->run, limits);
+  if (auto* named = std::get_if<RunNamed>(&event)) limits.labels.apply(named->names.labels);
+  if (auto* exec = std::get_if<ExecSeen>(&event))
+    exec->exec.arguments_truncated |= limit_arguments(exec->exec.arguments, limits);
+}
+
 std::optional<DroppedEvents> gap_in(const AgentEvent& event) {
   const auto* gap = std::get_if<EvidenceGap>(&event);
   if (gap == nullptr) return std::nullopt;
@@ -51,6 +64,7 @@ EventPriority priority_of(const AgentEvent& event) {
 }
 
 bool limit_arguments(std::vector<std::string>& arguments, const RecordingLimits& limits) {
+  if (limits.redactor && limits.arguments) limits.redactor->redact(arguments);
   std::size_t left = limits.arguments ? limits.max_argument_bytes : 0;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i].size() <= left) {
@@ -82,7 +96,7 @@ std::string DescribedStacks::describe(const StackDigest& digest, const catalog::
 
 void OutboxJournal::set_limits(RecordingLimits limits) {
   const MutexLock lock(mutex_);
-  limits_ = limits;
+  limits_ = std::move(limits);
 }
 
 void OutboxJournal::record(AgentEvent event, std::shared_ptr<const catalog::Stack> stack) {
@@ -91,12 +105,7 @@ void OutboxJournal::record(AgentEvent event, std::shared_ptr<const catalog::Stac
     const MutexLock lock(mutex_);
     limits = limits_;
   }
-  if (auto* run = std::get_if<RunStarted>(&event))
-    run->start.arguments_truncated |= limit_arguments(run->start.arguments, limits);
-  if (auto* present = std::get_if<RunPresent>(&event))
-    present->run.start.arguments_truncated |= limit_arguments(present->run.start.arguments, limits);
-  if (auto* exec = std::get_if<ExecSeen>(&event))
-    exec->exec.arguments_truncated |= limit_arguments(exec->exec.arguments, limits);
+  limit_event(event, limits);
   NewEvent encoded = encode(event, stack.get());
   encoded.priority = merged_priority(event);
   outbox_.append(std::move(encoded));

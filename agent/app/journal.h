@@ -10,15 +10,19 @@
 
 #include "agent/core/ports.h"
 #include "agent/outbox/outbox.h"
+#include "agent/privacy/label_rules.h"
+#include "agent/privacy/redactor.h"
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 
 namespace assay::agent {
 
-/// Limits on what a container may put into an event.
+/// Limits on what of a container gets into an event.
 struct RecordingLimits {
   bool arguments = true;
-  std::size_t max_argument_bytes = 1024;  ///< all arguments of one exec together
+  std::size_t max_argument_bytes = 1024;               ///< all arguments of one exec together
+  std::shared_ptr<const Redactor> redactor = nullptr;  ///< null: arguments stay as they are
+  LabelRules labels = {};
 };
 
 /// The encoded descriptions of the stacks that were named last: starts name the same ones again and
@@ -75,7 +79,7 @@ class OutboxJournal final : public Journal, public OpenRuns {
 /// Which events a full outbox keeps longest, each on its own.
 EventPriority priority_of(const AgentEvent& event);
 
-/// Cuts `arguments` to the limits; true when something was cut.
+/// Takes secrets out of `arguments` and cuts them to the limits; true when something was cut.
 bool limit_arguments(std::vector<std::string>& arguments, const RecordingLimits& limits);
 
 }  // namespace assay::agent

@@ -18,7 +18,9 @@ BackgroundLimits background_limits(const AgentConfig& config) {
 }
 
 RecordingLimits recording_limits(const AgentConfig& config) {
-  return {config.arguments, config.max_argument_bytes};
+  return {config.arguments, config.max_argument_bytes,
+          Redactor::create({config.redact_words, config.redact_patterns}).value(),
+          LabelRules::create(config.labels).value()};
 }
 
 IdentifierOptions identifier_options(const AgentConfig& config) {

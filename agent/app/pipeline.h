@@ -21,6 +21,7 @@ namespace assay::agent {
 
 image::FingerprintLimits fingerprint_limits(const AgentConfig& config);
 BackgroundLimits background_limits(const AgentConfig& config);
+/// `config` was checked by its table.
 RecordingLimits recording_limits(const AgentConfig& config);
 IdentifierOptions identifier_options(const AgentConfig& config);
 RewalkOptions rewalk_options(const AgentConfig& config);

@@ -113,16 +113,19 @@ class Recorder {
   Recorder() = default;
 
   Result<void> build(const AgentConfig& config, const std::string& boot_id) {
-    tap_ = std::make_unique<RecordingTap>(*writer_, clock_, recording_limits(config));
+    const RecordingLimits limits = recording_limits(config);
+    tap_ = std::make_unique<RecordingTap>(*writer_, clock_, limits);
     ASSAY_ASSIGN(source_, make_recording_source(config, clock_, *tap_));
     opener_ = std::make_unique<VerifyingLayerOpener>(boot_id);
     identifier_ = std::make_unique<LayerIdentifier>(*opener_, cache_, identifier_options(config));
     recording_identifier_ = std::make_unique<RecordingIdentifier>(*identifier_, *writer_, clock_);
     records_ = std::make_unique<DiskRecords>(runtime_roots(config));
-    recording_records_ = std::make_unique<RecordingRecords>(*records_, *writer_, clock_);
+    recording_records_ =
+        std::make_unique<RecordingRecords>(*records_, *writer_, clock_, limits.labels);
     recording_stacks_ = std::make_unique<RecordingStacks>(stacks_, *writer_, clock_);
     claims_ = std::make_unique<ClaimDesk>(claim_sources(config), directories_);
-    recording_claims_ = std::make_unique<RecordingClaims>(*claims_, *writer_, clock_);
+    recording_claims_ =
+        std::make_unique<RecordingClaims>(*claims_, *writer_, clock_, limits.labels);
     auditor_ = std::make_unique<Auditor>(ports(), auditor_config(config, boot_id));
     commits_ = std::make_unique<CommitWatch>(
         CommitWatch::Ports{[] { return std::uint64_t{0}; }, [] { return std::uint64_t{0}; },

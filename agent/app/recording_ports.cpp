@@ -44,6 +44,7 @@ void RecordingTap::on_noise(const RunNoise& noise) {
 
 ContainerNames RecordingRecords::look_up(const ContainerStart& start) {
   ContainerNames names = inner_.look_up(start);
+  labels_.apply(names.labels);
   writer_.write(clock_.boot_now(), RecordedNames{start.key, encode_names(names)});
   return names;
 }
@@ -74,6 +75,7 @@ std::optional<LayerClaim> RecordingClaims::recall(const LayerRef& ref) {
 
 void RecordingClaims::look_up(ClaimTask task, std::function<void(RunClaims)> on_claims) {
   inner_.look_up(std::move(task), [this, on_claims = std::move(on_claims)](RunClaims claims) {
+    labels_.apply(claims.names.labels);
     writer_.write(clock_.boot_now(), RecordedClaims{claims.key, encode_names(claims.names),
                                                     claims.layers, claims.conflicts});
     on_claims(std::move(claims));

@@ -11,11 +11,11 @@
 
 namespace assay::agent {
 
-/// What the probe reads, with the arguments cut to the limits. Thread-safe.
+/// What the probe reads, with the arguments limited. Thread-safe.
 class RecordingTap final : public ProbeTap {
  public:
   RecordingTap(RecordingWriter& writer, const Clock& clock, RecordingLimits limits)
-      : writer_(writer), clock_(clock), limits_(limits) {}
+      : writer_(writer), clock_(clock), limits_(std::move(limits)) {}
 
   void on_bytes(ProbeChannel channel, BootTime now, std::string_view bytes) override;
   void on_sweep_began(BootTime began) override;
@@ -31,17 +31,19 @@ class RecordingTap final : public ProbeTap {
   const RecordingLimits limits_;
 };
 
-/// Thread-safe; `inner` outlives it.
+/// Names without the labels that stay on the node. Thread-safe; `inner` outlives it.
 class RecordingRecords final : public RuntimeRecords {
  public:
-  RecordingRecords(RuntimeRecords& inner, RecordingWriter& writer, const Clock& clock)
-      : inner_(inner), writer_(writer), clock_(clock) {}
+  RecordingRecords(RuntimeRecords& inner, RecordingWriter& writer, const Clock& clock,
+                   LabelRules labels)
+      : inner_(inner), writer_(writer), clock_(clock), labels_(std::move(labels)) {}
   ContainerNames look_up(const ContainerStart& start) override;
 
  private:
   RuntimeRecords& inner_;
   RecordingWriter& writer_;
   const Clock& clock_;
+  const LabelRules labels_;
 };
 
 /// Thread-safe; `inner` outlives it.
@@ -72,11 +74,13 @@ class RecordingStacks final : public StackFinder {
   const Clock& clock_;
 };
 
-/// Thread-safe; `inner` outlives it, and calls back into it until it goes.
+/// Names without the labels that stay on the node. Thread-safe; `inner` outlives it, and calls back
+/// into it until it goes.
 class RecordingClaims final : public ClaimReader {
  public:
-  RecordingClaims(ClaimReader& inner, RecordingWriter& writer, const Clock& clock)
-      : inner_(inner), writer_(writer), clock_(clock) {}
+  RecordingClaims(ClaimReader& inner, RecordingWriter& writer, const Clock& clock,
+                  LabelRules labels)
+      : inner_(inner), writer_(writer), clock_(clock), labels_(std::move(labels)) {}
   std::optional<LayerClaim> recall(const LayerRef& ref) override;
   void look_up(ClaimTask task, std::function<void(RunClaims)> on_claims) override;
 
@@ -84,6 +88,7 @@ class RecordingClaims final : public ClaimReader {
   ClaimReader& inner_;
   RecordingWriter& writer_;
   const Clock& clock_;
+  const LabelRules labels_;
 };
 
 /// A layer's result in a recording, and back. Errors: kCorrupt.

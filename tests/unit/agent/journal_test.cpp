@@ -99,6 +99,31 @@ TEST_CASE("execs go before any run at the cap", "[agent][unit]") {
                     [](const assay::v1::Event& event) { return event.has_exec_seen(); }));
 }
 
+TEST_CASE("secrets in arguments and labels that stay never reach the outbox", "[agent][unit]") {
+  Fixture f;
+  f.journal->set_limits({true, 1024, Redactor::create({{"password"}, {}}).value(),
+                         LabelRules::create({"team"}).value()});
+  const std::vector<std::string> arguments{"psql", "--password", "hunter2"};
+  RunStarted started = f.run(1, "a", catalog::VerdictStatus::kApproved);
+  started.start.arguments = arguments;
+  started.names.labels = {{"team", "blue"}, {"customer", "hunter2"}};
+  f.record(started);
+  f.record(RunPresent{started, {}, {}});
+  f.record(RunNamed{"1", started.names});
+  ExecSeen exec;
+  exec.run_id = "1";
+  exec.time = f.clock.wall_now();
+  exec.exec.arguments = arguments;
+  f.record(exec);
+  const auto left = f.left();
+  REQUIRE(left.size() == 4);
+  for (const auto& event : left) {
+    CHECK(event.SerializeAsString().find("hunter2") == std::string::npos);
+    CHECK(event.SerializeAsString().find(event.has_run_named() ? "blue" : "***") !=
+          std::string::npos);
+  }
+}
+
 TEST_CASE("a layer changed under a run is told as a finding, each time", "[agent][unit]") {
   StackAdvanced moved{StackDigest{sha256("a").bytes}, StackDigest{sha256("b").bytes}, {}};
   CHECK(priority_of(moved) == EventPriority::kRun);
