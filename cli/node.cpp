@@ -134,7 +134,8 @@ Result<Outcome> verify(const Question& question, Session& session) {
 }  // namespace
 
 void add_node(CLI::App& app, Invocation& invocation) {
-  CLI::App& node = *app.add_subcommand("node", "Have agents do something, and say which nodes are let in");
+  CLI::App& node =
+      *app.add_subcommand("node", "Have agents do something, and say which nodes are let in");
   node.require_subcommand(1);
   node.fallthrough();
   node.group("Containers and nodes");

@@ -61,8 +61,10 @@ Result<Outcome> create_token(const TokenOptions& options, Session& session) {
   wish.may_replace = options.may_replace;
   ASSAY_ASSIGN(const CreatedJoinToken created, client->create_join_token(wish));
   Object value = std::get<Object>(to_value(created.token).storage());
-  std::vector<Column> columns{{"ID", "token_id"},          {"Nodes", "nodes"},
-                              {"Uses", "uses"},            {"Replaces keys", "may_replace"},
+  std::vector<Column> columns{{"ID", "token_id"},
+                              {"Nodes", "nodes"},
+                              {"Uses", "uses"},
+                              {"Replaces keys", "may_replace"},
                               {"Expires", "expires_at"}};
   if (options.out.empty()) {
     value.emplace_back("token", created.text);
@@ -73,8 +75,9 @@ Result<Outcome> create_token(const TokenOptions& options, Session& session) {
     columns.push_back({"File", "file"});
   }
   return Outcome{.document = {std::move(value), {{.columns = columns, .is_record = true}}},
-                 .note = "The token is told once and kept nowhere. Put it into a file with mode "
-                         "600 on the node, and name that in enrol.token_file."};
+                 .note =
+                     "The token is told once and kept nowhere. Put it into a file with mode "
+                     "600 on the node, and name that in enrol.token_file."};
 }
 
 Result<Outcome> list_tokens(Session& session) {
@@ -91,9 +94,8 @@ Result<Outcome> list_tokens(Session& session) {
 Result<Outcome> revoke_token(const std::string& id, Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
   ASSAY_ASSIGN(const JoinToken token, client->revoke_join_token(id));
-  return Outcome{
-      .document = {to_value(token), {{.columns = token_columns(), .is_record = true}}},
-      .note = "Nobody joins with it any more; nodes that did keep their certificates."};
+  return Outcome{.document = {to_value(token), {{.columns = token_columns(), .is_record = true}}},
+                 .note = "Nobody joins with it any more; nodes that did keep their certificates."};
 }
 
 Outcome outcome_of(const NodeAccessChange& change, const std::string& note) {
@@ -110,9 +112,9 @@ Outcome outcome_of(const NodeAccessChange& change, const std::string& note) {
 Result<Outcome> revoke_node(const NodeOptions& options, Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
   ASSAY_ASSIGN(const NodeAccessChange change, client->revoke_node(options.node, options.reason));
-  return outcome_of(change,
-                    "It is refused until \"assay node restore " + change.cluster + "/" +
-                        change.node + "\". Its agent goes on, and keeps events in its outbox.");
+  return outcome_of(change, "It is refused until \"assay node restore " + change.cluster + "/" +
+                                change.node +
+                                "\". Its agent goes on, and keeps events in its outbox.");
 }
 
 Result<Outcome> restore_node(const NodeOptions& options, Session& session) {
@@ -135,7 +137,8 @@ Result<Outcome> show_authorities(Session& session) {
   Array rows;
   std::string pem;
   for (const Authority& one : authorities) {
-    rows.push_back(Object{{"sha256", one.digest}, {"is_issuing", one.is_issuing}, {"pem", one.pem}});
+    rows.push_back(
+        Object{{"sha256", one.digest}, {"is_issuing", one.is_issuing}, {"pem", one.pem}});
     pem += one.pem;
   }
   return Outcome{
@@ -150,9 +153,10 @@ void add_token(CLI::App& node, Invocation& invocation) {
   CLI::App& create =
       add_command(token, "create", "Make a token; it is told once", invocation,
                   [options](Session& session) { return create_token(*options, session); });
-  create.add_option("--node", options->nodes,
-                    "for these nodes only: a name, or a pattern with *; any node of the "
-                    "collector's cluster when left out")
+  create
+      .add_option("--node", options->nodes,
+                  "for these nodes only: a name, or a pattern with *; any node of the "
+                  "collector's cluster when left out")
       ->option_text("[CLUSTER/]PATTERN");
   create.add_option("--expires", options->expires, "until when it may be used: 24h, 2026-12-31")
       ->option_text("DATE")
@@ -178,9 +182,9 @@ void add_node_access(CLI::App& node, Invocation& invocation) {
   const auto options = std::make_shared<NodeOptions>();
   const auto add = [&](const char* name, const char* text,
                        Result<Outcome> (*work)(const NodeOptions&, Session&)) -> CLI::App& {
-    CLI::App& command = add_command(node, name, text, invocation, [options, work](Session& session) {
-      return work(*options, session);
-    });
+    CLI::App& command =
+        add_command(node, name, text, invocation,
+                    [options, work](Session& session) { return work(*options, session); });
     command.add_option("NODE", options->node, "[CLUSTER/]NODE")->required();
     return command;
   };

@@ -53,7 +53,8 @@ Result<Outcome> list(Session& session) {
   const bool has_revoked =
       std::ranges::any_of(nodes, [](const Node& node) { return node.revoked_at.has_value(); });
   return Outcome{.document = {Object{{"nodes", to_array(nodes)}},
-                              {{.path = "nodes", .columns = columns(has_several_clusters(nodes), has_revoked)}}},
+                              {{.path = "nodes",
+                                .columns = columns(has_several_clusters(nodes), has_revoked)}}},
                  .note = nodes.empty() ? "No node has connected yet." : ""};
 }
 

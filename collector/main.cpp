@@ -104,9 +104,8 @@ void add_ca(CLI::App& app, CommandLine& given, ExitCode& code) {
   const auto add_step = [&](const char* name, const char* text, collector::RotationStep step) {
     CLI::App& command = *rotate.add_subcommand(name, text);
     command.callback([&given, &code, step] {
-      code = in_data_dir(given, [step](const std::string& dir) {
-        return collector::run_rotate(dir, step);
-      });
+      code = in_data_dir(
+          given, [step](const std::string& dir) { return collector::run_rotate(dir, step); });
     });
     all.push_back(&command);
   };

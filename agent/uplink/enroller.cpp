@@ -83,8 +83,7 @@ std::shared_ptr<grpc::ChannelCredentials> blind_credentials() {
   grpc::experimental::TlsChannelCredentialsOptions options;
   options.set_verify_server_certs(false);
   options.set_check_call_host(false);
-  options.set_certificate_verifier(
-      std::make_shared<grpc::experimental::NoOpCertificateVerifier>());
+  options.set_certificate_verifier(std::make_shared<grpc::experimental::NoOpCertificateVerifier>());
   return grpc::experimental::TlsCredentials(options);
 }
 
@@ -146,8 +145,8 @@ class Loop final : public Enroller {
       // Not all agents at once.
       const auto life = std::chrono::duration_cast<milliseconds>(held->expires - held->begins);
       const milliseconds most = std::min<milliseconds>(life / 10, kLongestSpread);
-      renew_at_ = clock_.wall_now() +
-                  milliseconds(std::uniform_int_distribution<std::int64_t>(0, most.count())(random_));
+      renew_at_ = clock_.wall_now() + milliseconds(std::uniform_int_distribution<std::int64_t>(
+                                          0, most.count())(random_));
     }
     wake_.notify_all();
     return ok();
@@ -237,8 +236,7 @@ void Loop::run(const std::stop_token& stop) {
       const WallTime now = clock_.wall_now();
       if (held && held->expires <= now) held.reset();
       if (held && !renew_at_) renew_at_ = due(*held);
-      if (held)
-        wait = std::max(milliseconds(0), std::chrono::ceil<milliseconds>(*renew_at_ - now));
+      if (held) wait = std::max(milliseconds(0), std::chrono::ceil<milliseconds>(*renew_at_ - now));
     }
     if (address.empty()) wait = kLongestWait;
     if (wait.count() == 0) {
@@ -277,9 +275,9 @@ Result<std::string> Loop::roots(const std::string& address, const std::string& t
                  "nothing says which collector to believe: give enrol.ca, or a join token that "
                  "names its authority (\"assay node token create\")"};
   v1::TrustBundle bundle;
-  const auto status = call(connect(address, blind_credentials()),
-                           &v1::Enrolment::Stub::GetAuthorities, v1::GetAuthoritiesRequest(),
-                           bundle);
+  const auto status =
+      call(connect(address, blind_credentials()), &v1::Enrolment::Stub::GetAuthorities,
+           v1::GetAuthoritiesRequest(), bundle);
   if (!status.ok()) return failure_of(status, address).error;
   std::vector<std::string> believed;
   for (const std::string& certificate : bundle.authorities())
@@ -310,8 +308,7 @@ std::optional<Failure> Loop::enrol(const std::string& address) {
     if (token) request.set_join_token(join_token = std::move(*token));
   } else {
     auto token = read_file(options_.service_account_file, kMaxTokenBytes);
-    if (!token)
-      return Failure{std::move(token.error()).with_context("enrol.service_account_file")};
+    if (!token) return Failure{std::move(token.error()).with_context("enrol.service_account_file")};
     request.set_service_account_token(trimmed(std::move(*token)));
   }
   auto believed = roots(address, join_token);
@@ -352,8 +349,8 @@ std::optional<Failure> Loop::keep(const v1::IssuedCertificate& issued) {
 Result<std::unique_ptr<Enroller>> Enroller::create(EnrolOptions options, const Clock& clock,
                                                    EnrolCallbacks callbacks) {
   ASSAY_ASSIGN(IdentityFolder folder, IdentityFolder::open(options.folder));
-  return std::unique_ptr<Enroller>(std::make_unique<Loop>(std::move(options), clock,
-                                                          std::move(callbacks), std::move(folder)));
+  return std::unique_ptr<Enroller>(
+      std::make_unique<Loop>(std::move(options), clock, std::move(callbacks), std::move(folder)));
 }
 
 }  // namespace assay::agent

@@ -96,7 +96,8 @@ WallTime time_of(const ASN1_TIME* time) {
 std::optional<Sha256> issuer_of(X509* certificate, const std::vector<std::string>& authorities) {
   for (const std::string& der : authorities) {
     const Certificate authority = parse_der(der);
-    const bool is_it = authority && X509_verify(certificate, X509_get0_pubkey(authority.get())) == 1;
+    const bool is_it =
+        authority && X509_verify(certificate, X509_get0_pubkey(authority.get())) == 1;
     ERR_clear_error();
     if (is_it) return sha256(der);
   }
@@ -105,13 +106,12 @@ std::optional<Sha256> issuer_of(X509* certificate, const std::vector<std::string
 
 /// Whether its one URI is the node's.
 bool is_of_node(X509* certificate, const std::string& uri) {
-  const std::unique_ptr<GENERAL_NAMES, Free<GENERAL_NAMES_free>> names(
-      static_cast<GENERAL_NAMES*>(
-          X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  const std::unique_ptr<GENERAL_NAMES, Free<GENERAL_NAMES_free>> names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   if (!names || sk_GENERAL_NAME_num(names.get()) != 1) return false;
   int type = 0;
-  const auto* value =
-      static_cast<const ASN1_STRING*>(GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names.get(), 0), &type));
+  const auto* value = static_cast<const ASN1_STRING*>(
+      GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names.get(), 0), &type));
   if (type != GEN_URI) return false;
   const auto* bytes = reinterpret_cast<const char*>(ASN1_STRING_get0_data(value));
   return std::string_view(bytes, static_cast<std::size_t>(ASN1_STRING_length(value))) == uri;
@@ -150,8 +150,9 @@ Result<IdentityFolder> IdentityFolder::open(const std::string& path) {
   if (!pem) return std::move(pem.error());
   if (!parse_key(*pem))
     return refused(ErrorCode::kInvalidArgument,
-                   key_path + " holds no key: remove it, and let an admin forget this node's old "
-                              "key (assay node forget)");
+                   key_path +
+                       " holds no key: remove it, and let an admin forget this node's old "
+                       "key (assay node forget)");
   return folder;
 }
 
@@ -195,8 +196,8 @@ std::vector<std::string> IdentityFolder::authorities() const {
 
 Result<void> IdentityFolder::keep_authorities(const std::vector<std::string>& certificates) {
   if (certificates.empty() || certificates.size() > kMaxAuthorities)
-    return Error{ErrorCode::kUntrusted, "a trust bundle has 1 to " +
-                                            std::to_string(kMaxAuthorities) + " authorities"};
+    return Error{ErrorCode::kUntrusted,
+                 "a trust bundle has 1 to " + std::to_string(kMaxAuthorities) + " authorities"};
   for (const std::string& der : certificates) {
     const Certificate one = parse_der(der);
     if (!one || X509_check_ca(one.get()) != 1)

@@ -117,19 +117,19 @@ Result<void> Collector::open_enrolment() {
   book_ = std::make_unique<EnrolmentBook>(std::move(saved), *loop_, *nodes_, *certifier_, clock_);
   enrolled_ = std::make_unique<EnrolledNodes>(*nodes_, *book_, *certifier_);
   if (!config_.kubernetes_api.empty()) {
-    ASSAY_ASSIGN(reviewer_,
-                 make_account_reviewer({config_.kubernetes_api,
-                                        config_.kubernetes_ca,
-                                        config_.kubernetes_token,
-                                        {config_.kubernetes_audience, config_.kubernetes_accounts}}));
+    ASSAY_ASSIGN(reviewer_, make_account_reviewer(
+                                {config_.kubernetes_api,
+                                 config_.kubernetes_ca,
+                                 config_.kubernetes_token,
+                                 {config_.kubernetes_audience, config_.kubernetes_accounts}}));
   }
   EnrolmentOptions options;
   options.rates.all_per_s = config_.enrol_rate;
   options.rates.all_at_once = 2.0 * config_.enrol_rate;
   options.rates.address_per_s = config_.enrol_address_rate;
   options.rates.address_at_once = 5.0 * config_.enrol_address_rate;
-  enrolment_ = EnrolmentService::create(*book_, *certifier_, reviewer_.get(), *loop_, clock_,
-                                        options);
+  enrolment_ =
+      EnrolmentService::create(*book_, *certifier_, reviewer_.get(), *loop_, clock_, options);
   const MutexLock lock(live_mutex_);
   certificates_ = std::move(certificates);
   return ok();

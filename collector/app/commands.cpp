@@ -94,7 +94,8 @@ ExitCode run_rotate(const std::string& dir, RotationStep step) {
     case RotationStep::kPrepare:
       std::printf(
           "a second authority is trusted; a running collector tells its agents within seconds\n"
-          "next: give people the new %s/ca.pem (assay ca show), wait until \"assay nodes -o wide\"\n"
+          "next: give people the new %s/ca.pem (assay ca show), wait until \"assay nodes -o "
+          "wide\"\n"
           "shows no node with TRUST behind, then assay-collector ca rotate activate\n",
           dir.c_str());
       break;

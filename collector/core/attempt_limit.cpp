@@ -71,8 +71,8 @@ std::chrono::milliseconds AttemptLimit::try_now(const std::string& address, Time
     all_.tokens -= 1;
     return {};
   }
-  const double wait_s = std::max((1 - own.tokens) / rates_.address_per_s,
-                                 (1 - all_.tokens) / rates_.all_per_s);
+  const double wait_s =
+      std::max((1 - own.tokens) / rates_.address_per_s, (1 - all_.tokens) / rates_.all_per_s);
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(wait_s * 1000)));
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/core/enrolled_nodes.h"
 
+#include <algorithm>
+
 namespace assay::collector {
 namespace {
 
@@ -14,6 +16,14 @@ std::string trust_state(const NodeView& node, const TrustedAuthorities& trusted)
 
 std::vector<NodeView> EnrolledNodes::nodes() const {
   std::vector<NodeView> all = nodes_.nodes();
+  // One that was revoked before it ever connected is shown, too.
+  for (NodeIdentity& identity : admission_.revoked()) {
+    const auto place = std::ranges::lower_bound(all, identity.node, {}, &NodeView::key);
+    if (place != all.end() && place->key == identity.node) continue;
+    NodeView view;
+    view.key = std::move(identity.node);
+    all.insert(place, std::move(view));
+  }
   const TrustedAuthorities trusted = certifier_.trusted();
   for (NodeView& node : all) {
     node.trust_state = trust_state(node, trusted);

@@ -110,6 +110,14 @@ std::optional<NodeIdentity> EnrolmentBook::identity(const NodeKey& node) const {
   return found->second;
 }
 
+std::vector<NodeIdentity> EnrolmentBook::revoked() const {
+  const MutexLock lock(mutex_);
+  std::vector<NodeIdentity> all;
+  for (const auto& [node, identity] : identities_)
+    if (identity.revoked_ns != 0) all.push_back(identity);
+  return all;
+}
+
 /// By a certificate or by what it sent.
 bool EnrolmentBook::is_known(const NodeKey& node, const NodeIdentity& identity) const {
   if (identity.is_forgotten) return false;
@@ -182,9 +190,9 @@ Result<IssuedLeaf> EnrolmentBook::enrol(const EnrolmentRequest& request) {
                        "\"assay node forget " +
                        request.node.text() + "\" or makes a token with --replace"};
   }
-  return issue(std::move(identity), request.key, std::move(token),
-               entry("node:" + request.node.text(), "node.enrol", request.node.text(), "",
-                     request.peer));
+  return issue(
+      std::move(identity), request.key, std::move(token),
+      entry("node:" + request.node.text(), "node.enrol", request.node.text(), "", request.peer));
 }
 
 Result<IssuedLeaf> EnrolmentBook::renew(const NodeKey& node, const ShownCertificate& shown,
@@ -249,10 +257,8 @@ Result<JoinToken> EnrolmentBook::add_token(JoinToken token, const std::string& a
                  "nodes " + escape_untrusted(token.cluster + "/" + token.pattern, 300) +
                      ": a pattern holds letters, digits, \".\", \"_\", \"-\" and \"*\""};
   if (token.uses < 1 || token.uses > kMaxTokenUses)
-    return Error{ErrorCode::kInvalidArgument,
-                 "uses: from 1 to " + std::to_string(kMaxTokenUses)};
-  if (token.expires_ns <= to_unix_ns(now) ||
-      token.expires_ns > to_unix_ns(now + kMaxTokenLifetime))
+    return Error{ErrorCode::kInvalidArgument, "uses: from 1 to " + std::to_string(kMaxTokenUses)};
+  if (token.expires_ns <= to_unix_ns(now) || token.expires_ns > to_unix_ns(now + kMaxTokenLifetime))
     return Error{ErrorCode::kInvalidArgument, "expires: more than nothing, at most a year"};
   {
     const MutexLock lock(mutex_);
@@ -312,9 +318,8 @@ Result<NodeKey> EnrolmentBook::find_node(const std::string& name) const {
   }
   std::ranges::sort(known);
   known.erase(std::unique(known.begin(), known.end()), known.end());
-  std::erase_if(known, [&](const NodeKey& node) {
-    return node.node != name && node.text() != name;
-  });
+  std::erase_if(known,
+                [&](const NodeKey& node) { return node.node != name && node.text() != name; });
   if (known.size() == 1) return known.front();
   const std::string shown = escape_untrusted(name, 200);
   if (known.empty())
@@ -323,8 +328,7 @@ Result<NodeKey> EnrolmentBook::find_node(const std::string& name) const {
                "several clusters have a node \"" + shown + "\": say CLUSTER/NAME"};
 }
 
-Result<void> EnrolmentBook::change_identity(const NodeIdentity& identity,
-                                            const AuditEntry& entry) {
+Result<void> EnrolmentBook::change_identity(const NodeIdentity& identity, const AuditEntry& entry) {
   ASSAY_TRY(ledger_.apply(
       [identity, entry](StoreWriter& store) -> Result<void> {
         ASSAY_TRY(store.save_identity(identity));
@@ -343,8 +347,8 @@ Result<void> EnrolmentBook::revoke(const NodeKey& node, const std::string& reaso
   if (identity.revoked_ns == 0) identity.revoked_ns = to_unix_ns(clock_.wall_now());
   identity.revoked_by = actor;
   identity.revoked_reason = to_plain_text(reason, kMaxReasonBytes);
-  return change_identity(
-      identity, entry(actor, "node.revoke", node.text(), identity.revoked_reason, peer));
+  return change_identity(identity,
+                         entry(actor, "node.revoke", node.text(), identity.revoked_reason, peer));
 }
 
 Result<void> EnrolmentBook::restore(const NodeKey& node, const std::string& actor,

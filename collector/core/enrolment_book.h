@@ -74,6 +74,7 @@ class EnrolmentBook final : public NodeAdmission {
   Result<void> admit(const NodeKey& node,
                      const std::optional<ShownCertificate>& shown) const override;
   std::optional<NodeIdentity> identity(const NodeKey& node) const override;
+  std::vector<NodeIdentity> revoked() const override;
 
  private:
   using Work = std::function<Result<void>(StoreWriter&)>;

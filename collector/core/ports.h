@@ -71,8 +71,7 @@ class Ledger {
   virtual Result<std::vector<ScanOutcome>> import_scan(const ScanImport& scan) = 0;
   /// Any other change, whole or not at all; `bytes`: what it weighs. Errors: those of `work`,
   /// kUnavailable (not committed).
-  virtual Result<void> apply(std::function<Result<void>(StoreWriter&)> work,
-                             std::size_t bytes) = 0;
+  virtual Result<void> apply(std::function<Result<void>(StoreWriter&)> work, std::size_t bytes) = 0;
   /// Queues an entry; does not wait. Dropped (and counted) when too much waits.
   virtual void audit(AuditEntry entry) = 0;
 };
@@ -125,6 +124,8 @@ class NodeAdmission {
   virtual Result<void> admit(const NodeKey& node,
                              const std::optional<ShownCertificate>& shown) const = 0;
   virtual std::optional<NodeIdentity> identity(const NodeKey& node) const = 0;
+  /// Those that are kept out.
+  virtual std::vector<NodeIdentity> revoked() const = 0;
 };
 
 /// What is known of nodes right now. Thread-safe.

@@ -47,8 +47,7 @@ Result<void> update_admin(const AuthorityFolder& folder, const Paths& paths, Wal
   CertificatePair admin;
   ASSAY_ASSIGN(admin.key, read_file(paths.admin + "/key.pem", kMaxPemBytes));
   ASSAY_ASSIGN(admin.certificate, read_file(paths.admin + "/cert.pem", kMaxPemBytes));
-  ASSAY_ASSIGN(const std::string renewed,
-               issue_again(folder.authority, admin, kLeafLifetime, now));
+  ASSAY_ASSIGN(const std::string renewed, issue_again(folder.authority, admin, kLeafLifetime, now));
   ASSAY_TRY(write_file_atomically(paths.admin + "/ca.pem", folder.bundle, kPublic));
   return write_file_atomically(paths.admin + "/cert.pem", renewed, kPublic);
 }

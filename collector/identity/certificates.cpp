@@ -23,7 +23,8 @@ constexpr std::size_t kMaxPemBytes = 1 << 20;
 constexpr std::size_t kMaxRequestBytes = 2048;  // of P-256 it has some 250
 constexpr std::size_t kMaxAuthorities = 16;
 constexpr std::size_t kMaxCommonName = 64;  // RFC 5280 ub-common-name
-constexpr std::chrono::seconds kClockSkew{3600};  // of the peers; a short life is not made longer by it
+constexpr std::chrono::seconds kClockSkew{
+    3600};  // of the peers; a short life is not made longer by it
 
 template <auto Free>
 struct Deleter {
@@ -98,7 +99,8 @@ bool set_names_and_times(X509* certificate, const std::string& common_name, Wall
   };
   const std::string name = common_name.substr(0, kMaxCommonName);
   return X509_set_version(certificate, X509_VERSION_3) == 1 && set_random_serial(certificate) &&
-         ASN1_TIME_set(X509_getm_notBefore(certificate), seconds(now - std::min(kClockSkew, lifetime / 4))) != nullptr &&
+         ASN1_TIME_set(X509_getm_notBefore(certificate),
+                       seconds(now - std::min(kClockSkew, lifetime / 4))) != nullptr &&
          ASN1_TIME_set(X509_getm_notAfter(certificate), seconds(now + lifetime)) != nullptr &&
          X509_NAME_add_entry_by_NID(X509_get_subject_name(certificate), NID_commonName,
                                     MBSTRING_UTF8,
@@ -151,15 +153,13 @@ std::string encoded(T* object, int (*encode)(const T*, unsigned char**)) {
 }
 
 std::string der_of(const X509* certificate) {
-  return encoded<const X509>(certificate, [](const X509* object, unsigned char** out) {
-    return i2d_X509(object, out);
-  });
+  return encoded<const X509>(
+      certificate, [](const X509* object, unsigned char** out) { return i2d_X509(object, out); });
 }
 
 std::string der_of(const EVP_PKEY* key) {
-  return encoded<const EVP_PKEY>(key, [](const EVP_PKEY* object, unsigned char** out) {
-    return i2d_PUBKEY(object, out);
-  });
+  return encoded<const EVP_PKEY>(
+      key, [](const EVP_PKEY* object, unsigned char** out) { return i2d_PUBKEY(object, out); });
 }
 
 std::string serial_of(const X509* certificate) {
@@ -250,20 +250,19 @@ Result<Certificate> make_leaf(const Authority& authority, EVP_PKEY* key, const L
   if (!certificate) return crypto_error("make a certificate");
   X509* raw = certificate.get();
   X509* issuer = authority.certificate.get();
-  const bool is_made =
-      set_names_and_times(raw, request.common_name, now, request.lifetime) &&
-      X509_set_issuer_name(raw, X509_get_subject_name(issuer)) == 1 &&
-      X509_set_pubkey(raw, key) == 1 &&
-      add_extension(raw, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
-      add_extension(raw, issuer, NID_key_usage, "critical,digitalSignature") &&
-      add_extension(raw, issuer, NID_ext_key_usage,
-                    request.is_server ? "serverAuth" : "clientAuth") &&
-      add_extension(raw, issuer, NID_subject_key_identifier, "hash") &&
-      add_extension(raw, issuer, NID_authority_key_identifier, "keyid") &&
-      (names != nullptr
-           ? X509_add_ext(raw, names, -1) == 1
-           : add_extension(raw, issuer, NID_subject_alt_name, alternative_names(request))) &&
-      X509_sign(raw, authority.key.get(), EVP_sha256()) > 0;
+  const bool is_made = set_names_and_times(raw, request.common_name, now, request.lifetime) &&
+                       X509_set_issuer_name(raw, X509_get_subject_name(issuer)) == 1 &&
+                       X509_set_pubkey(raw, key) == 1 &&
+                       add_extension(raw, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
+                       add_extension(raw, issuer, NID_key_usage, "critical,digitalSignature") &&
+                       add_extension(raw, issuer, NID_ext_key_usage,
+                                     request.is_server ? "serverAuth" : "clientAuth") &&
+                       add_extension(raw, issuer, NID_subject_key_identifier, "hash") &&
+                       add_extension(raw, issuer, NID_authority_key_identifier, "keyid") &&
+                       (names != nullptr ? X509_add_ext(raw, names, -1) == 1
+                                         : add_extension(raw, issuer, NID_subject_alt_name,
+                                                         alternative_names(request))) &&
+                       X509_sign(raw, authority.key.get(), EVP_sha256()) > 0;
   if (!is_made) return crypto_error("issue a certificate");
   return certificate;
 }
@@ -309,8 +308,8 @@ Result<std::string> issue_again(const CertificatePair& authority, const Certific
   request.common_name = common_name_of(before.certificate);
   request.is_server = (X509_get_extended_key_usage(old.get()) & XKU_SSL_SERVER) != 0;
   request.lifetime = lifetime;
-  ASSAY_ASSIGN(const Certificate leaf, make_leaf(issuer, key.get(), request,
-                                                 X509_get_ext(old.get(), place), now));
+  ASSAY_ASSIGN(const Certificate leaf,
+               make_leaf(issuer, key.get(), request, X509_get_ext(old.get(), place), now));
   ASSAY_ASSIGN(const CertificatePair pair, to_pem(leaf.get(), key.get()));
   return pair.certificate;
 }

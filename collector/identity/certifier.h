@@ -13,8 +13,8 @@ namespace assay::collector {
 
 /// What is in use now.
 struct AuthorityMaterial {
-  std::string bundle;  ///< PEM: all that are trusted
-  std::string key;     ///< PEM of one of them, "" when no key is here
+  std::string bundle;                        ///< PEM: all that are trusted
+  std::string key;                           ///< PEM of one of them, "" when no key is here
   std::chrono::seconds lifetime{24 * 3600};  ///< of nodes' certificates
   bool operator==(const AuthorityMaterial&) const = default;
 };

@@ -56,9 +56,8 @@ class Link final : public AgentLink,
       return new Refusal(
           {who ? grpc::StatusCode::PERMISSION_DENIED : grpc::StatusCode::UNAUTHENTICATED, reason});
     }
-    const auto stream =
-        std::make_shared<AgentStream>(static_cast<AgentStreamHost&>(*this), std::move(*who), peer,
-                                      shown);
+    const auto stream = std::make_shared<AgentStream>(static_cast<AgentStreamHost&>(*this),
+                                                      std::move(*who), peer, shown);
     stream->begin(stream);
     return stream.get();
   }

@@ -29,8 +29,9 @@ std::chrono::milliseconds EnrolmentDesk::wait_before(const std::string& peer) {
     count = std::exchange(held_back_, 0);
   }
   note_refused("node.enrol", "", "",
-               std::to_string(count) + " tries at a rate above the limit (enrol.rate, "
-                                       "enrol.address_rate), the last one from here",
+               std::to_string(count) +
+                   " tries at a rate above the limit (enrol.rate, "
+                   "enrol.address_rate), the last one from here",
                peer);
   return wait;
 }
@@ -55,8 +56,9 @@ Result<EnrolmentRequest> EnrolmentDesk::read(const v1::EnrolRequest& request,
   }
   if (!request.has_service_account_token()) return read;
   if (reviewer_ == nullptr)
-    return Error{ErrorCode::kPermissionDenied,
-                 "this collector asks no Kubernetes about service accounts (kubernetes.api_server)"};
+    return Error{
+        ErrorCode::kPermissionDenied,
+        "this collector asks no Kubernetes about service accounts (kubernetes.api_server)"};
   if (request.service_account_token().size() > kMaxServiceTokenBytes)
     return Error{ErrorCode::kLimitExceeded, "the service account's token is too long"};
   ASSAY_ASSIGN(read.account, reviewer_->review(request.service_account_token()));

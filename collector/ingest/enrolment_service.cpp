@@ -14,6 +14,7 @@ using Context = grpc::CallbackServerContext;
 using Reactor = grpc::ServerUnaryReactor;
 
 constexpr std::chrono::seconds kRetryWhenBusy{5};
+constexpr std::size_t kMaxRequestBytes = 16 << 10;
 
 grpc::Status refusal(const Error& error) {
   switch (error.code) {
@@ -57,6 +58,11 @@ class Service final : public EnrolmentService, public v1::Enrolment::CallbackSer
 
   Reactor* Enrol(Context* context, const v1::EnrolRequest* request,
                  v1::IssuedCertificate* response) override {
+    if (request->ByteSizeLong() > kMaxRequestBytes) {
+      Reactor* reactor = context->DefaultReactor();
+      reactor->Finish({grpc::StatusCode::INVALID_ARGUMENT, "the request is too large"});
+      return reactor;
+    }
     return serve(context, [this, peer = peer_of(*context), request, response] {
       auto issued = desk_.enrol(*request, peer);
       if (!issued) return refusal(issued.error());
@@ -116,9 +122,11 @@ class Service final : public EnrolmentService, public v1::Enrolment::CallbackSer
 
 }  // namespace
 
-std::unique_ptr<EnrolmentService> EnrolmentService::create(
-    EnrolmentBook& book, NodeCertifier& certifier, AccountReviewer* reviewer, Ledger& ledger,
-    const Clock& clock, const EnrolmentOptions& options) {
+std::unique_ptr<EnrolmentService> EnrolmentService::create(EnrolmentBook& book,
+                                                           NodeCertifier& certifier,
+                                                           AccountReviewer* reviewer,
+                                                           Ledger& ledger, const Clock& clock,
+                                                           const EnrolmentOptions& options) {
   return std::make_unique<Service>(book, certifier, reviewer, ledger, clock, options);
 }
 

@@ -110,7 +110,8 @@ class Reviewer final : public AccountReviewer {
       return unavailable("it refuses the collector itself (" + std::to_string(answer.status) +
                          "): its service account must be allowed to " + right);
     if (answer.status == 404)
-      return Error{ErrorCode::kPermissionDenied, "the service account's token is of a pod that is gone"};
+      return Error{ErrorCode::kPermissionDenied,
+                   "the service account's token is of a pod that is gone"};
     if (answer.status != 200 && answer.status != 201)
       return unavailable("it answers with " + std::to_string(answer.status));
     return std::move(answer.body);

@@ -28,8 +28,10 @@ bool is_deep(std::string_view text) {
   bool is_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (is_string) {
-      if (text[i] == '\\') ++i;
-      else if (text[i] == '"') is_string = false;
+      if (text[i] == '\\')
+        ++i;
+      else if (text[i] == '"')
+        is_string = false;
     } else if (text[i] == '"') {
       is_string = true;
     } else if (text[i] == '{' || text[i] == '[') {
@@ -44,7 +46,8 @@ bool is_deep(std::string_view text) {
 Result<Json> parse(std::string_view answer) {
   if (answer.size() > kMaxApiAnswerBytes)
     return Error{ErrorCode::kLimitExceeded, "the API server's answer is too large"};
-  if (is_deep(answer)) return Error{ErrorCode::kLimitExceeded, "the API server's answer is too deep"};
+  if (is_deep(answer))
+    return Error{ErrorCode::kLimitExceeded, "the API server's answer is too deep"};
   Json json = Json::parse(answer, nullptr, false);
   if (!json.is_object())
     return Error{ErrorCode::kCorrupt, "the API server's answer is no JSON object"};

@@ -51,8 +51,9 @@ class Service final : public NodeAccessService, public v1::NodeAccess::CallbackS
 
   Reactor* CreateJoinToken(Context* context, const v1::CreateJoinTokenRequest* request,
                            v1::CreatedJoinToken* response) override {
-    return desk_.serve(context, "NodeAccess.CreateJoinToken", Role::kAdmin,
-                       [=, this](const Actor& actor) { return create(*request, actor, *response); });
+    return desk_.serve(
+        context, "NodeAccess.CreateJoinToken", Role::kAdmin,
+        [=, this](const Actor& actor) { return create(*request, actor, *response); });
   }
 
   Reactor* ListJoinTokens(Context* context, const v1::ListJoinTokensRequest*,
@@ -78,13 +79,13 @@ class Service final : public NodeAccessService, public v1::NodeAccess::CallbackS
 
   Reactor* RevokeNode(Context* context, const v1::RevokeNodeRequest* request,
                       v1::NodeAccessChange* response) override {
-    return change(context, "NodeAccess.RevokeNode", request->node(), *response,
-                  [=, this](const NodeKey& node, const Actor& actor) -> Result<void> {
-                    ASSAY_TRY(book_.revoke(node, request->reason(), actor.name, actor.peer));
-                    response->set_had_stream(
-                        nodes_.disconnect(node, "node " + node.text() + " was revoked"));
-                    return ok();
-                  });
+    return change(
+        context, "NodeAccess.RevokeNode", request->node(), *response,
+        [=, this](const NodeKey& node, const Actor& actor) -> Result<void> {
+          ASSAY_TRY(book_.revoke(node, request->reason(), actor.name, actor.peer));
+          response->set_had_stream(nodes_.disconnect(node, "node " + node.text() + " was revoked"));
+          return ok();
+        });
   }
 
   Reactor* RestoreNode(Context* context, const v1::NodeName* request,
@@ -107,15 +108,15 @@ class Service final : public NodeAccessService, public v1::NodeAccess::CallbackS
   Reactor* change(Context* context, const char* method, const std::string& name,
                   v1::NodeAccessChange& response,
                   std::function<Result<void>(const NodeKey&, const Actor&)> work) {
-    return desk_.serve(context, method, Role::kAdmin,
-                       [this, name, &response, work = std::move(work)](
-                           const Actor& actor) -> Result<void> {
-                         ASSAY_TRY(check_length(name));
-                         ASSAY_ASSIGN(const NodeKey node, book_.find_node(name));
-                         response.set_cluster(node.cluster);
-                         response.set_node(node.node);
-                         return work(node, actor);
-                       });
+    return desk_.serve(
+        context, method, Role::kAdmin,
+        [this, name, &response, work = std::move(work)](const Actor& actor) -> Result<void> {
+          ASSAY_TRY(check_length(name));
+          ASSAY_ASSIGN(const NodeKey node, book_.find_node(name));
+          response.set_cluster(node.cluster);
+          response.set_node(node.node);
+          return work(node, actor);
+        });
   }
 
   Result<void> create(const v1::CreateJoinTokenRequest& request, const Actor& actor,
@@ -156,9 +157,11 @@ class Service final : public NodeAccessService, public v1::NodeAccess::CallbackS
 
 }  // namespace
 
-std::unique_ptr<NodeAccessService> NodeAccessService::create(
-    EnrolmentBook& book, const NodeCertifier& certifier, NodeCommands& nodes, Ledger& ledger,
-    const Clock& clock, std::string cluster) {
+std::unique_ptr<NodeAccessService> NodeAccessService::create(EnrolmentBook& book,
+                                                             const NodeCertifier& certifier,
+                                                             NodeCommands& nodes, Ledger& ledger,
+                                                             const Clock& clock,
+                                                             std::string cluster) {
   return std::make_unique<Service>(book, certifier, nodes, ledger, clock, std::move(cluster));
 }
 

@@ -477,9 +477,9 @@ CREATE TABLE node_identities(
 
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
-      kFirst,        kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims, kFileSets, kScans,
-      kCatalogRoots, kExemptions,      kEvidence,   kTampered,        kViews,  kAuditPeer,
-      kEnrolment};
+      kFirst,    kUnsettledStacks, kStackAbout,   kStatesAndHealth, kClaims,
+      kFileSets, kScans,           kCatalogRoots, kExemptions,      kEvidence,
+      kTampered, kViews,           kAuditPeer,    kEnrolment};
   return all;
 }
 

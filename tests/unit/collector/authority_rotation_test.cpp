@@ -115,9 +115,8 @@ TEST_CASE("the server's certificate keeps its names when it is renewed, and only
   const std::string after = read(folder.dir + "/server.pem");
   CHECK(after != before);
   CHECK(*is_due(after, later) == false);
-  REQUIRE(load_server_files({folder.dir + "/server.pem", folder.dir + "/server-key.pem",
-                             folder.dir + "/ca.pem"},
-                            later));
+  REQUIRE(load_server_files(
+      {folder.dir + "/server.pem", folder.dir + "/server-key.pem", folder.dir + "/ca.pem"}, later));
 }
 
 TEST_CASE("a server's certificate from elsewhere is left alone", "[collector][unit]") {

@@ -211,8 +211,8 @@ TEST_CASE("an agent follows another authority by itself, and the first one may g
   take_over();
   v1::TrustBundle bundle = told();
   REQUIRE(bundle.authorities_size() == 2);
-  REQUIRE(joining.enroller->take_trust(
-      {bundle.authorities().begin(), bundle.authorities().end()}, bundle.issuer()));
+  REQUIRE(joining.enroller->take_trust({bundle.authorities().begin(), bundle.authorities().end()},
+                                       bundle.issuer()));
   const std::string old_issuer = joining.enroller->trust().issuer;
   CHECK(old_issuer == bundle.issuer());
 
@@ -221,8 +221,8 @@ TEST_CASE("an agent follows another authority by itself, and the first one may g
   bundle = told();
   CHECK(bundle.issuer() != old_issuer);
   joining.clock.set_ahead(std::chrono::minutes(10));  // past the time that spreads a fleet
-  REQUIRE(joining.enroller->take_trust(
-      {bundle.authorities().begin(), bundle.authorities().end()}, bundle.issuer()));
+  REQUIRE(joining.enroller->take_trust({bundle.authorities().begin(), bundle.authorities().end()},
+                                       bundle.issuer()));
   joining.enroller->set_address("");  // looks at the clock again
   joining.enroller->set_address(joining.options.address);
   joining.clock.set_ahead(std::chrono::minutes(20));
@@ -234,8 +234,8 @@ TEST_CASE("an agent follows another authority by itself, and the first one may g
   take_over();
   bundle = told();
   REQUIRE(bundle.authorities_size() == 1);
-  REQUIRE(joining.enroller->take_trust(
-      {bundle.authorities().begin(), bundle.authorities().end()}, bundle.issuer()));
+  REQUIRE(joining.enroller->take_trust({bundle.authorities().begin(), bundle.authorities().end()},
+                                       bundle.issuer()));
   REQUIRE(agent::load_tls_files(joining.enroller->files()));
 }
 

@@ -39,8 +39,7 @@ class Machine {
   grpc::Status enrol(const v1::EnrolRequest& request) {
     grpc::ClientContext context;
     v1::IssuedCertificate issued;
-    const auto status =
-        v1::Enrolment::NewStub(anonymous(here_))->Enrol(&context, request, &issued);
+    const auto status = v1::Enrolment::NewStub(anonymous(here_))->Enrol(&context, request, &issued);
     if (status.ok()) keep(issued);
     return status;
   }
@@ -126,8 +125,12 @@ struct Admin {
     v1::NodeAccessChange unread;
     return stub->RevokeNode(&context, request, change != nullptr ? change : &unread);
   }
-  grpc::Status restore(const std::string& node) { return named(&v1::NodeAccess::Stub::RestoreNode, node); }
-  grpc::Status forget(const std::string& node) { return named(&v1::NodeAccess::Stub::ForgetNode, node); }
+  grpc::Status restore(const std::string& node) {
+    return named(&v1::NodeAccess::Stub::RestoreNode, node);
+  }
+  grpc::Status forget(const std::string& node) {
+    return named(&v1::NodeAccess::Stub::ForgetNode, node);
+  }
 
  private:
   grpc::Status named(grpc::Status (v1::NodeAccess::Stub::*method)(grpc::ClientContext*,
@@ -172,11 +175,11 @@ TEST_CASE("a pattern of node names knows stars and nothing else", "[collector][u
     const char* name;
     bool matches;
   };
-  const auto row = GENERATE(Row{"*", "", true}, Row{"*", "a.b-c", true}, Row{"web-*", "web-1", true},
-                            Row{"web-*", "db-1", false}, Row{"*-eu", "web-1-eu", true},
-                            Row{"a*b*c", "axxbxxc", true}, Row{"a*b*c", "axxbxx", false},
-                            Row{"a**", "a", true}, Row{"node-1", "node-10", false},
-                            Row{"*ab", "aab", true}, Row{"", "a", false});
+  const auto row =
+      GENERATE(Row{"*", "", true}, Row{"*", "a.b-c", true}, Row{"web-*", "web-1", true},
+               Row{"web-*", "db-1", false}, Row{"*-eu", "web-1-eu", true},
+               Row{"a*b*c", "axxbxxc", true}, Row{"a*b*c", "axxbxx", false}, Row{"a**", "a", true},
+               Row{"node-1", "node-10", false}, Row{"*ab", "aab", true}, Row{"", "a", false});
   CAPTURE(row.pattern, row.name);
   CHECK(matches_pattern(row.pattern, row.name) == row.matches);
 }
@@ -270,6 +273,9 @@ TEST_CASE("requests that prove nothing are refused", "[collector][unit]") {
   CHECK(code_of("") == StatusCode::INVALID_ARGUMENT);
   CHECK(code_of(std::string(3000, 'x')) == StatusCode::INVALID_ARGUMENT);
   CHECK(code_of(machine.request() + "x") == StatusCode::INVALID_ARGUMENT);
+  request.set_join_token(std::string(20'000, 'x'));
+  CHECK(code_of(machine.request()) == StatusCode::INVALID_ARGUMENT);
+  request.set_join_token(token);
   request.set_node("../etc");
   CHECK(code_of(machine.request()) == StatusCode::INVALID_ARGUMENT);
   CHECK(Admin(here).tokens().front().used() == 0);
@@ -385,6 +391,16 @@ TEST_CASE("a revoked node is out at once, everywhere, also after a restart, unti
   agent.expect(v1::ToAgent::kWelcome);
   CHECK(node_named(here, "new-1").revoked_ns() == 0);
   REQUIRE(audit_of(here, "node.revoke").size() == 1);
+}
+
+TEST_CASE("a node that is revoked before it ever connected is listed", "[collector][unit]") {
+  Deployment here;
+  Machine machine(here, "new-1");
+  REQUIRE(machine.enrol(Admin(here).token().text()).ok());
+  CHECK(here.nodes().empty());
+  REQUIRE(Admin(here).revoke("new-1").ok());
+  CHECK(node_named(here, "new-1").revoked_ns() > 0);
+  CHECK(Admin(here).revoke("nobody").error_code() == StatusCode::NOT_FOUND);
 }
 
 TEST_CASE("only admins let nodes in and out", "[collector][unit]") {
