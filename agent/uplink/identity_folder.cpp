@@ -12,6 +12,7 @@
 #include <ctime>
 #include <memory>
 
+#include "agent/uplink/openssl_handles.h"
 #include "common/base/file.h"
 #include "common/base/guarded_file.h"
 #include "common/base/sha256.h"
@@ -23,26 +24,7 @@ constexpr std::size_t kMaxPemBytes = 1U << 20;
 constexpr std::size_t kMaxAuthorities = 16;
 constexpr std::int64_t kMaxSeconds = 9'000'000'000;  // what 64 bits of nanoseconds hold
 
-template <auto kFree>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using PrivateKey = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using Request = std::unique_ptr<X509_REQ, Free<X509_REQ_free>>;
-
-Error refused(ErrorCode code, const std::string& text) {
-  ERR_clear_error();
-  return {code, text};
-}
-
-int no_password(char*, int, int, void*) {
-  return -1;
-}
 
 Bio reading(const std::string& bytes) {
   return Bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));

@@ -118,7 +118,9 @@ Result<void> Collector::open_enrolment() {
   enrolled_ = std::make_unique<EnrolledNodes>(*nodes_, *book_, *certifier_);
   if (!config_.kubernetes_api.empty()) {
     ASSAY_ASSIGN(reviewer_, make_account_reviewer(
-                                {config_.kubernetes_api,
+                                {config_.kubernetes_cluster.empty() ? cluster_of(config_.data_dir)
+                                                                    : config_.kubernetes_cluster,
+                                 config_.kubernetes_api,
                                  config_.kubernetes_ca,
                                  config_.kubernetes_token,
                                  {config_.kubernetes_audience, config_.kubernetes_accounts}}));

@@ -128,6 +128,8 @@ void add_enrolment(Table<CollectorConfig>& table) {
       .text("kubernetes.api_server", &CollectorConfig::kubernetes_api,
             {.text = "Where to ask whose a service account's token is, https://HOST[:PORT]; empty "
                      "for nobody"})
+      .text("kubernetes.cluster", &CollectorConfig::kubernetes_cluster,
+            {.text = "Cluster whose nodes are its nodes; empty for that of init"})
       .path("kubernetes.ca", &CollectorConfig::kubernetes_ca,
             {.text = "Authorities of the API server's certificate, PEM"})
       .path("kubernetes.token", &CollectorConfig::kubernetes_token,

@@ -36,7 +36,8 @@ struct CollectorConfig {
   std::uint32_t enrol_rate = 100;
   std::uint32_t enrol_address_rate = 10;
 
-  std::string kubernetes_api;  ///< "": Kubernetes is not asked
+  std::string kubernetes_api;      ///< "": Kubernetes is not asked
+  std::string kubernetes_cluster;  ///< "": that of init
   std::string kubernetes_ca = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
   std::string kubernetes_token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
   std::string kubernetes_audience = "assay-collector";

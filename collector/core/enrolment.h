@@ -100,6 +100,7 @@ class NodeCertifier {
 
 /// Whom a service-account token names.
 struct ReviewedAccount {
+  std::string cluster;  ///< ours, for which that Kubernetes speaks
   std::string node_name;
   std::string node_uid;
   std::string account;  ///< NAMESPACE/NAME

@@ -15,9 +15,10 @@ constexpr std::chrono::seconds kNoteInterval{60};
 
 }  // namespace
 
-std::chrono::milliseconds EnrolmentDesk::wait_before(const std::string& peer) {
+std::chrono::milliseconds EnrolmentDesk::wait_before(Asking asking, const std::string& peer) {
   const auto now = std::chrono::steady_clock::now();
-  const auto wait = limit_.try_now(address_of(peer), now);
+  AttemptLimit& limit = asking == Asking::kStranger ? strangers_ : nodes_;
+  const auto wait = limit.try_now(address_of(peer), now);
   if (wait.count() == 0) return wait;
   std::uint64_t count = 0;
   {
@@ -62,11 +63,11 @@ Result<EnrolmentRequest> EnrolmentDesk::read(const v1::EnrolRequest& request,
   if (request.service_account_token().size() > kMaxServiceTokenBytes)
     return Error{ErrorCode::kLimitExceeded, "the service account's token is too long"};
   ASSAY_ASSIGN(read.account, reviewer_->review(request.service_account_token()));
-  if (read.account->node_name == read.node.node) return read;
-  return Error{ErrorCode::kPermissionDenied,
-               "the service account's token is for node " +
-                   escape_untrusted(read.account->node_name, kMaxClaimBytes) + ", not for " +
-                   read.node.node};
+  const NodeKey named{read.account->cluster, read.account->node_name};
+  if (named == read.node) return read;
+  return Error{ErrorCode::kPermissionDenied, "the service account's token is for node " +
+                                                 escape_untrusted(named.text(), kMaxClaimBytes) +
+                                                 ", not for " + read.node.text()};
 }
 
 Result<v1::IssuedCertificate> EnrolmentDesk::enrol(const v1::EnrolRequest& request,

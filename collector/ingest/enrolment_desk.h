@@ -24,11 +24,14 @@ class EnrolmentDesk {
         reviewer_(reviewer),
         ledger_(ledger),
         clock_(clock),
-        limit_(rates) {}
+        strangers_(rates),
+        nodes_(rates) {}
 
   /// How long the peer has to wait first; zero: it may try. What is refused so is counted, and
   /// written down now and then.
-  std::chrono::milliseconds wait_before(const std::string& peer);
+  /// Strangers cannot use up what nodes may: those are counted apart.
+  enum class Asking { kStranger, kNode };
+  std::chrono::milliseconds wait_before(Asking asking, const std::string& peer);
   /// Errors: those of EnrolmentBook, NodeCertifier and AccountReviewer; kInvalidArgument. Each one
   /// is in the audit log.
   Result<v1::IssuedCertificate> enrol(const v1::EnrolRequest& request, const std::string& peer);
@@ -49,7 +52,8 @@ class EnrolmentDesk {
   AccountReviewer* const reviewer_;
   Ledger& ledger_;
   const Clock& clock_;
-  AttemptLimit limit_;
+  AttemptLimit strangers_;
+  AttemptLimit nodes_;
   Mutex mutex_;
   std::uint64_t held_back_ ASSAY_GUARDED_BY(mutex_) = 0;  // tries that are not in the log yet
   std::chrono::steady_clock::time_point noted_ ASSAY_GUARDED_BY(mutex_){};

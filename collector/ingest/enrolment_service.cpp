@@ -12,8 +12,10 @@ namespace {
 
 using Context = grpc::CallbackServerContext;
 using Reactor = grpc::ServerUnaryReactor;
+using Asking = EnrolmentDesk::Asking;
 
 constexpr std::chrono::seconds kRetryWhenBusy{5};
+constexpr std::size_t kMaxRenewals = 256;  // that wait
 constexpr std::size_t kMaxRequestBytes = 16 << 10;
 
 grpc::Status refusal(const Error& error) {
@@ -42,14 +44,15 @@ class Service final : public EnrolmentService, public v1::Enrolment::CallbackSer
           const Clock& clock, const EnrolmentOptions& options)
       : certifier_(certifier),
         desk_(book, certifier, reviewer, ledger, clock, options.rates),
-        pool_(options.threads, options.max_waiting) {}
+        strangers_(options.threads, options.max_waiting),
+        nodes_(1, kMaxRenewals) {}
 
   grpc::Service& service() override { return *this; }
 
   Reactor* GetAuthorities(Context* context, const v1::GetAuthoritiesRequest*,
                           v1::TrustBundle* response) override {
     Reactor* reactor = context->DefaultReactor();
-    if (const auto wait = desk_.wait_before(peer_of(*context)); wait.count() > 0)
+    if (const auto wait = desk_.wait_before(Asking::kStranger, peer_of(*context)); wait.count() > 0)
       reactor->Finish(too_often(wait));
     else
       reactor->Finish(answer(response));
@@ -63,7 +66,7 @@ class Service final : public EnrolmentService, public v1::Enrolment::CallbackSer
       reactor->Finish({grpc::StatusCode::INVALID_ARGUMENT, "the request is too large"});
       return reactor;
     }
-    return serve(context, [this, peer = peer_of(*context), request, response] {
+    return serve(context, Asking::kStranger, [this, peer = peer_of(*context), request, response] {
       auto issued = desk_.enrol(*request, peer);
       if (!issued) return refusal(issued.error());
       *response = std::move(*issued);
@@ -83,13 +86,14 @@ class Service final : public EnrolmentService, public v1::Enrolment::CallbackSer
           {who ? grpc::StatusCode::PERMISSION_DENIED : grpc::StatusCode::UNAUTHENTICATED, reason});
       return reactor;
     }
-    return serve(context, [this, peer, node = who->node,
-                           shown = shown_certificate(*context, certifier_), request, response] {
-      auto issued = desk_.renew(node, shown, *request, peer);
-      if (!issued) return refusal(issued.error());
-      *response = std::move(*issued);
-      return grpc::Status::OK;
-    });
+    return serve(context, Asking::kNode,
+                 [this, peer, node = who->node, shown = shown_certificate(*context, certifier_),
+                  request, response] {
+                   auto issued = desk_.renew(node, shown, *request, peer);
+                   if (!issued) return refusal(issued.error());
+                   *response = std::move(*issued);
+                   return grpc::Status::OK;
+                 });
   }
 
  private:
@@ -102,13 +106,14 @@ class Service final : public EnrolmentService, public v1::Enrolment::CallbackSer
     return grpc::Status::OK;
   }
 
-  Reactor* serve(Context* context, std::function<grpc::Status()> work) {
+  Reactor* serve(Context* context, Asking asking, std::function<grpc::Status()> work) {
     Reactor* reactor = context->DefaultReactor();
-    if (const auto wait = desk_.wait_before(peer_of(*context)); wait.count() > 0) {
+    if (const auto wait = desk_.wait_before(asking, peer_of(*context)); wait.count() > 0) {
       reactor->Finish(too_often(wait));
       return reactor;
     }
-    if (!pool_.post([reactor, work = std::move(work)] { reactor->Finish(work()); }))
+    WorkerPool& pool = asking == Asking::kStranger ? strangers_ : nodes_;
+    if (!pool.post([reactor, work = std::move(work)] { reactor->Finish(work()); }))
       reactor->Finish(status_with_retry(grpc::StatusCode::RESOURCE_EXHAUSTED,
                                         "too many enrol at a time: try again later",
                                         kRetryWhenBusy));
@@ -117,7 +122,8 @@ class Service final : public EnrolmentService, public v1::Enrolment::CallbackSer
 
   NodeCertifier& certifier_;
   EnrolmentDesk desk_;
-  WorkerPool pool_;  // uses the desk
+  WorkerPool strangers_;  // uses the desk
+  WorkerPool nodes_;      // likewise; whoever floods the other one does not hold up renewals
 };
 
 }  // namespace

@@ -59,6 +59,7 @@ class Reviewer final : public AccountReviewer {
                  call("/apis/authentication.k8s.io/v1/tokenreviews",
                       review_request(token, options_.policy.audience), "create tokenreviews"));
     ASSAY_ASSIGN(Review review, read_review(answer, options_.policy));
+    review.account.cluster = options_.cluster;
     if (!review.account.node_name.empty()) return review.account;
     // Names and namespace were checked: they hold nothing that means something in a path.
     ASSAY_ASSIGN(const std::string pod,

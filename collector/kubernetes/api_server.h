@@ -11,7 +11,8 @@
 namespace assay::collector {
 
 struct ApiServerOptions {
-  std::string url;  ///< https://HOST[:PORT]
+  std::string cluster;  ///< whose nodes are that Kubernetes' nodes
+  std::string url;      ///< https://HOST[:PORT]
   std::string ca_file;
   std::string token_file;  ///< the collector's own token; read anew for each call
   AccountPolicy policy;

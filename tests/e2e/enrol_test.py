@@ -16,6 +16,7 @@ import deployment
 import images
 import ledger
 from by_hand import unpack
+from runtimes import Daemon
 
 REFUSED, NOT_FOUND = 4, 7
 LIFETIME_S = 20  # of nodes' certificates here; 24 hours by default
@@ -48,6 +49,20 @@ class EnrolTest(unittest.TestCase):
         self.made_up = ledger.MadeUp(self.layer, count, rate_hz, life_ms, begin_in_s=5)
         self.here.start_agent(made_up=self.made_up, waits=False)
 
+    def start_another_agent(self, name, count, rate_hz):
+        """One more node, with a state folder of its own: (its timetable, its daemon)."""
+        made_up = ledger.MadeUp(self.layer, count, rate_hz, life_ms=200, begin_in_s=5)
+        config = json.loads(self.here.agent_config().read_text())
+        config.update(node=name, state_dir=str(self.here.folder / name), http={"address": ""}, local={"socket": ""})
+        path = self.here.write(f"{name}.yaml", config)
+        daemon = Daemon(made_up.command(path), self.here.folder / f"{name}.log")
+        self.addCleanup(daemon.stop)
+        return made_up, daemon
+
+    def wait_for_trust(self, what):
+        """Every node believes what the collector does, and has a certificate of the authority that issues."""
+        self.here.wait(lambda: all(node["trust"] == "current" for node in self.here.query("nodes")["nodes"]), what)
+
     def node(self):
         nodes = {node["node"]: node for node in self.here.query("nodes")["nodes"]}
         return nodes.get(deployment.NODE)
@@ -65,15 +80,23 @@ class EnrolTest(unittest.TestCase):
         return load_rows(self.here, "SELECT actor, subject, outcome, detail, peer FROM audit_log WHERE action = "
                                     f"'{action}' ORDER BY audit_key")
 
-    def assert_nothing_lost(self):
-        """After the timetable is over: every start once in the store, and no gap."""
-        self.made_up.wait_until_over()
+    def assert_nothing_lost(self, more=()):
+        """After the timetables are over: every start once in the store, and no gap."""
+        starts = []
+        for made_up in [self.made_up, *(made_up for made_up, _ in more)]:
+            made_up.wait_until_over()
+            starts += made_up.starts()
         self.here.wait_until_delivered()
+        self.here.wait(lambda: load_rows(self.here, "SELECT count(*) AS count FROM runs WHERE ended_ns > 0")[0]["count"]
+                       >= len(starts), "all runs ended")
+        for _, daemon in more:
+            self.assertIsNone(daemon.process.poll())
+            daemon.stop()
         self.here.stop_agent()
         self.here.stop_collector()
         store = ledger.Store(self.here.store)
         self.addCleanup(store.close)
-        self.assertEqual(ledger.differences(list(self.made_up.starts()), store), [])
+        self.assertEqual(ledger.differences(starts, store), [])
         self.assertEqual(store.gaps(), [])
 
     def test_a_token_is_used_once_and_is_nowhere_else(self):
@@ -138,8 +161,9 @@ class EnrolTest(unittest.TestCase):
 
     def test_leaves_and_authority_change_under_load_without_a_restart(self):
         here = self.here
-        self.make_token()
+        self.make_token("--uses", "3")
         self.start_agent(count=9000, rate_hz=100)
+        more = [self.start_another_agent(name, count=4500, rate_hz=50) for name in ("node-2", "node-3")]
         self.wait_until_connected()
         here.agent.wait_for(lambda: self.connects() >= 2, "a renewed certificate in use")
 
@@ -148,14 +172,14 @@ class EnrolTest(unittest.TestCase):
         first_server = served_certificate(here)
         rotate("prepare")  # taken over by itself
         here.wait(lambda: len(here.query("ca", "show")["authorities"]) == 2, "two authorities")
-        self.wait_for_node("both trusted", lambda node: node["trust"] == "current")
+        self.wait_for_trust("both trusted")
         (here.folder / "user-tls/ca.pem").write_text(here.assay("ca", "show"))
 
         rotate("activate")
         here.collector.process.send_signal(signal.SIGHUP)  # taken over at once
         here.wait(lambda: served_certificate(here) != first_server, "another server certificate")
         issuer = [one["sha256"] for one in here.query("ca", "show")["authorities"] if one["is_issuing"]]
-        self.wait_for_node("a certificate of the second authority", lambda node: node["trust"] == "current")
+        self.wait_for_trust("certificates of the second authority")
         here.program("assay-collector", "issue", "--config", here.folder / "collector.yaml", "--user", "operator",
                      "--role", "admin", "--out", here.folder / "user-tls-2")
         self.change("cli.yaml", tls=here.tls("user-tls-2"))
@@ -163,7 +187,7 @@ class EnrolTest(unittest.TestCase):
         rotate("retire")
         here.wait(lambda: [one["sha256"] for one in here.query("ca", "show")["authorities"]] == issuer,
                   "the second authority alone")
-        self.wait_for_node("it is all that is trusted", lambda node: node["trust"] == "current")
+        self.wait_for_trust("it is all that is trusted")
         # A leaf of the server's alone.
         second_server = served_certificate(here)
         here.program("assay-collector", "ca", "renew-server", "--config", here.folder / "collector.yaml")
@@ -178,7 +202,7 @@ class EnrolTest(unittest.TestCase):
         self.assertIsNone(here.collector.process.poll())
         self.assertTrue(all(one["outcome"] == "done" for one in self.audit("node.renew")))
         self.assertGreaterEqual(len(self.audit("node.renew")), 3)
-        self.assert_nothing_lost()
+        self.assert_nothing_lost(more)
 
 
 def load_rows(here, sql):

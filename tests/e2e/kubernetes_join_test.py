@@ -17,7 +17,7 @@ REFUSALS = {
     "other_account": "is of default/default, which is not in kubernetes.accounts",
     "no_account": "is not of a service account",
     "unbound": "names neither a node nor a pod",
-    "other_node": "is for node node-2, not for node-1",
+    "other_node": "is for node test/node-2, not for test/node-1",
 }
 
 
@@ -117,6 +117,10 @@ class KubernetesJoinTest(unittest.TestCase):
                 self.api.plays = plays
                 self.try_to_join(words)
                 self.here.runs()
+
+    def test_a_node_of_another_cluster_is_not_vouched_for(self):
+        self.here.settings["cluster"] = "elsewhere"
+        self.try_to_join("is for node test/node-1, not for elsewhere/node-1")
 
     def test_an_api_server_of_another_authority_is_not_believed(self):
         self.here.stop_collector()
