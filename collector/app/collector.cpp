@@ -39,6 +39,18 @@ Result<std::string> load_authority_key(const CollectorConfig& config, const std:
   return key;
 }
 
+ConnectionLimits connection_limits(const CollectorConfig& config) {
+  ConnectionLimits limits;
+  limits.connections = config.max_connections;
+  limits.address_connections = config.max_address_connections;
+  limits.address_rate = config.max_address_rate;
+  limits.unproven_age = config.unproven_age;
+  // A client may begin more before it has heard of the limit; streams that end are held a while.
+  limits.streams = 2 * config.max_concurrent_streams + 128;
+  limits.wasted_bytes = config.max_message_bytes + (1ULL << 20);
+  return limits;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& config, Clock& clock,
@@ -78,6 +90,7 @@ Result<void> Collector::open_catalog() {
   CommitOptions options;
   options.budget = {config_.queued_bytes(), [this] { return memory_.is_short(); }};
   options.max_remembered_stacks = config_.remembered_stacks();
+  options.retention = config_.retention;
   ASSAY_ASSIGN(loop_,
                CommitLoop::start(*store_, *nodes_, clock_, kept.catalog, options,
                                  [this](const std::string& problem) { log_problem(problem); }));
@@ -179,6 +192,14 @@ void Collector::look_after_certificates() {
   link_->end_expired();
 }
 
+void Collector::log_refused(std::string_view reason, const std::string& address) {
+  std::uint64_t held_back = 0;
+  if (refused_limit_.allow(held_back))
+    log_.warn("a connection was refused", {{"limit", "limits." + std::string(reason)},
+                                           {"address", address},
+                                           {"held_back", std::to_string(held_back)}});
+}
+
 Result<void> Collector::open_server() {
   AgentLinkOptions link;
   link.version = ASSAY_VERSION;
@@ -193,6 +214,9 @@ Result<void> Collector::open_server() {
   keeper_->set_on_change([this] { on_catalog_change(); });
   marks_ = std::make_unique<MarkTimer>(*keeper_, [this] { link_->push_mark(); });
   GrpcServerOptions options;
+  options.on_refused = [this](std::string_view reason, const std::string& address) {
+    log_refused(reason, address);
+  };
   options.address = config_.listen;
   {
     const MutexLock lock(live_mutex_);
@@ -200,6 +224,12 @@ Result<void> Collector::open_server() {
   }
   options.max_memory_bytes = config_.grpc_memory();
   options.max_concurrent_streams = config_.max_concurrent_streams;
+  options.max_message_bytes = static_cast<std::uint32_t>(config_.max_message_bytes);
+  options.max_metadata_bytes = static_cast<std::uint32_t>(config_.max_metadata_bytes);
+  options.handshake_timeout = config_.handshake_timeout;
+  options.idle_timeout = config_.idle_timeout;
+  options.connections = connection_limits(config_);
+  options.is_memory_short = [this] { return memory_.is_tight(); };
   auto services = queries_->services();
   services.push_back(&link_->service());
   services.push_back(&commands_->service());
@@ -233,7 +263,8 @@ Result<void> Collector::open_http() {
 }
 
 std::string Collector::metrics_text() {
-  return metrics_.text(*loop_, *nodes_, *keeper_, {clock_.wall_now(), config_.max_memory});
+  return metrics_.text(*loop_, *nodes_, *keeper_,
+                       {clock_.wall_now(), config_.max_memory, server_->port_counts()});
 }
 
 std::vector<std::string> Collector::not_ready() const {
@@ -256,7 +287,9 @@ Result<void> Collector::reload(const CollectorConfig& next) {
   }
   use_certificates(std::move(certificates));
   server_->set_max_memory(next.grpc_memory());
+  server_->set_connection_limits(connection_limits(next));
   loop_->set_max_queued_bytes(next.queued_bytes());
+  loop_->set_retention(next.retention);
   link_->set_limits(next.heartbeat_interval, next.max_agent_bytes);
   return ok();
 }

@@ -41,7 +41,8 @@ CommitLoop::CommitLoop(Store& store, NodeRegistry& nodes, Clock& clock,
       catalog_sequence_(catalog->sequence()),
       judging_(std::move(catalog), round, std::move(scans),
                {options.max_runs_per_commit, options.max_remembered_stacks}),
-      recorder_(judging_, options.max_runs_per_commit) {}
+      recorder_(judging_, options.max_runs_per_commit),
+      retainer_(options.retention) {}
 
 Result<std::unique_ptr<CommitLoop>> CommitLoop::start(
     Store& store, NodeRegistry& nodes, Clock& clock,
@@ -180,6 +181,26 @@ void CommitLoop::disconnected(const NodeKey& node) {
 }
 
 void CommitLoop::audit(AuditEntry entry) {
+  if (entry.outcome == "refused") {
+    const std::lock_guard lock(mutex_);
+    auto admitted = denied_.admit(std::move(entry), std::chrono::steady_clock::now());
+    if (!admitted) return;
+    entry = std::move(*admitted);
+  }
+  write_audit(std::move(entry));
+}
+
+void CommitLoop::tell_denied_tries() {
+  std::vector<AuditEntry> due;
+  {
+    const std::lock_guard lock(mutex_);
+    due = denied_.due(std::chrono::steady_clock::now(), to_unix_ns(clock_.wall_now()));
+  }
+  for (AuditEntry& entry : due)
+    write_audit(std::move(entry));
+}
+
+void CommitLoop::write_audit(AuditEntry entry) {
   const std::size_t bytes = entry.subject.size() + entry.detail.size();
   (void)push({std::nullopt,
               bytes,
@@ -265,6 +286,8 @@ void CommitLoop::run(const std::stop_token& stop) {
     begin_round_if_a_date_passed();
     if (is_judging_) judge_again();
     settle_overdue();
+    tell_denied_tries();
+    remove_what_is_over();
     save_nodes(false);
     if (is_failing_) std::this_thread::sleep_for(kPauseAfterFailure);
   }
@@ -392,6 +415,20 @@ bool CommitLoop::is_after_jump(WallTime now) {
   if (by > kJump) jump_until_ = boot + judging_.catalog().policy().pending_deadline;
   if (by < -kJump) jump_until_ = {};
   return boot < jump_until_;
+}
+
+void CommitLoop::remove_what_is_over() {
+  const BootTime now = clock_.boot_now();
+  if (!retainer_.is_due(now) || is_judging_) return;
+  const WallTime wall = clock_.wall_now();  // one look: the clock may jump after it
+  if (is_after_jump(wall)) return;
+  bool have_stacks_gone = false;
+  const auto removed = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
+    ASSAY_ASSIGN(have_stacks_gone, retainer_.step(store, wall, now, options_.max_rows_per_step));
+    return ok();
+  });
+  if (have_stacks_gone) judging_.forget();
+  if (!removed) retainer_.end_round();
 }
 
 void CommitLoop::save_nodes(bool is_last) {

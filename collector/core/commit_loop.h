@@ -15,11 +15,13 @@
 #include <string>
 #include <thread>
 
+#include "collector/core/denied_tries.h"
 #include "collector/core/intake_budget.h"
 #include "collector/core/judging.h"
 #include "collector/core/node_registry.h"
 #include "collector/core/ports.h"
 #include "collector/core/recorder.h"
+#include "collector/core/retention.h"
 #include "common/base/clock.h"
 
 namespace assay::collector {
@@ -31,6 +33,8 @@ struct CommitOptions {
   int max_runs_per_commit = 4000;              ///< when judging again: some 50 ms
   std::size_t max_remembered_stacks = 16'384;  ///< with their verdicts, a few KiB each
   std::chrono::milliseconds node_save_interval{10'000};
+  int max_rows_per_step = 1000;  ///< of what is over: some 10 ms
+  Retention retention;
   std::chrono::milliseconds tick{1000};  ///< how late a deadline may be noticed
 };
 
@@ -79,6 +83,8 @@ class CommitLoop final : public Intake, public Ledger {
   /// For what is pushed from now on.
   void set_max_queued_bytes(std::size_t bytes) { budget_.set_max_bytes(bytes); }
   const CommitCounts& counts() const { return counts_; }
+  const Retainer& retainer() const { return retainer_; }
+  void set_retention(const Retention& retention) { retainer_.set_retention(retention); }
   /// Bytes of agents' messages that are not committed yet.
   std::size_t held_bytes() const { return budget_.held(); }
   const ReconcilerCounts& reconciler_counts() const { return recorder_.reconciler_counts(); }
@@ -113,12 +119,15 @@ class CommitLoop final : public Intake, public Ledger {
   void finish(Task& task, Result<void> result, bool was_committed);
   void judge_again();
   void settle_overdue();
+  void write_audit(AuditEntry entry);
+  void tell_denied_tries();
   void begin_round_if_a_date_passed();
   void refresh_scans();
   Result<void> begin_round_now();
   /// Whether the clock jumped ahead not long ago. A deadline that is over only by the jump may be
   /// none: the clock may be put right again.
   bool is_after_jump(WallTime now);
+  void remove_what_is_over();
   void save_nodes(bool is_last);
   void remember_refusal(const NodeKey& node, std::uint64_t sequence);
   enum class Commit { kDurable, kRepeatable };
@@ -139,6 +148,7 @@ class CommitLoop final : public Intake, public Ledger {
   // Of the loop's thread only.
   Judging judging_;
   Recorder recorder_;
+  Retainer retainer_;
   std::chrono::steady_clock::time_point nodes_saved_{};
   std::chrono::steady_clock::time_point overdue_settled_{};
   std::optional<WallTime> boot_at_;  // when boot time 0 was, by the clock as it was looked at last
@@ -149,6 +159,7 @@ class CommitLoop final : public Intake, public Ledger {
   std::condition_variable_any idle_;
   std::deque<Task> queue_;                     // guarded by mutex_
   std::size_t own_bytes_ = 0;                  // of tasks in it without a node; guarded by mutex_
+  DeniedTries denied_;                         // guarded by mutex_
   bool is_busy_ = false;                       // guarded by mutex_
   bool is_stopping_ = false;                   // guarded by mutex_
   std::map<NodeKey, std::uint64_t> refusals_;  // sequence that a node refused; guarded by mutex_

@@ -3,6 +3,7 @@
 // tests/unit/collector/store_contract.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -139,6 +140,23 @@ struct AuditEntry {
   std::string outcome;  ///< done, refused
   std::string detail;
   std::string peer = {};  ///< Actor::peer
+};
+
+/// Kinds of data that are over some day, in the order in which they go: findings before their runs.
+enum class Aged { kExecs, kFindings, kRuns, kScans, kAudit };
+inline constexpr std::array kAgedKinds{Aged::kExecs, Aged::kFindings, Aged::kRuns, Aged::kScans,
+                                       Aged::kAudit};
+std::string_view to_string(Aged kind);
+
+/// A place among the rows of a kind, oldest first.
+struct AgedCursor {
+  std::int64_t time_ns = 0;
+  std::int64_t key = 0;
+};
+
+struct AgedRows {
+  std::uint64_t removed = 0;
+  std::optional<AgedCursor> next;  ///< none: no row is left that is old
 };
 
 struct CatalogEntry {
@@ -280,6 +298,13 @@ class StoreWriter {
   /// Of all documents on the base, in the order of their import; images are left out.
   virtual Result<std::vector<catalog::VexStatement>> vex_statements(
       const catalog::BaseId& base) = 0;
+
+  /// Looks at `limit` rows of `kind` after `after` that are over since before `before_ns`, and
+  /// removes those that nothing needs any more, with what hangs on them. Stays: what runs or is
+  /// open, runs that have findings, the newest scan of each tool on a base, VEX documents. A stack
+  /// goes with its last run.
+  virtual Result<AgedRows> remove_aged(Aged kind, std::int64_t before_ns, const AgedCursor& after,
+                                       int limit) = 0;
 
   virtual Result<void> append_catalog(const CatalogEntry& entry) = 0;
   virtual Result<void> set_round(const JudgingRound& round) = 0;

@@ -440,6 +440,12 @@ constexpr const char* kAuditPeer = R"sql(
 ALTER TABLE audit_log ADD COLUMN peer TEXT NOT NULL DEFAULT '';
 )sql";
 
+// What is over is found by when it ended.
+constexpr const char* kRetention = R"sql(
+CREATE INDEX runs_ended ON runs(ended_ns, run_key) WHERE ended_ns > 0;
+CREATE INDEX findings_resolved ON findings(resolved_ns, finding_key) WHERE resolved_ns > 0;
+)sql";
+
 // Nodes' certificates, who is kept out, and the tokens by which nodes join.
 constexpr const char* kEnrolment = R"sql(
 CREATE TABLE join_tokens(
@@ -479,7 +485,7 @@ const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
       kFirst,    kUnsettledStacks, kStackAbout,   kStatesAndHealth, kClaims,
       kFileSets, kScans,           kCatalogRoots, kExemptions,      kEvidence,
-      kTampered, kViews,           kAuditPeer,    kEnrolment};
+      kTampered, kViews,           kAuditPeer,    kRetention,       kEnrolment};
   return all;
 }
 

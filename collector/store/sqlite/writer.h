@@ -95,6 +95,9 @@ class SqliteWriter final : public StoreWriter {
                                   const std::vector<catalog::VexStatement>& statements) override;
   Result<std::vector<catalog::VexStatement>> vex_statements(const catalog::BaseId& base) override;
 
+  Result<AgedRows> remove_aged(Aged kind, std::int64_t before_ns, const AgedCursor& after,
+                               int limit) override;
+
   Result<void> append_catalog(const CatalogEntry& entry) override;
   Result<void> set_round(const JudgingRound& round) override;
   Result<void> audit(const AuditEntry& entry) override;
