@@ -35,6 +35,18 @@ Result<ServerCertificates> load_certificates(const CollectorConfig& config, Wall
                             std::move(material.authority)};
 }
 
+ConnectionLimits connection_limits(const CollectorConfig& config) {
+  ConnectionLimits limits;
+  limits.connections = config.max_connections;
+  limits.address_connections = config.max_address_connections;
+  limits.address_rate = config.max_address_rate;
+  limits.unproven_age = config.unproven_age;
+  // A client may begin more before it has heard of the limit; streams that end are held a while.
+  limits.streams = 2 * config.max_concurrent_streams + 128;
+  limits.wasted_bytes = config.max_message_bytes + (1ULL << 20);
+  return limits;
+}
+
 DoorOptions door_options(const CollectorConfig& config) {
   const double failures = config.failures_per_minute;
   return {{static_cast<double>(config.calls_per_second), static_cast<double>(config.calls_burst)},
@@ -128,6 +140,14 @@ void Collector::log_problem(const std::string& problem) {
     log_.error(problem, {{"held_back", std::to_string(held_back)}});
 }
 
+void Collector::log_refused(std::string_view reason, const std::string& address) {
+  std::uint64_t held_back = 0;
+  if (refused_limit_.allow(held_back))
+    log_.warn("a connection was refused", {{"limit", "limits." + std::string(reason)},
+                                           {"address", address},
+                                           {"held_back", std::to_string(held_back)}});
+}
+
 Result<void> Collector::open_server() {
   ASSAY_ASSIGN(ServerCertificates certificates, load_certificates(config_, clock_.wall_now()));
   AgentLinkOptions link;
@@ -142,10 +162,19 @@ Result<void> Collector::open_server() {
   keeper_->set_on_change([this] { on_catalog_change(); });
   marks_ = std::make_unique<MarkTimer>(*keeper_, [this] { link_->push_mark(); });
   GrpcServerOptions options;
+  options.on_refused = [this](std::string_view reason, const std::string& address) {
+    log_refused(reason, address);
+  };
   options.address = config_.listen;
   options.certificates = std::move(certificates);
   options.max_memory_bytes = config_.grpc_memory();
   options.max_concurrent_streams = config_.max_concurrent_streams;
+  options.max_message_bytes = static_cast<std::uint32_t>(config_.max_message_bytes);
+  options.max_metadata_bytes = static_cast<std::uint32_t>(config_.max_metadata_bytes);
+  options.handshake_timeout = config_.handshake_timeout;
+  options.idle_timeout = config_.idle_timeout;
+  options.connections = connection_limits(config_);
+  options.is_memory_short = [this] { return memory_.is_tight(); };
   auto services = queries_->services();
   services.push_back(&link_->service());
   services.push_back(&commands_->service());
@@ -176,7 +205,7 @@ Result<void> Collector::open_http() {
 }
 
 std::string Collector::metrics_text() {
-  MetricsExport::Context context{clock_.wall_now(), config_.max_memory};
+  MetricsExport::Context context{clock_.wall_now(), config_.max_memory, server_->port_counts()};
   if (const auto counts = store_->finding_counts()) context.findings = *counts;
   return metrics_.text(*loop_, *nodes_, *keeper_, context);
 }
@@ -196,6 +225,7 @@ Result<void> Collector::reload(const CollectorConfig& next) {
   // Nothing below fails.
   server_->set_certificates(std::move(certificates));
   server_->set_max_memory(next.grpc_memory());
+  server_->set_connection_limits(connection_limits(next));
   loop_->set_max_queued_bytes(next.queued_bytes());
   loop_->set_retention(next.retention);
   link_->set_limits(next.heartbeat_interval, next.max_agent_bytes);

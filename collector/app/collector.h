@@ -66,6 +66,7 @@ class Collector {
   Result<void> open_server();
   void on_catalog_change();
   void log_problem(const std::string& problem);
+  void log_refused(std::string_view reason, const std::string& address);
   std::vector<std::string> not_ready() const;
   std::string metrics_text();
 
@@ -73,6 +74,7 @@ class Collector {
   Clock& clock_;
   service::Log& log_;
   service::LogRateLimit problem_limit_{5, std::chrono::seconds(10)};
+  service::LogRateLimit refused_limit_{5, std::chrono::seconds(10)};  // of the port's thread
   std::atomic<bool> is_listening_{false};
   MetricsExport metrics_;  // of the HTTP thread
   MemoryWatch memory_;

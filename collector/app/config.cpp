@@ -80,6 +80,42 @@ void add_limits(Table<CollectorConfig>& table) {
              .is_live = true})
       .integer("limits.streams", &CollectorConfig::max_concurrent_streams,
                {.text = "Concurrent calls on one connection", .min = "1", .max = "10000"})
+      .integer(
+          "limits.connections", &CollectorConfig::max_connections,
+          {.text = "Connections at a time; fewer where the limit on open files has no room for "
+                   "two descriptors each",
+           .min = "16",
+           .max = "1000000",
+           .is_live = true})
+      .integer("limits.address_connections", &CollectorConfig::max_address_connections,
+               {.text = "Connections at a time of one address (IPv6: one /64); 0 for as many as "
+                        "there may be, behind a load balancer",
+                .max = "1000000",
+                .is_live = true})
+      .integer("limits.address_rate", &CollectorConfig::max_address_rate,
+               {.text = "New connections a second of one address, ten times as many at once; 0 for "
+                        "any number",
+                .max = "100000",
+                .is_live = true})
+      .duration("limits.handshake", &CollectorConfig::handshake_timeout,
+                {.text = "How long a connection may take until TLS and HTTP/2 are agreed on",
+                 .min = "100ms",
+                 .max = "2m"})
+      .duration("limits.unproven", &CollectorConfig::unproven_age,
+                {.text = "How long a connection may stay whose peer has shown no identity that was "
+                         "believed",
+                 .min = "1s",
+                 .max = "1h",
+                 .is_live = true})
+      .duration(
+          "limits.idle", &CollectorConfig::idle_timeout,
+          {.text = "How long a connection without a call may stay", .min = "1s", .max = "24h"})
+      .size("limits.message", &CollectorConfig::max_message_bytes,
+            {.text = "A message that is received; agents send up to 4MiB",
+             .min = "4MiB",
+             .max = "64MiB"})
+      .size("limits.headers", &CollectorConfig::max_metadata_bytes,
+            {.text = "Headers of one call", .min = "8KiB", .max = "1MiB"})
       .integer("limits.query_threads", &CollectorConfig::query_threads,
                {.text = "Queries that run at a time", .min = "1", .max = "64"})
       .duration("heartbeat_interval", &CollectorConfig::heartbeat_interval,

@@ -28,6 +28,14 @@ struct CollectorConfig {
   std::uint64_t max_agent_bytes = 4ULL << 20;
   std::uint64_t max_grpc_memory = 0;  ///< 0: a share of max_memory, see grpc_memory()
   std::uint32_t max_concurrent_streams = 64;
+  std::uint32_t max_connections = 8192;
+  std::uint32_t max_address_connections = 1024;
+  std::uint32_t max_address_rate = 50;
+  std::chrono::milliseconds handshake_timeout{10'000};
+  std::chrono::milliseconds unproven_age{30'000};
+  std::chrono::milliseconds idle_timeout{300'000};
+  std::uint64_t max_message_bytes = 4ULL << 20;
+  std::uint64_t max_metadata_bytes = 16ULL << 10;
   std::uint32_t query_threads = 2;
   std::chrono::seconds heartbeat_interval{10};
 

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 
+#include "collector/app/proof_interceptor.h"
 #include "collector/app/server_credentials.h"
 #include "common/base/unique_fd.h"
 #include "common/service/http_endpoint.h"
@@ -16,31 +17,36 @@
 namespace assay::collector {
 namespace {
 
-constexpr int kMaxReceiveBytes = 4 << 20;  // agents batch below 1 MiB; a statement is some KiB
-constexpr int kMaxSendBytes = 64 << 20;    // a whole catalog log
-constexpr int kMaxMetadataBytes = 16 << 10;
+constexpr int kMaxSendBytes = 64 << 20;       // a whole catalog log
 constexpr int kLookaheadBytes = 64 << 10;     // of one stream, before a message is asked for
 constexpr int kMaxReadChunkBytes = 64 << 10;  // of one connection
 constexpr int kKeepaliveMs = 30'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr int kMinPingIntervalMs = 10'000;
 
+using Acceptor = grpc::experimental::ExternalConnectionAcceptor;
+
 class Server final : public GrpcServer {
  public:
   Server(std::unique_ptr<ReloadableCredentials> credentials,
-         std::unique_ptr<grpc::ResourceQuota> quota, std::unique_ptr<grpc::Server> server, int port)
+         std::unique_ptr<grpc::ResourceQuota> quota, std::unique_ptr<PortGate> gate,
+         std::unique_ptr<Acceptor> acceptor, std::unique_ptr<grpc::Server> server)
       : credentials_(std::move(credentials)),
         quota_(std::move(quota)),
-        server_(std::move(server)),
-        port_(static_cast<std::uint16_t>(port)) {}
+        gate_(std::move(gate)),
+        acceptor_(std::move(acceptor)),
+        server_(std::move(server)) {}
   ~Server() override { shut_down(std::chrono::milliseconds(0)); }
 
-  std::uint16_t port() const override { return port_; }
+  std::uint16_t port() const override { return gate_->port(); }
   void set_certificates(ServerCertificates certificates) override {
     credentials_->set(std::move(certificates));
   }
+  void set_connection_limits(const ConnectionLimits& limits) override { gate_->set_limits(limits); }
+  PortCounts port_counts() const override { return gate_->counts(); }
   void set_max_memory(std::uint64_t bytes) override { quota_->Resize(bytes); }
   void shut_down(std::chrono::milliseconds grace) override {
+    gate_->stop();  // before gRPC: it forgets to close what it is given after its end
     server_->Shutdown(std::chrono::system_clock::now() + grace);
     server_->Wait();
   }
@@ -48,18 +54,23 @@ class Server final : public GrpcServer {
  private:
   const std::unique_ptr<ReloadableCredentials> credentials_;  // used by server_
   const std::unique_ptr<grpc::ResourceQuota> quota_;
+  const std::unique_ptr<PortGate> gate_;  // used by server_
+  const std::unique_ptr<Acceptor> acceptor_;
   const std::unique_ptr<grpc::Server> server_;
-  const std::uint16_t port_;
 };
 
 void set_limits(grpc::ServerBuilder& builder, const GrpcServerOptions& options,
                 grpc::ResourceQuota& quota) {
-  builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   builder.SetMaxSendMessageSize(kMaxSendBytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              static_cast<int>(options.max_concurrent_streams));
-  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE,
+                             static_cast<int>(options.max_metadata_bytes));
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             static_cast<int>(options.handshake_timeout.count()));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                             static_cast<int>(options.idle_timeout.count()));
   // Windows that grow with the bandwidth hold up to 4 MiB for each of thousands of streams.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLookaheadBytes);
@@ -120,20 +131,35 @@ Result<void> check_listenable(const std::string& address) {
 Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& options,
                                                       const std::vector<grpc::Service*>& services) {
   ASSAY_TRY(check_listenable(options.address));
+  ASSAY_ASSIGN(auto gate,
+               PortGate::listen({options.address, options.connections, options.is_memory_short}));
   grpc::ServerBuilder builder;
-  int port = 0;
   auto credentials = ReloadableCredentials::create(options.certificates);
   auto quota = std::make_unique<grpc::ResourceQuota>("assay-collector");
-  builder.AddListeningPort(options.address, credentials->credentials(), &port);
+  auto acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      credentials->credentials());
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(make_proof_interceptor(*gate));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   set_limits(builder, options, *quota);
   for (grpc::Service* service : services)
     builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (!server || port == 0)
+  if (!server)
     return listen_error(options.address,
-                        "gRPC refused the address or the certificates; log.level debug says more");
-  return std::unique_ptr<GrpcServer>(
-      new Server(std::move(credentials), std::move(quota), std::move(server), port));
+                        "gRPC refused the certificates; log.level debug says more");
+  gate->start(
+      [raw = acceptor.get()](int listener, UniqueFd connection) {
+        Acceptor::NewConnectionParameters parameters;
+        parameters.listener_fd = listener;
+        parameters.fd = connection.release();
+        raw->HandleNewConnection(&parameters);
+      },
+      options.on_refused);
+  return std::unique_ptr<GrpcServer>(new Server(std::move(credentials), std::move(quota),
+                                                std::move(gate), std::move(acceptor),
+                                                std::move(server)));
 }
 
 }  // namespace assay::collector

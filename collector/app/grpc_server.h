@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/app/port_gate.h"
 #include "common/base/result.h"
 
 namespace grpc {
@@ -28,7 +29,15 @@ struct GrpcServerOptions {
   std::string address;  ///< HOST:PORT; port 0 takes a free one
   ServerCertificates certificates;
   std::uint64_t max_memory_bytes = 512ULL << 20;
-  std::uint32_t max_concurrent_streams = 64;
+  std::uint32_t max_concurrent_streams = 64;  ///< of one connection
+  std::uint32_t max_message_bytes = 4 << 20;  ///< received
+  std::uint32_t max_metadata_bytes = 16 << 10;
+  std::chrono::milliseconds handshake_timeout{10'000};  ///< of TLS, and of HTTP/2's settings
+  std::chrono::milliseconds idle_timeout{300'000};      ///< of a connection without a call
+  ConnectionLimits connections;
+  std::function<bool()> is_memory_short;  ///< PortGate::Options
+  /// A connection was refused: why, and from which address. Any thread; must be quick.
+  std::function<void(std::string_view, const std::string&)> on_refused;
 };
 
 /// Serves until it is destroyed or shut down.
@@ -42,6 +51,9 @@ class GrpcServer {
   virtual std::uint16_t port() const = 0;
   /// For connections that are made from now on; those that are there stay. Thread-safe.
   virtual void set_certificates(ServerCertificates certificates) = 0;
+  /// For connections that come from now on. Thread-safe.
+  virtual void set_connection_limits(const ConnectionLimits& limits) = 0;
+  virtual PortCounts port_counts() const = 0;
   /// Thread-safe.
   virtual void set_max_memory(std::uint64_t bytes) = 0;
   /// Refuses new calls, cancels those that run after `grace`, waits for all. Idempotent.

@@ -8,23 +8,30 @@
 namespace assay::collector {
 namespace {
 
-constexpr std::chrono::milliseconds kLookEvery{100};
-constexpr std::chrono::seconds kTrimEvery{2};  // it walks all heaps
+constexpr std::chrono::milliseconds kLookEvery{50};
+constexpr std::chrono::milliseconds kTrimEvery{1000};  // it walks all heaps
 
 }  // namespace
 
 bool MemoryWatch::is_short() {
   const MutexLock lock(mutex_);
+  return look() > limit_bytes_ / 10 * 9;
+}
+
+bool MemoryWatch::is_tight() {
+  const MutexLock lock(mutex_);
+  return look() > limit_bytes_ / 4 * 3;
+}
+
+std::uint64_t MemoryWatch::look() {
   const auto now = std::chrono::steady_clock::now();
-  if (now - looked_ < kLookEvery) return is_short_;
+  if (now - looked_ < kLookEvery) return seen_;
   looked_ = now;
-  const std::uint64_t short_at = limit_bytes_ / 10 * 9;
-  is_short_ = resident_() > short_at;
-  if (!is_short_ || now - trimmed_ < kTrimEvery) return is_short_;
+  seen_ = resident_();
+  if (seen_ <= limit_bytes_ / 4 * 3 || now - trimmed_ < kTrimEvery) return seen_;
   trimmed_ = now;
   ::malloc_trim(0);  // what is freed, but kept between what is in use
-  is_short_ = resident_() > short_at;
-  return is_short_;
+  return seen_ = resident_();
 }
 
 std::uint64_t resident_bytes() {

@@ -10,7 +10,7 @@
 
 namespace assay::collector {
 
-/// Looks at the resident memory at most every 100 ms. Thread-safe.
+/// Looks at the resident memory at most every 50 ms. Thread-safe.
 class MemoryWatch {
  public:
   /// `limit_bytes`: what must not be exceeded; short is what is over nine tenths of it.
@@ -19,12 +19,16 @@ class MemoryWatch {
       : limit_bytes_(limit_bytes), resident_(std::move(resident)) {}
 
   bool is_short();
+  /// Over three quarters of it: time to let go of what nobody needs.
+  bool is_tight();
 
  private:
+  std::uint64_t look() ASSAY_REQUIRES(mutex_);
+
   const std::uint64_t limit_bytes_;
   const std::function<std::uint64_t()> resident_;
   Mutex mutex_;
-  bool is_short_ ASSAY_GUARDED_BY(mutex_) = false;
+  std::uint64_t seen_ ASSAY_GUARDED_BY(mutex_) = 0;  // when it was looked last
   std::chrono::steady_clock::time_point looked_ ASSAY_GUARDED_BY(mutex_){};
   std::chrono::steady_clock::time_point trimmed_ ASSAY_GUARDED_BY(mutex_){};
 };

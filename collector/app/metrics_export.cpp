@@ -28,6 +28,7 @@ std::string MetricsExport::text(const CommitLoop& loop, const NodeDirectory& nod
         reloads_);
   gauge("assay_collector_config_reload_ok", "0 when the last new configuration was refused",
         is_last_reload_ok_ ? 1 : 0);
+  export_port(context.port);
   if (context.findings) export_findings(*context.findings);
   export_process(context.memory_limit_bytes);
   return metrics_.to_text();
@@ -111,6 +112,28 @@ void MetricsExport::export_nodes(const std::vector<NodeView>& nodes, WallTime no
         outbox_bytes);
   gauge("assay_collector_nodes_oldest_event_age_seconds",
         "Age of the oldest event that any agent holds undelivered", oldest_age_s);
+}
+
+void MetricsExport::export_port(const PortCounts& port) {
+  gauge("assay_collector_connections", "Connections of agents and people",
+        static_cast<double>(port.connections));
+  gauge("assay_collector_unproven_connections", "Of them, those that have shown no identity yet",
+        static_cast<double>(port.unproven));
+  count("assay_collector_connections_total", "Connections that were let in", port.accepted);
+  for (std::size_t i = 0; i < kRefusals; ++i)
+    metrics_
+        .counter("assay_collector_refused_connections_total",
+                 "Connections refused at a limit, by the limit",
+                 {{"limit", std::string(to_string(static_cast<Refusal>(i)))}})
+        .raise_to(static_cast<double>(port.refused[i]));
+  for (std::size_t i = 0; i < kCuts; ++i)
+    metrics_
+        .counter("assay_collector_cut_connections_total",
+                 "Connections without an identity that were ended, by the limit",
+                 {{"limit", std::string(to_string(static_cast<Cut>(i)))}})
+        .raise_to(static_cast<double>(port.cut[i]));
+  count("assay_collector_port_starved_total",
+        "Times that no connection could be taken for want of descriptors or memory", port.starved);
 }
 
 void MetricsExport::export_findings(const FindingCounts& counts) {

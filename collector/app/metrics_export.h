@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/app/port_gate.h"
 #include "collector/core/commit_loop.h"
 #include "common/service/metrics.h"
 
@@ -20,6 +21,7 @@ class MetricsExport {
   struct Context {
     WallTime now{};
     std::uint64_t memory_limit_bytes = 0;
+    PortCounts port = {};
     std::optional<FindingCounts> findings = {};  ///< none: they could not be counted
   };
   std::string text(const CommitLoop& loop, const NodeDirectory& nodes, const CatalogKeeper& keeper,
@@ -37,6 +39,7 @@ class MetricsExport {
   void export_commits(const CommitLoop& loop);
   void export_states(const ReconcilerCounts& counts);
   void export_nodes(const std::vector<NodeView>& nodes, WallTime now);
+  void export_port(const PortCounts& port);
   void export_findings(const FindingCounts& counts);
   void export_process(std::uint64_t memory_limit_bytes);
 

@@ -189,6 +189,26 @@ void CommitLoop::disconnected(const NodeKey& node) {
 }
 
 void CommitLoop::audit(AuditEntry entry) {
+  if (entry.outcome == "refused") {
+    const std::lock_guard lock(mutex_);
+    auto admitted = denied_.admit(std::move(entry), std::chrono::steady_clock::now());
+    if (!admitted) return;
+    entry = std::move(*admitted);
+  }
+  write_audit(std::move(entry));
+}
+
+void CommitLoop::tell_denied_tries() {
+  std::vector<AuditEntry> due;
+  {
+    const std::lock_guard lock(mutex_);
+    due = denied_.due(std::chrono::steady_clock::now(), to_unix_ns(clock_.wall_now()));
+  }
+  for (AuditEntry& entry : due)
+    write_audit(std::move(entry));
+}
+
+void CommitLoop::write_audit(AuditEntry entry) {
   const std::size_t bytes = entry.subject.size() + entry.detail.size();
   (void)push({std::nullopt,
               bytes,
@@ -277,6 +297,7 @@ void CommitLoop::run(const std::stop_token& stop) {
     begin_round_if_a_date_passed();
     if (is_judging_) judge_again();
     settle_overdue();
+    tell_denied_tries();
     remove_what_is_over();
     save_nodes(false);
     if (is_failing_) std::this_thread::sleep_for(kPauseAfterFailure);

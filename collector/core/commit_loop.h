@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 
+#include "collector/core/denied_tries.h"
 #include "collector/core/intake_budget.h"
 #include "collector/core/judging.h"
 #include "collector/core/node_registry.h"
@@ -115,6 +116,8 @@ class CommitLoop final : public Intake, public Ledger {
   void finish(Task& task, Result<void> result, bool was_committed);
   void judge_again();
   void settle_overdue();
+  void write_audit(AuditEntry entry);
+  void tell_denied_tries();
   void begin_round_if_a_date_passed();
   void refresh_scans();
   Result<void> begin_round_now();
@@ -153,6 +156,7 @@ class CommitLoop final : public Intake, public Ledger {
   std::condition_variable_any idle_;
   std::deque<Task> queue_;                     // guarded by mutex_
   std::size_t own_bytes_ = 0;                  // of tasks in it without a node; guarded by mutex_
+  DeniedTries denied_;                         // guarded by mutex_
   bool is_busy_ = false;                       // guarded by mutex_
   bool is_stopping_ = false;                   // guarded by mutex_
   std::map<NodeKey, std::uint64_t> refusals_;  // sequence that a node refused; guarded by mutex_

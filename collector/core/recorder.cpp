@@ -11,7 +11,8 @@ namespace assay::collector {
 namespace {
 
 constexpr int kMaxStacksAskedFor = 1000;
-constexpr int kMaxFileSetsAskedFor = 16;  // the others with the next batches
+constexpr int kMaxFileSetsAskedFor = 16;         // the others with the next batches
+constexpr std::size_t kMaxRefusedCatalogs = 16;  // open findings of one node
 constexpr const char* kQuiet = "the run keeps to its budget again";
 
 std::string noise_text(const RunNoisy& event) {
@@ -340,6 +341,8 @@ Result<void> Recorder::catalog_refused(StoreWriter& store, const NodeKey& node,
                store.open_node_findings(id, catalog::FindingKind::kCatalogRefused));
   for (const auto& finding : open)
     if (finding.subject == subject) return change_reason(store, finding, text, to_unix_ns(now));
+  if (open.size() >= kMaxRefusedCatalogs)  // an agent can make up any sequence
+    return change_reason(store, open.back(), text, to_unix_ns(now));
   return store.add_finding({new_finding_id(to_unix_ns(now)), catalog::FindingKind::kCatalogRefused,
                             subject, text, "", id, std::nullopt, to_unix_ns(now), 0, ""});
 }

@@ -8,11 +8,12 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <charconv>
-#include <set>
+#include <list>
 #include <thread>
 
 namespace assay::service {
@@ -63,18 +64,30 @@ Response answer(http::verb method, std::string_view target, const HttpEndpointOp
   return plain(http::status::not_found, "here are /healthz, /readyz and /metrics\n");
 }
 
+class Session;
+using Sessions = std::list<Session*>;  // the oldest first
+
 /// One connection. Lives as long as an operation of its own is pending, hence shared_ptr.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(tcp::socket socket, const HttpEndpointOptions& options, std::size_t& connections)
-      : stream_(std::move(socket)), options_(options), connections_(connections) {
-    ++connections_;
-  }
-  ~Session() { --connections_; }
+  Session(tcp::socket socket, const HttpEndpointOptions& options, Sessions& sessions)
+      : stream_(std::move(socket)),
+        options_(options),
+        sessions_(sessions),
+        place_(sessions.insert(sessions.end(), this)) {}
+  ~Session() { sessions_.erase(place_); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  /// Whether its peer still owes a request.
+  bool is_waiting() const { return is_waiting_; }
+  void close() {
+    is_waiting_ = false;
+    stream_.close();  // its operation ends with an error, and the session with it
+  }
+
   void read() {
+    is_waiting_ = true;
     parser_.emplace();
     parser_->header_limit(kMaxHeaderBytes);
     parser_->body_limit(std::uint64_t{0});
@@ -87,6 +100,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   void on_read(beast::error_code error) {
+    is_waiting_ = false;
     if (error == http::error::header_limit)
       return write(plain(http::status::request_header_fields_too_large, "header too large\n"),
                    true);
@@ -125,12 +139,14 @@ class Session : public std::enable_shared_from_this<Session> {
 
   beast::tcp_stream stream_;
   const HttpEndpointOptions& options_;
-  std::size_t& connections_;
+  Sessions& sessions_;
+  const Sessions::iterator place_;
   beast::flat_buffer buffer_{2 * kMaxHeaderBytes};
   std::optional<http::request_parser<http::empty_body>> parser_;
   std::optional<Response> response_;
   std::optional<http::response_serializer<http::string_body>> serializer_;
   bool is_head_ = false;
+  bool is_waiting_ = false;
 };
 
 Error bind_error(const std::string& address, const beast::error_code& error) {
@@ -166,7 +182,7 @@ Result<HostPort> parse_host_port(const std::string& text) {
 
 struct HttpEndpoint::Server {
   HttpEndpointOptions options;
-  std::size_t connections = 0;  // outlives context, whose queued operations own the sessions
+  Sessions sessions;  // outlives context, whose queued operations own them
   asio::io_context context{1};
   tcp::acceptor acceptor{context};
   asio::steady_timer pause{context};
@@ -176,10 +192,19 @@ struct HttpEndpoint::Server {
     acceptor.async_accept([this](beast::error_code error, tcp::socket socket) {
       if (error == asio::error::operation_aborted) return;
       if (error) return accept_later();
-      if (connections < options.max_connections)
-        std::make_shared<Session>(std::move(socket), options, connections)->read();
+      if (has_room()) std::make_shared<Session>(std::move(socket), options, sessions)->read();
       accept();
     });
+  }
+
+  /// The one that has owed a request for longest makes room, so that peers who say nothing keep no
+  /// probe out.
+  bool has_room() {
+    if (sessions.size() < options.max_connections) return true;
+    const auto idle = std::ranges::find_if(sessions, &Session::is_waiting);
+    if (idle == sessions.end() || sessions.size() >= 2 * options.max_connections) return false;
+    (*idle)->close();
+    return true;
   }
 
   /// Out of descriptors or memory: trying again at once would spin.

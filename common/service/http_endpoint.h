@@ -20,7 +20,8 @@ struct HttpEndpointOptions {
   std::function<std::vector<std::string>()> not_ready;
   /// Prometheus text exposition. Called on the server's thread.
   std::function<std::string()> metrics;
-  std::size_t max_connections = 64;  ///< one more is closed at once
+  /// One more, and the oldest that owes a request is closed; without such a one, the new one.
+  std::size_t max_connections = 64;
   std::chrono::milliseconds idle_timeout{10'000};
 };
 

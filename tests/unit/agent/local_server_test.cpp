@@ -71,6 +71,27 @@ TEST_CASE("an order through the socket is answered to its end", "[agent][unit]")
   CHECK(done == catalog::VerifyDone{});
 }
 
+TEST_CASE("garbage, silence and long orders at the socket keep no order out", "[agent][unit]") {
+  Fixture fixture;
+  REQUIRE(fixture.start());
+  std::vector<UniqueFd> others;
+  const std::string garbage(100'000, '\xff');
+  for (int i = 0; i < 100; ++i) {
+    auto fd = connect_locally(fixture.path);
+    if (!fd) continue;  // its queue is full for a moment
+    if (i % 2 == 0) (void)::send(fd->get(), garbage.data(), garbage.size(), MSG_NOSIGNAL);
+    others.push_back(std::move(*fd));
+  }
+  const auto nothing = [](const auto&) {};
+  const auto refused = verify_locally(fixture.path, {std::string(5000, 'x'), 20s}, nothing);
+  REQUIRE_FALSE(refused);
+  bool is_taken = false;
+  const auto until = std::chrono::steady_clock::now() + 20s;
+  while (!is_taken && std::chrono::steady_clock::now() < until)
+    is_taken = verify_locally(fixture.path, {"web", 20s}, nothing).has_value();
+  CHECK(is_taken);
+}
+
 TEST_CASE("an order that cannot be taken is answered with why", "[agent][unit]") {
   Fixture fixture;
   REQUIRE(fixture.start());

@@ -249,6 +249,22 @@ TEST_CASE("another change time and equal bytes is touched", "[image][unit]") {
   CHECK(found.touched == 2);  // the file, and the folder in which one came and went
 }
 
+TEST_CASE("a label that the host's policy writes is touched", "[image][unit]") {
+  if (::geteuid() != 0 || !can_see_trusted_xattrs()) return;
+  const TempFolder folder("record");
+  make_tree(folder / "tree");
+  const Walked before = walk(folder / "tree");
+  wait_for_tick(folder / "");
+  for (const char* label : {"security.apparmor", "security.SMACK64"}) {
+    INFO(label);
+    REQUIRE(::setxattr((folder / "tree/usr/bin/tool").c_str(), label, "x", 1, 0) == 0);
+  }
+  const RecordDifference found =
+      compare(before.record, walk(folder / "tree", &before.record).record);
+  CHECK(found.changed == 0);
+  CHECK(found.touched == 1);
+}
+
 TEST_CASE("another number of links alone is touched", "[image][unit]") {
   const TempFolder folder("record");
   make_tree(folder / "tree");

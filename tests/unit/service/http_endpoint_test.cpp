@@ -92,6 +92,76 @@ TEST_CASE("an idle connection is closed after the timeout", "[service][unit]") {
   CHECK(::recv(fd.get(), &byte, 1, 0) <= 0);
 }
 
+std::unique_ptr<HttpEndpoint> endpoint_of(std::size_t connections, std::chrono::milliseconds idle) {
+  HttpEndpointOptions options;
+  options.address = "127.0.0.1:0";
+  options.max_connections = connections;
+  options.idle_timeout = idle;
+  auto endpoint = HttpEndpoint::start(options);
+  REQUIRE(endpoint);
+  return std::move(*endpoint);
+}
+
+TEST_CASE("peers that say nothing, however many, keep no probe out", "[service][unit]") {
+  const auto endpoint = endpoint_of(8, std::chrono::minutes(5));
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 300; ++i) {
+    silent.push_back(connect_to(endpoint->port()));
+    (void)::send(silent.back().get(), "GET /healthz", 12, MSG_NOSIGNAL);
+    if (i % 50 == 0) CHECK(get(endpoint->port(), "/healthz").rfind("HTTP/1.1 200", 0) == 0);
+  }
+  CHECK(get(endpoint->port(), "/healthz").rfind("HTTP/1.1 200", 0) == 0);
+  CHECK(read_all(silent.front().get()).empty());  // closed
+}
+
+TEST_CASE("a request that trickles is closed after the timeout", "[service][unit]") {
+  const auto endpoint = endpoint_of(8, std::chrono::milliseconds(100));
+  const UniqueFd fd = connect_to(endpoint->port());
+  const timeval pause{0, 5000};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &pause, sizeof(pause));
+  const std::string line = "GET / HTTP/1.1\r\nX: ";
+  (void)::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  bool is_closed = false;
+  while (!is_closed && std::chrono::steady_clock::now() < until) {
+    char byte = 0;
+    const bool is_sent = ::send(fd.get(), "x", 1, MSG_NOSIGNAL) == 1;
+    is_closed = !is_sent || ::recv(fd.get(), &byte, 1, 0) == 0;
+  }
+  CHECK(is_closed);
+}
+
+TEST_CASE("what could be read in two ways, or in none, is refused", "[service][unit]") {
+  const auto endpoint = endpoint_of(8, std::chrono::seconds(10));
+  const std::string get_line = "GET /healthz HTTP/1.1\r\nHost: x\r\n";
+  const std::pair<const char*, std::string> rows[] = {
+      {"two lengths", get_line + "Content-Length: 0\r\nContent-Length: 5\r\n\r\nhello"},
+      {"a length and chunks",
+       get_line + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+      {"a negative length", get_line + "Content-Length: -1\r\n\r\n"},
+      {"a length beyond 64 bits", get_line + "Content-Length: 99999999999999999999\r\n\r\n"},
+      {"a folded header", get_line + "X: a\r\n b\r\n\r\n\x01"},
+      {"a space before the colon", get_line + "Content-Length : 0\r\n\r\n"},
+      {"a bare line feed", "GET /healthz HTTP/1.1\nHost: x\n\n"},
+      {"a NUL in a name", get_line + std::string("X\0: a\r\n\r\n", 10)},
+      {"a control character in the target", "GET /\x01 HTTP/1.1\r\n\r\n"},
+      {"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
+      {"TLS", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 15)},
+      {"bytes", std::string(20'000, '\xff')}};
+  for (const auto& [name, request] : rows) {
+    INFO(name);
+    const UniqueFd fd = connect_to(endpoint->port());
+    (void)::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL);
+    (void)::shutdown(fd.get(), SHUT_WR);
+    const std::string answer = read_all(fd.get());
+    CAPTURE(answer);
+    // One answer at most, and no body is ever taken for a request.
+    CHECK(answer.find("HTTP/1.1 2", 1) == std::string::npos);
+    if (std::string_view(name) != "a folded header") CHECK(answer.rfind("HTTP/1.1 2", 0) != 0);
+  }
+  CHECK(get(endpoint->port(), "/healthz").rfind("HTTP/1.1 200", 0) == 0);
+}
+
 TEST_CASE("a port in use is one clear line", "[service][unit]") {
   HttpEndpointOptions options;
   options.address = "127.0.0.1:0";
