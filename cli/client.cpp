@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "assay/v1/access.grpc.pb.h"
+#include "assay/v1/enrolment.grpc.pb.h"
 #include "assay/v1/planning.grpc.pb.h"
 #include "assay/v1/query.grpc.pb.h"
 #include "assay/v1/scan.grpc.pb.h"
@@ -44,6 +45,16 @@ Result<std::string> read_setting(const std::string& path, const char* what, cons
   Error error = std::move(bytes.error());
   return Error{ErrorCode::kInvalidArgument,
                std::string("cannot read the ") + what + ": " + error.text() + advice};
+}
+
+/// A certificate in the lines of RFC 7468.
+std::string pem_of(std::string_view der) {
+  constexpr std::size_t kLine = 64;
+  const std::string text = to_base64(der);
+  std::string pem = "-----BEGIN CERTIFICATE-----\n";
+  for (std::size_t begin = 0; begin < text.size(); begin += kLine)
+    pem += text.substr(begin, kLine) + "\n";
+  return pem + "-----END CERTIFICATE-----\n";
 }
 
 ErrorCode code_of(grpc::StatusCode status) {
@@ -85,6 +96,8 @@ struct Client::State {
   std::unique_ptr<v1::NodeCommands::Stub> commands;
   std::unique_ptr<v1::Triage::Stub> triage;
   std::unique_ptr<v1::Access::Stub> access;
+  std::unique_ptr<v1::NodeAccess::Stub> node_access;
+  std::unique_ptr<v1::Enrolment::Stub> enrolment;
 
   /// One unary call with its deadline; gRPC's status becomes an Error.
   template <typename Stub, typename Request, typename Response>
@@ -195,6 +208,8 @@ Result<Client> Client::create(const Connection& connection) {
   state->commands = v1::NodeCommands::NewStub(channel);
   state->triage = v1::Triage::NewStub(channel);
   state->access = v1::Access::NewStub(channel);
+  state->node_access = v1::NodeAccess::NewStub(channel);
+  state->enrolment = v1::Enrolment::NewStub(channel);
   return Client(std::move(state));
 }
 
@@ -436,6 +451,72 @@ Result<std::vector<AuditEntry>> Client::list_audit(const AuditFilter& filter) {
   return state_->pages(*state_->access, request, filter.limit, &v1::Access::Stub::ListAudit,
                        &v1::ListAuditResponse::entries,
                        [](const v1::AuditEntry& entry) { return from_wire(entry); });
+}
+
+Result<CreatedJoinToken> Client::create_join_token(const JoinTokenWish& wish) {
+  v1::CreateJoinTokenRequest request;
+  request.set_pattern(wish.pattern);
+  request.set_lifetime_s(wish.lifetime.count());
+  request.set_uses(wish.uses);
+  request.set_may_replace(wish.may_replace);
+  ASSAY_ASSIGN(const v1::CreatedJoinToken created,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::CreateJoinToken, request));
+  return CreatedJoinToken{from_wire(created.token()), created.text()};
+}
+
+Result<std::vector<JoinToken>> Client::list_join_tokens() {
+  ASSAY_ASSIGN(const v1::ListJoinTokensResponse response,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::ListJoinTokens,
+                            v1::ListJoinTokensRequest()));
+  std::vector<JoinToken> tokens;
+  for (const v1::JoinToken& token : response.tokens())
+    tokens.push_back(from_wire(token));
+  return tokens;
+}
+
+Result<JoinToken> Client::revoke_join_token(const std::string& id) {
+  v1::RevokeJoinTokenRequest request;
+  request.set_id(id);
+  ASSAY_ASSIGN(const v1::JoinToken token,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RevokeJoinToken, request));
+  return from_wire(token);
+}
+
+Result<NodeAccessChange> Client::revoke_node(const std::string& node, const std::string& reason) {
+  v1::RevokeNodeRequest request;
+  request.set_node(node);
+  request.set_reason(reason);
+  ASSAY_ASSIGN(const v1::NodeAccessChange change,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RevokeNode, request));
+  return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
+}
+
+Result<NodeAccessChange> Client::restore_node(const std::string& node) {
+  v1::NodeName request;
+  request.set_node(node);
+  ASSAY_ASSIGN(const v1::NodeAccessChange change,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RestoreNode, request));
+  return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
+}
+
+Result<NodeAccessChange> Client::forget_node(const std::string& node) {
+  v1::NodeName request;
+  request.set_node(node);
+  ASSAY_ASSIGN(const v1::NodeAccessChange change,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::ForgetNode, request));
+  return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
+}
+
+Result<std::vector<Authority>> Client::authorities() {
+  ASSAY_ASSIGN(const v1::TrustBundle bundle,
+               state_->call(*state_->enrolment, &v1::Enrolment::Stub::GetAuthorities,
+                            v1::GetAuthoritiesRequest()));
+  std::vector<Authority> all;
+  for (const std::string& der : bundle.authorities()) {
+    const Sha256 digest = sha256(der);
+    all.push_back({digest, digest.raw() == bundle.issuer(), pem_of(der)});
+  }
+  return all;
 }
 
 }  // namespace assay::cli

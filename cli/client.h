@@ -210,6 +210,11 @@ struct Node {
   std::optional<WallTime> started_at;  ///< of the agent
   std::string probe_state;
   std::string probe_detail;
+  std::optional<WallTime> revoked_at;
+  std::string revoked_by;
+  std::string revoked_reason;
+  std::optional<WallTime> certificate_expires_at;
+  std::string trust;  ///< current, trust, behind, "" = not known
   bool probe_is_attached = false;
   bool probe_has_seen = false;
   std::uint64_t probe_sent = 0;
@@ -416,6 +421,43 @@ struct Discovery {
   std::vector<Proposal> proposals;
 };
 
+struct JoinToken {
+  std::string token_id;
+  std::string cluster;
+  std::string pattern;
+  std::string state;  ///< usable, used-up, expired, revoked
+  std::uint32_t uses = 0;
+  std::uint32_t used = 0;
+  bool may_replace = false;
+  std::optional<WallTime> created_at;
+  std::string created_by;
+  std::optional<WallTime> expires_at;
+  std::optional<WallTime> last_used_at;
+  std::string last_node;
+  std::optional<WallTime> revoked_at;
+};
+struct JoinTokenWish {
+  std::string pattern;  ///< [CLUSTER/]PATTERN, "" for any node
+  std::chrono::seconds lifetime{};
+  std::uint32_t uses = 1;
+  bool may_replace = false;
+};
+struct CreatedJoinToken {
+  JoinToken token;
+  std::string text;
+};
+struct NodeAccessChange {
+  std::string cluster;
+  std::string node;
+  bool had_stream = false;
+};
+/// One that issues certificates, or did.
+struct Authority {
+  Sha256 digest;
+  bool is_issuing = false;
+  std::string pem;
+};
+
 struct Submitted {
   std::uint64_t sequence = 0;
   std::uint32_t agents_connected = 0;
@@ -532,6 +574,13 @@ class Client {
   Result<std::vector<Run>> list_runs(const RunFilter& filter);
   Result<std::vector<Finding>> list_findings(const FindingFilter& filter);
   Result<std::vector<Node>> list_nodes();
+  Result<CreatedJoinToken> create_join_token(const JoinTokenWish& wish);
+  Result<std::vector<JoinToken>> list_join_tokens();
+  Result<JoinToken> revoke_join_token(const std::string& id);
+  Result<NodeAccessChange> revoke_node(const std::string& node, const std::string& reason);
+  Result<NodeAccessChange> restore_node(const std::string& node);
+  Result<NodeAccessChange> forget_node(const std::string& node);
+  Result<std::vector<Authority>> authorities();
   /// Has the agent of `node` (NAME or CLUSTER/NAME) read layers again. `on_event` is called on the
   /// caller's thread, the last time with VerifyDone, which holds the errors of the node itself.
   /// Blocks for `timeout` and some seconds at most. May be called by several threads at once.

@@ -31,6 +31,9 @@ void add_trace(CLI::App& app, Invocation& invocation);
 void add_nodes(CLI::App& app, Invocation& invocation);
 /// `assay node …`
 void add_node(CLI::App& app, Invocation& invocation);
+void add_node_access(CLI::App& node, Invocation& invocation);
+/// `assay ca …`
+void add_ca(CLI::App& app, Invocation& invocation);
 void add_where(CLI::App& app, Invocation& invocation);
 /// `assay scan …`
 void add_scan(CLI::App& app, Invocation& invocation);

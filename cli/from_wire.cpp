@@ -237,9 +237,32 @@ Node from_wire(const v1::Node& wire) {
   node.acknowledged = wire.acknowledged();
   if (wire.clock_offset_is_known()) node.clock_offset_ns = wire.clock_offset_ns();
   node.is_state_wanted = wire.is_state_wanted();
+  node.revoked_at = time_from(wire.revoked_ns());
+  node.revoked_by = wire.revoked_by();
+  node.revoked_reason = wire.revoked_reason();
+  node.certificate_expires_at = time_from(wire.certificate_expires_ns());
+  node.trust = wire.trust();
   for (const auto& one : wire.degraded())
     node.degraded.push_back({one.mode(), one.reason()});
   return node;
+}
+
+JoinToken from_wire(const v1::JoinToken& wire) {
+  JoinToken token;
+  token.token_id = wire.id();
+  token.cluster = wire.cluster();
+  token.pattern = wire.pattern();
+  token.state = wire.state();
+  token.uses = wire.uses();
+  token.used = wire.used();
+  token.may_replace = wire.may_replace();
+  token.created_at = time_from(wire.created_ns());
+  token.created_by = wire.created_by();
+  token.expires_at = time_from(wire.expires_ns());
+  token.last_used_at = time_from(wire.last_used_ns());
+  token.last_node = wire.last_node();
+  token.revoked_at = time_from(wire.revoked_ns());
+  return token;
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "assay/v1/access.pb.h"
+#include "assay/v1/enrolment.pb.h"
 #include "assay/v1/planning.pb.h"
 #include "assay/v1/query.pb.h"
 #include "assay/v1/scan.pb.h"
@@ -16,6 +17,7 @@ ContainerNames from_wire(const v1::ContainerNames& wire);
 Run from_wire(const v1::Run& wire);
 Finding from_wire(const v1::Finding& wire);
 Node from_wire(const v1::Node& wire);
+JoinToken from_wire(const v1::JoinToken& wire);
 Trace from_wire(const v1::Trace& wire);
 Impact from_wire(const v1::Impact& wire);
 PolicyTrial from_wire(const v1::PolicyTrial& wire);

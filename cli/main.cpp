@@ -30,6 +30,7 @@ void declare(CLI::App& app, Invocation& invocation) {
   add_trace(app, invocation);
   add_nodes(app, invocation);
   add_node(app, invocation);
+  add_ca(app, invocation);
   add_base(app, invocation);
   add_policy(app, invocation);
   add_log(app, invocation);

@@ -134,7 +134,8 @@ Result<Outcome> verify(const Question& question, Session& session) {
 }  // namespace
 
 void add_node(CLI::App& app, Invocation& invocation) {
-  CLI::App& node = *app.add_subcommand("node", "Have agents do something on their nodes");
+  CLI::App& node =
+      *app.add_subcommand("node", "Have agents do something, and say which nodes are let in");
   node.require_subcommand(1);
   node.fallthrough();
   node.group("Containers and nodes");
@@ -148,6 +149,7 @@ void add_node(CLI::App& app, Invocation& invocation) {
   command.add_option("TARGET", question->target,
                      "a container (its id or how that begins, its name, a run id) or a layer (diff "
                      "ID, shape or content digest, or how it begins); all layers when left out");
+  add_node_access(node, invocation);
 }
 
 }  // namespace assay::cli

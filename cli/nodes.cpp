@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "cli/commands.h"
 #include "cli/records.h"
@@ -7,7 +8,7 @@
 namespace assay::cli {
 namespace {
 
-std::vector<Column> columns(bool has_clusters) {
+std::vector<Column> columns(bool has_clusters, bool has_revoked) {
   return {{"CLUSTER", "cluster", Style::kPlain, !has_clusters},
           {"NODE", "node"},
           {"STATE", "state"},
@@ -22,6 +23,10 @@ std::vector<Column> columns(bool has_clusters) {
           {"OLDEST", "outbox_oldest_at", Style::kAge},
           {"LAST SEEN", "last_seen_at", Style::kAge},
           {"VERSION", "version"},
+          {"REVOKED", "revoked_at", Style::kAge, !has_revoked},
+          {"WHY REVOKED", "revoked_reason", Style::kPlain, true},
+          {"CERTIFICATE UNTIL", "certificate_expires_at", Style::kPlain, true},
+          {"TRUST", "trust", Style::kPlain, true},
           {"KERNEL", "kernel", Style::kPlain, true},
           {"ADDRESS", "address", Style::kPlain, true},
           {"ATTACHED", "probe_is_attached", Style::kPlain, true},
@@ -45,8 +50,11 @@ std::vector<Column> columns(bool has_clusters) {
 Result<Outcome> list(Session& session) {
   ASSAY_ASSIGN(Client * client, session.client());
   ASSAY_ASSIGN(const std::vector<Node> nodes, client->list_nodes());
+  const bool has_revoked =
+      std::ranges::any_of(nodes, [](const Node& node) { return node.revoked_at.has_value(); });
   return Outcome{.document = {Object{{"nodes", to_array(nodes)}},
-                              {{.path = "nodes", .columns = columns(has_several_clusters(nodes))}}},
+                              {{.path = "nodes",
+                                .columns = columns(has_several_clusters(nodes), has_revoked)}}},
                  .note = nodes.empty() ? "No node has connected yet." : ""};
 }
 

@@ -219,6 +219,11 @@ Value to_value(const Node& node) {
                 {"acknowledged", node.acknowledged},
                 {"clock_offset_ns", node.clock_offset_ns},
                 {"is_state_wanted", node.is_state_wanted},
+                {"revoked_at", node.revoked_at},
+                {"revoked_by", node.revoked_by},
+                {"revoked_reason", node.revoked_reason},
+                {"certificate_expires_at", node.certificate_expires_at},
+                {"trust", node.trust},
                 {"rss_bytes", node.rss_bytes},
                 {"cpu_ns", node.cpu_ns}};
 }

@@ -2,7 +2,9 @@
 // assay-collector: the command line and nothing else.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "collector/app/commands.h"
 #include "common/base/encoding.h"
@@ -81,6 +83,41 @@ ExitCode issue(CommandLine given) {
   return assay::collector::run_issue(given.issue);
 }
 
+ExitCode in_data_dir(const CommandLine& given,
+                     const std::function<ExitCode(const std::string&)>& work) {
+  const auto dir = data_dir(given);
+  return dir ? work(*dir) : fail_config(dir.error());
+}
+
+/// `assay-collector ca …`; `code` is set by the one that is named.
+void add_ca(CLI::App& app, CommandLine& given, ExitCode& code) {
+  namespace collector = assay::collector;
+  CLI::App& ca = *app.add_subcommand("ca", "The authority that issues certificates");
+  ca.require_subcommand(1);
+  CLI::App& show = *ca.add_subcommand("show", "Print the authorities that are trusted");
+  CLI::App& server = *ca.add_subcommand("renew-server", "Issue the server's certificate anew");
+  CLI::App& rotate = *ca.add_subcommand("rotate", "Replace the authority, in three steps");
+  rotate.require_subcommand(1);
+  show.callback([&] { code = in_data_dir(given, collector::run_show_authorities); });
+  server.callback([&] { code = in_data_dir(given, collector::run_renew_server); });
+  std::vector<CLI::App*> all{&ca, &show, &server, &rotate};
+  const auto add_step = [&](const char* name, const char* text, collector::RotationStep step) {
+    CLI::App& command = *rotate.add_subcommand(name, text);
+    command.callback([&given, &code, step] {
+      code = in_data_dir(
+          given, [step](const std::string& dir) { return collector::run_rotate(dir, step); });
+    });
+    all.push_back(&command);
+  };
+  add_step("prepare", "A second authority is made, and trusted", collector::RotationStep::kPrepare);
+  add_step("activate", "It issues from now on", collector::RotationStep::kActivate);
+  add_step("retire", "The first one is trusted no longer", collector::RotationStep::kRetire);
+  for (CLI::App* command : all)
+    command->fallthrough();
+  for (CLI::App* command : {&show, &server, all[4], all[5], all[6]})
+    command->add_option("--dir", given.dir, "Folder of the authority (default: data_dir)");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -126,6 +163,9 @@ int main(int argc, char** argv) {
   issue_command.add_option("--out", given.issue.out, "Folder for ca.pem, cert.pem and key.pem")
       ->required();
 
+  ExitCode code = ExitCode::kOk;
+  add_ca(app, given, code);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -134,7 +174,6 @@ int main(int argc, char** argv) {
                  assay::escape_untrusted(error.what()).c_str());
     return static_cast<int>(ExitCode::kUsage);
   }
-  ExitCode code = ExitCode::kOk;
   if (run_command) code = run(given);
   if (init_command) code = init(given);
   if (issue_command) code = issue(given);

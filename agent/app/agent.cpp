@@ -56,14 +56,9 @@ Result<UniqueFd> lock_folder(const std::string& folder) {
                                             "this one another state_dir"};
 }
 
-TlsFiles tls_files(const AgentConfig& config) {
-  return {config.tls_ca, config.tls_certificate, config.tls_key};
-}
-
 UplinkOptions uplink_options(const AgentConfig& config, const std::string& boot_id) {
   UplinkOptions options;
   options.address = config.collector_address;
-  options.tls = tls_files(config);
   options.cluster = config.cluster;
   options.node = config.node;
   options.boot_id = boot_id;
@@ -130,9 +125,52 @@ CommitWatch::Ports Agent::commit_ports() {
   return ports;
 }
 
+TlsFiles Agent::tls_files(const AgentConfig& config) const {
+  if (enroller_) return enroller_->files();
+  return {config.tls_ca, config.tls_certificate, config.tls_key};
+}
+
+Result<void> Agent::open_enroller() {
+  if (!config_.is_enrolling()) return ok();
+  EnrolOptions options;
+  options.address = config_.collector_address;
+  options.cluster = config_.cluster;
+  options.node = config_.node;
+  options.folder = config_.state_dir + "/identity";
+  options.token_file = config_.enrol_token_file;
+  options.service_account_file = config_.enrol_service_account_file;
+  options.ca_file = config_.enrol_ca;
+  EnrolCallbacks callbacks;
+  callbacks.on_certificate = [this] { on_certificate(); };
+  callbacks.on_problem = [this](const std::string& problem) {
+    log_.error("no new certificate for this node; it is tried again", {{"reason", problem}});
+  };
+  ASSAY_ASSIGN(enroller_, Enroller::create(std::move(options), clock_, std::move(callbacks)));
+  return ok();
+}
+
+void Agent::on_certificate() {
+  const auto material = load_tls_files(enroller_->files());
+  if (!material)
+    return log_.error("the new certificate is not usable", {{"reason", material.error().text()}});
+  log_.info("a new certificate for this node");
+  std::string address;
+  {
+    const MutexLock lock(address_mutex_);
+    address = address_;
+  }
+  uplink_->reload(address, enroller_->files(), *material);
+}
+
 Result<void> Agent::open_uplink() {
+  ASSAY_TRY(open_enroller());
   UplinkOptions options = uplink_options(config_, boot_id_);
-  if (!options.address.empty())
+  options.tls = tls_files(config_);
+  {
+    const MutexLock lock(address_mutex_);
+    address_ = options.address;
+  }
+  if (!options.address.empty() && !enroller_)
     if (auto tls = load_tls_files(options.tls); !tls) return std::move(tls.error());
   UplinkCallbacks callbacks;
   callbacks.health = [this] { return health(); };
@@ -152,6 +190,18 @@ Result<void> Agent::open_uplink() {
   callbacks.on_command_cancelled = [this](std::uint64_t command) { commands_->cancel(command); };
   callbacks.take_answer = [this] { return commands_->take(); };
   callbacks.on_stream_ended = [this] { commands_->end_stream(); };
+  if (enroller_) {
+    callbacks.trust = [this] { return enroller_->trust(); };
+    callbacks.on_trust = [this](const std::vector<std::string>& authorities,
+                                const std::string& issuer) {
+      const auto kept = enroller_->take_trust(authorities, issuer);
+      if (kept)
+        log_.info("other authorities are trusted", {{"count", std::to_string(authorities.size())}});
+      else
+        log_.error("the collector's authorities are not taken", {{"reason", kept.error().text()}});
+      return kept.has_value();
+    };
+  }
   callbacks.on_status = [this] { log_uplink(); };
   uplink_ = std::make_unique<Uplink>(std::move(options), *outbox_, std::move(callbacks));
   return ok();
@@ -315,6 +365,7 @@ Result<void> Agent::start() {
   loop_.start(*auditor_, user_stacks_, commits_.get(), [this] { on_tick(); });
   ASSAY_TRY(source_->start(loop_, continuity_->absent_since()));
   uplink_->start();
+  if (enroller_) enroller_->start();
   log_.info(
       "assay-agent is running",
       {{"version", ASSAY_VERSION},
@@ -357,12 +408,20 @@ void Agent::on_tick() {
 
 Result<void> Agent::reload(const AgentConfig& next) {
   std::optional<TlsMaterial> material;
-  if (!next.collector_address.empty()) {
+  if (enroller_) {
+    // What it has may be nothing yet; what it gets later it takes over by itself.
+    if (auto loaded = load_tls_files(enroller_->files()); loaded) material = std::move(*loaded);
+  } else if (!next.collector_address.empty()) {
     ASSAY_ASSIGN(material, load_tls_files(tls_files(next)));
   }
   ASSAY_ASSIGN(TrustFile trust, load_trust(next));
   ASSAY_TRY(log_.set_options({next.log_level, next.log_format}));
   // Nothing below fails.
+  {
+    const MutexLock lock(address_mutex_);
+    address_ = next.collector_address;
+  }
+  if (enroller_) enroller_->set_address(next.collector_address);
   uplink_->reload(next.collector_address, tls_files(next), material.value_or(TlsMaterial{}));
   if (trust.text != trust_text_) catalog_->set_trust(std::move(trust.root));
   trust_text_ = std::move(trust.text);
@@ -411,6 +470,7 @@ void Agent::stop() {
   if (state_) (void)state_->flush(kFlushAtStop);
   if (commits_) commits_->look();
   // First the threads that call into the parts, then the parts.
+  if (enroller_) enroller_->stop();
   if (uplink_) uplink_->stop();
   if (commands_) commands_->end_stream();
   local_.reset();

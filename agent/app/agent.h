@@ -34,8 +34,10 @@
 #include "agent/runtime/claim_desk.h"
 #include "agent/runtime/disk_records.h"
 #include "agent/runtime/stream_opener.h"
+#include "agent/uplink/enroller.h"
 #include "agent/uplink/uplink.h"
 #include "common/base/clock.h"
+#include "common/base/mutex.h"
 #include "common/service/http_endpoint.h"
 #include "common/service/log_setup.h"
 #include "common/service/metrics.h"
@@ -78,6 +80,9 @@ class Agent {
   Result<void> open_state();
   Result<void> open_trust();
   Result<void> open_uplink();
+  Result<void> open_enroller();
+  void on_certificate();
+  TlsFiles tls_files(const AgentConfig& config) const;
   void open_pipeline();
   CommitWatch::Ports commit_ports();
   Result<void> start_http();
@@ -115,6 +120,8 @@ class Agent {
   std::unique_ptr<TimeFloor> time_floor_;
   BootTime floor_written_{};  // the auditor's thread
   std::string trust_text_;    // main's thread: the trust file in use
+  Mutex address_mutex_;
+  std::string address_ ASSAY_GUARDED_BY(address_mutex_);  // of the collector, in use
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
   KernelDirectories directories_;
@@ -133,6 +140,7 @@ class Agent {
   ProcessRoots roots_;
   std::unique_ptr<ViewDesk> views_;
   std::unique_ptr<Auditor> auditor_;
+  std::unique_ptr<Enroller> enroller_;  // null: certificates come from elsewhere
   std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<CatalogKeeper> catalog_;
   service::Metrics metrics_;

@@ -25,6 +25,15 @@ void add_identity(Table& table) {
             {.text = "This agent's certificate", .is_live = true})
       .path("tls.key", &AgentConfig::tls_key,
             {.text = "The certificate's private key", .is_live = true})
+      .path("enrol.token_file", &AgentConfig::enrol_token_file,
+            {.text = "File with a join token, mode 600: the agent gets its certificate by it and "
+                     "keeps it fresh, in state_dir; tls.* is not used then"})
+      .path("enrol.service_account_file", &AgentConfig::enrol_service_account_file,
+            {.text = "The same with a projected service account token of Kubernetes, read anew "
+                     "each time"})
+      .path("enrol.ca", &AgentConfig::enrol_ca,
+            {.text = "Authorities of the collector's certificate, PEM, until some are kept; empty "
+                     "for those that the join token names"})
       .path(
           "trust_file", &AgentConfig::trust_file,
           {.text = "Public keys that may sign the catalog; empty to trust none", .is_live = true});
@@ -161,7 +170,12 @@ std::vector<std::string> check(const AgentConfig& config) {
   if (auto rules = LabelRules::create(config.labels); !rules)
     problems.push_back(rules.error().message);
   if (config.state_dir.empty()) problems.emplace_back("state_dir: must not be empty");
-  if (config.collector_address.empty()) return problems;
+  if (!config.enrol_token_file.empty() && !config.enrol_service_account_file.empty())
+    problems.emplace_back("enrol.token_file, enrol.service_account_file: give one of them");
+  if (!config.enrol_service_account_file.empty() && config.enrol_ca.empty())
+    problems.emplace_back(
+        "enrol.ca: needed with enrol.service_account_file, which does not say whom to believe");
+  if (config.collector_address.empty() || config.is_enrolling()) return problems;
   if (config.tls_ca.empty() || config.tls_certificate.empty() || config.tls_key.empty())
     problems.emplace_back(
         "tls.ca, tls.cert, tls.key: all are needed when collector.address is given");

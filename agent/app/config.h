@@ -20,6 +20,10 @@ struct AgentConfig {
   std::string tls_certificate = "/etc/assay/agent/cert.pem";
   std::string tls_key = "/etc/assay/agent/key.pem";
 
+  std::string enrol_token_file;            ///< a join token …
+  std::string enrol_service_account_file;  ///< … or Kubernetes' token; both "": tls.* is used
+  std::string enrol_ca;
+
   std::string state_dir = "/var/lib/assay-agent";
   std::uint64_t outbox_max_bytes = 1ULL << 30;
   std::string trust_file;  ///< "" : no catalog is trusted, every base is unknown
@@ -62,6 +66,10 @@ struct AgentConfig {
   std::string log_level = "info";
   std::string log_format = "text";
 
+  /// The agent gets its certificate by itself and keeps it in its state folder.
+  bool is_enrolling() const {
+    return !enrol_token_file.empty() || !enrol_service_account_file.empty();
+  }
   AgentConfig();
 };
 

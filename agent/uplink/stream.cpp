@@ -58,6 +58,11 @@ v1::FromAgent Stream::hello() const {
   hello.set_instance(identity_.instance);
   hello.set_acknowledged(events_.acknowledged());
   if (callbacks_.on_verify) hello.add_commands("verify");
+  if (callbacks_.trust) {
+    HeldTrust trust = callbacks_.trust();
+    hello.set_trust(std::move(trust.digest));
+    hello.set_issuer(std::move(trust.issuer));
+  }
   return message;
 }
 
@@ -214,6 +219,9 @@ void Stream::OnReadDone(bool is_ok) {
       if (callbacks_.on_command_cancelled)
         callbacks_.on_command_cancelled(incoming_.command_cancelled().command());
       break;
+    case v1::ToAgent::kTrust:
+      on_trust(incoming_.trust());
+      break;
     case v1::ToAgent::MESSAGE_NOT_SET:
       break;  // from a newer collector
   }
@@ -274,6 +282,16 @@ void Stream::on_verify(const v1::VerifyCommand& command) {
   callbacks_.on_verify({command.command(),
                         {command.target(), std::chrono::milliseconds(command.timeout_ms())},
                         escape_untrusted(command.actor(), kMaxActorBytes)});
+}
+
+void Stream::on_trust(const v1::TrustBundle& bundle) {
+  if (!callbacks_.on_trust || !callbacks_.trust) return;
+  if (!callbacks_.on_trust({bundle.authorities().begin(), bundle.authorities().end()},
+                           bundle.issuer()))
+    return;
+  v1::FromAgent message;
+  message.mutable_trust_taken()->set_trust(callbacks_.trust().digest);
+  queue_control(std::move(message));
 }
 
 bool Stream::next_answer(v1::VerifyAnswer& answer) {

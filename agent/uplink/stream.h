@@ -66,6 +66,7 @@ class Stream final : public grpc::ClientBidiReactor<v1::FromAgent, v1::ToAgent> 
   void on_stack_request(const v1::StackRequest& request);
   void on_file_set_request(const v1::FileSetRequest& request);
   void on_verify(const v1::VerifyCommand& command);
+  void on_trust(const v1::TrustBundle& bundle);
   void on_catalog(const v1::CatalogLog& log);
   v1::FromAgent hello() const;
   v1::FromAgent make_heartbeat() const;

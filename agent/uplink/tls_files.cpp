@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "agent/uplink/openssl_handles.h"
 #include "common/base/guarded_file.h"
 
 namespace assay::agent {
@@ -15,19 +16,9 @@ namespace {
 
 constexpr std::size_t kMaxPemBytes = 1U << 20;
 
-template <auto kFree>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
 struct FreeStack {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }  // a macro, no function
 };
-using Bio = std::unique_ptr<BIO, Free<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using PrivateKey = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using Store = std::unique_ptr<X509_STORE, Free<X509_STORE_free>>;
 using StoreContext = std::unique_ptr<X509_STORE_CTX, Free<X509_STORE_CTX_free>>;
 
@@ -37,11 +28,6 @@ Result<std::string> read_pem(const std::string& path, const char* what, Guard gu
   return bytes;
 }
 
-Error refused(ErrorCode code, const std::string& text) {
-  ERR_clear_error();
-  return {code, text};
-}
-
 std::vector<Certificate> parse_certificates(const std::string& pem) {
   const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   std::vector<Certificate> all;
@@ -49,11 +35,6 @@ std::vector<Certificate> parse_certificates(const std::string& pem) {
     all.emplace_back(one);
   ERR_clear_error();
   return all;
-}
-
-// An encrypted key must not make OpenSSL ask a terminal for its password.
-int no_password(char*, int, int, void*) {
-  return -1;
 }
 
 Result<void> check_chain(const std::vector<Certificate>& chain,
@@ -73,6 +54,15 @@ Result<void> check_chain(const std::vector<Certificate>& chain,
 }
 
 }  // namespace
+
+Error refused(ErrorCode code, const std::string& text) {
+  ERR_clear_error();
+  return {code, text};
+}
+
+int no_password(char*, int, int, void*) {
+  return -1;
+}
 
 Result<TlsMaterial> load_tls_files(const TlsFiles& files) {
   TlsMaterial material;

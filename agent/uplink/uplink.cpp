@@ -217,6 +217,8 @@ void Uplink::State::run(const std::stop_token& stop) {
 Ended Uplink::State::connect_once(const UplinkOptions& options, const std::stop_token& stop,
                                   Backoff& backoff) {
   const auto material = load_tls_files(options.tls);
+  if (!material && callbacks.trust && material.error().code == ErrorCode::kNotFound)
+    return {"this node has no certificate yet: it is being asked for"};
   if (!material) return {material.error().text()};
   {
     const MutexLock lock(options_mutex);

@@ -9,10 +9,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/core/file_sets.h"
 #include "agent/core/outgoing.h"
 #include "agent/core/verify_orders.h"
+#include "agent/uplink/enroller.h"
 #include "agent/uplink/tls_files.h"
 #include "common/catalog/log.h"
 
@@ -65,6 +67,12 @@ struct UplinkCallbacks {
   std::function<std::optional<CommandAnswer>()> take_answer;
   /// No answer to a command of this stream can be sent any more. On the uplink's thread.
   std::function<void()> on_stream_ended;
+  /// What the agent trusts, when it keeps that by itself; may be empty: then nothing is told.
+  std::function<HeldTrust()> trust;
+  /// The collector names other authorities (DER), and the one that issues now; whether they are
+  /// kept. On gRPC's thread.
+  std::function<bool(const std::vector<std::string>& authorities, const std::string& issuer)>
+      on_trust;
   std::function<void()> on_status;  ///< the state or its reason changed
 };
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/app/collector.h"
 
+#include "collector/identity/authority_dir.h"
+#include "collector/identity/authority_rotation.h"
 #include "collector/identity/certificates.h"
 #include "collector/identity/first_token.h"
+#include "collector/kubernetes/api_server.h"
 #include "collector/store/sqlite/sqlite_store.h"
 #include "common/base/guarded_file.h"
 
@@ -10,6 +13,8 @@ namespace assay::collector {
 namespace {
 
 constexpr std::size_t kMaxTrustBytes = 1 << 20;
+constexpr std::size_t kMaxPemBytes = 1 << 20;
+constexpr std::chrono::seconds kUpkeepInterval{5};
 constexpr std::chrono::milliseconds kGrace{500};
 constexpr std::chrono::seconds kAccessInterval{10};
 
@@ -26,13 +31,14 @@ Result<catalog::TrustRoot> load_trust(const std::string& path) {
   return trust;
 }
 
-Result<ServerCertificates> load_certificates(const CollectorConfig& config, WallTime now) {
-  const ServerFiles files{config.in_data_dir(config.tls_cert, "server.pem"),
-                          config.in_data_dir(config.tls_key, "server-key.pem"),
-                          config.in_data_dir(config.tls_ca, "ca.pem")};
-  ASSAY_ASSIGN(ServerMaterial material, load_server_files(files, now));
-  return ServerCertificates{std::move(material.pair.certificate), std::move(material.pair.key),
-                            std::move(material.authority)};
+/// "": none. A key that lies where nobody said that it counts is left alone when it does not fit.
+Result<std::string> load_authority_key(const CollectorConfig& config, const std::string& bundle) {
+  const std::string path = config.in_data_dir(config.enrol_ca_key, "ca-key.pem");
+  auto key = read_guarded_file(path, kMaxPemBytes, Guard::kSecret);
+  if (config.enrol_ca_key.empty() && (key || key.error().code == ErrorCode::kNotFound))
+    return key && certificate_of_key(bundle, *key) ? std::move(*key) : std::string();
+  if (!key) return std::move(key.error()).with_context("enrol.ca_key");
+  return key;
 }
 
 ConnectionLimits connection_limits(const CollectorConfig& config) {
@@ -67,6 +73,7 @@ Result<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& confi
   ASSAY_TRY(collector->open_store());
   ASSAY_TRY(collector->open_catalog());
   ASSAY_TRY(collector->open_access());
+  ASSAY_TRY(collector->open_enrolment());
   ASSAY_TRY(collector->open_server());
   ASSAY_TRY(collector->open_http());
   log.info("ready", {{"listen", config.listen},
@@ -140,6 +147,90 @@ void Collector::log_problem(const std::string& problem) {
     log_.error(problem, {{"held_back", std::to_string(held_back)}});
 }
 
+Result<Collector::Certificates> Collector::load_certificates(const CollectorConfig& config,
+                                                             WallTime now) {
+  const ServerFiles files{config.in_data_dir(config.tls_cert, "server.pem"),
+                          config.in_data_dir(config.tls_key, "server-key.pem"),
+                          config.in_data_dir(config.tls_ca, "ca.pem")};
+  ASSAY_ASSIGN(ServerMaterial material, load_server_files(files, now));
+  Certificates loaded;
+  ASSAY_ASSIGN(loaded.authority.key, load_authority_key(config, material.authority));
+  loaded.authority.bundle = material.authority;
+  loaded.authority.lifetime = config.certificate_lifetime;
+  loaded.server = {std::move(material.pair.certificate), std::move(material.pair.key),
+                   std::move(material.authority)};
+  return loaded;
+}
+
+Result<void> Collector::open_enrolment() {
+  ASSAY_ASSIGN(Certificates certificates, load_certificates(config_, clock_.wall_now()));
+  ASSAY_ASSIGN(certifier_, Certifier::create(certificates.authority, clock_));
+  ASSAY_ASSIGN(Enrolments saved, store_->load_enrolments());
+  book_ = std::make_unique<EnrolmentBook>(std::move(saved), *loop_, *nodes_, *certifier_, clock_);
+  enrolled_ = std::make_unique<EnrolledNodes>(*nodes_, *book_, *certifier_);
+  if (!config_.kubernetes_api.empty()) {
+    ASSAY_ASSIGN(reviewer_, make_account_reviewer(
+                                {config_.kubernetes_cluster.empty() ? cluster_of(config_.data_dir)
+                                                                    : config_.kubernetes_cluster,
+                                 config_.kubernetes_api,
+                                 config_.kubernetes_ca,
+                                 config_.kubernetes_token,
+                                 {config_.kubernetes_audience, config_.kubernetes_accounts}}));
+  }
+  EnrolmentOptions options;
+  options.rates.all_per_s = config_.enrol_rate;
+  options.rates.all_at_once = 2.0 * config_.enrol_rate;
+  options.rates.address_per_s = config_.enrol_address_rate;
+  options.rates.address_at_once = 5.0 * config_.enrol_address_rate;
+  enrolment_ =
+      EnrolmentService::create(*book_, *certifier_, reviewer_.get(), *loop_, clock_, options);
+  const MutexLock lock(live_mutex_);
+  certificates_ = std::move(certificates);
+  return ok();
+}
+
+void Collector::use_certificates(Certificates certificates) {
+  {
+    const MutexLock lock(live_mutex_);
+    if (certificates == certificates_) return;
+    certificates_ = certificates;
+  }
+  // First what is believed, then what is shown.
+  (void)certifier_->set(certificates.authority);  // as it was checked by load_certificates
+  server_->set_certificates(std::move(certificates.server));
+  link_->push_trust();
+}
+
+void Collector::look_after_certificates() {
+  CollectorConfig live;
+  Certificates present;
+  {
+    const MutexLock lock(live_mutex_);
+    live = live_;
+    present = certificates_;
+  }
+  const WallTime now = clock_.wall_now();
+  // Only what init made, and where it made it.
+  if (live.tls_cert.empty() && live.tls_key.empty() && live.enrol_ca_key.empty() &&
+      !present.authority.key.empty()) {
+    const auto renewed = renew_server(live.data_dir, Renewal::kIfDue, now);
+    if (renewed && *renewed) log_.info("the server's certificate was renewed");
+  }
+  auto loaded = load_certificates(live, now);
+  if (loaded)
+    if (auto made = Certifier::create(loaded->authority, clock_); !made) loaded = made.error();
+  const std::string problem = loaded ? "" : loaded.error().text();
+  if (!problem.empty() && problem != certificate_problem_)
+    log_.error("the certificates' files are not usable; those from before stay in use",
+               {{"reason", problem}});
+  certificate_problem_ = problem;
+  if (loaded && *loaded != present) {
+    use_certificates(std::move(*loaded));
+    log_.info("other certificates are in use");
+  }
+  link_->end_expired();
+}
+
 void Collector::log_refused(std::string_view reason, const std::string& address) {
   std::uint64_t held_back = 0;
   if (refused_limit_.allow(held_back))
@@ -149,16 +240,17 @@ void Collector::log_refused(std::string_view reason, const std::string& address)
 }
 
 Result<void> Collector::open_server() {
-  ASSAY_ASSIGN(ServerCertificates certificates, load_certificates(config_, clock_.wall_now()));
   AgentLinkOptions link;
   link.version = ASSAY_VERSION;
   link.heartbeat_interval = config_.heartbeat_interval;
   link.max_in_flight_bytes = config_.max_agent_bytes;
-  link_ = AgentLink::create(*loop_, *keeper_, *loop_, clock_, link);
+  link_ = AgentLink::create(*loop_, *keeper_, *loop_, {*book_, *certifier_}, clock_, link);
   queries_ =
-      QueryServices::create(*store_, *keeper_, *nodes_, *loop_, *door_, clock_,
+      QueryServices::create(*store_, *keeper_, *enrolled_, *loop_, *door_, clock_,
                             {static_cast<int>(config_.query_threads), 256, people_limits(config_)});
   commands_ = NodeCommandService::create(*door_, link_->commands(), *nodes_, *loop_, clock_);
+  access_ = NodeAccessService::create(*book_, *certifier_, link_->commands(), *door_, clock_,
+                                      cluster_of(config_.data_dir));
   keeper_->set_on_change([this] { on_catalog_change(); });
   marks_ = std::make_unique<MarkTimer>(*keeper_, [this] { link_->push_mark(); });
   GrpcServerOptions options;
@@ -166,7 +258,10 @@ Result<void> Collector::open_server() {
     log_refused(reason, address);
   };
   options.address = config_.listen;
-  options.certificates = std::move(certificates);
+  {
+    const MutexLock lock(live_mutex_);
+    options.certificates = certificates_.server;
+  }
   options.max_memory_bytes = config_.grpc_memory();
   options.max_concurrent_streams = config_.max_concurrent_streams;
   options.max_message_bytes = static_cast<std::uint32_t>(config_.max_message_bytes);
@@ -178,7 +273,10 @@ Result<void> Collector::open_server() {
   auto services = queries_->services();
   services.push_back(&link_->service());
   services.push_back(&commands_->service());
+  services.push_back(&access_->service());
+  services.push_back(&enrolment_->service());
   ASSAY_ASSIGN(server_, GrpcServer::start(options, services));
+  upkeep_ = std::make_unique<Upkeep>(kUpkeepInterval, [this] { look_after_certificates(); });
   is_listening_ = true;
   return ok();
 }
@@ -218,12 +316,17 @@ std::vector<std::string> Collector::not_ready() const {
 }
 
 Result<void> Collector::reload(const CollectorConfig& next) {
-  ASSAY_ASSIGN(ServerCertificates certificates, load_certificates(next, clock_.wall_now()));
+  ASSAY_ASSIGN(Certificates certificates, load_certificates(next, clock_.wall_now()));
+  ASSAY_TRY(Certifier::create(certificates.authority, clock_));
   ASSAY_ASSIGN(catalog::TrustRoot trust, load_trust(next.trust_file));
   ASSAY_TRY(keeper_->set_trust(std::move(trust)));
   ASSAY_TRY(log_.set_options({next.log_level, next.log_format}));
   // Nothing below fails.
-  server_->set_certificates(std::move(certificates));
+  {
+    const MutexLock lock(live_mutex_);
+    live_ = next;
+  }
+  use_certificates(std::move(certificates));
   server_->set_max_memory(next.grpc_memory());
   server_->set_connection_limits(connection_limits(next));
   loop_->set_max_queued_bytes(next.queued_bytes());
@@ -237,10 +340,13 @@ Result<void> Collector::reload(const CollectorConfig& next) {
 
 void Collector::stop() {
   is_listening_ = false;
+  upkeep_.reset();
   if (server_) server_->shut_down(kGrace);
   http_.reset();
   marks_.reset();
   server_.reset();
+  enrolment_.reset();
+  access_.reset();
   commands_.reset();
   queries_.reset();
   access_timer_.reset();
@@ -248,6 +354,10 @@ void Collector::stop() {
   refusals_.reset();  // writes what it counted
   loop_.reset();      // commits what waits; its callbacks may still touch streams
   link_.reset();
+  enrolled_.reset();
+  book_.reset();
+  reviewer_.reset();
+  certifier_.reset();
   keeper_.reset();
   tokens_.reset();
   nodes_.reset();

@@ -12,15 +12,22 @@
 #include "collector/app/grpc_server.h"
 #include "collector/app/memory_watch.h"
 #include "collector/app/metrics_export.h"
+#include "collector/app/upkeep.h"
 #include "collector/catalog/keeper.h"
 #include "collector/catalog/mark_key.h"
 #include "collector/core/access_timer.h"
 #include "collector/core/commit_loop.h"
 #include "collector/core/doorkeeper.h"
+#include "collector/core/enrolled_nodes.h"
+#include "collector/core/enrolment_book.h"
 #include "collector/core/node_registry.h"
+#include "collector/identity/certifier.h"
 #include "collector/ingest/agent_link.h"
+#include "collector/ingest/enrolment_service.h"
+#include "collector/query/node_access.h"
 #include "collector/query/node_commands.h"
 #include "collector/query/services.h"
+#include "common/base/mutex.h"
 #include "common/service/http_endpoint.h"
 #include "common/service/log_setup.h"
 
@@ -58,12 +65,22 @@ class Collector {
       : config_(std::move(config)),
         clock_(clock),
         log_(log),
-        memory_(config_.max_memory, resident_bytes) {}
+        memory_(config_.max_memory, resident_bytes),
+        live_(config_) {}
   Result<void> open_http();
   Result<void> open_store();
   Result<void> open_catalog();
   Result<void> open_access();
+  Result<void> open_enrolment();
   Result<void> open_server();
+  struct Certificates {
+    ServerCertificates server;
+    AuthorityMaterial authority;
+    bool operator==(const Certificates&) const = default;
+  };
+  static Result<Certificates> load_certificates(const CollectorConfig& config, WallTime now);
+  void use_certificates(Certificates certificates);
+  void look_after_certificates();
   void on_catalog_change();
   void log_problem(const std::string& problem);
   void log_refused(std::string_view reason, const std::string& address);
@@ -78,6 +95,10 @@ class Collector {
   std::atomic<bool> is_listening_{false};
   MetricsExport metrics_;  // of the HTTP thread
   MemoryWatch memory_;
+  Mutex live_mutex_;
+  CollectorConfig live_ ASSAY_GUARDED_BY(live_mutex_);  // as it was reloaded last
+  Certificates certificates_ ASSAY_GUARDED_BY(live_mutex_);
+  std::string certificate_problem_;  // of the upkeep's thread
 
   // In the order of construction; stop() goes the other way.
   std::unique_ptr<Store> store_;
@@ -89,10 +110,17 @@ class Collector {
   std::unique_ptr<RefusalLog> refusals_;
   std::unique_ptr<Doorkeeper> door_;
   std::unique_ptr<AccessTimer> access_timer_;
+  std::unique_ptr<Certifier> certifier_;
+  std::unique_ptr<AccountReviewer> reviewer_;
+  std::unique_ptr<EnrolmentBook> book_;
+  std::unique_ptr<EnrolledNodes> enrolled_;
   std::unique_ptr<AgentLink> link_;
   std::unique_ptr<QueryServices> queries_;
   std::unique_ptr<NodeCommandService> commands_;
+  std::unique_ptr<NodeAccessService> access_;
+  std::unique_ptr<EnrolmentService> enrolment_;
   std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<Upkeep> upkeep_;
   std::unique_ptr<service::HttpEndpoint> http_;
 };
 

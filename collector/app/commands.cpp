@@ -72,10 +72,52 @@ ExitCode run_init(const InitRequest& request) {
       "%s: authority and server certificate of cluster %s\n"
       "%s/admin: ca.pem, cert.pem and key.pem of the user admin\n"
       "%s/admin/token: a token with the role admin, for 90 days from now (assay login --with-token "
-      "< "
-      "it)\n"
-      "next: assay-collector issue --node NAME --out DIR, then assay-collector run\n",
+      "< it)\n"
+      "next: assay-collector run, then assay node token create for the nodes\n",
       request.dir.c_str(), request.cluster.c_str(), request.dir.c_str(), request.dir.c_str());
+  return ExitCode::kOk;
+}
+
+ExitCode run_show_authorities(const std::string& dir) {
+  const auto state = read_authority_state(dir);
+  if (!state) return fail(state.error());
+  std::printf("%s: %s\n", dir.c_str(), std::string(name_of(state->phase)).c_str());
+  for (const auto& one : state->certificates)
+    std::printf("%s  %s  until %s  %s\n", one.digest.c_str(), one.is_issuing ? "issues" : "trusted",
+                to_rfc3339(from_unix_ns(one.expires_ns), 0).c_str(),
+                escape_untrusted(one.name).c_str());
+  return ExitCode::kOk;
+}
+
+ExitCode run_rotate(const std::string& dir, RotationStep step) {
+  const auto rotated = rotate_authority(dir, step, SystemClock().wall_now());
+  if (!rotated) return fail(rotated.error());
+  switch (step) {
+    case RotationStep::kPrepare:
+      std::printf(
+          "a second authority is trusted; a running collector tells its agents within seconds\n"
+          "next: give people the new %s/ca.pem (assay ca show), wait until \"assay nodes -o "
+          "wide\"\n"
+          "shows no node with TRUST behind, then assay-collector ca rotate activate\n",
+          dir.c_str());
+      break;
+    case RotationStep::kActivate:
+      std::printf(
+          "the second authority issues from now on, and issued the server's certificate\n"
+          "next: issue people's certificates anew, wait until \"assay nodes -o wide\" shows TRUST\n"
+          "current for every node, then assay-collector ca rotate retire\n");
+      break;
+    case RotationStep::kRetire:
+      std::printf("the first authority is trusted no longer\n");
+      break;
+  }
+  return ExitCode::kOk;
+}
+
+ExitCode run_renew_server(const std::string& dir) {
+  const auto renewed = renew_server(dir, Renewal::kNow, SystemClock().wall_now());
+  if (!renewed) return fail(renewed.error());
+  std::printf("%s/server.pem: a new certificate for the same key and names\n", dir.c_str());
   return ExitCode::kOk;
 }
 

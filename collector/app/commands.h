@@ -6,6 +6,7 @@
 
 #include "collector/app/config.h"
 #include "collector/identity/authority_dir.h"
+#include "collector/identity/authority_rotation.h"
 #include "common/base/exit_code.h"
 
 namespace assay::collector {
@@ -17,6 +18,10 @@ using LoadConfig = std::function<Result<config::Loaded<CollectorConfig>>()>;
 ExitCode run_collector(const config::Loaded<CollectorConfig>& loaded, const LoadConfig& load);
 ExitCode run_init(const InitRequest& request);
 ExitCode run_issue(const IssueRequest& request);
+ExitCode run_rotate(const std::string& dir, RotationStep step);
+ExitCode run_renew_server(const std::string& dir);
+/// Prints the authorities in `dir`.
+ExitCode run_show_authorities(const std::string& dir);
 
 /// Prints `error` as one line on stderr; its exit code.
 ExitCode fail(const Error& error);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/app/config.h"
 
+#include <algorithm>
+
 #include "common/service/http_endpoint.h"
 
 namespace assay::collector {
@@ -152,6 +154,56 @@ void add_people(Table<CollectorConfig>& table) {
                  .is_live = true});
 }
 
+std::vector<std::string> check_kubernetes(const CollectorConfig& config) {
+  std::vector<std::string> problems;
+  if (config.kubernetes_api.empty()) return problems;
+  if (!config.kubernetes_api.starts_with("https://"))
+    problems.emplace_back("kubernetes.api_server: begins with https://");
+  if (config.kubernetes_audience.empty())
+    problems.emplace_back("kubernetes.audience: a token for anybody proves nothing here");
+  if (config.kubernetes_accounts.empty())
+    problems.emplace_back(
+        "kubernetes.accounts: name the agents' service account, NAMESPACE/NAME, when "
+        "kubernetes.api_server is given");
+  for (const std::string& account : config.kubernetes_accounts)
+    if (std::ranges::count(account, '/') != 1)
+      problems.push_back("kubernetes.accounts: \"" + account + "\" is not NAMESPACE/NAME");
+  return problems;
+}
+
+void add_enrolment(Table<CollectorConfig>& table) {
+  table
+      .path("enrol.ca_key", &CollectorConfig::enrol_ca_key,
+            {.text = "Key of the authority that issues nodes' certificates, PEM, of one in tls.ca; "
+                     "empty for ca-key.pem in data_dir; without one nothing is issued",
+             .is_live = true})
+      .duration("enrol.certificate_lifetime", &CollectorConfig::certificate_lifetime,
+                {.text = "How long a node's certificate is good; agents renew it after two thirds",
+                 .min = "10s",
+                 .max = "8760h",
+                 .is_live = true})
+      .integer("enrol.rate", &CollectorConfig::enrol_rate,
+               {.text = "Tries to enrol or renew that are looked at in a second, of all together",
+                .min = "1",
+                .max = "10000"})
+      .integer("enrol.address_rate", &CollectorConfig::enrol_address_rate,
+               {.text = "The same, from one address", .min = "1", .max = "10000"})
+      .text("kubernetes.api_server", &CollectorConfig::kubernetes_api,
+            {.text = "Where to ask whose a service account's token is, https://HOST[:PORT]; empty "
+                     "for nobody"})
+      .text("kubernetes.cluster", &CollectorConfig::kubernetes_cluster,
+            {.text = "Cluster whose nodes are its nodes; empty for that of init"})
+      .path("kubernetes.ca", &CollectorConfig::kubernetes_ca,
+            {.text = "Authorities of the API server's certificate, PEM"})
+      .path("kubernetes.token", &CollectorConfig::kubernetes_token,
+            {.text = "File with the collector's own token there, read anew each time; it needs "
+                     "create on tokenreviews, and get on pods where tokens name no node"})
+      .text("kubernetes.audience", &CollectorConfig::kubernetes_audience,
+            {.text = "Whom agents' tokens must be made for"})
+      .list("kubernetes.accounts", &CollectorConfig::kubernetes_accounts,
+            {.text = "Service accounts of agents, NAMESPACE/NAME"});
+}
+
 void add_retention(Table<CollectorConfig>& table) {
   const auto add = [&](const char* name, std::chrono::seconds Retention::*age, const char* text) {
     table.duration(
@@ -175,6 +227,7 @@ Table<CollectorConfig> make_table() {
   add_places(table);
   add_limits(table);
   add_people(table);
+  add_enrolment(table);
   add_retention(table);
   table
       .text("log.level", &CollectorConfig::log_level,
@@ -184,7 +237,8 @@ Table<CollectorConfig> make_table() {
       .text("log.format", &CollectorConfig::log_format,
             {.text = "Format of log lines on stderr", .values = {"text", "json"}, .is_live = true})
       .rule(check_addresses)
-      .rule(check_limits);
+      .rule(check_limits)
+      .rule(check_kubernetes);
   return table;
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "collector/core/retention.h"
 #include "common/config/table.h"
@@ -44,6 +45,18 @@ struct CollectorConfig {
   std::uint32_t failures_per_minute = 30;  ///< of one address; 0: no limit
   std::chrono::hours max_token_lifetime{365 * 24};
   std::chrono::hours max_mute{90 * 24};
+
+  std::string enrol_ca_key;  ///< "": ca-key.pem in data_dir, when it is there
+  std::chrono::seconds certificate_lifetime{24 * 3600};
+  std::uint32_t enrol_rate = 100;
+  std::uint32_t enrol_address_rate = 10;
+
+  std::string kubernetes_api;      ///< "": Kubernetes is not asked
+  std::string kubernetes_cluster;  ///< "": that of init
+  std::string kubernetes_ca = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+  std::string kubernetes_token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+  std::string kubernetes_audience = "assay-collector";
+  std::vector<std::string> kubernetes_accounts;
 
   Retention retention;
 

@@ -71,6 +71,9 @@ class CommitLoop final : public Intake, public Ledger {
   std::chrono::milliseconds retry_after() const override { return budget_.retry_after(); }
   void heartbeat(const NodeKey& node, const Heartbeat& heartbeat) override;
   void disconnected(const NodeKey& node) override;
+  void trust_taken(const NodeKey& node, const std::string& trust) override {
+    nodes_.trust_taken(node, trust);
+  }
   Result<void> change_catalog(const CatalogEntry& entry,
                               std::shared_ptr<const catalog::Catalog> next) override;
   Result<std::vector<ScanOutcome>> import_scan(const ScanImport& scan) override;

@@ -178,6 +178,8 @@ struct AgentInfo {
   std::string instance;            ///< 16 random bytes of one process, "" = not told
   std::uint64_t acknowledged = 0;  ///< of this epoch, by any collector: never sent again
   std::string address;             ///< where the connection comes from
+  std::string trust = {};          ///< digest of the authorities that it keeps, "" = not told
+  std::string issuer = {};         ///< digest of the one that issued its certificate
 };
 
 /// Something that an agent cannot do, or does in a weaker way.

@@ -68,6 +68,8 @@ void NodeRegistry::connected(const NodeKey& node, const AgentInfo& agent, WallTi
   found.view.boot_id = agent.boot_id;
   found.view.address = agent.address;
   found.view.connected_ns = to_unix_ns(now);
+  found.view.trust = agent.trust;
+  found.view.issuer = agent.issuer;
   found.view.heartbeat.catalog_sequence = agent.catalog_sequence;
   if (agent.instance != found.instance) found.view.heartbeat.number = 0;
   found.instance = agent.instance;
@@ -95,6 +97,12 @@ void NodeRegistry::heartbeat(const NodeKey& node, const Heartbeat& heartbeat, Wa
 void NodeRegistry::acknowledged(const NodeKey& node, std::uint64_t sequence) {
   const MutexLock lock(mutex_);
   entry(node).view.acknowledged = sequence;
+}
+
+void NodeRegistry::trust_taken(const NodeKey& node, const std::string& trust) {
+  const MutexLock lock(mutex_);
+  const auto found = entries_.find(node);
+  if (found != entries_.end()) found->second.view.trust = trust;
 }
 
 void NodeRegistry::state_wanted(const NodeKey& node, bool is_wanted) {

@@ -24,6 +24,7 @@ class NodeRegistry final : public NodeDirectory {
   void disconnected(const NodeKey& node, WallTime now);
   void heartbeat(const NodeKey& node, const Heartbeat& heartbeat, WallTime now);
   void acknowledged(const NodeKey& node, std::uint64_t sequence);
+  void trust_taken(const NodeKey& node, const std::string& trust);
   void state_wanted(const NodeKey& node, bool is_wanted);
   /// Nodes that changed since the last call.
   std::vector<NodeView> take_changed();

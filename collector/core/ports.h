@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/core/enrolment.h"
 #include "collector/core/principal.h"
 #include "collector/core/store.h"
 #include "common/catalog/log.h"
@@ -54,6 +55,8 @@ class Intake {
   virtual std::chrono::milliseconds retry_after() const = 0;
   virtual void heartbeat(const NodeKey& node, const Heartbeat& heartbeat) = 0;
   virtual void disconnected(const NodeKey& node) = 0;
+  /// The agent keeps the authorities of this digest (TrustedAuthorities::digest) from now on.
+  virtual void trust_taken(const NodeKey& node, const std::string& trust) = 0;
 };
 
 /// Changes that people and their refusals make. Thread-safe; blocks until committed.
@@ -108,8 +111,23 @@ class NodeCommands {
   /// command), kLimitExceeded (too many run there).
   virtual Result<std::uint64_t> verify(const NodeKey& node, const Verify& command,
                                        OnEvent on_event) = 0;
+  /// Ends the node's stream, if it has one; says whether it had.
+  virtual bool disconnect(const NodeKey& node, const std::string& reason) = 0;
   /// Nobody waits for it any more: `on_event` is not called again after this.
   virtual void cancel(const NodeKey& node, std::uint64_t command) = 0;
+};
+
+/// Whether a node may speak at all. Thread-safe; never blocks.
+class NodeAdmission {
+ public:
+  virtual ~NodeAdmission() = default;
+  /// `shown`: its certificate, when that could be read. Errors: kPermissionDenied (the node is
+  /// revoked; another key was enrolled since).
+  virtual Result<void> admit(const NodeKey& node,
+                             const std::optional<ShownCertificate>& shown) const = 0;
+  virtual std::optional<NodeIdentity> identity(const NodeKey& node) const = 0;
+  /// Those that are kept out.
+  virtual std::vector<NodeIdentity> revoked() const = 0;
 };
 
 /// What is known of nodes right now. Thread-safe.

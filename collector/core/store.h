@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "collector/core/enrolment.h"
 #include "collector/core/scans.h"
 #include "collector/core/token.h"
 #include "collector/core/views.h"
@@ -335,6 +336,10 @@ class StoreWriter {
   virtual Result<void> append_catalog(const CatalogEntry& entry) = 0;
   virtual Result<void> set_round(const JudgingRound& round) = 0;
   virtual Result<void> audit(const AuditEntry& entry) = 0;
+
+  /// Adds or replaces.
+  virtual Result<void> save_join_token(const JoinToken& token) = 0;
+  virtual Result<void> save_identity(const NodeIdentity& identity) = 0;
 };
 
 /// Thread-safe. Reads see what was committed before them. Reads block on disk.
@@ -353,6 +358,7 @@ class Store {
   virtual Result<std::vector<std::string>> base_file_sets(
       const std::vector<FileSetDigest>& digests) = 0;
   virtual Result<JudgingRound> load_round() = 0;
+  virtual Result<Enrolments> load_enrolments() = 0;
   virtual Result<std::vector<NodeView>> load_nodes() = 0;
 
   /// Newest first. `limit` rows at most (> 0).

@@ -178,6 +178,15 @@ struct NodeView {
   Heartbeat heartbeat;
   std::uint64_t acknowledged = 0;
   bool is_state_wanted = false;  ///< its full state was asked for and has not come yet
+  std::string trust;   ///< digest of the authorities that its agent keeps, "" = it said none
+  std::string issuer;  ///< digest of the one that issued its certificate; neither is stored
+
+  // Of its NodeIdentity, where a directory fills them in.
+  std::int64_t revoked_ns = 0;
+  std::string revoked_by;
+  std::string revoked_reason;
+  std::int64_t certificate_expires_ns = 0;
+  std::string trust_state;  ///< current, trust, behind, "" = not known
 };
 
 struct TraceView {

@@ -7,7 +7,6 @@
 #include <filesystem>
 
 #include "collector/core/principal.h"
-#include "collector/identity/certificates.h"
 #include "collector/identity/first_token.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
@@ -41,17 +40,17 @@ std::string host_name() {
   return is_valid_name(name) ? name : "";
 }
 
-Result<void> write_client(const std::string& dir, const CertificatePair& authority,
+Result<void> write_client(const std::string& dir, const AuthorityFolder& folder,
                           const std::string& common_name, const std::string& uri, WallTime now) {
   if (::access((dir + "/key.pem").c_str(), F_OK) == 0)
     return Error{ErrorCode::kAlreadyExists,
                  dir + "/key.pem exists: name another folder, or move it away"};
   ASSAY_TRY(make_directory(dir));
   ASSAY_ASSIGN(const CertificatePair client,
-               issue(authority, {common_name, {uri}, {}, false}, now));
+               issue(folder.authority, {common_name, {uri}, {}, false}, now));
   ASSAY_TRY(write_file_atomically(dir + "/key.pem", client.key, kPrivate));
   ASSAY_TRY(write_file_atomically(dir + "/cert.pem", client.certificate, kPublic));
-  return write_file_atomically(dir + "/ca.pem", authority.certificate, kPublic);
+  return write_file_atomically(dir + "/ca.pem", folder.bundle, kPublic);
 }
 
 std::string trimmed(std::string text) {
@@ -76,7 +75,8 @@ Result<void> init_authority(const InitRequest& request, WallTime now) {
   for (const std::string& host : {host_name(), request.host})
     if (!host.empty() && host != "localhost" && host != "127.0.0.1") server.hosts.push_back(host);
   ASSAY_ASSIGN(const CertificatePair leaf, issue(authority, server, now));
-  ASSAY_TRY(write_client(dir + "/admin", authority, "admin", user_uri("admin", Role::kAdmin), now));
+  ASSAY_TRY(write_client(dir + "/admin", {authority, authority.certificate}, "admin",
+                         user_uri("admin", Role::kAdmin), now));
   ASSAY_TRY(write_first_token(dir + "/admin/token", dir + "/" + kFirstTokenFile, now));
   ASSAY_TRY(write_file_atomically(dir + "/cluster", request.cluster + "\n", kPublic));
   ASSAY_TRY(write_file_atomically(dir + "/server-key.pem", leaf.key, kPrivate));
@@ -85,18 +85,33 @@ Result<void> init_authority(const InitRequest& request, WallTime now) {
   return write_file_atomically(dir + "/ca-key.pem", authority.key, kPrivate);
 }
 
+Result<AuthorityFolder> load_authority(const std::string& dir) {
+  AuthorityFolder folder;
+  auto key = read_guarded_file(dir + "/ca-key.pem", kMaxPemBytes, Guard::kSecret);
+  if (!key && key.error().code == ErrorCode::kNotFound)
+    return Error{ErrorCode::kNotFound, "no authority in " + dir +
+                                           ": run assay-collector init first, or name its folder "
+                                           "with --dir"};
+  ASSAY_ASSIGN(folder.authority.key, std::move(key));
+  ASSAY_ASSIGN(folder.bundle, read_file(dir + "/ca.pem", kMaxPemBytes));
+  const auto certificate = certificate_of_key(folder.bundle, folder.authority.key);
+  if (!certificate)
+    return Error{ErrorCode::kInvalidArgument,
+                 dir + "/ca-key.pem belongs to none of the certificates in " + dir + "/ca.pem"};
+  folder.authority.certificate = *certificate;
+  return folder;
+}
+
+std::string cluster_of(const std::string& dir) {
+  const auto cluster = read_file(dir + "/cluster", kMaxPemBytes);
+  return cluster ? trimmed(*cluster) : "default";
+}
+
 Result<void> issue_client(const IssueRequest& request, WallTime now) {
   if (request.node.empty() == request.user.empty())
     return Error{ErrorCode::kInvalidArgument, "give either --node NAME or --user NAME"};
   ASSAY_ASSIGN(const Role role, role_named(request.role));
-  CertificatePair authority;
-  auto key = read_guarded_file(request.dir + "/ca-key.pem", kMaxPemBytes, Guard::kSecret);
-  if (!key && key.error().code == ErrorCode::kNotFound)
-    return Error{ErrorCode::kNotFound, "no authority in " + request.dir +
-                                           ": run assay-collector init first, or name its folder "
-                                           "with --dir"};
-  ASSAY_ASSIGN(authority.key, std::move(key));
-  ASSAY_ASSIGN(authority.certificate, read_file(request.dir + "/ca.pem", kMaxPemBytes));
+  ASSAY_ASSIGN(const AuthorityFolder authority, load_authority(request.dir));
   if (request.node.empty()) {
     ASSAY_TRY(check_name("user", request.user));
     return write_client(request.out, authority, request.user, user_uri(request.user, role), now);
@@ -104,8 +119,7 @@ Result<void> issue_client(const IssueRequest& request, WallTime now) {
   NodeKey node;
   const auto slash = request.node.find('/');
   if (slash == std::string::npos) {
-    ASSAY_ASSIGN(const std::string cluster, read_file(request.dir + "/cluster", kMaxPemBytes));
-    node = {trimmed(cluster), request.node};
+    node = {cluster_of(request.dir), request.node};
   } else {
     node = {request.node.substr(0, slash), request.node.substr(slash + 1)};
   }

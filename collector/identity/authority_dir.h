@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "collector/identity/certificates.h"
 #include "common/base/clock.h"
 #include "common/base/result.h"
 
@@ -29,6 +30,16 @@ struct IssueRequest {
   std::string out;              ///< gets ca.pem, cert.pem and key.pem
   std::string role = "viewer";  ///< of a user: viewer, approver or admin
 };
+
+/// The authority that lies in a folder, as init and the rotation leave it.
+struct AuthorityFolder {
+  CertificatePair authority;  ///< the one that issues
+  std::string bundle;         ///< PEM: all that are trusted, of which it is one
+};
+/// Errors: kNotFound (no authority in `dir`), kInvalidArgument (a key that is none of ca.pem's).
+Result<AuthorityFolder> load_authority(const std::string& dir);
+/// Of init; "default" where there is none.
+std::string cluster_of(const std::string& dir);
 
 /// Errors: kNotFound (no authority in DIR), kAlreadyExists (OUT has a key.pem),
 /// kInvalidArgument.

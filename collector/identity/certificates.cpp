@@ -9,16 +9,22 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+#include <ctime>
 #include <memory>
 
 #include "common/base/guarded_file.h"
+#include "common/base/sha256.h"
 
 namespace assay::collector {
 namespace {
 
 constexpr std::size_t kMaxPemBytes = 1 << 20;
+constexpr std::size_t kMaxRequestBytes = 2048;  // of P-256 it has some 250
+constexpr std::size_t kMaxAuthorities = 16;
 constexpr std::size_t kMaxCommonName = 64;  // RFC 5280 ub-common-name
-constexpr std::chrono::hours kClockSkew{1};
+constexpr std::chrono::seconds kClockSkew{
+    3600};  // of the peers; a short life is not made longer by it
 
 template <auto Free>
 struct Deleter {
@@ -29,6 +35,7 @@ struct Deleter {
 };
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
+using Request = std::unique_ptr<X509_REQ, Deleter<X509_REQ_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 
 Error crypto_error(const std::string& what) {
@@ -85,14 +92,15 @@ bool add_extension(X509* certificate, X509* issuer, int nid, const std::string& 
 }
 
 bool set_names_and_times(X509* certificate, const std::string& common_name, WallTime now,
-                         std::chrono::days lifetime) {
+                         std::chrono::seconds lifetime) {
   const auto seconds = [](WallTime time) {
     return static_cast<time_t>(
         std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
   };
   const std::string name = common_name.substr(0, kMaxCommonName);
   return X509_set_version(certificate, X509_VERSION_3) == 1 && set_random_serial(certificate) &&
-         ASN1_TIME_set(X509_getm_notBefore(certificate), seconds(now - kClockSkew)) != nullptr &&
+         ASN1_TIME_set(X509_getm_notBefore(certificate),
+                       seconds(now - std::min(kClockSkew, lifetime / 4))) != nullptr &&
          ASN1_TIME_set(X509_getm_notAfter(certificate), seconds(now + lifetime)) != nullptr &&
          X509_NAME_add_entry_by_NID(X509_get_subject_name(certificate), NID_commonName,
                                     MBSTRING_UTF8,
@@ -134,6 +142,48 @@ bool is_safe_name(const std::string& text) {
          text.find('\0') == std::string::npos;
 }
 
+template <typename T>
+std::string encoded(T* object, int (*encode)(const T*, unsigned char**)) {
+  unsigned char* bytes = nullptr;
+  const int size = encode(object, &bytes);
+  if (size <= 0) return {};
+  std::string text(reinterpret_cast<char*>(bytes), static_cast<std::size_t>(size));
+  OPENSSL_free(bytes);
+  return text;
+}
+
+std::string der_of(const X509* certificate) {
+  return encoded<const X509>(
+      certificate, [](const X509* object, unsigned char** out) { return i2d_X509(object, out); });
+}
+
+std::string der_of(const EVP_PKEY* key) {
+  return encoded<const EVP_PKEY>(
+      key, [](const EVP_PKEY* object, unsigned char** out) { return i2d_PUBKEY(object, out); });
+}
+
+std::string serial_of(const X509* certificate) {
+  const std::unique_ptr<BIGNUM, Deleter<BN_free>> number(
+      ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), nullptr));
+  char* hex = number ? BN_bn2hex(number.get()) : nullptr;
+  std::string text = hex != nullptr ? hex : "";
+  OPENSSL_free(hex);
+  return text;
+}
+
+/// Errors: kCorrupt. Years that 64 bits of nanoseconds do not hold count as the last ones that they
+/// do.
+Result<std::int64_t> unix_ns(const ASN1_TIME* time) {
+  constexpr std::int64_t kMaxSeconds = 9'000'000'000;
+  tm parts{};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) {
+    ERR_clear_error();
+    return Error{ErrorCode::kCorrupt, "not a time"};
+  }
+  const std::int64_t seconds = ::timegm(&parts);
+  return std::clamp<std::int64_t>(seconds, 0, kMaxSeconds) * 1'000'000'000;
+}
+
 bool is_valid_at(const X509* certificate, WallTime now) {
   time_t seconds = static_cast<time_t>(
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count());
@@ -172,38 +222,201 @@ Result<CertificatePair> make_authority(const std::string& common_name, WallTime 
   return to_pem(raw, key.get());
 }
 
+namespace {
+
+struct Authority {
+  Key key;
+  Certificate certificate;
+};
+
+Result<Authority> read_authority(const CertificatePair& pair) {
+  Authority authority{read_key(pair.key), read_certificate(pair.certificate)};
+  if (!authority.key || !authority.certificate)
+    return Error{ErrorCode::kInvalidArgument, "the authority's key or certificate is not PEM"};
+  if (X509_check_private_key(authority.certificate.get(), authority.key.get()) == 1)
+    return authority;
+  ERR_clear_error();
+  return Error{ErrorCode::kInvalidArgument,
+               "the authority's key does not belong to its certificate"};
+}
+
+/// `names`: a subjectAltName to copy; null: that of `request`.
+Result<Certificate> make_leaf(const Authority& authority, EVP_PKEY* key, const LeafRequest& request,
+                              X509_EXTENSION* names, WallTime now) {
+  for (const auto* all : {&request.uris, &request.hosts})
+    for (const auto& name : *all)
+      if (!is_safe_name(name)) return Error{ErrorCode::kInvalidArgument, "not a name: " + name};
+  Certificate certificate(X509_new());
+  if (!certificate) return crypto_error("make a certificate");
+  X509* raw = certificate.get();
+  X509* issuer = authority.certificate.get();
+  const bool is_made = set_names_and_times(raw, request.common_name, now, request.lifetime) &&
+                       X509_set_issuer_name(raw, X509_get_subject_name(issuer)) == 1 &&
+                       X509_set_pubkey(raw, key) == 1 &&
+                       add_extension(raw, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
+                       add_extension(raw, issuer, NID_key_usage, "critical,digitalSignature") &&
+                       add_extension(raw, issuer, NID_ext_key_usage,
+                                     request.is_server ? "serverAuth" : "clientAuth") &&
+                       add_extension(raw, issuer, NID_subject_key_identifier, "hash") &&
+                       add_extension(raw, issuer, NID_authority_key_identifier, "keyid") &&
+                       (names != nullptr ? X509_add_ext(raw, names, -1) == 1
+                                         : add_extension(raw, issuer, NID_subject_alt_name,
+                                                         alternative_names(request))) &&
+                       X509_sign(raw, authority.key.get(), EVP_sha256()) > 0;
+  if (!is_made) return crypto_error("issue a certificate");
+  return certificate;
+}
+
+}  // namespace
+
 Result<CertificatePair> issue(const CertificatePair& authority, const LeafRequest& request,
                               WallTime now) {
-  const Key authority_key = read_key(authority.key);
-  const Certificate issuer = read_certificate(authority.certificate);
-  if (!authority_key || !issuer)
-    return Error{ErrorCode::kInvalidArgument, "the authority's key or certificate is not PEM"};
-  if (X509_check_private_key(issuer.get(), authority_key.get()) != 1) {
-    ERR_clear_error();
-    return Error{ErrorCode::kInvalidArgument,
-                 "the authority's key does not belong to its certificate"};
-  }
-  for (const auto* names : {&request.uris, &request.hosts})
-    for (const auto& name : *names)
-      if (!is_safe_name(name)) return Error{ErrorCode::kInvalidArgument, "not a name: " + name};
+  ASSAY_ASSIGN(const Authority issuer, read_authority(authority));
   const Key key(EVP_EC_gen("P-256"));
-  const Certificate certificate(X509_new());
-  if (!key || !certificate) return crypto_error("make a key");
-  X509* raw = certificate.get();
-  const bool is_made =
-      set_names_and_times(raw, request.common_name, now, kLeafLifetime) &&
-      X509_set_issuer_name(raw, X509_get_subject_name(issuer.get())) == 1 &&
-      X509_set_pubkey(raw, key.get()) == 1 &&
-      add_extension(raw, issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&
-      add_extension(raw, issuer.get(), NID_key_usage, "critical,digitalSignature") &&
-      add_extension(raw, issuer.get(), NID_ext_key_usage,
-                    request.is_server ? "serverAuth" : "clientAuth") &&
-      add_extension(raw, issuer.get(), NID_subject_key_identifier, "hash") &&
-      add_extension(raw, issuer.get(), NID_authority_key_identifier, "keyid") &&
-      add_extension(raw, issuer.get(), NID_subject_alt_name, alternative_names(request)) &&
-      X509_sign(raw, authority_key.get(), EVP_sha256()) > 0;
-  if (!is_made) return crypto_error("issue a certificate");
-  return to_pem(raw, key.get());
+  if (!key) return crypto_error("make a key");
+  ASSAY_ASSIGN(const Certificate leaf, make_leaf(issuer, key.get(), request, nullptr, now));
+  return to_pem(leaf.get(), key.get());
+}
+
+Result<IssuedLeaf> issue_for(const CertificatePair& authority, const std::string& public_key,
+                             const LeafRequest& request, WallTime now) {
+  ASSAY_ASSIGN(const Authority issuer, read_authority(authority));
+  const auto* bytes = reinterpret_cast<const unsigned char*>(public_key.data());
+  const Key key(d2i_PUBKEY(nullptr, &bytes, static_cast<long>(public_key.size())));
+  if (!key) {
+    ERR_clear_error();
+    return Error{ErrorCode::kUntrusted, "not a public key"};
+  }
+  ASSAY_ASSIGN(const Certificate leaf, make_leaf(issuer, key.get(), request, nullptr, now));
+  IssuedLeaf issued;
+  issued.der = der_of(leaf.get());
+  issued.serial = serial_of(leaf.get());
+  ASSAY_ASSIGN(issued.not_before_ns, unix_ns(X509_get0_notBefore(leaf.get())));
+  ASSAY_ASSIGN(issued.expires_ns, unix_ns(X509_get0_notAfter(leaf.get())));
+  return issued;
+}
+
+Result<std::string> issue_again(const CertificatePair& authority, const CertificatePair& before,
+                                std::chrono::seconds lifetime, WallTime now) {
+  ASSAY_ASSIGN(const Authority issuer, read_authority(authority));
+  const Certificate old = read_certificate(before.certificate);
+  const Key key = read_key(before.key);
+  if (!old || !key) return Error{ErrorCode::kInvalidArgument, "the leaf is not PEM"};
+  const int place = X509_get_ext_by_NID(old.get(), NID_subject_alt_name, -1);
+  if (place < 0) return Error{ErrorCode::kInvalidArgument, "the leaf has no names"};
+  LeafRequest request;
+  request.common_name = common_name_of(before.certificate);
+  request.is_server = (X509_get_extended_key_usage(old.get()) & XKU_SSL_SERVER) != 0;
+  request.lifetime = lifetime;
+  ASSAY_ASSIGN(const Certificate leaf,
+               make_leaf(issuer, key.get(), request, X509_get_ext(old.get(), place), now));
+  ASSAY_ASSIGN(const CertificatePair pair, to_pem(leaf.get(), key.get()));
+  return pair.certificate;
+}
+
+Result<RequestedKey> read_certificate_request(std::string_view der) {
+  if (der.size() > kMaxRequestBytes)
+    return Error{ErrorCode::kLimitExceeded, "the certificate request is larger than " +
+                                                std::to_string(kMaxRequestBytes) + " bytes"};
+  const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
+  const auto* end = bytes + der.size();
+  const Request request(d2i_X509_REQ(nullptr, &bytes, static_cast<long>(der.size())));
+  ERR_clear_error();
+  if (!request || bytes != end)
+    return Error{ErrorCode::kCorrupt, "not a certificate request (PKCS #10, DER)"};
+  EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
+  char group[32] = {};
+  const bool is_p256 = key != nullptr && EVP_PKEY_is_a(key, "EC") == 1 &&
+                       EVP_PKEY_get_group_name(key, group, sizeof(group), nullptr) == 1 &&
+                       std::string_view(group) == "prime256v1";
+  const bool is_proven = is_p256 && X509_REQ_verify(request.get(), key) == 1;
+  ERR_clear_error();
+  if (!is_p256)
+    return Error{ErrorCode::kUntrusted, "the certificate request is not for a key on P-256"};
+  if (!is_proven)
+    return Error{ErrorCode::kUntrusted, "the certificate request is not signed by its own key"};
+  RequestedKey requested;
+  requested.der = der_of(key);
+  requested.digest = sha256(requested.der);
+  return requested;
+}
+
+Result<ShownCertificate> read_shown_certificate(const std::string& pem) {
+  const Certificate certificate = read_certificate(pem);
+  if (!certificate || X509_get0_pubkey(certificate.get()) == nullptr) {
+    ERR_clear_error();
+    return Error{ErrorCode::kCorrupt, "not a certificate"};
+  }
+  ShownCertificate shown;
+  shown.key = sha256(der_of(X509_get0_pubkey(certificate.get())));
+  ASSAY_ASSIGN(shown.not_before_ns, unix_ns(X509_get0_notBefore(certificate.get())));
+  ASSAY_ASSIGN(shown.expires_ns, unix_ns(X509_get0_notAfter(certificate.get())));
+  return shown;
+}
+
+Result<std::vector<std::string>> certificates_of(const std::string& pem) {
+  const Bio bio = read_only(pem);
+  std::vector<std::string> all;
+  for (;;) {
+    const Certificate one(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
+    ERR_clear_error();
+    if (!one) break;
+    all.push_back(der_of(one.get()));
+    if (all.size() > kMaxAuthorities)
+      return Error{ErrorCode::kInvalidArgument,
+                   "more than " + std::to_string(kMaxAuthorities) + " certificates in one file"};
+  }
+  if (all.empty()) return Error{ErrorCode::kInvalidArgument, "no PEM certificate"};
+  return all;
+}
+
+std::string to_pem(const std::vector<std::string>& certificates) {
+  const Bio out(BIO_new(BIO_s_mem()));
+  for (const std::string& der : certificates) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
+    const Certificate one(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+    if (one) PEM_write_bio_X509(out.get(), one.get());
+  }
+  return text_of(out.get());
+}
+
+std::optional<std::string> certificate_of_key(const std::string& bundle, const std::string& pem) {
+  const Key key = read_key(pem);
+  const Bio bio = read_only(bundle);
+  std::optional<std::string> found;
+  while (key && !found) {
+    const Certificate one(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
+    if (!one) break;
+    if (X509_check_private_key(one.get(), key.get()) == 1) found = to_pem({der_of(one.get())});
+  }
+  ERR_clear_error();
+  return found;
+}
+
+Result<bool> is_due(const std::string& certificate, WallTime now) {
+  const Certificate read = read_certificate(certificate);
+  if (!read) return Error{ErrorCode::kInvalidArgument, "not a PEM certificate"};
+  ASSAY_ASSIGN(const std::int64_t begins, unix_ns(X509_get0_notBefore(read.get())));
+  ASSAY_ASSIGN(const std::int64_t ends, unix_ns(X509_get0_notAfter(read.get())));
+  return to_unix_ns(now) >= begins + (ends - begins) / 3 * 2;
+}
+
+std::string common_name_of(const std::string& certificate) {
+  const Certificate read = read_certificate(certificate);
+  char name[kMaxCommonName + 1] = {};
+  if (read)
+    (void)X509_NAME_get_text_by_NID(X509_get_subject_name(read.get()), NID_commonName, name,
+                                    sizeof(name));
+  return name;
+}
+
+bool is_issued_by(const std::string& certificate, const std::string& authority) {
+  const Certificate leaf = read_certificate(certificate);
+  const Certificate issuer = read_certificate(authority);
+  if (!leaf || !issuer) return false;
+  const bool is_signed = X509_verify(leaf.get(), X509_get0_pubkey(issuer.get())) == 1;
+  ERR_clear_error();
+  return is_signed;
 }
 
 Result<ServerMaterial> load_server_files(const ServerFiles& files, WallTime now) {

@@ -1,29 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/ingest/agent_link.h"
 
-#include <grpc/grpc_security_constants.h>
-
 #include <map>
 
 #include "assay/v1/agent.grpc.pb.h"
 #include "collector/core/identity_guard.h"
 #include "collector/ingest/agent_stream.h"
+#include "collector/ingest/peer.h"
 #include "collector/ingest/refusal.h"
+#include "collector/ingest/trust_wire.h"
 #include "common/base/encoding.h"
 
 namespace assay::collector {
 namespace {
 
 using Reactor = grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>;
-
-Result<Principal> principal_of(const grpc::CallbackServerContext& context) {
-  if (!context.auth_context()->IsPeerAuthenticated())
-    return Error{ErrorCode::kUntrusted, "an agent needs the certificate of its node"};
-  std::vector<std::string> uris;
-  for (const auto& uri : context.auth_context()->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME))
-    uris.emplace_back(uri.data(), uri.size());
-  return principal_from_uris(uris);
-}
 
 /// A call that is refused before anything is read.
 class Refusal final : public Reactor {
@@ -37,11 +28,12 @@ class Link final : public AgentLink,
                    public v1::AgentLink::CallbackService,
                    private AgentStreamHost {
  public:
-  Link(Intake& intake, const CatalogKeeper& keeper, Ledger& ledger, const Clock& clock,
-       AgentLinkOptions options)
+  Link(Intake& intake, const CatalogKeeper& keeper, Ledger& ledger, const Enrolling& enrolling,
+       const Clock& clock, AgentLinkOptions options)
       : intake_(intake),
         keeper_(keeper),
         ledger_(ledger),
+        enrolling_(enrolling),
         clock_(clock),
         options_(std::move(options)),
         guard_(options_.heartbeat_interval) {}
@@ -50,19 +42,22 @@ class Link final : public AgentLink,
 
   Reactor* Connect(grpc::CallbackServerContext* context) override {
     auto who = principal_of(*context);
-    const std::string peer = escape_untrusted(context->peer(), 200);
+    const std::string peer = peer_of(*context);
+    const auto shown = shown_certificate(*context, enrolling_.certifier);
     std::string reason;
     if (!who)
       reason = who.error().message;
     else if (who->role != Role::kNode)
       reason = who->text() + " may not open AgentLink: it is for node certificates";
+    else if (auto admitted = enrolling_.admission.admit(who->node, shown); !admitted)
+      reason = admitted.error().message;
     if (!reason.empty()) {
       denied({who ? who->text() : "", peer}, reason);
       return new Refusal(
           {who ? grpc::StatusCode::PERMISSION_DENIED : grpc::StatusCode::UNAUTHENTICATED, reason});
     }
-    const auto stream =
-        std::make_shared<AgentStream>(static_cast<AgentStreamHost&>(*this), std::move(*who), peer);
+    const auto stream = std::make_shared<AgentStream>(static_cast<AgentStreamHost&>(*this),
+                                                      std::move(*who), peer, shown);
     stream->begin(stream);
     return stream.get();
   }
@@ -81,6 +76,26 @@ class Link final : public AgentLink,
 
   void cancel(const NodeKey& node, std::uint64_t command) override {
     if (const auto stream = find(node)) stream->cancel_command(command);
+  }
+
+  bool disconnect(const NodeKey& node, const std::string& reason) override {
+    const auto stream = find(node);
+    if (stream) stream->finish({grpc::StatusCode::PERMISSION_DENIED, reason});
+    return stream != nullptr;
+  }
+
+  void push_trust() override {
+    const TrustMessage newest = trust();
+    for (const auto& stream : streams())
+      stream->send_trust(newest);
+  }
+
+  void end_expired() override {
+    const std::int64_t now_ns = to_unix_ns(clock_.wall_now());
+    for (const auto& stream : streams())
+      if (stream->is_expired(now_ns))
+        stream->finish({grpc::StatusCode::UNAUTHENTICATED,
+                        "the time of this node's certificate is over: connect with a new one"});
   }
 
   void push_catalog() override {
@@ -133,6 +148,8 @@ class Link final : public AgentLink,
     return {catalog_state_, catalog_message_};
   }
 
+  TrustMessage trust() override { return trust_message(enrolling_.certifier.trusted()); }
+
   std::shared_ptr<const v1::ToAgent> mark() override {
     std::string mark = keeper_.mark();
     if (mark.empty()) return nullptr;
@@ -146,6 +163,10 @@ class Link final : public AgentLink,
     IdentityGuard::Decision decision{};
     {
       const MutexLock lock(mutex_);
+      // Under the lock: who is revoked after this is found among the streams.
+      if (const auto admitted = enrolling_.admission.admit(stream->node(), stream->shown());
+          !admitted)
+        return {grpc::StatusCode::PERMISSION_DENIED, admitted.error().message};
       std::optional<IdentityGuard::Speaker> speaker;
       if (const auto found = streams_.find(stream->node()); found != streams_.end()) {
         present = found->second;
@@ -211,6 +232,7 @@ class Link final : public AgentLink,
   Intake& intake_;
   const CatalogKeeper& keeper_;
   Ledger& ledger_;
+  const Enrolling enrolling_;
   const Clock& clock_;
   mutable Mutex options_mutex_;  // the last one: no other is taken while it is held
   AgentLinkOptions options_ ASSAY_GUARDED_BY(options_mutex_);
@@ -227,9 +249,9 @@ class Link final : public AgentLink,
 }  // namespace
 
 std::unique_ptr<AgentLink> AgentLink::create(Intake& intake, const CatalogKeeper& keeper,
-                                             Ledger& ledger, const Clock& clock,
-                                             AgentLinkOptions options) {
-  return std::make_unique<Link>(intake, keeper, ledger, clock, std::move(options));
+                                             Ledger& ledger, const Enrolling& enrolling,
+                                             const Clock& clock, AgentLinkOptions options) {
+  return std::make_unique<Link>(intake, keeper, ledger, enrolling, clock, std::move(options));
 }
 
 }  // namespace assay::collector

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kEpochBytes = 16;
 constexpr std::size_t kMaxInstanceBytes = 16;
+constexpr std::size_t kTrustBytes = sizeof(DigestBytes);
 constexpr std::size_t kMaxCommands = 8;  // of one agent, not answered yet
 constexpr std::size_t kMaxQueued = 64;   // requests for stacks; asked again on the next connection
 
@@ -99,6 +100,9 @@ bool AgentStream::on_message() {
       (void)host_.intake().catalog_refused(who_.node, incoming_.catalog_refused().sequence(),
                                            escape_untrusted(incoming_.catalog_refused().reason()));
       return true;
+    case v1::FromAgent::kTrustTaken:
+      host_.intake().trust_taken(who_.node, incoming_.trust_taken().trust().substr(0, kTrustBytes));
+      return true;
     case v1::FromAgent::MESSAGE_NOT_SET:
       return true;  // of a newer agent
   }
@@ -122,6 +126,8 @@ bool AgentStream::on_hello(const v1::Hello& hello) {
   instance_ = hello.instance().substr(0, kMaxInstanceBytes);
   {
     const MutexLock lock(mutex_);
+    trust_digest_ = hello.trust().substr(0, kTrustBytes);
+    trust_issuer_ = hello.issuer().substr(0, kTrustBytes);
     can_verify_ = std::ranges::find(hello.commands(), "verify") != hello.commands().end();
   }
   if (const grpc::Status allowed = host_.join(shared_from_this()); !allowed.ok()) {
@@ -179,6 +185,7 @@ void AgentStream::on_epoch(Result<BatchOutcome> outcome, const std::string& cata
     mark_ = host_.mark();
     pump();
   }
+  send_trust(host_.trust());
   request_stacks(outcome->unknown);
   request_state(outcome->state_wish);
   request_file_sets(outcome->file_sets);
@@ -344,6 +351,17 @@ void AgentStream::send_mark(std::shared_ptr<const v1::ToAgent> message) {
   pump();
 }
 
+void AgentStream::send_trust(const AgentStreamHost::TrustMessage& trust) {
+  const MutexLock lock(mutex_);
+  if (!is_welcomed_ || trust_digest_.empty() ||
+      (trust_digest_ == trust.digest && trust_issuer_ == trust.issuer))
+    return;
+  trust_digest_ = trust.digest;  // once
+  trust_issuer_ = trust.issuer;
+  trust_ = trust.message;
+  pump();
+}
+
 void AgentStream::pump() {
   if (is_finished_ || outgoing_) return;
   if (!queue_.empty()) {
@@ -357,6 +375,9 @@ void AgentStream::pump() {
   } else if (catalog_) {
     outgoing_ = std::move(catalog_);
     catalog_.reset();
+  } else if (trust_) {
+    outgoing_ = std::move(trust_);
+    trust_.reset();
   } else if (mark_) {
     outgoing_ = std::move(mark_);
     mark_.reset();

@@ -37,6 +37,13 @@ class AgentStreamHost {
   virtual CatalogMessage catalog() = 0;
   /// The freshness mark; nothing while the catalog is empty.
   virtual std::shared_ptr<const v1::ToAgent> mark() = 0;
+  /// The trusted authorities.
+  struct TrustMessage {
+    std::string digest;
+    std::string issuer;
+    std::shared_ptr<const v1::ToAgent> message;  ///< shared by many streams
+  };
+  virtual TrustMessage trust() = 0;
   /// Whether the stream may speak for its node; OK: it does from now on, until left(). Another
   /// agent that does so at the same time is the reason to refuse.
   virtual grpc::Status join(const std::shared_ptr<AgentStream>& stream) = 0;
@@ -48,14 +55,17 @@ class AgentStreamHost {
 class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>,
                           public std::enable_shared_from_this<AgentStream> {
  public:
-  /// `address`: where the connection comes from.
-  AgentStream(AgentStreamHost& host, Principal who, std::string address)
-      : host_(host), who_(std::move(who)), address_(std::move(address)) {}
+  /// `address`: where the connection comes from; `shown`: its certificate.
+  AgentStream(AgentStreamHost& host, Principal who, std::string address,
+              std::optional<ShownCertificate> shown)
+      : host_(host), who_(std::move(who)), address_(std::move(address)), shown_(shown) {}
 
   const NodeKey& node() const { return who_.node; }
   /// Of the agent's process; set before join().
   const std::string& instance() const { return instance_; }
   const std::string& address() const { return address_; }
+  const std::optional<ShownCertificate>& shown() const { return shown_; }
+  bool is_expired(std::int64_t now_ns) const { return shown_ && shown_->expires_ns <= now_ns; }
   /// When anything came from the agent last. Any thread.
   std::chrono::steady_clock::time_point heard() const { return heard_.load(); }
 
@@ -64,6 +74,8 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   void send_catalog(std::shared_ptr<const v1::ToAgent> message);
   /// After a catalog that still waits.
   void send_mark(std::shared_ptr<const v1::ToAgent> message);
+  /// When the agent keeps its trust by itself, and keeps another or has another's certificate.
+  void send_trust(const AgentStreamHost::TrustMessage& trust);
   /// Sends a command; the errors of NodeCommands::verify(). Any thread.
   Result<void> command(std::uint64_t command, const NodeCommands::Verify& verify,
                        NodeCommands::OnEvent on_event);
@@ -98,6 +110,7 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
   AgentStreamHost& host_;
   const Principal who_;
   const std::string address_;
+  const std::optional<ShownCertificate> shown_;
   std::shared_ptr<AgentStream> self_;
   v1::FromAgent incoming_;      // between StartRead and OnReadDone
   bool has_hello_ = false;      // gRPC's reading thread only
@@ -109,6 +122,9 @@ class AgentStream final : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAg
 
   Mutex mutex_;
   std::deque<Message> queue_ ASSAY_GUARDED_BY(mutex_);
+  std::string trust_digest_ ASSAY_GUARDED_BY(mutex_);  // what the agent keeps, "" = it does not
+  std::string trust_issuer_ ASSAY_GUARDED_BY(mutex_);
+  Message trust_ ASSAY_GUARDED_BY(mutex_);
   Message catalog_ ASSAY_GUARDED_BY(mutex_);  // the newest one not yet sent
   Message mark_ ASSAY_GUARDED_BY(mutex_);     // likewise
   std::optional<std::uint64_t> acknowledged_ ASSAY_GUARDED_BY(mutex_);  // not yet sent

@@ -8,6 +8,7 @@
 namespace assay::collector {
 namespace {
 
+constexpr std::size_t kTrustBytes = sizeof(DigestBytes);
 constexpr std::size_t kMaxNameBytes = 512;   // names, ids, states
 constexpr std::size_t kMaxPathBytes = 4096;  // PATH_MAX
 constexpr std::size_t kMaxReasonBytes = 1024;
@@ -436,7 +437,9 @@ AgentInfo from_wire(const v1::Hello& in) {
           in.catalog_sequence(),
           in.instance(),
           in.acknowledged(),
-          ""};
+          "",
+          in.trust().substr(0, kTrustBytes),
+          in.issuer().substr(0, kTrustBytes)};
 }
 
 }  // namespace assay::collector

@@ -8,7 +8,7 @@
 
 #include "collector/core/doorkeeper.h"
 #include "collector/core/principal.h"
-#include "collector/query/worker_pool.h"
+#include "collector/core/worker_pool.h"
 
 namespace assay::collector {
 

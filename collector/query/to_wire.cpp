@@ -273,6 +273,11 @@ void to_wire(const NodeView& node, v1::Node& out) {
   out.set_started_ns(beat.started_ns);
   out.set_cpu_ns(beat.cpu_ns);
   out.set_is_state_wanted(node.is_state_wanted);
+  out.set_revoked_ns(node.revoked_ns);
+  out.set_revoked_by(node.revoked_by);
+  out.set_revoked_reason(node.revoked_reason);
+  out.set_certificate_expires_ns(node.certificate_expires_ns);
+  out.set_trust(node.trust_state);
 }
 
 void to_wire(const TraceView& trace, v1::Trace& out) {

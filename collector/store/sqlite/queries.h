@@ -14,6 +14,7 @@ namespace assay::collector {
 
 Result<catalog::SignedLog> query_catalog(sqlite::Database& database);
 Result<JudgingRound> query_round(sqlite::Database& database);
+Result<Enrolments> query_enrolments(sqlite::Database& database);
 Result<std::vector<NodeView>> query_nodes(sqlite::Database& database);
 Result<Page<RunView>> query_runs(sqlite::Database& database, const RunFilter& filter,
                                  std::optional<Cursor> after, int limit);

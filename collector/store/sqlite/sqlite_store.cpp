@@ -157,6 +157,10 @@ Result<JudgingRound> SqliteStore::load_round() {
   return Lease(*this).read(query_round);
 }
 
+Result<Enrolments> SqliteStore::load_enrolments() {
+  return Lease(*this).read(query_enrolments);
+}
+
 Result<std::vector<NodeView>> SqliteStore::load_nodes() {
   return Lease(*this).read(query_nodes);
 }

@@ -36,6 +36,7 @@ class SqliteStore final : public Store {
   Result<std::vector<std::string>> base_file_sets(
       const std::vector<FileSetDigest>& digests) override;
   Result<JudgingRound> load_round() override;
+  Result<Enrolments> load_enrolments() override;
   Result<std::vector<NodeView>> load_nodes() override;
   Result<Page<RunView>> list_runs(const RunFilter& filter, std::optional<Cursor> after,
                                   int limit) override;

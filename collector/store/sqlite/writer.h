@@ -113,6 +113,9 @@ class SqliteWriter final : public StoreWriter {
   Result<void> set_round(const JudgingRound& round) override;
   Result<void> audit(const AuditEntry& entry) override;
 
+  Result<void> save_join_token(const JoinToken& token) override;
+  Result<void> save_identity(const NodeIdentity& identity) override;
+
  private:
   template <typename... Values>
   Result<void> change(std::string_view sql, const Values&... values) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collector/query/worker_pool.h"
+#include "collector/core/worker_pool.h"
 
 #include <pthread.h>
 

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/identity/authority_rotation.h"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "collector/identity/authority_dir.h"
+#include "collector/identity/certificates.h"
+#include "collector/identity/certifier.h"
+#include "common/base/file.h"
+#include "common/base/sha256.h"
+#include "tests/unit/collector/support.h"
+
+namespace assay::collector {
+namespace {
+
+using namespace tests;
+
+std::string read(const std::string& path) {
+  auto text = read_file(path, 1 << 20);
+  REQUIRE(text);
+  return *text;
+}
+
+struct Folder {
+  TempDir temp;
+  std::string dir = temp.path() + "/data";
+  WallTime now = SystemClock().wall_now();
+
+  Folder() { REQUIRE(init_authority({dir, "test", "collector.example"}, now)); }
+  Result<void> step(RotationStep step) { return rotate_authority(dir, step, now); }
+  AuthorityState state() {
+    auto state = read_authority_state(dir);
+    REQUIRE(state);
+    return *state;
+  }
+  /// The leaf is believed by who trusts `bundle`.
+  bool is_believed(const std::string& leaf, const std::string& bundle) {
+    const auto all = certificates_of(bundle);
+    REQUIRE(all);
+    for (const std::string& der : *all)
+      if (is_issued_by(leaf, to_pem({der}))) return true;
+    return false;
+  }
+};
+
+TEST_CASE("at each step of a rotation everything in use is believed", "[collector][unit]") {
+  Folder folder;
+  const std::string first_ca = read(folder.dir + "/ca.pem");
+  const std::string first_leaf = read(folder.dir + "/server.pem");
+  CHECK(folder.state().phase == RotationPhase::kSingle);
+
+  REQUIRE(folder.step(RotationStep::kPrepare));
+  const std::string both = read(folder.dir + "/ca.pem");
+  CHECK(folder.state().phase == RotationPhase::kPrepared);
+  CHECK(folder.state().certificates.size() == 2);
+  CHECK(folder.state().certificates[0].is_issuing);
+  CHECK(read(folder.dir + "/server.pem") == first_leaf);
+  CHECK(folder.is_believed(first_leaf, both));
+  CHECK(read(folder.dir + "/admin/ca.pem") == both);
+
+  REQUIRE(folder.step(RotationStep::kActivate));
+  const std::string second_leaf = read(folder.dir + "/server.pem");
+  CHECK(folder.state().phase == RotationPhase::kActivated);
+  CHECK(folder.state().certificates[1].is_issuing);
+  CHECK(read(folder.dir + "/ca.pem") == both);
+  CHECK(folder.is_believed(second_leaf, both));
+  CHECK(!folder.is_believed(second_leaf, first_ca));
+  CHECK(!folder.is_believed(read(folder.dir + "/admin/cert.pem"), first_ca));
+
+  REQUIRE(folder.step(RotationStep::kRetire));
+  const std::string second_ca = read(folder.dir + "/ca.pem");
+  CHECK(folder.state().phase == RotationPhase::kSingle);
+  CHECK(folder.is_believed(second_leaf, second_ca));
+  CHECK(!folder.is_believed(first_leaf, second_ca));
+  for (const char* gone : {"/ca-next-key.pem", "/ca-old-key.pem"})
+    CHECK(!std::filesystem::exists(folder.dir + gone));
+  for (const char* key : {"/ca-key.pem", "/server-key.pem"})
+    CHECK((std::filesystem::status(folder.dir + key).permissions() &
+           std::filesystem::perms::others_read) == std::filesystem::perms::none);
+  // And once more from there.
+  REQUIRE(folder.step(RotationStep::kPrepare));
+}
+
+TEST_CASE("steps of a rotation come in their order", "[collector][unit]") {
+  Folder folder;
+  CHECK(folder.step(RotationStep::kActivate).error().message.find("next step is prepare") !=
+        std::string::npos);
+  CHECK(!folder.step(RotationStep::kRetire));
+  REQUIRE(folder.step(RotationStep::kPrepare));
+  CHECK(!folder.step(RotationStep::kPrepare));
+  CHECK(folder.step(RotationStep::kRetire).error().message.find("next step is activate") !=
+        std::string::npos);
+  REQUIRE(folder.step(RotationStep::kActivate));
+  CHECK(folder.step(RotationStep::kActivate).error().message.find("next step is retire") !=
+        std::string::npos);
+}
+
+TEST_CASE("a rotation that was broken off after its key is begun again", "[collector][unit]") {
+  Folder folder;
+  REQUIRE(write_file_atomically(folder.dir + "/ca-next-key.pem", "torn", 0600));
+  CHECK(folder.state().phase == RotationPhase::kSingle);
+  REQUIRE(folder.step(RotationStep::kPrepare));
+  REQUIRE(folder.step(RotationStep::kActivate));
+}
+
+TEST_CASE("the server's certificate keeps its names when it is renewed, and only when it is due",
+          "[collector][unit]") {
+  Folder folder;
+  const std::string before = read(folder.dir + "/server.pem");
+  CHECK(*renew_server(folder.dir, Renewal::kIfDue, folder.now) == false);
+  CHECK(read(folder.dir + "/server.pem") == before);
+  const WallTime later = folder.now + std::chrono::days(300);
+  CHECK(*renew_server(folder.dir, Renewal::kIfDue, later) == true);
+  const std::string after = read(folder.dir + "/server.pem");
+  CHECK(after != before);
+  CHECK(*is_due(after, later) == false);
+  REQUIRE(load_server_files(
+      {folder.dir + "/server.pem", folder.dir + "/server-key.pem", folder.dir + "/ca.pem"}, later));
+}
+
+TEST_CASE("a server's certificate from elsewhere is left alone", "[collector][unit]") {
+  Folder folder;
+  Folder elsewhere;
+  const std::string foreign = read(elsewhere.dir + "/server.pem");
+  REQUIRE(write_file_atomically(folder.dir + "/server.pem", foreign, 0644));
+  const auto renewed = renew_server(folder.dir, Renewal::kNow, folder.now);
+  REQUIRE(!renewed);
+  CHECK(renewed.error().code == ErrorCode::kUntrusted);
+  CHECK(read(folder.dir + "/server.pem") == foreign);
+}
+
+TEST_CASE("clients that are issued in the middle of a rotation believe both authorities",
+          "[collector][unit]") {
+  Folder folder;
+  REQUIRE(folder.step(RotationStep::kPrepare));
+  REQUIRE(issue_client({folder.dir, "node-1", "", folder.temp.path() + "/node-1"}, folder.now));
+  CHECK(read(folder.temp.path() + "/node-1/ca.pem") == read(folder.dir + "/ca.pem"));
+}
+
+TEST_CASE("a certifier refuses a key that is none of its authorities'", "[collector][unit]") {
+  Folder folder;
+  Folder elsewhere;
+  SystemClock clock;
+  const std::string bundle = read(folder.dir + "/ca.pem");
+  auto certifier = Certifier::create({bundle, read(folder.dir + "/ca-key.pem")}, clock);
+  REQUIRE(certifier);
+  const auto before = (*certifier)->trusted();
+  CHECK(!(*certifier)->set({bundle, read(elsewhere.dir + "/ca-key.pem")}));
+  CHECK(!(*certifier)->set({"nothing", ""}));
+  CHECK((*certifier)->trusted().digest == before.digest);
+  // Without a key it trusts, and issues nothing.
+  REQUIRE((*certifier)->set({bundle, ""}));
+  CHECK(!(*certifier)->trusted().issuer);
+  const auto issued = (*certifier)->issue({"test", "node-1"}, {});
+  REQUIRE(!issued);
+  CHECK(issued.error().code == ErrorCode::kUnsupported);
+}
+
+}  // namespace
+}  // namespace assay::collector
