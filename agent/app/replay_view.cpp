@@ -191,7 +191,7 @@ std::string ReplayView::to_json(const RecordingHeader& header, const ReplayRepor
     for (const std::string& event : events_)
       document["events"].push_back(ordered_json::parse(nlohmann::json::parse(event).dump()));
   }
-  return document.dump(2) + "\n";
+  return document.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace assay::agent

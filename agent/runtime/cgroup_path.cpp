@@ -164,4 +164,10 @@ std::optional<CtrContainer> parse_ctr_cgroup(std::string_view path) {
   return CtrContainer{std::string(parts[0]), std::string(parts[1])};
 }
 
+std::optional<std::string> parse_bare_id_cgroup(std::string_view path) {
+  const std::vector<std::string_view> parts = split(path);
+  const auto found = std::find_if(parts.begin(), parts.end(), is_id);
+  return found == parts.end() ? std::nullopt : std::optional<std::string>(*found);
+}
+
 }  // namespace assay::agent

@@ -28,4 +28,8 @@ struct CtrContainer {
 /// it only when containerd has a bundle of these names.
 std::optional<CtrContainer> parse_ctr_cgroup(std::string_view path);
 
+/// The outermost part of `path` that is an id of 64 hex digits and nothing else, as docker's
+/// `--cgroup-parent` leaves it: believe it only when docker has a container of this id.
+std::optional<std::string> parse_bare_id_cgroup(std::string_view path);
+
 }  // namespace assay::agent

@@ -57,18 +57,34 @@ ContainerNames DiskRecords::look_up(const ContainerStart& start) {
     names.container_id = std::move(found->container_id);
     names.runtime = std::move(found->runtime);
     names.pod_uid = std::move(found->pod_uid);
-  } else if (const auto ctr = parse_ctr_cgroup(start.cgroup_path)) {
-    names.container_id = ctr->container_id;
-    if (!read_containerd(names, ctr->name_space, start.process.key.tgid)) return {};
-    names.runtime = "containerd";
-    fill(names.name, names.container_id);
-    return names;
+  } else {
+    return look_up_unmarked(start);
   }
   if (names.container_id.empty() || !is_safe_name(names.container_id)) return names;
   if (names.runtime == "docker") read_docker(names);
   if (names.runtime == "containerd") read_containerd(names, "", start.process.key.tgid);
   if (names.runtime == "podman" || names.runtime == "cri-o") read_containers_storage(names);
   return names;
+}
+
+/// Of a path in which no runtime left a mark: a container only when a store knows it.
+ContainerNames DiskRecords::look_up_unmarked(const ContainerStart& start) const {
+  if (const auto ctr = parse_ctr_cgroup(start.cgroup_path)) {
+    ContainerNames names;
+    names.container_id = ctr->container_id;
+    if (read_containerd(names, ctr->name_space, start.process.key.tgid)) {
+      names.runtime = "containerd";
+      fill(names.name, names.container_id);
+      return names;
+    }
+  }
+  if (auto id = parse_bare_id_cgroup(start.cgroup_path)) {
+    ContainerNames names;
+    names.container_id = std::move(*id);
+    names.runtime = "docker";
+    if (read_docker(names)) return names;
+  }
+  return {};
 }
 
 bool DiskRecords::read_docker(ContainerNames& names) const {

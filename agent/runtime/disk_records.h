@@ -27,6 +27,7 @@ class DiskRecords final : public RuntimeRecords {
   ContainerNames look_up(const ContainerStart& start) override;
 
  private:
+  ContainerNames look_up_unmarked(const ContainerStart& start) const;
   bool read_docker(ContainerNames& names) const;
   /// `process`: the one that the start was seen of.
   bool read_containerd(ContainerNames& names, const std::string& name_space,

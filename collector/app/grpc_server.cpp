@@ -4,15 +4,10 @@
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
-#include <netdb.h>
-#include <sys/socket.h>
-
-#include <cerrno>
 
 #include "collector/app/proof_interceptor.h"
 #include "collector/app/server_credentials.h"
 #include "common/base/unique_fd.h"
-#include "common/service/http_endpoint.h"
 
 namespace assay::collector {
 namespace {
@@ -93,10 +88,6 @@ void write_grpc_log(gpr_log_func_args* args) {
   if (grpc_log()) grpc_log()(args->message);
 }
 
-Error listen_error(const std::string& address, const std::string& why) {
-  return Error{ErrorCode::kUnavailable, "cannot listen on " + address + ": " + why};
-}
-
 }  // namespace
 
 void redirect_grpc_log(std::function<void(const std::string&)> write) {
@@ -107,30 +98,12 @@ void redirect_grpc_log(std::function<void(const std::string&)> write) {
 }
 
 Result<void> check_listenable(const std::string& address) {
-  ASSAY_ASSIGN(const service::HostPort where, service::parse_host_port(address));
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  const std::string port = std::to_string(where.port);
-  if (const int code = ::getaddrinfo(where.host.c_str(), port.c_str(), &hints, &found); code != 0)
-    return listen_error(address, ::gai_strerror(code));
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
-  const UniqueFd fd(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  // SO_REUSEADDR lets a second bind pass as long as nobody listens: so listen, too.
-  if (::bind(fd.get(), found->ai_addr, found->ai_addrlen) == 0 && ::listen(fd.get(), 1) == 0)
-    return ok();
-  if (errno == EADDRINUSE)
-    return listen_error(address,
-                        "the port is in use: stop what uses it or configure another address");
-  return listen_error(address, system_error("bind").text());
+  ASSAY_ASSIGN(const auto gate, PortGate::listen({address, {}, {}}));
+  return ok();
 }
 
 Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& options,
                                                       const std::vector<grpc::Service*>& services) {
-  ASSAY_TRY(check_listenable(options.address));
   ASSAY_ASSIGN(auto gate,
                PortGate::listen({options.address, options.connections, options.is_memory_short}));
   grpc::ServerBuilder builder;
@@ -147,8 +120,9 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& o
     builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (!server)
-    return listen_error(options.address,
-                        "gRPC refused the certificates; log.level debug says more");
+    return Error{ErrorCode::kUnavailable, "cannot serve " + options.address +
+                                              ": gRPC refused the certificates; log.level debug "
+                                              "says more"};
   gate->start(
       [raw = acceptor.get()](int listener, UniqueFd connection) {
         Acceptor::NewConnectionParameters parameters;

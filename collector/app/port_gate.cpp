@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <span>
 #include <thread>
 #include <unordered_map>
 
@@ -108,7 +109,9 @@ Result<std::vector<UniqueFd>> listen_on_all(const std::string& address) {
     set_port(one->ai_addr, port);
     auto listener = listen_on(*one);
     if (!listener) {
-      problem = listener.error().text();
+      problem = listener.error().sys_errno == EADDRINUSE
+                    ? "the port is in use: stop what uses it or configure another address"
+                    : listener.error().text();
       if (listener.error().sys_errno == EADDRNOTAVAIL) continue;
       return listen_error(address, problem);
     }
@@ -209,12 +212,13 @@ class Gate final : public PortGate {
       const int count = ::epoll_wait(poll_.get(), events.data(), static_cast<int>(events.size()),
                                      static_cast<int>(wait.count()));
       if (stop.stop_requested()) return;
+      const auto seen = std::span(events).first(count > 0 ? static_cast<std::size_t>(count) : 0);
       // Ends first: they make room.
-      for (int i = 0; i < count; ++i)
-        if (events[i].data.u64 >= kConnections) end(events[i].data.u64);
+      for (const epoll_event& event : seen)
+        if (event.data.u64 >= kConnections) end(event.data.u64);
       set_accepting(true);
-      for (int i = 0; i < count; ++i)
-        if (const std::uint64_t what = events[i].data.u64; what != kWake && what < kConnections)
+      for (const epoll_event& event : seen)
+        if (const std::uint64_t what = event.data.u64; what != kWake && what < kConnections)
           accept_some(listeners_[what - kListeners].get());
       cut_overdue();
     }

@@ -6,6 +6,7 @@
 
 #include "collector/core/triage.h"
 #include "common/base/encoding.h"
+#include "common/base/escape_once.h"
 
 namespace assay::collector {
 namespace {
@@ -219,7 +220,7 @@ Result<void> Recorder::on(Context& context, const ExecSeen& event) {
 Result<void> Recorder::on(Context& context, const EvidenceGap& event) {
   std::string reason = "nothing could be seen from " + to_rfc3339(from_unix_ns(event.from_ns)) +
                        " to " + to_rfc3339(from_unix_ns(event.until_ns)) + ": " +
-                       escape_untrusted(event.reason);
+                       escape_once(event.reason);
   if (event.lost != 0) reason += " (" + std::to_string(event.lost) + " records lost)";
   return context.store.add_finding(
       {new_finding_id(to_unix_ns(context.now)), catalog::FindingKind::kEvidenceGap,
@@ -336,7 +337,7 @@ Result<void> Recorder::catalog_refused(StoreWriter& store, const NodeKey& node,
   ASSAY_ASSIGN(const NodeId id, store.node_id(node));
   const std::string subject = std::to_string(sequence);
   const std::string text =
-      "the agent refused the catalog at sequence " + subject + ": " + escape_untrusted(reason);
+      "the agent refused the catalog at sequence " + subject + ": " + escape_once(reason);
   ASSAY_ASSIGN(const auto open,
                store.open_node_findings(id, catalog::FindingKind::kCatalogRefused));
   for (const auto& finding : open)

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "common/base/digest.h"
+#include "common/base/escape_once.h"
 
 namespace assay {
 namespace {
@@ -57,6 +58,12 @@ bool is_unsafe_sequence(std::string_view sequence) {
     const auto byte = static_cast<unsigned char>(sequence[0]);
     return byte < 0x20 || byte == 0x7f || byte == '\\';
   }
+  // U+00AD is hidden, U+061C reorders, U+180E and U+FEFF are hidden; so are tags, U+E0000 to
+  // U+E007F.
+  if (sequence == "\xc2\xad" || sequence == "\xd8\x9c" || sequence == "\xe1\xa0\x8e" ||
+      sequence == "\xef\xbb\xbf" || sequence.starts_with("\xf3\xa0\x80") ||
+      sequence.starts_with("\xf3\xa0\x81"))
+    return true;
   if (sequence.size() == 2 && sequence[0] == '\xc2')
     return static_cast<unsigned char>(sequence[1]) < 0xa0;
   if (sequence.size() != 3 || sequence[0] != '\xe2') return false;
@@ -148,10 +155,22 @@ void append_field(std::string& out, std::uint64_t number) {
   append_field(out, std::string_view(std::to_string(number)));
 }
 
-std::string escape_untrusted(std::string_view text, std::size_t max_bytes) {
+namespace {
+
+bool is_escape(std::string_view text) {
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return text.size() >= 4 && text.starts_with("\\x") && is_digit(text[2]) && is_digit(text[3]);
+}
+
+std::string escape(std::string_view text, std::size_t max_bytes, bool keeps_escapes) {
   std::string out;
   while (!text.empty()) {
     if (out.size() >= max_bytes) return out + "…";
+    if (keeps_escapes && is_escape(text)) {
+      out += text.substr(0, 4);
+      text.remove_prefix(4);
+      continue;
+    }
     const std::size_t length = utf8_length(text);
     if (length == 0 || is_unsafe_sequence(text.substr(0, length))) {
       const std::size_t count = length == 0 ? 1 : length;
@@ -164,6 +183,16 @@ std::string escape_untrusted(std::string_view text, std::size_t max_bytes) {
     }
   }
   return out;
+}
+
+}  // namespace
+
+std::string escape_untrusted(std::string_view text, std::size_t max_bytes) {
+  return escape(text, max_bytes, false);
+}
+
+std::string escape_once(std::string_view text, std::size_t max_bytes) {
+  return escape(text, max_bytes, true);
 }
 
 std::string to_plain_text(std::string_view text, std::size_t max_bytes) {

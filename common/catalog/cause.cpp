@@ -2,6 +2,7 @@
 // From verdicts to the findings that they call for.
 #include <algorithm>
 
+#include "common/base/escape_once.h"
 #include "common/catalog/judge.h"
 #include "common/catalog/match.h"
 #include "common/catalog/names.h"
@@ -109,9 +110,9 @@ void add_unread_causes(const Verdict& verdict, const Stack& stack,
     const LayerEvidence& known = layers[i]->evidence;
     if (known.gap.empty() || known.content) continue;
     const std::string subject = "layer " + std::to_string(i + 1);
-    causes.push_back({FindingKind::kUnverified, subject,
-                      subject + ", above the base, could not be read: " +
-                          escape_untrusted(known.gap, kMaxGapBytes)});
+    causes.push_back(
+        {FindingKind::kUnverified, subject,
+         subject + ", above the base, could not be read: " + escape_once(known.gap, kMaxGapBytes)});
     return;  // the first one says it for all
   }
 }
@@ -149,7 +150,7 @@ std::vector<FindingCause> causes_of(const Verdict& verdict, const Stack& stack, 
 std::vector<FindingCause> causes_of_conflicts(const std::vector<std::string>& conflicts) {
   std::vector<FindingCause> causes;
   for (const std::string& conflict : conflicts) {
-    const std::string text = escape_untrusted(conflict, kMaxConflictBytes);
+    const std::string text = escape_once(conflict, kMaxConflictBytes);
     const std::string subject(contradiction_subject(text));
     const auto same = std::find_if(causes.begin(), causes.end(), [&](const FindingCause& cause) {
       return cause.subject == subject;

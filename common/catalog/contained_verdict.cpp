@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "common/base/encoding.h"
+#include "common/base/escape_once.h"
 #include "common/catalog/match.h"
 #include "common/catalog/reason.h"
 #include "common/catalog/standing.h"
@@ -27,7 +27,7 @@ bool is_known(const Verdict& verdict, const BaseId& base) {
 }
 
 std::string with_why(const std::string& reason, const std::string& why) {
-  return escape_untrusted(reason + "; " + why, kMaxReasonBytes);
+  return escape_once(reason + "; " + why, kMaxReasonBytes);
 }
 
 /// Revoked before expired, whether it was found by layers or by files.

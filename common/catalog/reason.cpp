@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/base/encoding.h"
+#include "common/base/escape_once.h"
 #include "common/catalog/catalog.h"
 
 namespace assay::catalog {
@@ -71,9 +72,9 @@ std::string below_rung_reason(const StackMatch& match, VerdictStatus status, Run
   for (std::size_t i = 0; i < match.layers; ++i) {
     const LayerEvidence& evidence = layers[match.first_layer + i]->evidence;
     if (!evidence.gap.empty() && (!evidence.content || required == Rung::kExact))
-      return text + ": layer " + std::to_string(i + 1) + ": " + escape_untrusted(evidence.gap, 200);
+      return text + ": layer " + std::to_string(i + 1) + ": " + escape_once(evidence.gap, 200);
     if (evidence.is_capped_at_shape && !evidence.gap.empty())
-      return text + ": layer " + std::to_string(i + 1) + ": " + escape_untrusted(evidence.gap, 200);
+      return text + ": layer " + std::to_string(i + 1) + ": " + escape_once(evidence.gap, 200);
     if (evidence.is_capped_at_shape)
       return text + ": layer " + std::to_string(i + 1) +
              " holds redirects that hide its bytes, and the merged view has not shown them";
@@ -94,9 +95,9 @@ bool is_unreadable(const std::vector<const StackLayer*>& layers, const Stack& st
 
 std::string unreadable_reason(const std::vector<const StackLayer*>& layers, const Stack& stack) {
   if (!stack.unsupported.empty())
-    return "the root cannot be read as layers: " + escape_untrusted(stack.unsupported, 200);
+    return "the root cannot be read as layers: " + escape_once(stack.unsupported, 200);
   if (layers.empty()) return "the root has no layer to compare";
-  return "no layer could be read: " + escape_untrusted(layers.front()->evidence.gap, 200);
+  return "no layer could be read: " + escape_once(layers.front()->evidence.gap, 200);
 }
 
 std::string unknown_reason(const std::vector<const StackLayer*>& layers, const Stack& stack,
@@ -105,7 +106,7 @@ std::string unknown_reason(const std::vector<const StackLayer*>& layers, const S
   for (const StackLayer* layer : layers)
     if (!layer->evidence.gap.empty() && !layer->evidence.shape)
       return "no base matches, and a layer could not be read: " +
-             escape_untrusted(layer->evidence.gap, 200);
+             escape_once(layer->evidence.gap, 200);
   if (catalog.bases().empty()) return "the catalog holds no base yet";
   return "no base of the catalog is at the bottom of this stack (" + layers_text(layers.size()) +
          ")";
@@ -117,7 +118,7 @@ std::string_view contradiction_subject(std::string_view text) {
 
 std::string tampered_reason(const StackLayer& layer, std::size_t number) {
   return "layer " + std::to_string(number) + " was changed on its node after it was first read: " +
-         escape_untrusted(layer.evidence.tampered, kMaxTamperedBytes);
+         escape_once(layer.evidence.tampered, kMaxTamperedBytes);
 }
 
 std::string contradiction_text(const Contradiction& contradiction) {

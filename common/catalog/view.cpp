@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "common/base/encoding.h"
+#include "common/base/escape_once.h"
 #include "common/catalog/catalog.h"
 #include "common/catalog/match.h"
 #include "common/catalog/names.h"
@@ -118,7 +118,7 @@ std::string masked_reason(const View& view) {
   for (std::size_t i = 0; i < named; ++i)
     text += (i == 0 ? "" : "; ") + view.masked_paths[i];
   if (view.masked > named) text += "; and " + std::to_string(view.masked - named) + " more";
-  return escape_untrusted(text, kMaxReasonBytes);
+  return escape_once(text, kMaxReasonBytes);
 }
 
 }  // namespace assay::catalog

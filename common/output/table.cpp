@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "common/base/encoding.h"
+#include "common/base/escape_once.h"
 
 namespace assay::output {
 namespace {
@@ -51,7 +52,7 @@ class Printer {
   }
   std::string text(const std::string& value, Style) const {
     if (value.empty()) return "-";
-    return escape_untrusted(value, options_.is_wide ? kMaxWideCellBytes : kMaxCellBytes);
+    return escape_once(value, options_.is_wide ? kMaxWideCellBytes : kMaxCellBytes);
   }
   std::string text(WallTime value, Style style) const {
     return style == Style::kAge ? format_age(options_.now - value) : to_rfc3339(value, 0);
@@ -70,7 +71,7 @@ class Printer {
   std::string text(const Object& members, Style style) const {
     std::string joined;
     for (const auto& [name, value] : members)
-      joined += (joined.empty() ? "" : ", ") + escape_untrusted(name) + "=" + text_of(value, style);
+      joined += (joined.empty() ? "" : ", ") + escape_once(name) + "=" + text_of(value, style);
     return joined.empty() ? "-" : joined;
   }
 
@@ -110,10 +111,10 @@ class Printer {
 
   void add_text(const Section& section) {
     if (!section.title.empty())
-      out_ += (out_.empty() ? "" : "\n") + escape_untrusted(section.title) + "\n";
+      out_ += (out_.empty() ? "" : "\n") + escape_once(section.title) + "\n";
     for (std::size_t at = 0; at < section.text.size();) {
       const std::size_t end = std::min(section.text.find('\n', at), section.text.size());
-      out_ += escape_untrusted(section.text.substr(at, end - at), kMaxWideCellBytes) + "\n";
+      out_ += escape_once(section.text.substr(at, end - at), kMaxWideCellBytes) + "\n";
       at = end + 1;
     }
   }
@@ -126,7 +127,7 @@ class Printer {
     const Array* rows = value->array();
     if (!section.is_record && (rows == nullptr || rows->empty())) return;
     if (!section.title.empty())
-      out_ += (out_.empty() ? "" : "\n") + escape_untrusted(section.title) + "\n";
+      out_ += (out_.empty() ? "" : "\n") + escape_once(section.title) + "\n";
     if (section.is_record)
       add_record(section, *value);
     else

@@ -17,7 +17,7 @@ struct TableOptions {
   WallTime now{};           ///< ages count up to here
 };
 
-/// `document` as kubectl-like aligned columns. All text passes escape_untrusted(); columns are
+/// `document` as kubectl-like aligned columns. All text passes escape_once(); columns are
 /// aligned by what a terminal shows, not by bytes. A section without rows leaves no trace; a
 /// record leaves out absent values unless it is wide.
 std::string to_table(const Document& document, const TableOptions& options);

@@ -28,6 +28,7 @@ void read_cgroup(std::string_view path) {
   // Both become parts of a path below containerd's state.
   if (const auto container = agent::parse_ctr_cgroup(path))
     require(is_name(container->name_space) && is_name(container->container_id));
+  if (const auto id = agent::parse_bare_id_cgroup(path)) require(is_name(*id) && id->size() == 64);
 }
 
 void read_annotations(std::string_view spec) {

@@ -44,6 +44,25 @@ TEST_CASE("docker's record gives name, image and labels", "[agent][unit]") {
                                                            {"io.kubernetes.pod.name", "app-0"}});
 }
 
+TEST_CASE("a container below a parent of its own is found by docker's record of it",
+          "[agent][unit]") {
+  const Scratch scratch;
+  const std::string inner(64, 'b');
+  scratch.write("docker/containers/" + kId + "/config.v2.json", kDockerConfig);
+  for (const std::string& path :
+       {"/evil-\x1b[31m/" + kId, "/" + kId, "/a/b/" + kId, "/a/" + kId + "/" + inner}) {
+    INFO(path);
+    const ContainerNames names = look_up(scratch, path);
+    CHECK(names.container_id == kId);
+    CHECK(names.runtime == "docker");
+    CHECK_FALSE(names.name.empty());
+  }
+  // Of no record, or below another container.
+  for (const std::string& path :
+       {"/evil/" + inner, "/a/" + inner + "/" + kId, "/evil/" + kId.substr(1)})
+    CHECK(look_up(scratch, path) == ContainerNames{});
+}
+
 TEST_CASE("containerd's bundle gives pod and image of a CRI container", "[agent][unit]") {
   const Scratch scratch;
   scratch.write("containerd/io.containerd.runtime.v2.task/k8s.io/" + kId + "/config.json",

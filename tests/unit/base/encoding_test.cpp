@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "common/base/encoding.h"
+#include "common/base/escape_once.h"
 #include "common/base/sha256.h"
 
 using namespace assay;
@@ -55,8 +56,25 @@ TEST_CASE("foreign text is printable after escaping", "[base][unit]") {
   CHECK(escape_untrusted("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
   CHECK(escape_untrusted("\xe2\x80\xae"
                          "evil") == "\\xe2\\x80\\xaeevil");
+  for (const char* hidden : {"\xc2\xad", "\xd8\x9c", "\xe1\xa0\x8e", "\xef\xbb\xbf", "\xe2\x81\xa0",
+                             "\xe2\x80\x8f", "\xf3\xa0\x81\x81", "\xc2\x9b", "\x7f"})
+    CHECK(escape_untrusted(hidden).starts_with("\\x"));
+  for (const char* shown : {"\xd8\x9b", "\xe1\xa0\x8d", "\xf0\x9f\x98\x80", "\xef\xbb\xbc"})
+    CHECK(escape_untrusted(shown) == shown);
   CHECK(escape_untrusted("a\\x1b") == "a\\x5cx1b");
   CHECK(escape_untrusted(std::string(600, 'x'), 10) == std::string(10, 'x') + "…");
+}
+
+TEST_CASE("text that was escaped before is not escaped twice", "[base][unit]") {
+  for (const char* raw : {"a\x1b[31mb\n", "\xff\\", "\xe2\x80\xae", "plain"}) {
+    const std::string once = escape_untrusted(raw);
+    CHECK(escape_once(once) == once);
+    CHECK(escape_once(raw) == once);
+  }
+  CHECK(escape_once("\\x1") == "\\x5cx1");
+  CHECK(escape_once("\\xZZ\\x1B") == "\\x5cxZZ\\x5cx1B");
+  CHECK(escape_once("\\x1b\x1b") == "\\x1b\\x1b");
+  CHECK(escape_once("\\x1b\\x1b\\x1b", 6) == "\\x1b\\x1b…");
 }
 
 TEST_CASE("foreign text that is kept holds nothing but plain UTF-8", "[base][unit]") {
