@@ -5,10 +5,12 @@
 
 #include <cstdlib>
 
+#include "assay/v1/access.grpc.pb.h"
 #include "assay/v1/enrolment.grpc.pb.h"
 #include "assay/v1/planning.grpc.pb.h"
 #include "assay/v1/query.grpc.pb.h"
 #include "assay/v1/scan.grpc.pb.h"
+#include "assay/v1/triage.grpc.pb.h"
 #include "assay/v1/verify.grpc.pb.h"
 #include "cli/from_wire.h"
 #include "cli/tls.h"
@@ -16,6 +18,7 @@
 #include "common/base/guarded_file.h"
 #include "common/base/sha256.h"
 #include "common/catalog/policy_text.h"
+#include "common/retry/retry_delay.h"
 #include "common/verification/verify_codec.h"
 
 namespace assay::cli {
@@ -91,8 +94,10 @@ struct Client::State {
   std::unique_ptr<v1::Planning::Stub> planning;
   std::unique_ptr<v1::ScanService::Stub> scans;
   std::unique_ptr<v1::NodeCommands::Stub> commands;
-  std::unique_ptr<v1::NodeAccess::Stub> access;
+  std::unique_ptr<v1::NodeAccess::Stub> node_access;
   std::unique_ptr<v1::Enrolment::Stub> enrolment;
+  std::unique_ptr<v1::Triage::Stub> triage;
+  std::unique_ptr<v1::Access::Stub> access;
 
   /// One unary call with its deadline; gRPC's status becomes an Error.
   template <typename Stub, typename Request, typename Response>
@@ -102,10 +107,16 @@ struct Client::State {
                         const Request& request, std::chrono::seconds least = {}) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::max(connection.timeout, least));
+    show_token(context);
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (status.ok()) return response;
     return error_of(status);
+  }
+
+  void show_token(grpc::ClientContext& context) const {
+    if (!connection.token.empty())
+      context.AddMetadata("authorization", "Bearer " + connection.token);
   }
 
   Error error_of(const grpc::Status& status) const {
@@ -113,9 +124,12 @@ struct Client::State {
     std::string said = escape_untrusted(status.error_message(), 1024);
     if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED)
       said = "it does not know this question; it may be of an older version";
+    if (const auto delay = retry_delay_of(status.error_details()); delay.count() > 0)
+      said += " (try again in " + std::to_string((delay.count() + 999) / 1000) + " s)";
     const bool is_late = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
     const ErrorCode code = code_of(status.error_code());
-    if (code == ErrorCode::kNotFound || code == ErrorCode::kInvalidArgument)
+    if (code == ErrorCode::kNotFound || code == ErrorCode::kInvalidArgument ||
+        code == ErrorCode::kAlreadyExists)
       return {code, said};  // about the question, not about the collector
     if (!is_late && status.error_code() != grpc::StatusCode::UNAVAILABLE)
       return {code, where + said};
@@ -131,17 +145,16 @@ struct Client::State {
   }
 
   /// All pages of a list, at most `limit` entries (0: all).
-  template <typename Request, typename Response, typename Item, typename Convert>
-  auto pages(Request request, std::size_t limit,
-             grpc::Status (v1::Query::Stub::*method)(grpc::ClientContext*, const Request&,
-                                                     Response*),
+  template <typename Stub, typename Request, typename Response, typename Item, typename Convert>
+  auto pages(Stub& stub, Request request, std::size_t limit,
+             grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
              const google::protobuf::RepeatedPtrField<Item>& (Response::*items)() const,
              Convert convert) -> Result<std::vector<decltype(convert(std::declval<Item>()))>> {
     std::vector<decltype(convert(std::declval<Item>()))> all;
     do {
       const std::size_t left = limit == 0 ? kPageSize : limit - all.size();
       request.set_page_size(static_cast<std::int32_t>(std::min<std::size_t>(left, kPageSize)));
-      auto response = call(*query, method, request);
+      auto response = call(stub, method, request);
       if (!response) return std::move(response.error());
       for (const Item& item : ((*response).*items)())
         all.push_back(convert(item));
@@ -164,12 +177,20 @@ Result<Client> Client::create(const Connection& connection) {
                  "ASSAY_COLLECTOR_ADDRESS, or collector.address in the configuration)"};
   ASSAY_TRY(parse_address(connection.address));
   TlsMaterial material;
-  ASSAY_ASSIGN(material.ca,
-               read_setting(connection.ca_file, "CA certificate", "--tls-ca", Guard::kTrusted));
-  ASSAY_ASSIGN(material.cert, read_setting(connection.cert_file, "client certificate", "--tls-cert",
-                                           Guard::kTrusted));
-  ASSAY_ASSIGN(material.key,
-               read_setting(connection.key_file, "client key", "--tls-key", Guard::kSecret));
+  material.ca = connection.ca_pem;
+  if (material.ca.empty()) {
+    ASSAY_ASSIGN(material.ca,
+                 read_setting(connection.ca_file, "CA certificate", "--tls-ca", Guard::kTrusted));
+  }
+  if (connection.token.empty()) {
+    ASSAY_ASSIGN(material.cert,
+                 read_setting(connection.cert_file, "client certificate, and no token",
+                              "--tls-cert", Guard::kTrusted));
+    ASSAY_ASSIGN(material.key,
+                 read_setting(connection.key_file, "client key", "--tls-key", Guard::kSecret));
+  } else {
+    unsetenv("GRPC_TRACE");  // it would print the token
+  }
   ASSAY_TRY(check_material(material));
   const grpc::SslCredentialsOptions tls{material.ca, material.key, material.cert};
   grpc::ChannelArguments arguments;
@@ -185,8 +206,10 @@ Result<Client> Client::create(const Connection& connection) {
   state->planning = v1::Planning::NewStub(channel);
   state->scans = v1::ScanService::NewStub(channel);
   state->commands = v1::NodeCommands::NewStub(channel);
-  state->access = v1::NodeAccess::NewStub(channel);
+  state->node_access = v1::NodeAccess::NewStub(channel);
   state->enrolment = v1::Enrolment::NewStub(channel);
+  state->triage = v1::Triage::NewStub(channel);
+  state->access = v1::Access::NewStub(channel);
   return Client(std::move(state));
 }
 
@@ -197,7 +220,7 @@ Result<std::vector<Run>> Client::list_runs(const RunFilter& filter) {
   request.set_base(filter.base);
   request.set_verdict(filter.verdict);
   request.set_container(filter.container);
-  return state_->pages(request, filter.limit, &v1::Query::Stub::ListRuns,
+  return state_->pages(*state_->query, request, filter.limit, &v1::Query::Stub::ListRuns,
                        &v1::ListRunsResponse::runs,
                        [](const v1::Run& run) { return from_wire(run); });
 }
@@ -208,13 +231,16 @@ Result<std::vector<Finding>> Client::list_findings(const FindingFilter& filter) 
   request.set_node(filter.node);
   request.set_kind(filter.kind);
   request.set_base(filter.base);
-  return state_->pages(request, filter.limit, &v1::Query::Stub::ListFindings,
+  request.set_include_muted(filter.include_muted);
+  request.set_triage(filter.triage);
+  request.set_assignee(filter.assignee);
+  return state_->pages(*state_->query, request, filter.limit, &v1::Query::Stub::ListFindings,
                        &v1::ListFindingsResponse::findings,
                        [](const v1::Finding& finding) { return from_wire(finding); });
 }
 
 Result<std::vector<Node>> Client::list_nodes() {
-  return state_->pages(v1::ListNodesRequest(), 0, &v1::Query::Stub::ListNodes,
+  return state_->pages(*state_->query, v1::ListNodesRequest(), 0, &v1::Query::Stub::ListNodes,
                        &v1::ListNodesResponse::nodes,
                        [](const v1::Node& node) { return from_wire(node); });
 }
@@ -228,6 +254,7 @@ Result<void> Client::verify(const std::string& node, const std::string& target,
   request.set_timeout_ms(static_cast<std::uint32_t>(timeout.count()));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + timeout + kVerifyGrace);
+  state_->show_token(context);
   const auto reader = state_->commands->Verify(&context, request);
   v1::VerifyEvent message;
   bool is_done = false;
@@ -367,13 +394,13 @@ Result<CreatedJoinToken> Client::create_join_token(const JoinTokenWish& wish) {
   request.set_uses(wish.uses);
   request.set_may_replace(wish.may_replace);
   ASSAY_ASSIGN(const v1::CreatedJoinToken created,
-               state_->call(*state_->access, &v1::NodeAccess::Stub::CreateJoinToken, request));
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::CreateJoinToken, request));
   return CreatedJoinToken{from_wire(created.token()), created.text()};
 }
 
 Result<std::vector<JoinToken>> Client::list_join_tokens() {
   ASSAY_ASSIGN(const v1::ListJoinTokensResponse response,
-               state_->call(*state_->access, &v1::NodeAccess::Stub::ListJoinTokens,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::ListJoinTokens,
                             v1::ListJoinTokensRequest()));
   std::vector<JoinToken> tokens;
   for (const v1::JoinToken& token : response.tokens())
@@ -385,7 +412,7 @@ Result<JoinToken> Client::revoke_join_token(const std::string& id) {
   v1::RevokeJoinTokenRequest request;
   request.set_id(id);
   ASSAY_ASSIGN(const v1::JoinToken token,
-               state_->call(*state_->access, &v1::NodeAccess::Stub::RevokeJoinToken, request));
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RevokeJoinToken, request));
   return from_wire(token);
 }
 
@@ -394,7 +421,7 @@ Result<NodeAccessChange> Client::revoke_node(const std::string& node, const std:
   request.set_node(node);
   request.set_reason(reason);
   ASSAY_ASSIGN(const v1::NodeAccessChange change,
-               state_->call(*state_->access, &v1::NodeAccess::Stub::RevokeNode, request));
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RevokeNode, request));
   return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
 }
 
@@ -402,7 +429,7 @@ Result<NodeAccessChange> Client::restore_node(const std::string& node) {
   v1::NodeName request;
   request.set_node(node);
   ASSAY_ASSIGN(const v1::NodeAccessChange change,
-               state_->call(*state_->access, &v1::NodeAccess::Stub::RestoreNode, request));
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RestoreNode, request));
   return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
 }
 
@@ -410,7 +437,7 @@ Result<NodeAccessChange> Client::forget_node(const std::string& node) {
   v1::NodeName request;
   request.set_node(node);
   ASSAY_ASSIGN(const v1::NodeAccessChange change,
-               state_->call(*state_->access, &v1::NodeAccess::Stub::ForgetNode, request));
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::ForgetNode, request));
   return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
 }
 
@@ -424,6 +451,72 @@ Result<std::vector<Authority>> Client::authorities() {
     all.push_back({digest, digest.raw() == bundle.issuer(), pem_of(der)});
   }
   return all;
+}
+
+Result<FindingDetail> Client::get_finding(const std::string& finding) {
+  v1::GetFindingRequest request;
+  request.set_finding(finding);
+  ASSAY_ASSIGN(const v1::FindingDetail detail,
+               state_->call(*state_->triage, &v1::Triage::Stub::GetFinding, request));
+  return from_wire(detail);
+}
+
+Result<ChangedFinding> Client::change_finding(const FindingChange& change) {
+  v1::ChangeFindingRequest request;
+  request.set_finding(change.finding);
+  request.set_action(change.action);
+  request.set_note(change.note);
+  request.set_assignee(change.assignee);
+  if (change.muted_until) request.set_muted_until_ns(to_unix_ns(*change.muted_until));
+  request.set_revision(change.revision);
+  ASSAY_ASSIGN(const v1::ChangedFinding changed,
+               state_->call(*state_->triage, &v1::Triage::Stub::ChangeFinding, request));
+  return ChangedFinding{from_wire(changed.finding()), changed.is_changed(), changed.said()};
+}
+
+Result<Identity> Client::who_am_i() {
+  ASSAY_ASSIGN(const v1::Identity identity,
+               state_->call(*state_->access, &v1::Access::Stub::WhoAmI, v1::WhoAmIRequest()));
+  return from_wire(identity);
+}
+
+Result<CreatedToken> Client::create_token(const TokenWish& wish) {
+  v1::CreateTokenRequest request;
+  request.set_name(wish.name);
+  request.set_role(wish.role);
+  for (const std::string& scope : wish.scopes)
+    request.add_scopes(scope);
+  if (wish.expires_at) request.set_expires_ns(to_unix_ns(*wish.expires_at));
+  ASSAY_ASSIGN(const v1::CreatedToken created,
+               state_->call(*state_->access, &v1::Access::Stub::CreateToken, request));
+  return CreatedToken{from_wire(created.token()), created.secret()};
+}
+
+Result<std::vector<Token>> Client::list_tokens(bool include_dead) {
+  v1::ListTokensRequest request;
+  request.set_include_dead(include_dead);
+  return state_->pages(*state_->access, request, 0, &v1::Access::Stub::ListTokens,
+                       &v1::ListTokensResponse::tokens,
+                       [](const v1::Token& token) { return from_wire(token); });
+}
+
+Result<Token> Client::revoke_token(const std::string& token) {
+  v1::RevokeTokenRequest request;
+  request.set_token(token);
+  ASSAY_ASSIGN(const v1::Token revoked,
+               state_->call(*state_->access, &v1::Access::Stub::RevokeToken, request));
+  return from_wire(revoked);
+}
+
+Result<std::vector<AuditEntry>> Client::list_audit(const AuditFilter& filter) {
+  v1::ListAuditRequest request;
+  request.set_actor(filter.actor);
+  request.set_action(filter.action);
+  request.set_outcome(filter.outcome);
+  if (filter.since) request.set_since_ns(to_unix_ns(*filter.since));
+  return state_->pages(*state_->access, request, filter.limit, &v1::Access::Stub::ListAudit,
+                       &v1::ListAuditResponse::entries,
+                       [](const v1::AuditEntry& entry) { return from_wire(entry); });
 }
 
 }  // namespace assay::cli

@@ -28,8 +28,10 @@ namespace assay::cli {
 struct Connection {
   std::string address;               ///< HOST:PORT
   std::string ca_file;               ///< PEM: who may be the collector
-  std::string cert_file;             ///< PEM: who we are
+  std::string cert_file;             ///< PEM: who we are, when there is no token
   std::string key_file;              ///< PEM
+  std::string token = {};            ///< "": the certificate says who we are
+  std::string ca_pem = {};           ///< instead of ca_file, the text itself
   std::chrono::seconds timeout{10};  ///< of one call
 };
 
@@ -92,6 +94,100 @@ struct Finding {
   std::string run_id;
   ContainerNames names;
   std::string base;
+  std::string triage;  ///< new, acknowledged, muted
+  std::string acknowledged_by;
+  std::optional<WallTime> acknowledged_at;
+  std::string acknowledged_note;
+  std::string assignee;
+  std::string assigned_by;
+  std::string muted_by;
+  std::optional<WallTime> muted_at;
+  std::optional<WallTime> muted_until;
+  std::string muted_reason;
+  std::uint64_t revision = 0;
+};
+
+struct TriageEntry {
+  std::optional<WallTime> time;
+  std::string actor;
+  std::string action;
+  std::string note;
+  std::string assignee;
+  std::optional<WallTime> muted_until;
+};
+
+struct FindingDetail {
+  Finding finding;
+  std::vector<TriageEntry> history;  ///< newest first
+};
+
+struct FindingChange {
+  std::string finding;  ///< id, or how it begins
+  std::string action;   ///< acknowledge, assign, unassign, mute, unmute, reopen
+  std::string note;
+  std::string assignee;
+  std::optional<WallTime> muted_until;
+  std::uint64_t revision = 0;  ///< that was seen; 0 = whatever it is
+};
+
+struct ChangedFinding {
+  Finding finding;
+  bool is_changed = false;
+  std::string said;
+};
+
+struct Identity {
+  std::string name;
+  std::string role;
+  std::string means;  ///< token, certificate
+  std::string token_id;
+  std::vector<std::string> scopes;
+  std::optional<WallTime> expires_at;
+  std::string address;  ///< of us, as the collector sees it
+};
+
+struct Token {
+  std::string token_id;
+  std::string name;
+  std::string role;
+  std::vector<std::string> scopes;
+  std::string state;  ///< active, expired, revoked
+  std::optional<WallTime> created_at;
+  std::string created_by;
+  std::optional<WallTime> expires_at;
+  std::optional<WallTime> last_used_at;
+  std::optional<WallTime> revoked_at;
+  std::string revoked_by;
+};
+
+struct TokenWish {
+  std::string name;
+  std::string role;
+  std::vector<std::string> scopes;
+  std::optional<WallTime> expires_at;
+};
+
+struct CreatedToken {
+  Token token;
+  std::string secret;  ///< the whole token
+};
+
+struct AuditEntry {
+  std::optional<WallTime> time;
+  std::string actor;
+  std::string action;
+  std::string subject;
+  std::string outcome;
+  std::string detail;
+  std::string peer;
+};
+
+struct AuditFilter {
+  std::string actor;
+  std::string action;
+  std::string outcome;
+  std::optional<WallTime> since;
+  std::size_t limit = 0;  ///< 0: all
 };
 
 /// A way in which an agent is not whole, and why.
@@ -453,12 +549,15 @@ struct FindingFilter {
   std::string kind;
   std::string base;
   std::size_t limit = 0;  ///< 0: all
+  bool include_muted = false;
+  std::string triage;
+  std::string assignee;
 };
 
 /// Of a question that looks at everything that runs.
 inline constexpr std::chrono::seconds kWhatIfTimeout{120};
 
-/// One connection over mTLS. Every call blocks up to the connection's timeout (lists: per page).
+/// One connection over TLS. Every call blocks up to the connection's timeout (lists: per page).
 ///
 /// Errors of all calls: kUnavailable (nobody answers, or too late), kUntrusted (a certificate, role
 /// or signature was refused), kInvalidArgument, kNotFound, kLimitExceeded, kInternal; the message
@@ -510,6 +609,16 @@ class Client {
   /// `base`: NAME or NAME:VERSION, "" for all. `only_newest`: of each base, of itself.
   Result<std::vector<Scan>> list_scans(const std::string& base, bool only_newest);
   Result<Where> where(const std::string& vulnerability);
+
+  Result<FindingDetail> get_finding(const std::string& finding);
+  /// Errors also: kAlreadyExists (changed since `revision`).
+  Result<ChangedFinding> change_finding(const FindingChange& change);
+  Result<Identity> who_am_i();
+  Result<CreatedToken> create_token(const TokenWish& wish);
+  Result<std::vector<Token>> list_tokens(bool include_dead);
+  /// By id or name.
+  Result<Token> revoke_token(const std::string& token);
+  Result<std::vector<AuditEntry>> list_audit(const AuditFilter& filter);
 
  private:
   struct State;

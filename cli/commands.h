@@ -20,6 +20,13 @@ void add_fingerprint(CLI::App& app, Invocation& invocation);
 void add_key(CLI::App& app, Invocation& invocation);
 void add_ps(CLI::App& app, Invocation& invocation);
 void add_findings(CLI::App& app, Invocation& invocation);
+/// `assay finding …`
+void add_finding(CLI::App& app, Invocation& invocation);
+/// `assay login`, `logout` and `whoami`
+void add_login(CLI::App& app, Invocation& invocation);
+/// `assay token …`
+void add_token(CLI::App& app, Invocation& invocation);
+void add_audit(CLI::App& app, Invocation& invocation);
 void add_trace(CLI::App& app, Invocation& invocation);
 void add_nodes(CLI::App& app, Invocation& invocation);
 /// `assay node …`

@@ -21,14 +21,18 @@ std::vector<Column> columns(bool has_resolved, bool has_clusters) {
                             {"CLUSTER", "cluster", Style::kPlain, !has_clusters},
                             {"NODE", "node"}};
   if (has_resolved) shown.push_back({"STATE", "state"});
+  shown.push_back({"TRIAGE", "triage"});
   const std::vector<Column> rest{{"AGE", "opened_at", Style::kAge},
+                                 {"FINDING", "finding_id"},
                                  {"REASON", "reason"},
                                  {"SUBJECT", "subject", Style::kPlain, true},
                                  {"IMAGE", "names.image", Style::kPlain, true},
                                  {"NAMESPACE", "names.pod_namespace", Style::kPlain, true},
                                  {"POD", "names.pod_name", Style::kPlain, true},
                                  {"RUN", "run_id", Style::kPlain, true},
-                                 {"FINDING", "finding_id", Style::kPlain, true},
+                                 {"ASSIGNED TO", "assignee", Style::kPlain, true},
+                                 {"MUTED UNTIL", "muted_until", Style::kPlain, true},
+                                 {"MUTED BECAUSE", "muted_reason", Style::kPlain, true},
                                  {"RESOLVED", "resolved_reason", Style::kPlain, true}};
   shown.insert(shown.end(), rest.begin(), rest.end());
   return shown;
@@ -63,6 +67,11 @@ void add_findings(CLI::App& app, Invocation& invocation) {
   command.add_option("--node", filter.node, "only on this node")->option_text("[CLUSTER/]NODE");
   command.add_option("--limit", filter.limit, "at most so many, newest first (default: all)")
       ->option_text("N");
+  command.add_flag("--muted", filter.include_muted, "muted ones, too");
+  command.add_option("--triage", filter.triage, "only these: new, acknowledged or muted")
+      ->option_text("WORD");
+  command.add_option("--assignee", filter.assignee, "only those assigned to NAME")
+      ->option_text("NAME");
   command.add_flag("--exit-code", options->has_exit_code,
                    "end with 1 when there is a finding (otherwise 0)");
 }

@@ -2,13 +2,13 @@
 #include "cli/from_wire.h"
 
 namespace assay::cli {
-namespace {
 
-/// On the wire 0 means that there is no such time.
 std::optional<WallTime> time_from(std::int64_t unix_ns) {
   if (unix_ns == 0) return std::nullopt;
   return from_unix_ns(unix_ns);
 }
+
+namespace {
 
 /// On the wire an absent digest is empty; one of another length is shown as absent.
 template <typename Digest>
@@ -183,6 +183,17 @@ Finding from_wire(const v1::Finding& wire) {
   finding.run_id = wire.run_id();
   finding.names = names_from(wire.names());
   finding.base = wire.base();
+  finding.triage = wire.triage();
+  finding.acknowledged_by = wire.acknowledged_by();
+  finding.acknowledged_at = time_from(wire.acknowledged_ns());
+  finding.acknowledged_note = wire.acknowledged_note();
+  finding.assignee = wire.assignee();
+  finding.assigned_by = wire.assigned_by();
+  finding.muted_by = wire.muted_by();
+  finding.muted_at = time_from(wire.muted_ns());
+  finding.muted_until = time_from(wire.muted_until_ns());
+  finding.muted_reason = wire.muted_reason();
+  finding.revision = wire.revision();
   return finding;
 }
 

@@ -3,10 +3,12 @@
 // header of the command line that knows generated types.
 #pragma once
 
+#include "assay/v1/access.pb.h"
 #include "assay/v1/enrolment.pb.h"
 #include "assay/v1/planning.pb.h"
 #include "assay/v1/query.pb.h"
 #include "assay/v1/scan.pb.h"
+#include "assay/v1/triage.pb.h"
 #include "cli/client.h"
 
 namespace assay::cli {
@@ -23,6 +25,14 @@ Discovery from_wire(const v1::Discovery& wire);
 Scan from_wire(const v1::Scan& wire);
 ImportedScan from_wire(const v1::ImportedScan& wire);
 Where from_wire(const v1::WhereVulnerabilityResponse& wire);
+
+FindingDetail from_wire(const v1::FindingDetail& wire);
+Identity from_wire(const v1::Identity& wire);
+Token from_wire(const v1::Token& wire);
+AuditEntry from_wire(const v1::AuditEntry& wire);
+
+/// On the wire 0 means that there is no such time.
+std::optional<WallTime> time_from(std::int64_t unix_ns);
 
 v1::ScanReport to_wire(const catalog::ScanReport& report);
 

@@ -26,6 +26,7 @@ void declare(CLI::App& app, Invocation& invocation) {
   config::add_flags(app, settings_table().keys(), invocation.global.flags);
   add_ps(app, invocation);
   add_findings(app, invocation);
+  add_finding(app, invocation);
   add_trace(app, invocation);
   add_nodes(app, invocation);
   add_node(app, invocation);
@@ -38,6 +39,9 @@ void declare(CLI::App& app, Invocation& invocation) {
   add_scan(app, invocation);
   add_where(app, invocation);
   add_check(app, invocation);
+  add_login(app, invocation);
+  add_token(app, invocation);
+  add_audit(app, invocation);
   add_fingerprint(app, invocation);
   add_key(app, invocation);
   add_version(app, invocation);

@@ -145,7 +145,7 @@ Result<Outcome> show_authorities(Session& session) {
       .document = {Object{{"authorities", std::move(rows)}}, {{.text = std::move(pem)}}}};
 }
 
-void add_token(CLI::App& node, Invocation& invocation) {
+void add_join_token(CLI::App& node, Invocation& invocation) {
   CLI::App& token = *node.add_subcommand("token", "Tokens by which nodes join (role admin)");
   token.require_subcommand(1);
   token.fallthrough();
@@ -178,7 +178,7 @@ void add_token(CLI::App& node, Invocation& invocation) {
 }  // namespace
 
 void add_node_access(CLI::App& node, Invocation& invocation) {
-  add_token(node, invocation);
+  add_join_token(node, invocation);
   const auto options = std::make_shared<NodeOptions>();
   const auto add = [&](const char* name, const char* text,
                        Result<Outcome> (*work)(const NodeOptions&, Session&)) -> CLI::App& {

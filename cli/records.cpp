@@ -159,7 +159,18 @@ Value to_value(const Finding& finding) {
                 {"base", finding.base},
                 {"run_id", finding.run_id},
                 {"container", is_on_node ? "" : container_text(finding.names, finding.run_id)},
-                {"names", to_value(finding.names)}};
+                {"names", to_value(finding.names)},
+                {"triage", finding.triage},
+                {"acknowledged_by", finding.acknowledged_by},
+                {"acknowledged_at", finding.acknowledged_at},
+                {"acknowledged_note", finding.acknowledged_note},
+                {"assignee", finding.assignee},
+                {"assigned_by", finding.assigned_by},
+                {"muted_by", finding.muted_by},
+                {"muted_at", finding.muted_at},
+                {"muted_until", finding.muted_until},
+                {"muted_reason", finding.muted_reason},
+                {"revision", finding.revision}};
 }
 
 Value to_value(const Degradation& degradation) {

@@ -7,11 +7,6 @@
 namespace assay::cli {
 namespace {
 
-std::optional<WallTime> time_of(std::int64_t unix_ns) {
-  if (unix_ns == 0) return std::nullopt;
-  return from_unix_ns(unix_ns);
-}
-
 template <typename D>
 std::optional<D> digest_of(const std::string& raw) {
   auto digest = D::from_raw(raw);
@@ -44,7 +39,7 @@ VulnerableRun run_of(const v1::VulnerableRun& wire) {
           wire.node(),
           wire.run_id(),
           from_wire(wire.names()),
-          time_of(wire.started_ns()),
+          time_from(wire.started_ns()),
           wire.base(),
           wire.origin()};
 }
@@ -99,9 +94,9 @@ Scan from_wire(const v1::Scan& wire) {
   scan.matched_by = wire.matched_by();
   scan.image = wire.image();
   scan.image_id = digest_of<ConfigDigest>(wire.image_id());
-  scan.scanned_at = time_of(wire.scanned_ns());
+  scan.scanned_at = time_from(wire.scanned_ns());
   scan.is_time_said = wire.is_time_said();
-  scan.imported_at = time_of(wire.imported_ns());
+  scan.imported_at = time_from(wire.imported_ns());
   scan.imported_by = wire.imported_by();
   scan.counts = {wire.unknown(), wire.low(), wire.medium(), wire.high(), wire.critical()};
   scan.excluded = wire.excluded();

@@ -73,7 +73,7 @@ class Silence {
       const ssize_t size = ::read(STDIN_FILENO, &byte, 1);
       if (size < 0 && errno == EINTR) continue;
       if (size <= 0 || line.size() >= kMaxLineBytes)
-        return Error{ErrorCode::kUnavailable, "no passphrase: the terminal's input ended"};
+        return Error{ErrorCode::kUnavailable, "the terminal's input ended"};
       line.push_back(byte);
     }
     line.pop_back();

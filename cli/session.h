@@ -31,8 +31,11 @@ class Session {
 
   Terminal& terminal() { return terminal_; }
   WallTime now() const { return clock_.wall_now(); }
-  /// Errors: kInvalidArgument.
+  /// With the collector of the only login when no other is named. Errors: kInvalidArgument.
   Result<const Settings*> settings();
+  /// The connection with the token of `token_file`, else of the login at this collector, else with
+  /// the client certificate. Errors: those of settings(), read_token_file(), LoginStore::find().
+  Result<Connection> connection();
   /// Whether `key` was given as a flag of this call.
   bool has_flag(const std::string& key) const {
     const auto found = options_.flags.find(key);

@@ -24,6 +24,8 @@ config::Table<Settings> make_table() {
   table.path("tls.cert", connection(&Connection::cert_file),
              {.text = "PEM file of your own client certificate"});
   table.path("tls.key", connection(&Connection::key_file), {.text = "PEM file of its key"});
+  table.path("token_file", &Settings::token_file,
+             {.text = "file with a token, mode 0600, instead of what assay login keeps"});
   table.duration("timeout", connection(&Connection::timeout),
                  {.text = "how long one call may take", .min = "1s", .max = "1h"});
   table.path(

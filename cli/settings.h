@@ -15,6 +15,7 @@ struct Settings {
   std::string trust_file;        ///< public keys that may sign the catalog
   std::string signing_key_file;  ///< private key of this person
   std::string signing_passphrase_file;
+  std::string token_file;  ///< a token that is used whatever `assay login` keeps
 };
 
 /// The one table of the command line's keys (docs/cli.md shows it).

@@ -101,12 +101,16 @@ Result<bool> Terminal::confirm(std::string_view question) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-Result<std::string> Terminal::ask_secret(std::string_view question) {
+Result<std::string> Terminal::ask_secret(std::string_view question, const Secret& secret) {
+  const std::string what(secret.what);
   if (!can_ask_)
-    return Error{ErrorCode::kInvalidArgument,
-                 "this asks for a passphrase and there is no terminal; use --passphrase-file"};
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "this asks for a " + what + " and there is no terminal; use " + std::string(secret.flag)};
   end_progress();
-  return read_secret_line([&] { std::cerr << escape_untrusted(question) << std::flush; });
+  auto line = read_secret_line([&] { std::cerr << escape_untrusted(question) << std::flush; });
+  if (!line) return std::move(line.error()).with_context("no " + what);
+  return line;
 }
 
 }  // namespace assay::cli

@@ -34,9 +34,17 @@ class Terminal {
   /// Asks `question` and waits for a line: true only for "y" or "yes".
   /// Errors: kInvalidArgument without a terminal: the message says to use --yes.
   Result<bool> confirm(std::string_view question);
+  /// What is asked for, and the flag that gives it where there is no terminal.
+  struct Secret {
+    std::string_view what = "passphrase";
+    std::string_view flag = "--passphrase-file";
+  };
   /// Asks for a line that is not shown. Errors: kInvalidArgument without a terminal: the message
-  /// says to use --passphrase-file; kUnavailable (its input ended).
-  Result<std::string> ask_secret(std::string_view question);
+  /// says which flag to use; kUnavailable (its input ended).
+  Result<std::string> ask_secret(std::string_view question, const Secret& secret);
+  Result<std::string> ask_secret(std::string_view question) {
+    return ask_secret(question, Secret{});
+  }
 
  private:
   bool has_colour_ = false;

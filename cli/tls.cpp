@@ -58,6 +58,7 @@ Result<ContextPtr> context_of(const TlsMaterial& material) {
   for (X509Ptr root = read_certificate(roots.get()); root; root = read_certificate(roots.get()))
     count += X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), root.get());
   if (count == 0) return invalid("the CA file holds no PEM certificate");
+  if (material.cert.empty() && material.key.empty()) return context;
   const BioPtr chain = bio_of(material.cert);
   const X509Ptr leaf = read_certificate(chain.get());
   if (!leaf) return invalid("the client certificate file holds no PEM certificate");
@@ -134,6 +135,8 @@ Error refusal_of(SSL* ssl, int error) {
 
 Error certificate_refusal(SSL_CTX* context) {
   const X509* own = SSL_CTX_get0_certificate(context);
+  if (own == nullptr)
+    return {ErrorCode::kUnavailable, "it does not speak HTTP/2, or closes the connection at once"};
   std::string why = "it is of another CA than the collector's, or not meant for clients";
   if (X509_cmp_current_time(X509_get0_notAfter(own)) < 0) why = "it has expired";
   return {ErrorCode::kUntrusted, "the collector refuses our certificate: " + why};

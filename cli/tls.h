@@ -9,14 +9,14 @@
 
 namespace assay::cli {
 
-/// PEM texts of a client.
+/// PEM texts of a client. Without certificate and key it shows none.
 struct TlsMaterial {
   std::string ca;
-  std::string cert;
-  std::string key;
+  std::string cert = {};
+  std::string key = {};
 };
 
-/// Checks that all three are what they should be and that key and certificate belong together.
+/// Checks that all are what they should be and that key and certificate belong together.
 /// Errors: kInvalidArgument.
 Result<void> check_material(const TlsMaterial& material);
 

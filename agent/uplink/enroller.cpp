@@ -13,7 +13,6 @@
 
 #include "agent/uplink/backoff.h"
 #include "agent/uplink/identity_folder.h"
-#include "agent/uplink/retry_delay.h"
 #include "assay/v1/enrolment.grpc.pb.h"
 #include "common/base/authorities.h"
 #include "common/base/encoding.h"
@@ -21,6 +20,7 @@
 #include "common/base/guarded_file.h"
 #include "common/base/mutex.h"
 #include "common/base/sha256.h"
+#include "common/retry/retry_delay.h"
 
 namespace assay::agent {
 namespace {

@@ -8,9 +8,9 @@
 #include <thread>
 
 #include "agent/uplink/backoff.h"
-#include "agent/uplink/retry_delay.h"
 #include "agent/uplink/stream.h"
 #include "common/base/mutex.h"
+#include "common/retry/retry_delay.h"
 
 namespace assay::agent {
 namespace {

@@ -4,6 +4,7 @@
 #include "collector/identity/authority_dir.h"
 #include "collector/identity/authority_rotation.h"
 #include "collector/identity/certificates.h"
+#include "collector/identity/first_token.h"
 #include "collector/kubernetes/api_server.h"
 #include "collector/store/sqlite/sqlite_store.h"
 #include "common/base/guarded_file.h"
@@ -15,6 +16,7 @@ constexpr std::size_t kMaxTrustBytes = 1 << 20;
 constexpr std::size_t kMaxPemBytes = 1 << 20;
 constexpr std::chrono::seconds kUpkeepInterval{5};
 constexpr std::chrono::milliseconds kGrace{500};
+constexpr std::chrono::seconds kAccessInterval{10};
 
 Result<catalog::TrustRoot> load_trust(const std::string& path) {
   auto text = read_guarded_file(path, kMaxTrustBytes, Guard::kTrusted);
@@ -51,6 +53,16 @@ ConnectionLimits connection_limits(const CollectorConfig& config) {
   return limits;
 }
 
+DoorOptions door_options(const CollectorConfig& config) {
+  const double failures = config.failures_per_minute;
+  return {{static_cast<double>(config.calls_per_second), static_cast<double>(config.calls_burst)},
+          {failures / 60, failures}};
+}
+
+PeopleLimits people_limits(const CollectorConfig& config) {
+  return {config.max_token_lifetime, config.max_mute};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& config, Clock& clock,
@@ -61,6 +73,7 @@ Result<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& confi
   ASSAY_TRY(collector->open_store());
   ASSAY_TRY(collector->open_catalog());
   ASSAY_TRY(collector->open_enrolment());
+  ASSAY_TRY(collector->open_access());
   ASSAY_TRY(collector->open_server());
   ASSAY_TRY(collector->open_http());
   log.info("ready", {{"listen", config.listen},
@@ -98,6 +111,32 @@ Result<void> Collector::open_catalog() {
                load_mark_key(config_.in_data_dir(config_.mark_key, "mark-key.pem")));
   keeper_ = std::make_unique<SignedLogKeeper>(std::move(kept), std::move(trust),
                                               std::move(mark_key), *loop_, clock_);
+  return ok();
+}
+
+/// The token that init made is taken in once; then its file is of no more use.
+Result<void> Collector::open_access() {
+  const std::string first = config_.data_dir + "/" + kFirstTokenFile;
+  ASSAY_ASSIGN(const auto token, read_first_token(first));
+  if (token) {
+    const AuditEntry entry{to_unix_ns(clock_.wall_now()),
+                           "collector",
+                           "token.create",
+                           "token:" + token->view.name + "/" + token->view.id,
+                           "done",
+                           "made by assay-collector init"};
+    ASSAY_TRY(
+        loop_->change(first.size(), [row = *token, entry](StoreWriter& store) -> Result<void> {
+          ASSAY_TRY(store.add_token(row));
+          return store.audit(entry);
+        }));
+    ASSAY_TRY(remove_first_token(first));
+  }
+  ASSAY_ASSIGN(auto rows, store_->load_tokens());
+  tokens_ = std::make_unique<TokenBook>(std::move(rows));
+  refusals_ = std::make_unique<RefusalLog>(*loop_, clock_);
+  door_ = std::make_unique<Doorkeeper>(*tokens_, *refusals_, clock_, door_options(config_));
+  access_timer_ = std::make_unique<AccessTimer>(*tokens_, *refusals_, *loop_, kAccessInterval);
   return ok();
 }
 
@@ -206,10 +245,11 @@ Result<void> Collector::open_server() {
   link.heartbeat_interval = config_.heartbeat_interval;
   link.max_in_flight_bytes = config_.max_agent_bytes;
   link_ = AgentLink::create(*loop_, *keeper_, *loop_, {*book_, *certifier_}, clock_, link);
-  queries_ = QueryServices::create(*store_, *keeper_, *enrolled_, *loop_, clock_,
-                                   {static_cast<int>(config_.query_threads), 256});
-  commands_ = NodeCommandService::create(link_->commands(), *nodes_, *loop_, clock_);
-  access_ = NodeAccessService::create(*book_, *certifier_, link_->commands(), *loop_, clock_,
+  queries_ =
+      QueryServices::create(*store_, *keeper_, *enrolled_, *loop_, *door_, clock_,
+                            {static_cast<int>(config_.query_threads), 256, people_limits(config_)});
+  commands_ = NodeCommandService::create(*door_, link_->commands(), *nodes_, *loop_, clock_);
+  access_ = NodeAccessService::create(*door_, *book_, *certifier_, link_->commands(), clock_,
                                       cluster_of(config_.data_dir));
   keeper_->set_on_change([this] { on_catalog_change(); });
   marks_ = std::make_unique<MarkTimer>(*keeper_, [this] { link_->push_mark(); });
@@ -263,8 +303,9 @@ Result<void> Collector::open_http() {
 }
 
 std::string Collector::metrics_text() {
-  return metrics_.text(*loop_, *nodes_, *keeper_,
-                       {clock_.wall_now(), config_.max_memory, server_->port_counts()});
+  MetricsExport::Context context{clock_.wall_now(), config_.max_memory, server_->port_counts()};
+  if (const auto counts = store_->finding_counts()) context.findings = *counts;
+  return metrics_.text(*loop_, *nodes_, *keeper_, context);
 }
 
 std::vector<std::string> Collector::not_ready() const {
@@ -291,6 +332,9 @@ Result<void> Collector::reload(const CollectorConfig& next) {
   loop_->set_max_queued_bytes(next.queued_bytes());
   loop_->set_retention(next.retention);
   link_->set_limits(next.heartbeat_interval, next.max_agent_bytes);
+  const DoorOptions door = door_options(next);
+  door_->set_rates(door.calls, door.failures);
+  queries_->set_limits(people_limits(next));
   return ok();
 }
 
@@ -305,13 +349,17 @@ void Collector::stop() {
   access_.reset();
   commands_.reset();
   queries_.reset();
-  loop_.reset();  // commits what waits; its callbacks may still touch streams
+  access_timer_.reset();
+  door_.reset();
+  refusals_.reset();  // writes what it counted
+  loop_.reset();      // commits what waits; its callbacks may still touch streams
   link_.reset();
   enrolled_.reset();
   book_.reset();
   reviewer_.reset();
   certifier_.reset();
   keeper_.reset();
+  tokens_.reset();
   nodes_.reset();
   store_.reset();
 }

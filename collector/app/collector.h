@@ -15,7 +15,9 @@
 #include "collector/app/upkeep.h"
 #include "collector/catalog/keeper.h"
 #include "collector/catalog/mark_key.h"
+#include "collector/core/access_timer.h"
 #include "collector/core/commit_loop.h"
+#include "collector/core/doorkeeper.h"
 #include "collector/core/enrolled_nodes.h"
 #include "collector/core/enrolment_book.h"
 #include "collector/core/node_registry.h"
@@ -68,6 +70,7 @@ class Collector {
   Result<void> open_http();
   Result<void> open_store();
   Result<void> open_catalog();
+  Result<void> open_access();
   Result<void> open_enrolment();
   Result<void> open_server();
   struct Certificates {
@@ -103,6 +106,10 @@ class Collector {
   std::unique_ptr<CommitLoop> loop_;
   std::unique_ptr<SignedLogKeeper> keeper_;
   std::unique_ptr<MarkTimer> marks_;
+  std::unique_ptr<TokenBook> tokens_;
+  std::unique_ptr<RefusalLog> refusals_;
+  std::unique_ptr<Doorkeeper> door_;
+  std::unique_ptr<AccessTimer> access_timer_;
   std::unique_ptr<Certifier> certifier_;
   std::unique_ptr<AccountReviewer> reviewer_;
   std::unique_ptr<EnrolmentBook> book_;

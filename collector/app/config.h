@@ -52,6 +52,12 @@ struct CollectorConfig {
   std::string kubernetes_audience = "assay-collector";
   std::vector<std::string> kubernetes_accounts;
 
+  std::uint32_t calls_per_second = 100;  ///< of one person or token; 0: no limit
+  std::uint32_t calls_burst = 500;
+  std::uint32_t failures_per_minute = 30;  ///< of one address; 0: no limit
+  std::chrono::hours max_token_lifetime{365 * 24};
+  std::chrono::hours max_mute{90 * 24};
+
   Retention retention;
 
   std::string log_level = "info";

@@ -29,6 +29,7 @@ std::string MetricsExport::text(const CommitLoop& loop, const NodeDirectory& nod
   gauge("assay_collector_config_reload_ok", "0 when the last new configuration was refused",
         is_last_reload_ok_ ? 1 : 0);
   export_port(context.port);
+  if (context.findings) export_findings(*context.findings);
   export_process(context.memory_limit_bytes);
   return metrics_.to_text();
 }
@@ -133,6 +134,14 @@ void MetricsExport::export_port(const PortCounts& port) {
         .raise_to(static_cast<double>(port.cut[i]));
   count("assay_collector_port_starved_total",
         "Times that no connection could be taken for want of descriptors or memory", port.starved);
+}
+
+void MetricsExport::export_findings(const FindingCounts& counts) {
+  for (const auto& [word, number] :
+       {std::pair{"new", counts.open - counts.acknowledged - counts.muted},
+        std::pair{"acknowledged", counts.acknowledged}, std::pair{"muted", counts.muted}})
+    gauge("assay_collector_findings", "Open findings, by what people did about them",
+          static_cast<double>(number), {{"triage", word}});
 }
 
 void MetricsExport::export_process(std::uint64_t memory_limit_bytes) {

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ class MetricsExport {
     WallTime now{};
     std::uint64_t memory_limit_bytes = 0;
     PortCounts port = {};
+    std::optional<FindingCounts> findings = {};  ///< none: they could not be counted
   };
   std::string text(const CommitLoop& loop, const NodeDirectory& nodes, const CatalogKeeper& keeper,
                    const Context& context);
@@ -38,6 +40,7 @@ class MetricsExport {
   void export_states(const ReconcilerCounts& counts);
   void export_nodes(const std::vector<NodeView>& nodes, WallTime now);
   void export_port(const PortCounts& port);
+  void export_findings(const FindingCounts& counts);
   void export_process(std::uint64_t memory_limit_bytes);
 
   service::Metrics metrics_;

@@ -195,6 +195,7 @@ Result<std::uint64_t> SignedLogKeeper::submit(const Actor& actor, catalog::Signe
                        actor.name, to_unix_ns(clock_.wall_now()), std::move(file_sets)};
     entry.roots = std::move(change.roots);
     entry.first_root = before.log->roots.size();
+    entry.submitted_from = actor.peer;
     if (auto committed = ledger_.change_catalog(entry, next->catalog); !committed) {
       refuse(committed.error());
       return std::move(committed.error());

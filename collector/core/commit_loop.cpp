@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "collector/core/scan_recorder.h"
+#include "collector/core/triage.h"
 
 namespace assay::collector {
 namespace {
@@ -24,6 +25,13 @@ std::size_t bytes_of(const CatalogEntry& entry) {
   for (const std::string& file_set : entry.file_sets)
     bytes += file_set.size();
   return bytes;
+}
+
+std::string what_is_new(const CatalogEntry& entry) {
+  std::string text = entry.statement.empty() ? "a new head" : "a signed change and a new head";
+  if (!entry.roots.empty())
+    text += ", root " + std::to_string(entry.first_root + entry.roots.size());
+  return text;
 }
 
 }  // namespace
@@ -218,6 +226,9 @@ Result<void> CommitLoop::change_catalog(const CatalogEntry& entry,
             [this, entry, round](StoreWriter& store) -> Result<void> {
               *round = {judging_.round().round + 1, entry.sequence, to_unix_ns(clock_.wall_now())};
               ASSAY_TRY(store.append_catalog(entry));
+              ASSAY_TRY(store.audit({entry.received_ns, entry.submitted_by, "catalog.submit",
+                                     "sequence " + std::to_string(entry.sequence), "done",
+                                     what_is_new(entry), entry.submitted_from}));
               return store.set_round(*round);
             },
             [this, round, next, committed](Result<void> result) {
@@ -250,7 +261,7 @@ Result<std::vector<ScanOutcome>> CommitLoop::import_scan(const ScanImport& scan)
   return std::move(*outcomes);
 }
 
-Result<void> CommitLoop::apply(std::function<Result<void>(StoreWriter&)> work, std::size_t bytes) {
+Result<void> CommitLoop::change(std::size_t bytes, std::function<Result<void>(StoreWriter&)> work) {
   auto committed = std::make_shared<std::promise<Result<void>>>();  // outlives a stopping caller
   auto future = committed->get_future();
   ASSAY_TRY(push({std::nullopt, bytes, std::move(work),
@@ -368,6 +379,7 @@ void CommitLoop::settle_overdue() {
   bool is_left = true;
   while (is_left) {
     const auto settled = write(Commit::kRepeatable, [&](StoreWriter& store) -> Result<void> {
+      ASSAY_TRY(end_mutes(store, to_unix_ns(now), options_.max_runs_per_commit));
       ASSAY_ASSIGN(const auto next, store.next_overdue_ns());
       is_left = next && *next <= to_unix_ns(now);
       if (!is_left) return ok();

@@ -77,7 +77,7 @@ class CommitLoop final : public Intake, public Ledger {
   Result<void> change_catalog(const CatalogEntry& entry,
                               std::shared_ptr<const catalog::Catalog> next) override;
   Result<std::vector<ScanOutcome>> import_scan(const ScanImport& scan) override;
-  Result<void> apply(std::function<Result<void>(StoreWriter&)> work, std::size_t bytes) override;
+  Result<void> change(std::size_t bytes, std::function<Result<void>(StoreWriter&)> work) override;
   void audit(AuditEntry entry) override;
 
   /// For what is pushed from now on.

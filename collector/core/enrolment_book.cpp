@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "collector/core/principal.h"
+#include "common/base/constant_time.h"
 #include "common/base/encoding.h"
 
 namespace assay::collector {
@@ -14,14 +15,6 @@ constexpr std::size_t kMaxPatternBytes = 253;
 
 Error denied(std::string message) {
   return {ErrorCode::kPermissionDenied, std::move(message)};
-}
-
-/// Takes the same time wherever the first difference is.
-bool is_same_secret(const Sha256& left, const Sha256& right) {
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < left.bytes.size(); ++i)
-    difference |= static_cast<unsigned>(left.bytes[i] ^ right.bytes[i]);
-  return difference == 0;
 }
 
 bool is_pattern(std::string_view pattern) {
@@ -141,7 +134,8 @@ Result<JoinToken> EnrolmentBook::use_token(const EnrolmentRequest& request) cons
   const MutexLock lock(mutex_);
   const auto found = tokens_.find(request.token->id);
   // Nobody learns from the answer which ids there are.
-  if (found == tokens_.end() || !is_same_secret(found->second.secret, request.token->secret))
+  if (found == tokens_.end() ||
+      !equal_in_constant_time(found->second.secret.raw(), request.token->secret.raw()))
     return denied("the join token is not known here: make one with \"assay node token create\"");
   JoinToken token = found->second;
   const std::string_view state = state_of(token, clock_.wall_now());
@@ -221,13 +215,12 @@ Result<IssuedLeaf> EnrolmentBook::issue(NodeIdentity identity, const RequestedKe
   told.detail = "by " + identity.method + ", key " + key.digest.hex().substr(0, 16) +
                 ", certificate " + leaf.serial + " until " +
                 to_rfc3339(from_unix_ns(leaf.expires_ns), 0);
-  ASSAY_TRY(ledger_.apply(
-      [identity, token, told](StoreWriter& store) -> Result<void> {
-        if (token) ASSAY_TRY(store.save_join_token(*token));
-        ASSAY_TRY(store.save_identity(identity));
-        return store.audit(told);
-      },
-      identity.method.size() + told.detail.size()));
+  ASSAY_TRY(ledger_.change(identity.method.size() + told.detail.size(),
+                           [identity, token, told](StoreWriter& store) -> Result<void> {
+                             if (token) ASSAY_TRY(store.save_join_token(*token));
+                             ASSAY_TRY(store.save_identity(identity));
+                             return store.audit(told);
+                           }));
   const MutexLock lock(mutex_);
   if (before && *before != key.digest) owners_.erase(*before);
   owners_.insert_or_assign(key.digest, identity.node);
@@ -237,12 +230,11 @@ Result<IssuedLeaf> EnrolmentBook::issue(NodeIdentity identity, const RequestedKe
 }
 
 Result<void> EnrolmentBook::save_token(const JoinToken& token, const AuditEntry& entry) {
-  ASSAY_TRY(ledger_.apply(
-      [token, entry](StoreWriter& store) -> Result<void> {
-        ASSAY_TRY(store.save_join_token(token));
-        return store.audit(entry);
-      },
-      token.pattern.size() + entry.detail.size()));
+  ASSAY_TRY(ledger_.change(token.pattern.size() + entry.detail.size(),
+                           [token, entry](StoreWriter& store) -> Result<void> {
+                             ASSAY_TRY(store.save_join_token(token));
+                             return store.audit(entry);
+                           }));
   const MutexLock lock(mutex_);
   tokens_.insert_or_assign(token.id, token);
   return ok();
@@ -329,12 +321,11 @@ Result<NodeKey> EnrolmentBook::find_node(const std::string& name) const {
 }
 
 Result<void> EnrolmentBook::change_identity(const NodeIdentity& identity, const AuditEntry& entry) {
-  ASSAY_TRY(ledger_.apply(
-      [identity, entry](StoreWriter& store) -> Result<void> {
-        ASSAY_TRY(store.save_identity(identity));
-        return store.audit(entry);
-      },
-      identity.revoked_reason.size() + entry.detail.size()));
+  ASSAY_TRY(ledger_.change(identity.revoked_reason.size() + entry.detail.size(),
+                           [identity, entry](StoreWriter& store) -> Result<void> {
+                             ASSAY_TRY(store.save_identity(identity));
+                             return store.audit(entry);
+                           }));
   const MutexLock lock(mutex_);
   identities_.insert_or_assign(identity.node, identity);
   return ok();

@@ -26,7 +26,7 @@ bool matches_pattern(std::string_view pattern, std::string_view name);
 std::string_view state_of(const JoinToken& token, WallTime now);
 
 /// A secret that a peer showed with a token's id.
-struct ShownToken {
+struct ShownJoinToken {
   std::string id;
   Sha256 secret;
 };
@@ -34,7 +34,7 @@ struct ShownToken {
 struct EnrolmentRequest {
   NodeKey node;
   RequestedKey key;
-  std::optional<ShownToken> token;
+  std::optional<ShownJoinToken> token;
   std::optional<ReviewedAccount> account;
   std::string peer;  ///< where it comes from, for the log
 };

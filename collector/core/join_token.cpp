@@ -39,12 +39,12 @@ Result<NewJoinToken> make_join_token(const TrustedAuthorities& authorities) {
   return token;
 }
 
-Result<ShownToken> read_join_token(std::string_view text) {
+Result<ShownJoinToken> read_join_token(std::string_view text) {
   if (text.size() > kMaxJoinTokenBytes || !text.starts_with(kPrefix)) return unreadable();
   text.remove_prefix(kPrefix.size());
   const auto dot = text.find('.');
   if (dot == std::string_view::npos) return unreadable();
-  ShownToken token;
+  ShownJoinToken token;
   token.id = text.substr(0, dot);
   const auto secret = from_hex(text.substr(dot + 1, 2 * kSecretBytes));
   if (token.id.size() != 2 * kIdBytes || !from_hex(token.id) || !secret ||

@@ -22,6 +22,6 @@ struct NewJoinToken {
 /// Errors: kInternal (no randomness).
 Result<NewJoinToken> make_join_token(const TrustedAuthorities& authorities);
 /// Errors: kPermissionDenied (not such a text).
-Result<ShownToken> read_join_token(std::string_view text);
+Result<ShownJoinToken> read_join_token(std::string_view text);
 
 }  // namespace assay::collector

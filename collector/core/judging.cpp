@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "collector/core/triage.h"
 #include "common/base/encoding.h"
 #include "common/catalog/exemption.h"
 #include "common/catalog/judge.h"
@@ -366,8 +367,9 @@ Result<void> Judging::open_wanted(StoreWriter& store, Settlement& settlement) {
   for (const auto& cause : settlement.wanted) {
     const OpenFinding* open = settlement.find_open(cause);
     if (open != nullptr) {
+      ASSAY_TRY(follow_verdict(store, *open, settlement.verdict, settlement.now_ns));
       if (open->reason != cause.reason)
-        ASSAY_TRY(store.set_finding_reason(open->key, cause.reason, settlement.now_ns));
+        ASSAY_TRY(change_reason(store, *open, cause.reason, settlement.now_ns));
       continue;
     }
     NewFinding finding{new_finding_id(settlement.now_ns),

@@ -69,9 +69,11 @@ class Ledger {
   /// Attaches a report to each of its aims; one outcome for each, in order. A dry run tells what
   /// would be and leaves nothing. Errors: kLimitExceeded (too large), kUnavailable.
   virtual Result<std::vector<ScanOutcome>> import_scan(const ScanImport& scan) = 0;
-  /// Any other change, whole or not at all; `bytes`: what it weighs. Errors: those of `work`,
-  /// kUnavailable (not committed).
-  virtual Result<void> apply(std::function<Result<void>(StoreWriter&)> work, std::size_t bytes) = 0;
+  /// Runs `work` in the next transaction, on the commit thread: when it fails nothing of it is
+  /// left, and its error is the answer. `bytes`: what it holds. `work` may outlive the call when
+  /// the collector stops, so it owns what it refers to. Errors also: kUnavailable.
+  virtual Result<void> change(std::size_t bytes,
+                              std::function<Result<void>(StoreWriter&)> work) = 0;
   /// Queues an entry; does not wait. Dropped (and counted) when too much waits.
   virtual void audit(AuditEntry entry) = 0;
 };

@@ -2,11 +2,14 @@
 // Who speaks: the one URI in the client certificate's subject alternative names.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "collector/core/events.h"
+#include "collector/core/scope.h"
 #include "common/base/result.h"
 
 namespace assay::collector {
@@ -15,23 +18,34 @@ namespace assay::collector {
 enum class Role {
   kNode,      ///< an agent: speaks for its own node, and reads the catalog
   kViewer,    ///< reads
-  kApprover,  ///< submits signed changes of the catalog and reports of scanners
-  kAdmin,     ///< commands nodes
+  kApprover,  ///< submits signed changes of the catalog and reports of scanners, triages findings
+  kAdmin,     ///< commands nodes, makes tokens, reads the audit log
 };
 
 std::string_view name_of(Role role);  ///< node, viewer, approver, admin
 /// A person's role by its name. Errors: kInvalidArgument, naming those there are.
 Result<Role> role_named(std::string_view name);
 
+/// The token that a person showed.
+struct TokenGrant {
+  std::string id;
+  std::vector<Scope> scopes;  ///< none: all that the role may
+  std::int64_t expires_ns = 0;
+};
+
 struct Principal {
   Role role = Role::kViewer;
-  NodeKey node;      ///< Role::kNode
-  std::string user;  ///< all other roles
+  NodeKey node;                          ///< Role::kNode
+  std::string user;                      ///< all other roles; of a token its name
+  std::optional<TokenGrant> token = {};  ///< none: it is by its certificate
 
   /// Whether this is a person with `least` or a role above it.
   bool has(Role least) const { return role != Role::kNode && role >= least; }
-  /// "node:CLUSTER/NAME" or "user:NAME", as the audit log writes it.
-  std::string text() const { return role == Role::kNode ? "node:" + node.text() : "user:" + user; }
+  /// "node:CLUSTER/NAME", "user:NAME" or "token:NAME/ID", as the audit log writes it.
+  std::string text() const {
+    if (token) return "token:" + user + "/" + token->id;
+    return role == Role::kNode ? "node:" + node.text() : "user:" + user;
+  }
 };
 
 /// Who did something, and from where, as the audit log writes them.

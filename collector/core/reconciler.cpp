@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "collector/core/triage.h"
+
 namespace assay::collector {
 namespace {
 
@@ -42,7 +44,7 @@ Result<void> Reconciler::open_gap(const Subject& subject, std::int64_t from_ns,
   state.gap += "until " + time_text(now_ns);
   const std::string reason = state.gap + "; its full state is asked for";
   want(state, why);
-  if (is_more) return subject.store.set_finding_reason(state.finding_id, reason, now_ns);
+  if (is_more) return change_reason(subject.store, state.finding_id, reason, now_ns);
   ++counts_.gaps;
   state.finding_id = new_finding_id(now_ns);
   return subject.store.add_finding(
@@ -145,7 +147,7 @@ Result<void> Reconciler::tell_outcome(const Subject& subject) {
   if (state.reopened > 0)
     reason += "; " + count_text(state.reopened, "run") + " held for ended went on";
   const std::string finding = std::exchange(state.finding_id, "");
-  return subject.store.set_finding_reason(finding, reason, to_unix_ns(subject.now));
+  return change_reason(subject.store, finding, reason, to_unix_ns(subject.now));
 }
 
 std::optional<StateWish> Reconciler::wish(const NodeState& state) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "collector/core/triage.h"
 #include "common/base/encoding.h"
 
 namespace assay::collector {
@@ -238,7 +239,7 @@ Result<void> Recorder::on(Context& context, const RunNoisy& event) {
   ASSAY_ASSIGN(const auto open, context.store.open_findings(run->key));
   for (const auto& finding : open) {
     if (finding.kind != catalog::FindingKind::kNoisy || finding.subject != event.budget) continue;
-    ASSAY_TRY(context.store.set_finding_reason(finding.key, reason, now_ns));
+    ASSAY_TRY(change_reason(context.store, finding, reason, now_ns));
     return event.is_over ? context.store.resolve_finding(finding.key, now_ns, kQuiet) : ok();
   }
   return context.store.add_finding({new_finding_id(now_ns), catalog::FindingKind::kNoisy,
@@ -323,7 +324,7 @@ Result<void> Recorder::identity_conflict(StoreWriter& store, const NodeKey& node
   ASSAY_ASSIGN(const auto open,
                store.open_node_findings(id, catalog::FindingKind::kIdentityConflict));
   for (const auto& finding : open)
-    return store.set_finding_reason(finding.key, reason, to_unix_ns(now));
+    return change_reason(store, finding, reason, to_unix_ns(now));
   return store.add_finding({new_finding_id(to_unix_ns(now)),
                             catalog::FindingKind::kIdentityConflict, node.text(), reason, "", id,
                             std::nullopt, to_unix_ns(now), 0, ""});
@@ -339,10 +340,9 @@ Result<void> Recorder::catalog_refused(StoreWriter& store, const NodeKey& node,
   ASSAY_ASSIGN(const auto open,
                store.open_node_findings(id, catalog::FindingKind::kCatalogRefused));
   for (const auto& finding : open)
-    if (finding.subject == subject)
-      return store.set_finding_reason(finding.key, text, to_unix_ns(now));
+    if (finding.subject == subject) return change_reason(store, finding, text, to_unix_ns(now));
   if (open.size() >= kMaxRefusedCatalogs)  // an agent can make up any sequence
-    return store.set_finding_reason(open.back().key, text, to_unix_ns(now));
+    return change_reason(store, open.back(), text, to_unix_ns(now));
   return store.add_finding({new_finding_id(to_unix_ns(now)), catalog::FindingKind::kCatalogRefused,
                             subject, text, "", id, std::nullopt, to_unix_ns(now), 0, ""});
 }

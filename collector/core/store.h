@@ -14,6 +14,7 @@
 
 #include "collector/core/enrolment.h"
 #include "collector/core/scans.h"
+#include "collector/core/token.h"
 #include "collector/core/views.h"
 #include "common/base/result.h"
 #include "common/catalog/log.h"
@@ -117,6 +118,17 @@ struct OpenFinding {
   catalog::FindingKind kind{};
   std::string subject;
   std::string reason;
+  std::string muted_as = {};  ///< TriageState::muted_as; "" = not muted
+};
+
+/// A finding as triage sees it.
+struct TriagedFinding {
+  FindingKey key{};
+  std::string finding_id;
+  catalog::FindingKind kind{};
+  std::int64_t resolved_ns = 0;
+  TriageState triage;
+  std::optional<StackId> stack = {};  ///< of its run; none: a finding on a node
 };
 
 struct NewFinding {
@@ -168,6 +180,7 @@ struct CatalogEntry {
   std::vector<std::string> file_sets = {};  ///< of the bases in it, as encoded
   std::vector<std::string> roots = {};      ///< new versions of the root
   std::size_t first_root = 0;               ///< how many versions were there before
+  std::string submitted_from = {};          ///< Actor::peer
 };
 
 /// A round of judging: begun by a change of the catalog or by a date in it passing.
@@ -278,6 +291,20 @@ class StoreWriter {
                                           std::int64_t changed_ns) = 0;
   virtual Result<void> resolve_finding(FindingKey finding, std::int64_t resolved_ns,
                                        std::string_view reason) = 0;
+  /// By its id, or by how that begins. Errors: kNotFound, kInvalidArgument (several begin so).
+  virtual Result<TriagedFinding> triaged_finding(const std::string& id) = 0;
+  virtual Result<TriagedFinding> triaged_finding(FindingKey finding) = 0;
+  virtual Result<void> set_triage(FindingKey finding, const TriageState& state) = 0;
+  virtual Result<void> add_triage_entry(FindingKey finding, const TriageEntry& entry) = 0;
+  /// Whose mute is over at `now_ns`, resolved ones too.
+  virtual Result<std::vector<FindingKey>> ended_mutes(std::int64_t now_ns, int limit) = 0;
+
+  virtual Result<void> add_token(const TokenRow& token) = 0;  ///< one that is there stays as it is
+  virtual Result<void> revoke_token(const std::string& id, std::int64_t now_ns,
+                                    const std::string& by) = 0;
+  virtual Result<void> set_token_used(const std::string& id, std::int64_t used_ns) = 0;
+  /// Those that expired before.
+  virtual Result<void> forget_tokens(std::int64_t before_ns) = 0;
 
   /// Without its counts. None: this file is attached to this base already.
   virtual Result<std::optional<ScanKey>> add_scan(const ScanView& scan) = 0;
@@ -362,8 +389,14 @@ class Store {
   virtual Result<std::vector<ScanView>> list_scans(const ScanFilter& filter) = 0;
   /// By the name of a vulnerability or an alias, in any case of letters.
   virtual Result<WhereView> where(const std::string& vulnerability) = 0;
+  /// By its id, or by how that begins. Errors: kNotFound, kInvalidArgument (several begin so).
+  virtual Result<FindingDetailView> finding(const std::string& id) = 0;
+  virtual Result<FindingCounts> finding_counts() = 0;
+  virtual Result<std::vector<TokenRow>> load_tokens() = 0;
   /// The newest `limit` entries, newest first.
   virtual Result<std::vector<AuditEntry>> audit_log(int limit) = 0;
+  virtual Result<Page<AuditEntry>> list_audit(const AuditFilter& filter,
+                                              std::optional<Cursor> after, int limit) = 0;
 };
 
 }  // namespace assay::collector

@@ -50,6 +50,38 @@ struct RunFilter {
   std::string container;  ///< container id prefix or exact name
 };
 
+/// What people did about a finding. What is empty or 0 nobody did.
+struct TriageState {
+  std::string acknowledged_by;
+  std::int64_t acknowledged_ns = 0;
+  std::string acknowledged_note;
+  std::string assignee;
+  std::string assigned_by;
+  std::string muted_by;
+  std::int64_t muted_ns = 0;
+  std::int64_t muted_until_ns = 0;  ///< 0 = not muted
+  std::string muted_reason;
+  std::string muted_as;        ///< the verdict that it was muted under (core/triage.h)
+  std::uint64_t revision = 0;  ///< grows with every change
+
+  /// new, acknowledged, muted
+  std::string_view word() const {
+    if (muted_until_ns != 0) return "muted";
+    return acknowledged_ns != 0 ? "acknowledged" : "new";
+  }
+};
+
+/// One change of it.
+struct TriageEntry {
+  std::int64_t time_ns = 0;
+  std::string actor;
+  std::string action;
+  std::string note;
+  std::string assignee = {};
+  std::int64_t muted_until_ns = 0;
+};
+inline constexpr int kMaxTriageEntries = 200;
+
 struct FindingView {
   std::string finding_id;
   catalog::FindingKind kind{};
@@ -63,14 +95,37 @@ struct FindingView {
   RunId run_id;  ///< "" for a finding on a node
   ContainerNames names;
   std::string base;
+  TriageState triage = {};
+};
+
+struct FindingDetailView {
+  FindingView finding;
+  std::vector<TriageEntry> history;  ///< newest first, at most kMaxTriageEntries
+};
+
+/// Open findings.
+struct FindingCounts {
+  std::uint64_t open = 0;          ///< all of them
+  std::uint64_t acknowledged = 0;  ///< and not muted
+  std::uint64_t muted = 0;
 };
 
 struct FindingFilter {
   bool include_resolved = false;
-  std::string node;  ///< NAME in any cluster, or CLUSTER/NAME; "" = all
+  bool include_muted = true;
+  std::string triage;    ///< TriageState::word(); "" = all
+  std::string assignee;  ///< "" = all
+  std::string node;      ///< NAME in any cluster, or CLUSTER/NAME; "" = all
   std::optional<catalog::FindingKind> kind;
   std::string base;  ///< NAME or NAME:VERSION
   std::string run_id;
+};
+
+struct AuditFilter {
+  std::string actor;          ///< "user:NAME", or NAME for any means; "" = all
+  std::string action;         ///< "token.create", or "token" for all that begin so; "" = all
+  std::string outcome;        ///< "" = all
+  std::int64_t since_ns = 0;  ///< 0 = all
 };
 
 /// What the files of a stack tell, where its layers do not.

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "collector/core/principal.h"
+#include "collector/identity/first_token.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
 #include "common/base/guarded_file.h"
@@ -76,6 +77,7 @@ Result<void> init_authority(const InitRequest& request, WallTime now) {
   ASSAY_ASSIGN(const CertificatePair leaf, issue(authority, server, now));
   ASSAY_TRY(write_client(dir + "/admin", {authority, authority.certificate}, "admin",
                          user_uri("admin", Role::kAdmin), now));
+  ASSAY_TRY(write_first_token(dir + "/admin/token", dir + "/" + kFirstTokenFile, now));
   ASSAY_TRY(write_file_atomically(dir + "/cluster", request.cluster + "\n", kPublic));
   ASSAY_TRY(write_file_atomically(dir + "/server-key.pem", leaf.key, kPrivate));
   ASSAY_TRY(write_file_atomically(dir + "/server.pem", leaf.certificate, kPublic));

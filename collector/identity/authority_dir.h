@@ -18,8 +18,8 @@ struct InitRequest {
 };
 
 /// Creates DIR with cluster, ca.pem, ca-key.pem, server.pem, server-key.pem and admin/{ca.pem,
-/// cert.pem, key.pem} of the user admin, who has
-/// that role. Keys have mode 0600.
+/// cert.pem, key.pem} of the user admin, who has that role, and a first token (first_token.h). Keys
+/// and the token have mode 0600.
 /// Errors: kAlreadyExists (an authority is there), kInvalidArgument, kPermissionDenied.
 Result<void> init_authority(const InitRequest& request, WallTime now);
 

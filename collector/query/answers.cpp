@@ -20,6 +20,12 @@ Result<void> check_text(const char* what, const std::string& text) {
                std::string(what) + " is longer than " + std::to_string(kMaxFilterBytes) + " bytes"};
 }
 
+Result<void> check_triage(const std::string& word) {
+  if (word.empty() || word == "new" || word == "acknowledged" || word == "muted") return ok();
+  return Error{ErrorCode::kInvalidArgument, "triage \"" + escape_untrusted(word, 80) +
+                                                "\": there are new, acknowledged and muted"};
+}
+
 Result<void> check_base(const std::string& text) {
   if (text.empty()) return ok();
   auto parsed = catalog::BaseId::parse(text);
@@ -66,9 +72,15 @@ Result<void> Answers::list_findings(const v1::ListFindingsRequest& request,
   if (!request.kind().empty()) {
     ASSAY_ASSIGN(filter.kind, catalog::parse_finding_kind(request.kind()));
   }
+  filter.include_muted = request.include_muted();
+  filter.triage = request.triage();
+  filter.assignee = request.assignee();
+  ASSAY_TRY(check_triage(filter.triage));
+  ASSAY_TRY(check_text("assignee", filter.assignee));
   std::string arguments = "findings";
-  for (const std::string& argument : {std::string(filter.include_resolved ? "all" : ""),
-                                      filter.node, request.kind(), filter.base})
+  for (const std::string& argument :
+       {std::string(filter.include_resolved ? "all" : ""), filter.node, request.kind(), filter.base,
+        std::string(filter.include_muted ? "muted" : ""), filter.triage, filter.assignee})
     append_field(arguments, argument);
   ASSAY_ASSIGN(const int limit, page_size_of(request.page_size()));
   ASSAY_ASSIGN(const auto after, read_page_token(request.page_token(), arguments));

@@ -4,39 +4,48 @@
 #include <grpc/grpc_security_constants.h>
 
 #include "common/base/encoding.h"
+#include "common/retry/retry_delay.h"
 
 namespace assay::collector {
 namespace {
 
-Result<Principal> principal_of(const grpc::AuthContext& connection) {
-  if (!connection.IsPeerAuthenticated())
-    return Error{ErrorCode::kUntrusted,
-                 "this call says nothing of who makes it: configure a client "
-                 "certificate (tls.cert and tls.key)"};
-  std::vector<std::string> uris;
-  for (const auto& uri : connection.FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME))
-    uris.emplace_back(uri.data(), uri.size());
-  return principal_from_uris(uris);
-}
+constexpr const char* kAuthorization = "authorization";  // gRPC gives names in lower case
+constexpr std::size_t kMaxAuthorizations = 2;            // one too many is enough to refuse
 
 }  // namespace
 
-Caller caller_of(const grpc::CallbackServerContext& context) {
-  return {principal_of(*context.auth_context()), escape_untrusted(context.peer(), 200)};
+Credentials credentials_of(const grpc::CallbackServerContext& context) {
+  Credentials shown;
+  const auto connection = context.auth_context();
+  shown.has_certificate = connection->IsPeerAuthenticated();
+  for (const auto& uri : connection->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME))
+    shown.uris.emplace_back(uri.data(), uri.size());
+  const auto [begin, end] = context.client_metadata().equal_range(kAuthorization);
+  for (auto one = begin; one != end && shown.authorizations.size() < kMaxAuthorizations; ++one)
+    shown.authorizations.emplace_back(one->second.data(), one->second.size());
+  shown.peer = escape_untrusted(context.peer(), 200);
+  return shown;
 }
 
-std::optional<grpc::Status> refusal_of(const Caller& caller, const std::string& method,
-                                       Role least) {
-  if (!caller.who)
-    return grpc::Status(grpc::StatusCode::UNAUTHENTICATED, caller.who.error().message);
-  if (caller.who->has(least)) return std::nullopt;
-  const std::string role(name_of(least));
-  const std::string why = caller.who->role == Role::kNode
-                              ? "it is for people, not for nodes"
-                              : "it needs the role " + role +
-                                    " (assay-collector issue --user NAME --role " + role + ")";
-  return grpc::Status(grpc::StatusCode::PERMISSION_DENIED,
-                      caller.who->text() + " may not use " + method + ": " + why);
+std::optional<grpc::Status> refusal_of(const Admission& admission) {
+  using grpc::StatusCode;
+  switch (admission.outcome) {
+    case Admission::Outcome::kAdmitted:
+      return std::nullopt;
+    case Admission::Outcome::kUnauthenticated:
+      return grpc::Status(StatusCode::UNAUTHENTICATED, admission.reason);
+    case Admission::Outcome::kDenied:
+      return grpc::Status(StatusCode::PERMISSION_DENIED, admission.reason);
+    case Admission::Outcome::kLimited:
+      break;
+  }
+  return grpc::Status(StatusCode::RESOURCE_EXHAUSTED, admission.reason,
+                      retry_details(static_cast<int>(StatusCode::RESOURCE_EXHAUSTED),
+                                    admission.reason, admission.retry_after));
+}
+
+Actor actor_of(const Admission& admission, const Credentials& shown) {
+  return {admission.who.text(), shown.peer};
 }
 
 }  // namespace assay::collector

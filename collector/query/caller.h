@@ -1,30 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who calls, by the certificate of the connection. Private to collector/query.
+// Who calls, by the connection's certificate or the call's token, and whether it may. Private to
+// collector/query.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
 
 #include <optional>
-#include <string>
 
-#include "collector/core/principal.h"
+#include "collector/core/doorkeeper.h"
 
 namespace assay::collector {
 
-/// A call's caller. `who` has an error when nothing (valid) says who it is.
-struct Caller {
-  Result<Principal> who;
-  std::string peer;  ///< Actor::peer
+/// What the call shows of itself. Thread-safe.
+Credentials credentials_of(const grpc::CallbackServerContext& context);
 
-  /// For changes and the audit log; the name is "" when nobody knows it.
-  Actor actor() const { return {who ? who->text() : "", peer}; }
-};
+/// The status of one that was not admitted: UNAUTHENTICATED, PERMISSION_DENIED, or
+/// RESOURCE_EXHAUSTED with when to come back. None: it was.
+std::optional<grpc::Status> refusal_of(const Admission& admission);
 
-/// Thread-safe.
-Caller caller_of(const grpc::CallbackServerContext& context);
-
-/// Why `caller` may not use `method`: UNAUTHENTICATED when nobody knows who it is,
-/// PERMISSION_DENIED when it has not the role `least`. None: it may.
-std::optional<grpc::Status> refusal_of(const Caller& caller, const std::string& method, Role least);
+/// A caller that was admitted, for changes and the audit log.
+Actor actor_of(const Admission& admission, const Credentials& shown);
 
 }  // namespace assay::collector

@@ -41,18 +41,23 @@ grpc::Status status_of(const Result<void>& result) {
 
 grpc::ServerUnaryReactor* Desk::serve(grpc::CallbackServerContext* context, const char* method,
                                       Role least, Work work) {
+  return serve_for(
+      context, method, least,
+      [work = std::move(work)](const Principal&, const Actor& actor) { return work(actor); });
+}
+
+grpc::ServerUnaryReactor* Desk::serve_for(grpc::CallbackServerContext* context, const char* method,
+                                          Role least, WorkFor work) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const Caller caller = caller_of(*context);
-  Actor actor = caller.actor();
-  if (const auto refusal = refusal_of(caller, method, least)) {
-    ledger_.audit({to_unix_ns(clock_.wall_now()), actor.name, method, "", "refused",
-                   refusal->error_message(), actor.peer});
+  const Credentials shown = credentials_of(*context);
+  const Admission admission = door_.admit(shown, {method, least});
+  if (const auto refusal = refusal_of(admission)) {
     reactor->Finish(*refusal);
     return reactor;
   }
-  const bool is_taken = pool_.post([reactor, actor = std::move(actor), work = std::move(work)] {
-    reactor->Finish(status_of(work(actor)));
-  });
+  const bool is_taken =
+      pool_.post([reactor, who = admission.who, actor = actor_of(admission, shown),
+                  work = std::move(work)] { reactor->Finish(status_of(work(who, actor))); });
   if (!is_taken)
     reactor->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many queries: try again later"});
   return reactor;

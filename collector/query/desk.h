@@ -6,10 +6,9 @@
 
 #include <functional>
 
-#include "collector/core/ports.h"
+#include "collector/core/doorkeeper.h"
 #include "collector/core/principal.h"
 #include "collector/core/worker_pool.h"
-#include "common/base/clock.h"
 
 namespace assay::collector {
 
@@ -21,18 +20,22 @@ grpc::Status status_of(const Result<void>& result);
 class Desk {
  public:
   using Work = std::function<Result<void>(const Actor&)>;
+  /// For what depends on more than the name of who asks.
+  using WorkFor = std::function<Result<void>(const Principal&, const Actor&)>;
 
-  Desk(Ledger& ledger, const Clock& clock, int threads, std::size_t max_waiting)
-      : ledger_(ledger), clock_(clock), pool_(threads, max_waiting) {}
+  /// `door` must outlive the desk.
+  Desk(Doorkeeper& door, int threads, std::size_t max_waiting)
+      : door_(door), pool_(threads, max_waiting) {}
 
   /// `method` as "Query.ListRuns". `work` runs once, on a thread of the pool, when the caller has
   /// the role `least`; what it refers to must live until the reactor is done.
   grpc::ServerUnaryReactor* serve(grpc::CallbackServerContext* context, const char* method,
                                   Role least, Work work);
+  grpc::ServerUnaryReactor* serve_for(grpc::CallbackServerContext* context, const char* method,
+                                      Role least, WorkFor work);
 
  private:
-  Ledger& ledger_;
-  const Clock& clock_;
+  Doorkeeper& door_;
   WorkerPool pool_;
 };
 

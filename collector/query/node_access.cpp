@@ -38,14 +38,14 @@ Result<void> check_length(const std::string& text) {
 // gRPC keeps request and response until Finish.
 class Service final : public NodeAccessService, public v1::NodeAccess::CallbackService {
  public:
-  Service(EnrolmentBook& book, const NodeCertifier& certifier, NodeCommands& nodes, Ledger& ledger,
-          const Clock& clock, std::string cluster)
+  Service(Doorkeeper& door, EnrolmentBook& book, const NodeCertifier& certifier,
+          NodeCommands& nodes, const Clock& clock, std::string cluster)
       : book_(book),
         certifier_(certifier),
         nodes_(nodes),
         clock_(clock),
         cluster_(std::move(cluster)),
-        desk_(ledger, clock, 1, 64) {}
+        desk_(door, 1, 64) {}
 
   grpc::Service& service() override { return *this; }
 
@@ -157,12 +157,12 @@ class Service final : public NodeAccessService, public v1::NodeAccess::CallbackS
 
 }  // namespace
 
-std::unique_ptr<NodeAccessService> NodeAccessService::create(EnrolmentBook& book,
+std::unique_ptr<NodeAccessService> NodeAccessService::create(Doorkeeper& door, EnrolmentBook& book,
                                                              const NodeCertifier& certifier,
-                                                             NodeCommands& nodes, Ledger& ledger,
+                                                             NodeCommands& nodes,
                                                              const Clock& clock,
                                                              std::string cluster) {
-  return std::make_unique<Service>(book, certifier, nodes, ledger, clock, std::move(cluster));
+  return std::make_unique<Service>(door, book, certifier, nodes, clock, std::move(cluster));
 }
 
 }  // namespace assay::collector

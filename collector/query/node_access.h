@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "collector/core/doorkeeper.h"
 #include "collector/core/enrolment_book.h"
 
 namespace grpc {
@@ -17,10 +18,10 @@ namespace assay::collector {
 class NodeAccessService {
  public:
   /// All references must outlive the service. `cluster`: of tokens that name none.
-  static std::unique_ptr<NodeAccessService> create(EnrolmentBook& book,
+  static std::unique_ptr<NodeAccessService> create(Doorkeeper& door, EnrolmentBook& book,
                                                    const NodeCertifier& certifier,
-                                                   NodeCommands& nodes, Ledger& ledger,
-                                                   const Clock& clock, std::string cluster);
+                                                   NodeCommands& nodes, const Clock& clock,
+                                                   std::string cluster);
   virtual ~NodeAccessService() = default;
   virtual grpc::Service& service() = 0;
 };

@@ -31,7 +31,10 @@ class Refusal final : public Reactor {
   void OnDone() override { delete this; }
 };
 
+constexpr const char* kAction = "node.verify";
+
 struct Desk {
+  Doorkeeper& door;
   NodeCommands& commands;
   const NodeDirectory& nodes;
   Ledger& ledger;
@@ -39,8 +42,8 @@ struct Desk {
 
   void log(const Actor& actor, const std::string& subject, const std::string& outcome,
            const std::string& detail) {
-    ledger.audit({to_unix_ns(clock.wall_now()), actor.name, "node.verify", subject, outcome, detail,
-                  actor.peer});
+    ledger.audit(
+        {to_unix_ns(clock.wall_now()), actor.name, kAction, subject, outcome, detail, actor.peer});
   }
 };
 
@@ -74,6 +77,21 @@ class VerifyCall final : public Reactor, public std::enable_shared_from_this<Ver
     if (is_over) cancel();
   }
 
+  /// Ends the call when the token that it came with is revoked or expires. After begin().
+  void hold_to(const TokenGrant& token) {
+    expiry_.Set(std::chrono::system_clock::time_point(
+                    std::chrono::duration_cast<std::chrono::system_clock::duration>(
+                        std::chrono::nanoseconds(token.expires_ns))),
+                [weak = weak_from_this()](bool is_due) {
+                  if (const auto call = weak.lock(); call && is_due) call->lose("has expired");
+                });
+    auto watch = desk_.door.tokens().watch(token.id, [weak = weak_from_this()] {
+      if (const auto call = weak.lock()) call->lose("was revoked");
+    });
+    const MutexLock lock(mutex_);
+    watch_ = std::move(watch);
+  }
+
   void OnWriteDone(bool is_ok) override {
     const MutexLock lock(mutex_);
     is_writing_ = false;
@@ -87,6 +105,7 @@ class VerifyCall final : public Reactor, public std::enable_shared_from_this<Ver
   }
   void OnDone() override {
     alarm_.Cancel();
+    expiry_.Cancel();
     const auto last = std::move(self_);  // may destroy this when it goes
   }
 
@@ -111,6 +130,12 @@ class VerifyCall final : public Reactor, public std::enable_shared_from_this<Ver
     if (!is_too_much) return;
     close({grpc::StatusCode::RESOURCE_EXHAUSTED, "the caller does not read its answers"}, "failed",
           "the caller did not read");
+    cancel();
+  }
+
+  void lose(const std::string& how) {
+    const std::string why = "the token of this call " + how;
+    close({grpc::StatusCode::UNAUTHENTICATED, why}, "cancelled", why);
     cancel();
   }
 
@@ -167,8 +192,10 @@ class VerifyCall final : public Reactor, public std::enable_shared_from_this<Ver
   const std::string subject_;
   std::shared_ptr<VerifyCall> self_;
   grpc::Alarm alarm_;
+  grpc::Alarm expiry_;
 
   Mutex mutex_;
+  TokenBook::Watch watch_ ASSAY_GUARDED_BY(mutex_);
   std::optional<std::pair<NodeKey, std::uint64_t>> command_ ASSAY_GUARDED_BY(mutex_);
   std::deque<v1::VerifyEvent> queue_ ASSAY_GUARDED_BY(mutex_);  // the first is being written
   std::size_t queued_bytes_ ASSAY_GUARDED_BY(mutex_) = 0;
@@ -187,18 +214,18 @@ std::string subject_of(const v1::VerifyNodeRequest& request) {
 
 class Service final : public NodeCommandService, public v1::NodeCommands::CallbackService {
  public:
-  Service(NodeCommands& commands, const NodeDirectory& nodes, Ledger& ledger, const Clock& clock)
-      : desk_{commands, nodes, ledger, clock} {}
+  Service(Doorkeeper& door, NodeCommands& commands, const NodeDirectory& nodes, Ledger& ledger,
+          const Clock& clock)
+      : desk_{door, commands, nodes, ledger, clock} {}
 
   grpc::Service& service() override { return *this; }
 
   Reactor* Verify(grpc::CallbackServerContext* context,
                   const v1::VerifyNodeRequest* request) override {
-    const Caller caller = caller_of(*context);
-    if (const auto refusal = refusal_of(caller, "NodeCommands.Verify", Role::kAdmin)) {
-      desk_.log(caller.actor(), subject_of(*request), "refused", refusal->error_message());
-      return new Refusal(*refusal);
-    }
+    const Credentials shown = credentials_of(*context);
+    const Admission admission = desk_.door.admit(
+        shown, {"NodeCommands.Verify", Role::kAdmin, kAction, subject_of(*request)});
+    if (const auto refusal = refusal_of(admission)) return new Refusal(*refusal);
     if (request->target().size() > catalog::kMaxVerifyTargetBytes ||
         request->node().size() > kMaxNodeBytes)
       return new Refusal({grpc::StatusCode::INVALID_ARGUMENT, "node or target is too long"});
@@ -208,9 +235,11 @@ class Service final : public NodeCommandService, public v1::NodeCommands::Callba
     const NodeCommands::Verify command{
         request->target(),
         std::clamp(asked, catalog::kLeastVerifyTimeout, catalog::kMostVerifyTimeout),
-        caller.who->text()};
-    const auto call = std::make_shared<VerifyCall>(desk_, caller.actor(), subject_of(*request));
+        admission.who.text()};
+    const auto call =
+        std::make_shared<VerifyCall>(desk_, actor_of(admission, shown), subject_of(*request));
     call->begin(call, request->node(), command);
+    if (admission.who.token) call->hold_to(*admission.who.token);
     return call.get();
   }
 
@@ -240,10 +269,11 @@ Result<NodeKey> find_connected_node(const std::string& name, const std::vector<N
                                             ": its layers were not looked at"};
 }
 
-std::unique_ptr<NodeCommandService> NodeCommandService::create(NodeCommands& commands,
+std::unique_ptr<NodeCommandService> NodeCommandService::create(Doorkeeper& door,
+                                                               NodeCommands& commands,
                                                                const NodeDirectory& nodes,
                                                                Ledger& ledger, const Clock& clock) {
-  return std::make_unique<Service>(commands, nodes, ledger, clock);
+  return std::make_unique<Service>(door, commands, nodes, ledger, clock);
 }
 
 }  // namespace assay::collector

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "collector/core/doorkeeper.h"
 #include "collector/core/ports.h"
 #include "common/base/clock.h"
 
@@ -17,7 +18,7 @@ namespace assay::collector {
 class NodeCommandService {
  public:
   /// All references must outlive the service.
-  static std::unique_ptr<NodeCommandService> create(NodeCommands& commands,
+  static std::unique_ptr<NodeCommandService> create(Doorkeeper& door, NodeCommands& commands,
                                                     const NodeDirectory& nodes, Ledger& ledger,
                                                     const Clock& clock);
   virtual ~NodeCommandService() = default;

@@ -3,12 +3,16 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "assay/v1/access.grpc.pb.h"
 #include "assay/v1/planning.grpc.pb.h"
 #include "assay/v1/query.grpc.pb.h"
 #include "assay/v1/scan.grpc.pb.h"
+#include "assay/v1/triage.grpc.pb.h"
+#include "collector/query/access_answers.h"
 #include "collector/query/answers.h"
 #include "collector/query/desk.h"
 #include "collector/query/scan_answers.h"
+#include "collector/query/triage_answers.h"
 
 namespace assay::collector {
 namespace {
@@ -126,38 +130,113 @@ class PlanningService final : public v1::Planning::CallbackService {
   Answers& answers_;
 };
 
+class TriageService final : public v1::Triage::CallbackService {
+ public:
+  TriageService(Desk& desk, TriageAnswers& answers) : desk_(desk), answers_(answers) {}
+  Reactor* GetFinding(Context* context, const v1::GetFindingRequest* request,
+                      v1::FindingDetail* response) override {
+    return desk_.serve(context, "Triage.GetFinding", Role::kViewer, [=, this](const Actor&) {
+      return answers_.get_finding(*request, *response);
+    });
+  }
+  Reactor* ChangeFinding(Context* context, const v1::ChangeFindingRequest* request,
+                         v1::ChangedFinding* response) override {
+    return desk_.serve(
+        context, "Triage.ChangeFinding", Role::kApprover,
+        [=, this](const Actor& actor) { return answers_.change(actor, *request, *response); });
+  }
+
+ private:
+  Desk& desk_;
+  TriageAnswers& answers_;
+};
+
+class AccessService final : public v1::Access::CallbackService {
+ public:
+  AccessService(Desk& desk, AccessAnswers& answers) : desk_(desk), answers_(answers) {}
+  Reactor* WhoAmI(Context* context, const v1::WhoAmIRequest*, v1::Identity* response) override {
+    return desk_.serve_for(context, "Access.WhoAmI", Role::kViewer,
+                           [=](const Principal& who, const Actor& actor) {
+                             return AccessAnswers::who_am_i(who, actor, *response);
+                           });
+  }
+  Reactor* CreateToken(Context* context, const v1::CreateTokenRequest* request,
+                       v1::CreatedToken* response) override {
+    return desk_.serve_for(context, "Access.CreateToken", Role::kAdmin,
+                           [=, this](const Principal& who, const Actor& actor) {
+                             return answers_.create_token(who, actor, *request, *response);
+                           });
+  }
+  Reactor* ListTokens(Context* context, const v1::ListTokensRequest* request,
+                      v1::ListTokensResponse* response) override {
+    return desk_.serve(context, "Access.ListTokens", Role::kAdmin, [=, this](const Actor&) {
+      return answers_.list_tokens(*request, *response);
+    });
+  }
+  Reactor* RevokeToken(Context* context, const v1::RevokeTokenRequest* request,
+                       v1::Token* response) override {
+    return desk_.serve_for(context, "Access.RevokeToken", Role::kAdmin,
+                           [=, this](const Principal& who, const Actor& actor) {
+                             return answers_.revoke_token(who, actor, *request, *response);
+                           });
+  }
+  Reactor* ListAudit(Context* context, const v1::ListAuditRequest* request,
+                     v1::ListAuditResponse* response) override {
+    return desk_.serve(context, "Access.ListAudit", Role::kAdmin, [=, this](const Actor&) {
+      return answers_.list_audit(*request, *response);
+    });
+  }
+
+ private:
+  Desk& desk_;
+  AccessAnswers& answers_;
+};
+
 class Services final : public QueryServices {
  public:
   Services(Store& store, CatalogKeeper& keeper, const NodeDirectory& nodes, Ledger& ledger,
-           const Clock& clock, const QueryOptions& options)
+           Doorkeeper& door, const Clock& clock, const QueryOptions& options)
       : answers_(store, keeper, nodes, clock),
         scan_answers_(store, keeper, ledger, clock),
-        desk_(ledger, clock, options.threads, options.max_waiting),
+        triage_answers_(store, ledger, clock, options.people.max_mute),
+        access_answers_(store, ledger, door.tokens(), clock, options.people.max_token_lifetime),
+        desk_(door, options.threads, options.max_waiting),
         query_(desk_, answers_),
         catalog_(desk_, answers_),
         scans_(desk_, scan_answers_),
-        planning_(desk_, answers_) {}
+        planning_(desk_, answers_),
+        triage_(desk_, triage_answers_),
+        access_(desk_, access_answers_) {}
 
   std::vector<grpc::Service*> services() override {
-    return {&query_, &catalog_, &scans_, &planning_};
+    return {&query_, &catalog_, &scans_, &planning_, &triage_, &access_};
+  }
+  void set_limits(PeopleLimits limits) override {
+    triage_answers_.set_max_mute(limits.max_mute);
+    access_answers_.set_max_lifetime(limits.max_token_lifetime);
   }
 
  private:
   Answers answers_;
   ScanAnswers scan_answers_;
+  TriageAnswers triage_answers_;
+  AccessAnswers access_answers_;
   Desk desk_;  // its pool uses the answers
   QueryService query_;
   CatalogRpc catalog_;
   ScanRpc scans_;
   PlanningService planning_;
+  TriageService triage_;
+  AccessService access_;
 };
 
 }  // namespace
 
 std::unique_ptr<QueryServices> QueryServices::create(Store& store, CatalogKeeper& keeper,
                                                      const NodeDirectory& nodes, Ledger& ledger,
-                                                     const Clock& clock, QueryOptions options) {
-  return std::make_unique<Services>(store, keeper, nodes, ledger, clock, options);
+                                                     Doorkeeper& door, const Clock& clock,
+                                                     QueryOptions options) {
+  return std::make_unique<Services>(store, keeper, nodes, ledger, door, clock, options);
 }
 
 }  // namespace assay::collector

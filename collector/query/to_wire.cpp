@@ -214,6 +214,18 @@ void to_wire(const FindingView& finding, v1::Finding& out) {
   out.set_run_id(finding.run_id);
   to_wire(finding.names, *out.mutable_names());
   out.set_base(finding.base);
+  const TriageState& triage = finding.triage;
+  out.set_triage(std::string(triage.word()));
+  out.set_acknowledged_by(triage.acknowledged_by);
+  out.set_acknowledged_ns(triage.acknowledged_ns);
+  out.set_acknowledged_note(triage.acknowledged_note);
+  out.set_assignee(triage.assignee);
+  out.set_assigned_by(triage.assigned_by);
+  out.set_muted_by(triage.muted_by);
+  out.set_muted_ns(triage.muted_ns);
+  out.set_muted_until_ns(triage.muted_until_ns);
+  out.set_muted_reason(triage.muted_reason);
+  out.set_revision(triage.revision + 1);  // 0 on the wire: whatever it is
 }
 
 void to_wire(const NodeView& node, v1::Node& out) {

@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "agent/uplink/retry_delay.h"
+#include "common/retry/retry_delay.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace assay::agent;
+  using namespace assay;
   const auto delay = retry_delay_of({reinterpret_cast<const char*>(data), size});
   if (delay.count() < 0 || delay > kMaxRetryDelay) std::abort();
   return 0;

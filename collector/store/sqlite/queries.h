@@ -34,5 +34,10 @@ Result<ImpactView> query_impact(sqlite::Database& database, sqlite::Database* se
 /// CLUSTER/NAME; "" for any node.
 std::string node_condition(const std::string& node, const std::string& parameter);
 Result<std::vector<AuditEntry>> query_audit_log(sqlite::Database& database, int limit);
+Result<Page<AuditEntry>> query_audit(sqlite::Database& database, const AuditFilter& filter,
+                                     std::optional<Cursor> after, int limit);
+Result<FindingDetailView> query_finding(sqlite::Database& database, const std::string& id);
+Result<FindingCounts> query_finding_counts(sqlite::Database& database);
+Result<std::vector<TokenRow>> query_tokens(sqlite::Database& database);
 
 }  // namespace assay::collector

@@ -148,6 +148,8 @@ Result<bool> remove_scan(Database& database, std::int64_t scan) {
 Result<bool> remove_row(Database& database, Aged kind, std::int64_t key, int limit) {
   if (kind == Aged::kRuns) return remove_run(database, key, limit);
   if (kind == Aged::kScans) return remove_scan(database, key);
+  if (kind == Aged::kFindings)
+    ASSAY_TRY(remove(database, "DELETE FROM triage_history WHERE finding_key=?1", key));
   ASSAY_TRY(remove(database, remove_sql(kind), key));
   return true;
 }

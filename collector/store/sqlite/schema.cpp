@@ -446,6 +446,50 @@ CREATE INDEX runs_ended ON runs(ended_ns, run_key) WHERE ended_ns > 0;
 CREATE INDEX findings_resolved ON findings(resolved_ns, finding_key) WHERE resolved_ns > 0;
 )sql";
 
+// Tokens of people: never themselves, only hashes.
+constexpr const char* kTokens = R"sql(
+CREATE TABLE tokens(
+  token_id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  role TEXT NOT NULL,
+  scopes TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  created_ns INTEGER NOT NULL,
+  created_by TEXT NOT NULL,
+  expires_ns INTEGER NOT NULL,
+  last_used_ns INTEGER NOT NULL,
+  revoked_ns INTEGER NOT NULL,
+  revoked_by TEXT NOT NULL) STRICT;
+)sql";
+
+// What people do about findings, and who did it.
+constexpr const char* kTriage = R"sql(
+ALTER TABLE findings ADD COLUMN acknowledged_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE findings ADD COLUMN acknowledged_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE findings ADD COLUMN acknowledged_note TEXT NOT NULL DEFAULT '';
+ALTER TABLE findings ADD COLUMN assignee TEXT NOT NULL DEFAULT '';
+ALTER TABLE findings ADD COLUMN assigned_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE findings ADD COLUMN muted_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE findings ADD COLUMN muted_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE findings ADD COLUMN muted_until_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE findings ADD COLUMN muted_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE findings ADD COLUMN muted_as TEXT NOT NULL DEFAULT '';
+ALTER TABLE findings ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX findings_muted ON findings(muted_until_ns) WHERE muted_until_ns > 0;
+CREATE INDEX findings_acknowledged ON findings(opened_ns, finding_key)
+  WHERE acknowledged_ns > 0 AND resolved_ns = 0;
+CREATE TABLE triage_history(
+  entry_key INTEGER PRIMARY KEY,
+  finding_key INTEGER NOT NULL REFERENCES findings,
+  time_ns INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  note TEXT NOT NULL,
+  assignee TEXT NOT NULL,
+  muted_until_ns INTEGER NOT NULL) STRICT;
+CREATE INDEX triage_history_by_finding ON triage_history(finding_key, entry_key);
+)sql";
+
 // Nodes' certificates, who is kept out, and the tokens by which nodes join.
 constexpr const char* kEnrolment = R"sql(
 CREATE TABLE join_tokens(
@@ -483,9 +527,9 @@ CREATE TABLE node_identities(
 
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
-      kFirst,    kUnsettledStacks, kStackAbout,   kStatesAndHealth, kClaims,
-      kFileSets, kScans,           kCatalogRoots, kExemptions,      kEvidence,
-      kTampered, kViews,           kAuditPeer,    kRetention,       kEnrolment};
+      kFirst,     kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims,   kFileSets,
+      kScans,     kCatalogRoots,    kExemptions, kEvidence,        kTampered, kViews,
+      kAuditPeer, kRetention,       kTokens,     kTriage,          kEnrolment};
   return all;
 }
 

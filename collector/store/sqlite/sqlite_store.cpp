@@ -212,6 +212,24 @@ Result<WhereView> SqliteStore::where(const std::string& vulnerability) {
       [&](sqlite::Database& database) { return query_where(database, vulnerability); });
 }
 
+Result<FindingDetailView> SqliteStore::finding(const std::string& id) {
+  return Lease(*this).read([&](sqlite::Database& database) { return query_finding(database, id); });
+}
+
+Result<FindingCounts> SqliteStore::finding_counts() {
+  return Lease(*this).read(query_finding_counts);
+}
+
+Result<std::vector<TokenRow>> SqliteStore::load_tokens() {
+  return Lease(*this).read(query_tokens);
+}
+
+Result<Page<AuditEntry>> SqliteStore::list_audit(const AuditFilter& filter,
+                                                 std::optional<Cursor> after, int limit) {
+  return Lease(*this).read(
+      [&](sqlite::Database& database) { return query_audit(database, filter, after, limit); });
+}
+
 Result<std::vector<AuditEntry>> SqliteStore::audit_log(int limit) {
   return Lease(*this).read(
       [&](sqlite::Database& database) { return query_audit_log(database, limit); });

@@ -48,7 +48,12 @@ class SqliteStore final : public Store {
   Result<std::map<catalog::BaseId, catalog::ScanSummary>> latest_scans() override;
   Result<std::vector<ScanView>> list_scans(const ScanFilter& filter) override;
   Result<WhereView> where(const std::string& vulnerability) override;
+  Result<FindingDetailView> finding(const std::string& id) override;
+  Result<FindingCounts> finding_counts() override;
+  Result<std::vector<TokenRow>> load_tokens() override;
   Result<std::vector<AuditEntry>> audit_log(int limit) override;
+  Result<Page<AuditEntry>> list_audit(const AuditFilter& filter, std::optional<Cursor> after,
+                                      int limit) override;
 
  private:
   class Lease;

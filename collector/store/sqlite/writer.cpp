@@ -145,7 +145,8 @@ Result<std::vector<OpenFinding>> SqliteWriter::read_findings(Statement& query) {
   for (;;) {
     ASSAY_ASSIGN(const bool is_row, query.step());
     if (!is_row) break;
-    OpenFinding finding{FindingKey{query.integer(0)}, {}, query.text(2), query.text(3)};
+    OpenFinding finding{
+        FindingKey{query.integer(0)}, {}, query.text(2), query.text(3), query.text(4)};
     ASSAY_ASSIGN(finding.kind, catalog::parse_finding_kind(query.text(1)));
     findings.push_back(std::move(finding));
   }
@@ -155,7 +156,7 @@ Result<std::vector<OpenFinding>> SqliteWriter::read_findings(Statement& query) {
 
 Result<std::vector<OpenFinding>> SqliteWriter::open_findings(RunKey run) {
   ASSAY_ASSIGN(Statement * query,
-               database_.prepare("SELECT finding_key, kind, subject, reason FROM findings"
+               database_.prepare("SELECT finding_key, kind, subject, reason, muted_as FROM findings"
                                  " WHERE run_key=? AND resolved_ns=0"));
   return read_findings(query->bind(number(run)));
 }
@@ -163,7 +164,7 @@ Result<std::vector<OpenFinding>> SqliteWriter::open_findings(RunKey run) {
 Result<std::vector<OpenFinding>> SqliteWriter::open_node_findings(NodeId node,
                                                                   catalog::FindingKind kind) {
   ASSAY_ASSIGN(Statement * query,
-               database_.prepare("SELECT finding_key, kind, subject, reason FROM findings"
+               database_.prepare("SELECT finding_key, kind, subject, reason, muted_as FROM findings"
                                  " WHERE node_id=? AND kind=? AND run_key IS NULL"
                                  " AND resolved_ns=0"));
   return read_findings(query->bind(number(node), catalog::to_string(kind)));

@@ -71,6 +71,17 @@ class SqliteWriter final : public StoreWriter {
                                   std::int64_t changed_ns) override;
   Result<void> resolve_finding(FindingKey finding, std::int64_t resolved_ns,
                                std::string_view reason) override;
+  Result<TriagedFinding> triaged_finding(const std::string& id) override;
+  Result<TriagedFinding> triaged_finding(FindingKey finding) override;
+  Result<void> set_triage(FindingKey finding, const TriageState& state) override;
+  Result<void> add_triage_entry(FindingKey finding, const TriageEntry& entry) override;
+  Result<std::vector<FindingKey>> ended_mutes(std::int64_t now_ns, int limit) override;
+
+  Result<void> add_token(const TokenRow& token) override;
+  Result<void> revoke_token(const std::string& id, std::int64_t now_ns,
+                            const std::string& by) override;
+  Result<void> set_token_used(const std::string& id, std::int64_t used_ns) override;
+  Result<void> forget_tokens(std::int64_t before_ns) override;
 
   Result<void> set_file_set_state(StackId id, FileSetState state, std::size_t first_layer) override;
   Result<void> save_file_set(StackId id, const FileSetAnswer& answer) override;

@@ -5,8 +5,8 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
-#include "agent/uplink/retry_delay.h"
 #include "assay/v1/retry.pb.h"
+#include "common/retry/retry_delay.h"
 
 namespace assay::agent {
 namespace {

@@ -79,6 +79,7 @@ struct Deployment {
     config.listen = "127.0.0.1:0";
     config.http_address = "127.0.0.1:0";
     config.trust_file = dir.path() + "/trust.pem";
+    config.calls_per_second = 0;  // tests ask until it is so
     if (tweak) tweak(config);
     auto started = Collector::start(config, clock, *log);
     INFO((started ? std::string() : started.error().text()));

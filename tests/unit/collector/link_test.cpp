@@ -203,6 +203,15 @@ TEST_CASE("a viewer reads and changes nothing, and each refusal says from where"
   }));
 }
 
+TEST_CASE("a change of the catalog is in the audit log, with who and from where",
+          "[collector][unit]") {
+  Deployment here;
+  here.change(catalog::Action::kApprove);
+  CHECK(here.count("SELECT count(*) FROM audit_log WHERE actor='user:ann' AND"
+                   " action='catalog.submit' AND subject='sequence 1' AND outcome='done' AND"
+                   " peer LIKE 'ipv4:127.0.0.1:%'") == 1);
+}
+
 TEST_CASE("without a client certificate nobody gets in", "[collector][unit]") {
   Deployment here;
   grpc::SslCredentialsOptions tls;

@@ -578,6 +578,7 @@ void check_store_contract(const OpenStore& open) {
   check_catalog_contract(open);
   check_scan_contract(open);
   check_retention_contract(open);
+  check_people_contract(open);
 }
 
 }  // namespace assay::collector::tests

@@ -14,10 +14,12 @@ using OpenStore = std::function<std::unique_ptr<Store>()>;
 
 /// To be called inside a TEST_CASE: each behaviour is a SECTION.
 void check_store_contract(const OpenStore& open);
-/// Its parts about the catalog and nodes, about scans, and about what is over; called by it.
+/// Its parts about the catalog and nodes, about scans, about what is over, and about people; called
+/// by it.
 void check_catalog_contract(const OpenStore& open);
 void check_scan_contract(const OpenStore& open);
 void check_retention_contract(const OpenStore& open);
+void check_people_contract(const OpenStore& open);
 
 inline const NodeKey kNode{"test", "node-1"};
 

@@ -80,7 +80,8 @@ TEST_CASE("docs/metrics.md lists the collector's metrics with their types", "[do
   REQUIRE(loop);
   collector::MetricsExport metrics;
   const NoCatalog keeper;
-  CHECK(served(metrics.text(**loop, nodes, keeper, {clock.wall_now(), 1})) ==
+  CHECK(served(metrics.text(**loop, nodes, keeper,
+                            {clock.wall_now(), 1, collector::FindingCounts{}})) ==
         documented("assay-collector"));
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/uplink/retry_delay.h"
+#include "common/retry/retry_delay.h"
 
 #include <algorithm>
 
 #include "assay/v1/retry.pb.h"
 
-namespace assay::agent {
+namespace assay {
 
 std::chrono::milliseconds retry_delay_of(std::string_view details) {
   constexpr std::size_t kMaxDetailBytes = 64 << 10;  // gRPC's trailers are smaller
@@ -26,4 +26,17 @@ std::chrono::milliseconds retry_delay_of(std::string_view details) {
   return {};
 }
 
-}  // namespace assay::agent
+std::string retry_details(int code, const std::string& message, std::chrono::milliseconds delay) {
+  google::rpc::RetryInfo retry;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(delay);
+  retry.mutable_retry_delay()->set_seconds(seconds.count());
+  retry.mutable_retry_delay()->set_nanos(
+      static_cast<int>(std::chrono::nanoseconds(delay - seconds).count()));
+  google::rpc::Status details;
+  details.set_code(code);
+  details.set_message(message);
+  details.add_details()->PackFrom(retry);
+  return details.SerializeAsString();
+}
+
+}  // namespace assay
