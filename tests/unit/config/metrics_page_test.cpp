@@ -81,7 +81,7 @@ TEST_CASE("docs/metrics.md lists the collector's metrics with their types", "[do
   collector::MetricsExport metrics;
   const NoCatalog keeper;
   CHECK(served(metrics.text(**loop, nodes, keeper,
-                            {clock.wall_now(), 1, collector::FindingCounts{}})) ==
+                            {clock.wall_now(), 1, {}, collector::FindingCounts{}})) ==
         documented("assay-collector"));
 }
 
