@@ -94,10 +94,10 @@ struct Client::State {
   std::unique_ptr<v1::Planning::Stub> planning;
   std::unique_ptr<v1::ScanService::Stub> scans;
   std::unique_ptr<v1::NodeCommands::Stub> commands;
-  std::unique_ptr<v1::NodeAccess::Stub> node_access;
-  std::unique_ptr<v1::Enrolment::Stub> enrolment;
   std::unique_ptr<v1::Triage::Stub> triage;
   std::unique_ptr<v1::Access::Stub> access;
+  std::unique_ptr<v1::NodeAccess::Stub> node_access;
+  std::unique_ptr<v1::Enrolment::Stub> enrolment;
 
   /// One unary call with its deadline; gRPC's status becomes an Error.
   template <typename Stub, typename Request, typename Response>
@@ -206,10 +206,10 @@ Result<Client> Client::create(const Connection& connection) {
   state->planning = v1::Planning::NewStub(channel);
   state->scans = v1::ScanService::NewStub(channel);
   state->commands = v1::NodeCommands::NewStub(channel);
-  state->node_access = v1::NodeAccess::NewStub(channel);
-  state->enrolment = v1::Enrolment::NewStub(channel);
   state->triage = v1::Triage::NewStub(channel);
   state->access = v1::Access::NewStub(channel);
+  state->node_access = v1::NodeAccess::NewStub(channel);
+  state->enrolment = v1::Enrolment::NewStub(channel);
   return Client(std::move(state));
 }
 
@@ -387,72 +387,6 @@ Result<Where> Client::where(const std::string& vulnerability) {
   return from_wire(response);
 }
 
-Result<CreatedJoinToken> Client::create_join_token(const JoinTokenWish& wish) {
-  v1::CreateJoinTokenRequest request;
-  request.set_pattern(wish.pattern);
-  request.set_lifetime_s(wish.lifetime.count());
-  request.set_uses(wish.uses);
-  request.set_may_replace(wish.may_replace);
-  ASSAY_ASSIGN(const v1::CreatedJoinToken created,
-               state_->call(*state_->node_access, &v1::NodeAccess::Stub::CreateJoinToken, request));
-  return CreatedJoinToken{from_wire(created.token()), created.text()};
-}
-
-Result<std::vector<JoinToken>> Client::list_join_tokens() {
-  ASSAY_ASSIGN(const v1::ListJoinTokensResponse response,
-               state_->call(*state_->node_access, &v1::NodeAccess::Stub::ListJoinTokens,
-                            v1::ListJoinTokensRequest()));
-  std::vector<JoinToken> tokens;
-  for (const v1::JoinToken& token : response.tokens())
-    tokens.push_back(from_wire(token));
-  return tokens;
-}
-
-Result<JoinToken> Client::revoke_join_token(const std::string& id) {
-  v1::RevokeJoinTokenRequest request;
-  request.set_id(id);
-  ASSAY_ASSIGN(const v1::JoinToken token,
-               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RevokeJoinToken, request));
-  return from_wire(token);
-}
-
-Result<NodeAccessChange> Client::revoke_node(const std::string& node, const std::string& reason) {
-  v1::RevokeNodeRequest request;
-  request.set_node(node);
-  request.set_reason(reason);
-  ASSAY_ASSIGN(const v1::NodeAccessChange change,
-               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RevokeNode, request));
-  return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
-}
-
-Result<NodeAccessChange> Client::restore_node(const std::string& node) {
-  v1::NodeName request;
-  request.set_node(node);
-  ASSAY_ASSIGN(const v1::NodeAccessChange change,
-               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RestoreNode, request));
-  return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
-}
-
-Result<NodeAccessChange> Client::forget_node(const std::string& node) {
-  v1::NodeName request;
-  request.set_node(node);
-  ASSAY_ASSIGN(const v1::NodeAccessChange change,
-               state_->call(*state_->node_access, &v1::NodeAccess::Stub::ForgetNode, request));
-  return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
-}
-
-Result<std::vector<Authority>> Client::authorities() {
-  ASSAY_ASSIGN(const v1::TrustBundle bundle,
-               state_->call(*state_->enrolment, &v1::Enrolment::Stub::GetAuthorities,
-                            v1::GetAuthoritiesRequest()));
-  std::vector<Authority> all;
-  for (const std::string& der : bundle.authorities()) {
-    const Sha256 digest = sha256(der);
-    all.push_back({digest, digest.raw() == bundle.issuer(), pem_of(der)});
-  }
-  return all;
-}
-
 Result<FindingDetail> Client::get_finding(const std::string& finding) {
   v1::GetFindingRequest request;
   request.set_finding(finding);
@@ -517,6 +451,72 @@ Result<std::vector<AuditEntry>> Client::list_audit(const AuditFilter& filter) {
   return state_->pages(*state_->access, request, filter.limit, &v1::Access::Stub::ListAudit,
                        &v1::ListAuditResponse::entries,
                        [](const v1::AuditEntry& entry) { return from_wire(entry); });
+}
+
+Result<CreatedJoinToken> Client::create_join_token(const JoinTokenWish& wish) {
+  v1::CreateJoinTokenRequest request;
+  request.set_pattern(wish.pattern);
+  request.set_lifetime_s(wish.lifetime.count());
+  request.set_uses(wish.uses);
+  request.set_may_replace(wish.may_replace);
+  ASSAY_ASSIGN(const v1::CreatedJoinToken created,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::CreateJoinToken, request));
+  return CreatedJoinToken{from_wire(created.token()), created.text()};
+}
+
+Result<std::vector<JoinToken>> Client::list_join_tokens() {
+  ASSAY_ASSIGN(const v1::ListJoinTokensResponse response,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::ListJoinTokens,
+                            v1::ListJoinTokensRequest()));
+  std::vector<JoinToken> tokens;
+  for (const v1::JoinToken& token : response.tokens())
+    tokens.push_back(from_wire(token));
+  return tokens;
+}
+
+Result<JoinToken> Client::revoke_join_token(const std::string& id) {
+  v1::RevokeJoinTokenRequest request;
+  request.set_id(id);
+  ASSAY_ASSIGN(const v1::JoinToken token,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RevokeJoinToken, request));
+  return from_wire(token);
+}
+
+Result<NodeAccessChange> Client::revoke_node(const std::string& node, const std::string& reason) {
+  v1::RevokeNodeRequest request;
+  request.set_node(node);
+  request.set_reason(reason);
+  ASSAY_ASSIGN(const v1::NodeAccessChange change,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RevokeNode, request));
+  return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
+}
+
+Result<NodeAccessChange> Client::restore_node(const std::string& node) {
+  v1::NodeName request;
+  request.set_node(node);
+  ASSAY_ASSIGN(const v1::NodeAccessChange change,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::RestoreNode, request));
+  return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
+}
+
+Result<NodeAccessChange> Client::forget_node(const std::string& node) {
+  v1::NodeName request;
+  request.set_node(node);
+  ASSAY_ASSIGN(const v1::NodeAccessChange change,
+               state_->call(*state_->node_access, &v1::NodeAccess::Stub::ForgetNode, request));
+  return NodeAccessChange{change.cluster(), change.node(), change.had_stream()};
+}
+
+Result<std::vector<Authority>> Client::authorities() {
+  ASSAY_ASSIGN(const v1::TrustBundle bundle,
+               state_->call(*state_->enrolment, &v1::Enrolment::Stub::GetAuthorities,
+                            v1::GetAuthoritiesRequest()));
+  std::vector<Authority> all;
+  for (const std::string& der : bundle.authorities()) {
+    const Sha256 digest = sha256(der);
+    all.push_back({digest, digest.raw() == bundle.issuer(), pem_of(der)});
+  }
+  return all;
 }
 
 }  // namespace assay::cli

@@ -72,8 +72,8 @@ Result<std::unique_ptr<Collector>> Collector::start(const CollectorConfig& confi
   std::unique_ptr<Collector> collector(new Collector(config, clock, log));
   ASSAY_TRY(collector->open_store());
   ASSAY_TRY(collector->open_catalog());
-  ASSAY_TRY(collector->open_enrolment());
   ASSAY_TRY(collector->open_access());
+  ASSAY_TRY(collector->open_enrolment());
   ASSAY_TRY(collector->open_server());
   ASSAY_TRY(collector->open_http());
   log.info("ready", {{"listen", config.listen},
@@ -249,7 +249,7 @@ Result<void> Collector::open_server() {
       QueryServices::create(*store_, *keeper_, *enrolled_, *loop_, *door_, clock_,
                             {static_cast<int>(config_.query_threads), 256, people_limits(config_)});
   commands_ = NodeCommandService::create(*door_, link_->commands(), *nodes_, *loop_, clock_);
-  access_ = NodeAccessService::create(*door_, *book_, *certifier_, link_->commands(), clock_,
+  access_ = NodeAccessService::create(*book_, *certifier_, link_->commands(), *door_, clock_,
                                       cluster_of(config_.data_dir));
   keeper_->set_on_change([this] { on_catalog_change(); });
   marks_ = std::make_unique<MarkTimer>(*keeper_, [this] { link_->push_mark(); });

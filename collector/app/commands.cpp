@@ -72,8 +72,7 @@ ExitCode run_init(const InitRequest& request) {
       "%s: authority and server certificate of cluster %s\n"
       "%s/admin: ca.pem, cert.pem and key.pem of the user admin\n"
       "%s/admin/token: a token with the role admin, for 90 days from now (assay login --with-token "
-      "< "
-      "it)\n"
+      "< it)\n"
       "next: assay-collector run, then assay node token create for the nodes\n",
       request.dir.c_str(), request.cluster.c_str(), request.dir.c_str(), request.dir.c_str());
   return ExitCode::kOk;

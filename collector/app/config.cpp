@@ -127,6 +127,33 @@ void add_limits(Table<CollectorConfig>& table) {
                  .is_live = true});
 }
 
+void add_people(Table<CollectorConfig>& table) {
+  table
+      .integer("limits.calls_per_second", &CollectorConfig::calls_per_second,
+               {.text = "Calls of one person or token; 0 for no limit",
+                .max = "100000",
+                .is_live = true})
+      .integer("limits.calls_burst", &CollectorConfig::calls_burst,
+               {.text = "Calls that one may make at once after a pause",
+                .min = "1",
+                .max = "100000",
+                .is_live = true})
+      .integer("limits.failures_per_minute", &CollectorConfig::failures_per_minute,
+               {.text = "Calls of one address (of IPv6 one /64) without a valid certificate or "
+                        "token that are answered as such; beyond them it is asked to wait; 0 for "
+                        "no limit",
+                .max = "100000",
+                .is_live = true})
+      .duration(
+          "tokens.max_lifetime", &CollectorConfig::max_token_lifetime,
+          {.text = "How long a new token may live", .min = "1h", .max = "3650d", .is_live = true})
+      .duration("triage.max_mute", &CollectorConfig::max_mute,
+                {.text = "How far away the end of a mute may be",
+                 .min = "1h",
+                 .max = "3650d",
+                 .is_live = true});
+}
+
 std::vector<std::string> check_kubernetes(const CollectorConfig& config) {
   std::vector<std::string> problems;
   if (config.kubernetes_api.empty()) return problems;
@@ -177,33 +204,6 @@ void add_enrolment(Table<CollectorConfig>& table) {
             {.text = "Service accounts of agents, NAMESPACE/NAME"});
 }
 
-void add_people(Table<CollectorConfig>& table) {
-  table
-      .integer("limits.calls_per_second", &CollectorConfig::calls_per_second,
-               {.text = "Calls of one person or token; 0 for no limit",
-                .max = "100000",
-                .is_live = true})
-      .integer("limits.calls_burst", &CollectorConfig::calls_burst,
-               {.text = "Calls that one may make at once after a pause",
-                .min = "1",
-                .max = "100000",
-                .is_live = true})
-      .integer("limits.failures_per_minute", &CollectorConfig::failures_per_minute,
-               {.text = "Calls of one address (of IPv6 one /64) without a valid certificate or "
-                        "token that are answered as such; beyond them it is asked to wait; 0 for "
-                        "no limit",
-                .max = "100000",
-                .is_live = true})
-      .duration(
-          "tokens.max_lifetime", &CollectorConfig::max_token_lifetime,
-          {.text = "How long a new token may live", .min = "1h", .max = "3650d", .is_live = true})
-      .duration("triage.max_mute", &CollectorConfig::max_mute,
-                {.text = "How far away the end of a mute may be",
-                 .min = "1h",
-                 .max = "3650d",
-                 .is_live = true});
-}
-
 void add_retention(Table<CollectorConfig>& table) {
   const auto add = [&](const char* name, std::chrono::seconds Retention::*age, const char* text) {
     table.duration(
@@ -226,8 +226,8 @@ Table<CollectorConfig> make_table() {
   Table<CollectorConfig> table("ASSAY_COLLECTOR_");
   add_places(table);
   add_limits(table);
-  add_enrolment(table);
   add_people(table);
+  add_enrolment(table);
   add_retention(table);
   table
       .text("log.level", &CollectorConfig::log_level,

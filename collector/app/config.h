@@ -40,6 +40,12 @@ struct CollectorConfig {
   std::uint32_t query_threads = 2;
   std::chrono::seconds heartbeat_interval{10};
 
+  std::uint32_t calls_per_second = 100;  ///< of one person or token; 0: no limit
+  std::uint32_t calls_burst = 500;
+  std::uint32_t failures_per_minute = 30;  ///< of one address; 0: no limit
+  std::chrono::hours max_token_lifetime{365 * 24};
+  std::chrono::hours max_mute{90 * 24};
+
   std::string enrol_ca_key;  ///< "": ca-key.pem in data_dir, when it is there
   std::chrono::seconds certificate_lifetime{24 * 3600};
   std::uint32_t enrol_rate = 100;
@@ -51,12 +57,6 @@ struct CollectorConfig {
   std::string kubernetes_token = "/var/run/secrets/kubernetes.io/serviceaccount/token";
   std::string kubernetes_audience = "assay-collector";
   std::vector<std::string> kubernetes_accounts;
-
-  std::uint32_t calls_per_second = 100;  ///< of one person or token; 0: no limit
-  std::uint32_t calls_burst = 500;
-  std::uint32_t failures_per_minute = 30;  ///< of one address; 0: no limit
-  std::chrono::hours max_token_lifetime{365 * 24};
-  std::chrono::hours max_mute{90 * 24};
 
   Retention retention;
 

@@ -38,8 +38,8 @@ Result<void> check_length(const std::string& text) {
 // gRPC keeps request and response until Finish.
 class Service final : public NodeAccessService, public v1::NodeAccess::CallbackService {
  public:
-  Service(Doorkeeper& door, EnrolmentBook& book, const NodeCertifier& certifier,
-          NodeCommands& nodes, const Clock& clock, std::string cluster)
+  Service(EnrolmentBook& book, const NodeCertifier& certifier, NodeCommands& nodes,
+          Doorkeeper& door, const Clock& clock, std::string cluster)
       : book_(book),
         certifier_(certifier),
         nodes_(nodes),
@@ -157,12 +157,12 @@ class Service final : public NodeAccessService, public v1::NodeAccess::CallbackS
 
 }  // namespace
 
-std::unique_ptr<NodeAccessService> NodeAccessService::create(Doorkeeper& door, EnrolmentBook& book,
+std::unique_ptr<NodeAccessService> NodeAccessService::create(EnrolmentBook& book,
                                                              const NodeCertifier& certifier,
-                                                             NodeCommands& nodes,
+                                                             NodeCommands& nodes, Doorkeeper& door,
                                                              const Clock& clock,
                                                              std::string cluster) {
-  return std::make_unique<Service>(door, book, certifier, nodes, clock, std::move(cluster));
+  return std::make_unique<Service>(book, certifier, nodes, door, clock, std::move(cluster));
 }
 
 }  // namespace assay::collector

@@ -18,10 +18,10 @@ namespace assay::collector {
 class NodeAccessService {
  public:
   /// All references must outlive the service. `cluster`: of tokens that name none.
-  static std::unique_ptr<NodeAccessService> create(Doorkeeper& door, EnrolmentBook& book,
+  static std::unique_ptr<NodeAccessService> create(EnrolmentBook& book,
                                                    const NodeCertifier& certifier,
-                                                   NodeCommands& nodes, const Clock& clock,
-                                                   std::string cluster);
+                                                   NodeCommands& nodes, Doorkeeper& door,
+                                                   const Clock& clock, std::string cluster);
   virtual ~NodeAccessService() = default;
   virtual grpc::Service& service() = 0;
 };

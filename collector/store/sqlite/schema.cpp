@@ -446,6 +446,39 @@ CREATE INDEX runs_ended ON runs(ended_ns, run_key) WHERE ended_ns > 0;
 CREATE INDEX findings_resolved ON findings(resolved_ns, finding_key) WHERE resolved_ns > 0;
 )sql";
 
+// Nodes' certificates, who is kept out, and the tokens by which nodes join.
+constexpr const char* kEnrolment = R"sql(
+CREATE TABLE join_tokens(
+  token_id TEXT PRIMARY KEY,
+  secret BLOB NOT NULL,
+  cluster TEXT NOT NULL,
+  pattern TEXT NOT NULL,
+  uses INTEGER NOT NULL,
+  used INTEGER NOT NULL,
+  may_replace INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL,
+  created_by TEXT NOT NULL,
+  expires_ns INTEGER NOT NULL,
+  last_used_ns INTEGER NOT NULL,
+  last_node TEXT NOT NULL,
+  revoked_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE node_identities(
+  cluster TEXT NOT NULL,
+  node TEXT NOT NULL,
+  public_key BLOB,
+  serial TEXT NOT NULL,
+  not_before_ns INTEGER NOT NULL,
+  expires_ns INTEGER NOT NULL,
+  method TEXT NOT NULL,
+  node_uid TEXT NOT NULL,
+  is_forgotten INTEGER NOT NULL,
+  revoked_ns INTEGER NOT NULL,
+  revoked_by TEXT NOT NULL,
+  revoked_reason TEXT NOT NULL,
+  PRIMARY KEY(cluster, node)) STRICT, WITHOUT ROWID;
+)sql";
+
 // Tokens of people: never themselves, only hashes.
 constexpr const char* kTokens = R"sql(
 CREATE TABLE tokens(
@@ -490,46 +523,14 @@ CREATE TABLE triage_history(
 CREATE INDEX triage_history_by_finding ON triage_history(finding_key, entry_key);
 )sql";
 
-// Nodes' certificates, who is kept out, and the tokens by which nodes join.
-constexpr const char* kEnrolment = R"sql(
-CREATE TABLE join_tokens(
-  token_id TEXT PRIMARY KEY,
-  secret BLOB NOT NULL,
-  cluster TEXT NOT NULL,
-  pattern TEXT NOT NULL,
-  uses INTEGER NOT NULL,
-  used INTEGER NOT NULL,
-  may_replace INTEGER NOT NULL,
-  created_ns INTEGER NOT NULL,
-  created_by TEXT NOT NULL,
-  expires_ns INTEGER NOT NULL,
-  last_used_ns INTEGER NOT NULL,
-  last_node TEXT NOT NULL,
-  revoked_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-
-CREATE TABLE node_identities(
-  cluster TEXT NOT NULL,
-  node TEXT NOT NULL,
-  public_key BLOB,
-  serial TEXT NOT NULL,
-  not_before_ns INTEGER NOT NULL,
-  expires_ns INTEGER NOT NULL,
-  method TEXT NOT NULL,
-  node_uid TEXT NOT NULL,
-  is_forgotten INTEGER NOT NULL,
-  revoked_ns INTEGER NOT NULL,
-  revoked_by TEXT NOT NULL,
-  revoked_reason TEXT NOT NULL,
-  PRIMARY KEY(cluster, node)) STRICT, WITHOUT ROWID;
-)sql";
-
 }  // namespace
 
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
-      kFirst,     kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims,   kFileSets,
-      kScans,     kCatalogRoots,    kExemptions, kEvidence,        kTampered, kViews,
-      kAuditPeer, kRetention,       kTokens,     kTriage,          kEnrolment};
+      kFirst,    kUnsettledStacks, kStackAbout,   kStatesAndHealth, kClaims,
+      kFileSets, kScans,           kCatalogRoots, kExemptions,      kEvidence,
+      kTampered, kViews,           kAuditPeer,    kRetention,       kEnrolment,
+      kTokens,   kTriage};
   return all;
 }
 
