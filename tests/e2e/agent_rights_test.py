@@ -19,6 +19,9 @@ FOR_AGENTS = {"assay.v1.AgentLink/Connect", "assay.v1.Enrolment/Renew"}
 FOR_ANYBODY = {"assay.v1.Enrolment/GetAuthorities": Code.OK, "assay.v1.Enrolment/Enrol": Code.INVALID_ARGUMENT}
 ON_THE_AGENTS_SOCKET_ONLY = {"assay.v1.LocalAgent/Verify"}
 FOR_PEOPLE = {
+    "assay.v1.Access/CreateToken", "assay.v1.Access/ListAudit", "assay.v1.Access/ListTokens",
+    "assay.v1.Access/RevokeToken", "assay.v1.Access/WhoAmI", "assay.v1.Triage/ChangeFinding",
+    "assay.v1.Triage/GetFinding",
     "assay.v1.CatalogService/GetFileSets", "assay.v1.CatalogService/GetImpact", "assay.v1.CatalogService/GetLog",
     "assay.v1.CatalogService/Submit", "assay.v1.NodeAccess/CreateJoinToken", "assay.v1.NodeAccess/ForgetNode",
     "assay.v1.NodeAccess/ListJoinTokens", "assay.v1.NodeAccess/RestoreNode", "assay.v1.NodeAccess/RevokeJoinToken",
