@@ -61,11 +61,24 @@ Terminal::~Terminal() {
   end_progress();
 }
 
+/// Somebody may have given a token where none belongs: no message repeats it.
+static std::string without_tokens(std::string_view text) {
+  constexpr std::string_view kPrefix = "assay_";
+  constexpr std::size_t kPublic = kPrefix.size() + 16;  // with the id
+  std::string shown(text);
+  for (auto at = shown.find(kPrefix); at != std::string::npos; at = shown.find(kPrefix, at + 1)) {
+    const auto end =
+        std::min(shown.find_first_not_of("0123456789abcdef_", at + kPrefix.size()), shown.size());
+    if (end - at > kPublic) shown.replace(at + kPublic, end - at - kPublic, "_(hidden)");
+  }
+  return shown;
+}
+
 void Terminal::note(std::string_view text) {
   end_progress();
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    std::cerr << escape_untrusted(text.substr(0, end), kMaxLineBytes) << '\n';
+    std::cerr << escape_untrusted(without_tokens(text.substr(0, end)), kMaxLineBytes) << '\n';
     text.remove_prefix(std::min(end + 1, text.size()));
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/app/grpc_server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
@@ -88,6 +89,11 @@ void write_grpc_log(gpr_log_func_args* args) {
   if (grpc_log()) grpc_log()(args->message);
 }
 
+/// protobuf complains on stderr of every odd text in a message, also of strangers.
+void write_protobuf_log(google::protobuf::LogLevel, const char*, int, const std::string& text) {
+  if (grpc_log()) grpc_log()(text);
+}
+
 }  // namespace
 
 void redirect_grpc_log(std::function<void(const std::string&)> write) {
@@ -95,6 +101,7 @@ void redirect_grpc_log(std::function<void(const std::string&)> write) {
   grpc_log() = std::move(write);
   gpr_set_log_function(write_grpc_log);
   gpr_set_log_verbosity(is_verbose ? GPR_LOG_SEVERITY_INFO : GPR_LOG_SEVERITY_ERROR);
+  google::protobuf::SetLogHandler(write_protobuf_log);
 }
 
 Result<void> check_listenable(const std::string& address) {

@@ -134,7 +134,8 @@ Result<JoinToken> EnrolmentBook::use_token(const EnrolmentRequest& request) cons
   const MutexLock lock(mutex_);
   const auto found = tokens_.find(request.token->id);
   // Nobody learns from the answer which ids there are.
-  if (found == tokens_.end() || !equal_in_constant_time(found->second.secret.raw(), request.token->secret.raw()))
+  if (found == tokens_.end() ||
+      !equal_in_constant_time(found->second.secret.raw(), request.token->secret.raw()))
     return denied("the join token is not known here: make one with \"assay node token create\"");
   JoinToken token = found->second;
   const std::string_view state = state_of(token, clock_.wall_now());

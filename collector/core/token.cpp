@@ -43,6 +43,10 @@ NewToken make_token() {
   return token;
 }
 
+bool looks_like_token(std::string_view text) {
+  return text.starts_with(kPrefix);
+}
+
 Result<ShownToken> parse_authorization(std::string_view header) {
   if (header.size() != kBearer.size() + kTokenBytes ||
       ::strncasecmp(header.data(), kBearer.data(), kBearer.size()) != 0)

@@ -51,6 +51,9 @@ struct ShownToken {
   Sha256 hash;
 };
 
+/// Whether `text` begins as a token does: then it is no name, and nothing repeats it.
+bool looks_like_token(std::string_view text);
+
 inline constexpr std::size_t kTokenBytes = 6 + 16 + 1 + 64;
 
 /// The value of an `authorization` header: "Bearer TOKEN", the word in any case of letters.

@@ -72,6 +72,10 @@ void TokenBook::add(TokenRow row) {
 }
 
 Result<TokenView> TokenBook::get(const std::string& id_or_name) const {
+  if (looks_like_token(id_or_name))
+    return Error{ErrorCode::kInvalidArgument,
+                 "give the id or the name of the token, never the token itself (its id are the 16 "
+                 "digits behind assay_)"};
   const MutexLock lock(mutex_);
   if (const auto found = entries_.find(id_or_name); found != entries_.end())
     return found->second.row.view;

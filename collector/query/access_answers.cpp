@@ -100,9 +100,11 @@ Result<void> AccessAnswers::create_token(const Principal& who, const Actor& acto
   TokenRow row;
   TokenView& token = row.view;
   token.name = request.name();
-  if (!is_valid_name(token.name))
-    return Error{ErrorCode::kInvalidArgument,
-                 "a token's name has 1 to 253 letters, digits, \".\", \"_\" and \"-\""};
+  if (!is_valid_name(token.name) || looks_like_token(token.name))
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "a token's name has 1 to 253 letters, digits, \".\", \"_\" and \"-\", and does not begin "
+        "with \"assay_\""};
   ASSAY_ASSIGN(token.role, role_named(request.role()));
   for (const std::string& text : request.scopes()) {
     ASSAY_ASSIGN(const Scope scope, parse_scope(text));

@@ -12,6 +12,8 @@ import ssl
 import subprocess
 import unittest
 
+import grpc
+
 import deployment
 import images
 import ledger
@@ -121,6 +123,17 @@ class EnrolTest(unittest.TestCase):
         for path in here.folder.rglob("*"):
             if path.is_file() and path != self.token_file:
                 self.assertNotIn(secret.encode(), path.read_bytes(), path)
+
+    def test_what_strangers_send_writes_no_lines_into_the_log(self):
+        ca = (self.here.folder / "collector/ca.pem").read_bytes()
+        with grpc.secure_channel(f"127.0.0.1:{self.here.port}", grpc.ssl_channel_credentials(ca)) as channel:
+            enrol = channel.unary_unary("/assay.v1.Enrolment/Enrol")
+            for _ in range(20):
+                with self.assertRaises(grpc.RpcError):
+                    enrol(b"\x0a\x02\xff\xfe\x12\x02\x1b[", timeout=deployment.DEADLINE_S)
+        log = self.here.collector.log.read_text(errors="replace")
+        self.assertNotIn("UTF-8", log)
+        self.assertLess(len(log.splitlines()), 10)
 
     def test_a_certificate_that_ended_while_the_agent_was_off_is_no_end(self):
         self.make_token()

@@ -309,6 +309,10 @@ class People(unittest.TestCase):
         said += "".join(self.bare("--debug", "ps"))
         with_certificate = dict(HOME=str(self.here.folder / "other"), XDG_CONFIG_HOME=str(self.here.folder / "other"))
         with unittest.mock.patch.dict(os.environ, with_certificate):
+            for words in (("login", token), ("login", "--with-token=" + token), ("token", "revoke", token), (token,),
+                          ("token", "create", token, "--role", "viewer"), ("whoami", "--token", token)):
+                said += "".join(self.here.program("assay", "--config", self.here.folder / "cli.yaml", *words, code=USAGE))
+            self.assertIn("never the token itself", said)
             self.here.query("token", "revoke", "ci")
             said += json.dumps(self.audit()) + json.dumps(self.here.query("token", "list", "-a"))
         said += "".join(self.bare("ps", code=REFUSED))

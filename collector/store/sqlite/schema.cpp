@@ -527,10 +527,9 @@ CREATE INDEX triage_history_by_finding ON triage_history(finding_key, entry_key)
 
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
-      kFirst,    kUnsettledStacks, kStackAbout,   kStatesAndHealth, kClaims,
-      kFileSets, kScans,           kCatalogRoots, kExemptions,      kEvidence,
-      kTampered, kViews,           kAuditPeer,    kRetention,       kEnrolment,
-      kTokens,   kTriage};
+      kFirst,     kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims,   kFileSets,
+      kScans,     kCatalogRoots,    kExemptions, kEvidence,        kTampered, kViews,
+      kAuditPeer, kRetention,       kEnrolment,  kTokens,          kTriage};
   return all;
 }
 

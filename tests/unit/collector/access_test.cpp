@@ -67,6 +67,14 @@ TEST_CASE("no part of a header that is refused is in the message", "[collector][
   }
 }
 
+TEST_CASE("a token that is given for a name is not repeated", "[collector][unit]") {
+  TokenBook book({});
+  const std::string token = make_token().text;
+  CHECK(book.get(token).error().code == ErrorCode::kInvalidArgument);
+  CHECK(book.get(token).error().message.find(token.substr(6, 8)) == std::string::npos);
+  CHECK(book.get("nobody").error().code == ErrorCode::kNotFound);
+}
+
 TEST_CASE("a token is known by all of it, until it is revoked or over", "[collector][unit]") {
   FakeClock clock;
   const NewToken token = make_token();
