@@ -134,9 +134,8 @@ Result<void> Collector::open_access() {
   }
   ASSAY_ASSIGN(auto rows, store_->load_tokens());
   tokens_ = std::make_unique<TokenBook>(std::move(rows));
-  refusals_ = std::make_unique<RefusalLog>(*loop_, clock_);
-  door_ = std::make_unique<Doorkeeper>(*tokens_, *refusals_, clock_, door_options(config_));
-  access_timer_ = std::make_unique<AccessTimer>(*tokens_, *refusals_, *loop_, kAccessInterval);
+  door_ = std::make_unique<Doorkeeper>(*tokens_, *loop_, clock_, door_options(config_));
+  access_timer_ = std::make_unique<AccessTimer>(*tokens_, *loop_, kAccessInterval);
   return ok();
 }
 
@@ -178,10 +177,10 @@ Result<void> Collector::open_enrolment() {
                                  {config_.kubernetes_audience, config_.kubernetes_accounts}}));
   }
   EnrolmentOptions options;
-  options.rates.all_per_s = config_.enrol_rate;
-  options.rates.all_at_once = 2.0 * config_.enrol_rate;
-  options.rates.address_per_s = config_.enrol_address_rate;
-  options.rates.address_at_once = 5.0 * config_.enrol_address_rate;
+  options.rates.all.per_second = config_.enrol_rate;
+  options.rates.all.burst = 2.0 * config_.enrol_rate;
+  options.rates.address.per_second = config_.enrol_address_rate;
+  options.rates.address.burst = 5.0 * config_.enrol_address_rate;
   enrolment_ =
       EnrolmentService::create(*book_, *certifier_, reviewer_.get(), *loop_, clock_, options);
   const MutexLock lock(live_mutex_);
@@ -351,8 +350,7 @@ void Collector::stop() {
   queries_.reset();
   access_timer_.reset();
   door_.reset();
-  refusals_.reset();  // writes what it counted
-  loop_.reset();      // commits what waits; its callbacks may still touch streams
+  loop_.reset();  // commits what waits; its callbacks may still touch streams
   link_.reset();
   enrolled_.reset();
   book_.reset();

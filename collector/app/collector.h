@@ -107,7 +107,6 @@ class Collector {
   std::unique_ptr<SignedLogKeeper> keeper_;
   std::unique_ptr<MarkTimer> marks_;
   std::unique_ptr<TokenBook> tokens_;
-  std::unique_ptr<RefusalLog> refusals_;
   std::unique_ptr<Doorkeeper> door_;
   std::unique_ptr<AccessTimer> access_timer_;
   std::unique_ptr<Certifier> certifier_;

@@ -5,15 +5,14 @@
 
 namespace assay::collector {
 
-AccessTimer::AccessTimer(TokenBook& tokens, RefusalLog& refusals, Ledger& ledger,
-                         std::chrono::milliseconds interval)
-    : tokens_(tokens), refusals_(refusals), ledger_(ledger) {
+AccessTimer::AccessTimer(TokenBook& tokens, Ledger& ledger, std::chrono::milliseconds interval)
+    : tokens_(tokens), ledger_(ledger) {
   thread_ = std::jthread([this, interval](const std::stop_token& stop) {
     pthread_setname_np(pthread_self(), "access");
     std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {
       stopped_.wait_for(lock, stop, interval, [] { return false; });
-      write(stop.stop_requested());
+      write();
     }
   });
 }
@@ -23,8 +22,7 @@ AccessTimer::~AccessTimer() {
   thread_.join();
 }
 
-void AccessTimer::write(bool is_last) {
-  refusals_.flush(is_last);
+void AccessTimer::write() {
   const auto used = tokens_.take_used();
   if (used.empty()) return;
   // What is lost with a full disk is only when a token was used.

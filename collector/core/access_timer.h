@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes now and then what was not written at once: refused tries that were counted, and when
-// tokens were used.
+// Writes now and then when tokens were used.
 #pragma once
 
 #include <chrono>
@@ -8,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-#include "collector/core/refusal_log.h"
+#include "collector/core/ports.h"
 #include "collector/core/token_book.h"
 
 namespace assay::collector {
@@ -17,17 +16,15 @@ namespace assay::collector {
 class AccessTimer {
  public:
   /// All must outlive it.
-  AccessTimer(TokenBook& tokens, RefusalLog& refusals, Ledger& ledger,
-              std::chrono::milliseconds interval);
+  AccessTimer(TokenBook& tokens, Ledger& ledger, std::chrono::milliseconds interval);
   ~AccessTimer();
   AccessTimer(const AccessTimer&) = delete;
   AccessTimer& operator=(const AccessTimer&) = delete;
 
  private:
-  void write(bool is_last);
+  void write();
 
   TokenBook& tokens_;
-  RefusalLog& refusals_;
   Ledger& ledger_;
   std::mutex mutex_;  // not Mutex: waited on with a stop token
   std::condition_variable_any stopped_;

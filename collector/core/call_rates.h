@@ -17,6 +17,13 @@ struct CallRate {
   double burst = 1;       ///< calls at once after a pause, at least 1
 };
 
+/// How often strangers may try something: all of them together, and each address.
+struct AttemptRates {
+  CallRate all;
+  CallRate address;  ///< nodes behind one NAT come together
+  std::size_t max_addresses = 10'000;
+};
+
 /// Thread-safe. When all places are taken by callers that were there a moment ago, the others share
 /// one bucket: memory is bounded, and a flood of callers slows down strangers only.
 class CallRates {

@@ -198,6 +198,20 @@ void CommitLoop::audit(AuditEntry entry) {
   write_audit(std::move(entry));
 }
 
+void CommitLoop::tell_last_denied_tries() {
+  std::vector<AuditEntry> last;
+  {
+    const std::lock_guard lock(mutex_);
+    last = denied_.due(std::chrono::steady_clock::now(), to_unix_ns(clock_.wall_now()), true);
+  }
+  if (last.empty()) return;
+  (void)write(Commit::kDurable, [&](StoreWriter& store) -> Result<void> {
+    for (const AuditEntry& entry : last)
+      ASSAY_TRY(store.audit(entry));
+    return ok();
+  });
+}
+
 void CommitLoop::tell_denied_tries() {
   std::vector<AuditEntry> due;
   {
@@ -302,6 +316,7 @@ void CommitLoop::run(const std::stop_token& stop) {
     save_nodes(false);
     if (is_failing_) std::this_thread::sleep_for(kPauseAfterFailure);
   }
+  tell_last_denied_tries();
   save_nodes(true);
 }
 

@@ -121,6 +121,7 @@ class CommitLoop final : public Intake, public Ledger {
   void settle_overdue();
   void write_audit(AuditEntry entry);
   void tell_denied_tries();
+  void tell_last_denied_tries();
   void begin_round_if_a_date_passed();
   void refresh_scans();
   Result<void> begin_round_now();

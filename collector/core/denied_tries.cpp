@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "collector/core/call_rates.h"
+
 namespace assay::collector {
 namespace {
 
@@ -13,11 +15,6 @@ constexpr double kPerSecondOfAll = 10;
 constexpr std::size_t kMaxKinds = 1024;
 constexpr std::chrono::minutes kTellEvery{1};
 constexpr std::chrono::minutes kRemember{10};  // longer than a bucket takes to fill
-
-/// Without the port, which is new with every connection.
-std::string host_of(const std::string& peer) {
-  return peer.substr(0, peer.rfind(':'));
-}
 
 }  // namespace
 
@@ -31,7 +28,7 @@ bool DeniedTries::Bucket::take(Time now, double burst, double per_second) {
 }
 
 std::optional<AuditEntry> DeniedTries::admit(AuditEntry entry, Time now) {
-  std::string key = entry.actor + '\n' + entry.action + '\n' + host_of(entry.peer);
+  std::string key = entry.actor + '\n' + entry.action + '\n' + host_of_peer(entry.peer);
   // Too many kinds at once share one count.
   if (kinds_.size() >= kMaxKinds && !kinds_.contains(key)) key.clear();
   Kind& kind = kinds_[key];
@@ -45,10 +42,10 @@ std::optional<AuditEntry> DeniedTries::admit(AuditEntry entry, Time now) {
   return std::nullopt;
 }
 
-std::vector<AuditEntry> DeniedTries::due(Time now, std::int64_t now_ns) {
+std::vector<AuditEntry> DeniedTries::due(Time now, std::int64_t now_ns, bool is_last) {
   std::vector<AuditEntry> entries;
   for (auto& [key, kind] : kinds_) {
-    if (kind.held_back == 0 || now - kind.told < kTellEvery) continue;
+    if (kind.held_back == 0 || (!is_last && now - kind.told < kTellEvery)) continue;
     AuditEntry entry = kind.last;
     entry.time_ns = now_ns;
     entry.detail =

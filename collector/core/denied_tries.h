@@ -22,8 +22,8 @@ class DeniedTries {
 
   /// The entry as it is to be written now; nothing: it was counted.
   std::optional<AuditEntry> admit(AuditEntry entry, Time now);
-  /// Entries that tell counts that are due; `now_ns` is their time.
-  std::vector<AuditEntry> due(Time now, std::int64_t now_ns);
+  /// Entries that tell counts that are due, or all of them at the end; `now_ns` is their time.
+  std::vector<AuditEntry> due(Time now, std::int64_t now_ns, bool is_last = false);
 
  private:
   struct Bucket {

@@ -42,8 +42,9 @@ Result<Principal> Doorkeeper::identify(const Credentials& shown) {
 
 Admission Doorkeeper::refuse(Admission admission, const Credentials& shown, const Errand& errand,
                              const std::string& actor) {
-  refusals_.refused({0, actor, errand.action.empty() ? errand.method : errand.action,
-                     errand.subject, "", admission.reason, shown.peer});
+  ledger_.audit({to_unix_ns(clock_.wall_now()), actor,
+                 errand.action.empty() ? errand.method : errand.action, errand.subject, "refused",
+                 admission.reason, shown.peer});
   return admission;
 }
 

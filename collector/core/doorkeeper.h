@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "collector/core/call_rates.h"
+#include "collector/core/ports.h"
 #include "collector/core/principal.h"
-#include "collector/core/refusal_log.h"
 #include "collector/core/token_book.h"
 #include "common/base/clock.h"
 
@@ -50,10 +50,9 @@ struct Admission {
 class Doorkeeper {
  public:
   /// All must outlive it.
-  Doorkeeper(TokenBook& tokens, RefusalLog& refusals, const Clock& clock,
-             const DoorOptions& options)
+  Doorkeeper(TokenBook& tokens, Ledger& ledger, const Clock& clock, const DoorOptions& options)
       : tokens_(tokens),
-        refusals_(refusals),
+        ledger_(ledger),
         clock_(clock),
         calls_(options.calls, options.max_principals),
         failures_(options.failures, options.max_hosts) {}
@@ -73,7 +72,7 @@ class Doorkeeper {
                    const std::string& actor);
 
   TokenBook& tokens_;
-  RefusalLog& refusals_;
+  Ledger& ledger_;
   const Clock& clock_;
   CallRates calls_;
   CallRates failures_;

@@ -16,16 +16,16 @@ constexpr std::chrono::seconds kNoteInterval{60};
 }  // namespace
 
 std::chrono::milliseconds EnrolmentDesk::wait_before(Asking asking, const std::string& peer) {
-  const auto now = std::chrono::steady_clock::now();
-  AttemptLimit& limit = asking == Asking::kStranger ? strangers_ : nodes_;
-  const auto wait = limit.try_now(address_of(peer), now);
+  const BootTime now = clock_.boot_now();
+  Limits& limits = asking == Asking::kStranger ? strangers_ : nodes_;
+  auto wait = limits.addresses.take(host_of_peer(peer), now);
+  if (wait.count() == 0) wait = limits.all.take("", now);
   if (wait.count() == 0) return wait;
   std::uint64_t count = 0;
   {
     const MutexLock lock(mutex_);
     ++held_back_;
-    if (noted_ != std::chrono::steady_clock::time_point{} && now - noted_ < kNoteInterval)
-      return wait;
+    if (noted_ && now - *noted_ < kNoteInterval) return wait;
     noted_ = now;
     count = std::exchange(held_back_, 0);
   }

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "assay/v1/enrolment.pb.h"
-#include "collector/core/attempt_limit.h"
+#include "collector/core/call_rates.h"
 #include "collector/core/enrolment_book.h"
 
 namespace assay::collector {
@@ -24,8 +24,8 @@ class EnrolmentDesk {
         reviewer_(reviewer),
         ledger_(ledger),
         clock_(clock),
-        strangers_(rates),
-        nodes_(rates) {}
+        strangers_{{rates.all, 1}, {rates.address, rates.max_addresses}},
+        nodes_{{rates.all, 1}, {rates.address, rates.max_addresses}} {}
 
   /// How long the peer has to wait first; zero: it may try. What is refused so is counted, and
   /// written down now and then.
@@ -52,11 +52,15 @@ class EnrolmentDesk {
   AccountReviewer* const reviewer_;
   Ledger& ledger_;
   const Clock& clock_;
-  AttemptLimit strangers_;
-  AttemptLimit nodes_;
+  struct Limits {
+    CallRates all;
+    CallRates addresses;
+  };
+  Limits strangers_;
+  Limits nodes_;
   Mutex mutex_;
   std::uint64_t held_back_ ASSAY_GUARDED_BY(mutex_) = 0;  // tries that are not in the log yet
-  std::chrono::steady_clock::time_point noted_ ASSAY_GUARDED_BY(mutex_){};
+  std::optional<BootTime> noted_ ASSAY_GUARDED_BY(mutex_);
 };
 
 }  // namespace assay::collector

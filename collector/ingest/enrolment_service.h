@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "collector/core/attempt_limit.h"
+#include "collector/core/call_rates.h"
 #include "collector/core/enrolment_book.h"
 
 namespace grpc {

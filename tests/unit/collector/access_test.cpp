@@ -164,49 +164,12 @@ TEST_CASE("a peer's host is its address without the port, of IPv6 the network",
   CHECK(host_of_peer("") == "");
 }
 
-TEST_CASE("refusals of one kind are one entry, and one with their number a minute later",
-          "[collector][unit]") {
-  FakeClock clock;
-  FakeLedger ledger;
-  {
-    RefusalLog log(ledger, clock);
-    for (int port = 1; port <= 500; ++port)
-      log.refused(
-          {0, "", "Query.ListRuns", "", "", "no token", "ipv4:192.0.2.7:" + std::to_string(port)});
-    log.refused({0, "", "Query.ListRuns", "", "", "no token", "ipv4:192.0.2.8:1"});
-    CHECK(ledger.entries.size() == 2);
-    CHECK(ledger.entries[0].outcome == "refused");
-    log.flush();
-    CHECK(ledger.entries.size() == 2);
-    clock.advance(61s);
-    log.flush();
-    REQUIRE(ledger.entries.size() == 3);
-    CHECK(ledger.entries[2].detail == "no token (499 more within a minute)");
-    log.refused({0, "", "Query.ListRuns", "", "", "no token", "ipv4:192.0.2.7:1"});
-    log.refused({0, "", "Query.ListRuns", "", "", "no token", "ipv4:192.0.2.7:1"});
-  }
-  CHECK(ledger.entries.size() == 5);  // what was counted at the end, too
-}
-
-TEST_CASE("refusals of too many kinds are counted together", "[collector][unit]") {
-  FakeClock clock;
-  FakeLedger ledger;
-  {
-    RefusalLog log(ledger, clock);
-    for (std::size_t i = 0; i < 3 * kMaxRefusalKinds; ++i)
-      log.refused({0, "", "a", "", "", "why " + std::to_string(i), "ipv4:192.0.2.7:1"});
-    CHECK(ledger.entries.size() == kMaxRefusalKinds + 1);
-  }
-  CHECK_THAT(ledger.entries.back().detail, Catch::Contains("more within a minute"));
-}
-
 struct Door {
   FakeClock clock;
   FakeLedger ledger;
   NewToken token = make_token();
   TokenBook book{{row_of(token, clock, Role::kApprover, {Scope::kRunsRead, Scope::kTriageWrite})}};
-  RefusalLog refusals{ledger, clock};
-  Doorkeeper keeper{book, refusals, clock, {{10, 20}, {1, 2}}};
+  Doorkeeper keeper{book, ledger, clock, {{10, 20}, {1, 2}}};
 
   Credentials with_token() const {
     return {false, {}, {"Bearer " + token.text}, "ipv4:192.0.2.7:1"};

@@ -439,22 +439,6 @@ TEST_CASE("who tries too often is told when to come back, and nodes do not feel 
   CHECK(entries.front().detail.find("above the limit") != std::string::npos);
 }
 
-TEST_CASE("an address is what one machine has", "[collector][unit]") {
-  CHECK(address_of("ipv4:192.0.2.7:50000") == "192.0.2.7");
-  CHECK(address_of("ipv6:%5B2001:db8:1:2:3::9%5D:443") == "2001:db8:1:2::/64");
-  CHECK(address_of("ipv6:[::ffff:192.0.2.7]:443") == "192.0.2.7");
-  CHECK(address_of("unix:\n") == "unix:\\x0a");
-}
-
-TEST_CASE("strangers share what all may try, and old addresses make room", "[collector][unit]") {
-  AttemptLimit limit({2, 4, 100, 100, 2});
-  const AttemptLimit::Time start = AttemptLimit::Time() + std::chrono::hours(1);
-  for (int i = 0; i < 4; ++i)
-    CHECK(limit.try_now("a" + std::to_string(i), start).count() == 0);
-  CHECK(limit.try_now("b", start) == std::chrono::milliseconds(500));
-  CHECK(limit.try_now("b", start + std::chrono::milliseconds(500)).count() == 0);
-}
-
 TEST_CASE("what is kept of enrolments survives a restart as it was", "[collector][unit]") {
   Deployment here;
   Machine machine(here, "new-1");
