@@ -13,8 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string header(reinterpret_cast<const char*>(data), size);
   const auto shown = parse_authorization(header);
   if (!shown) {
-    const std::string& message = shown.error().message;
-    if (size >= 24 && message.find(header.substr(size - 16)) != std::string::npos) std::abort();
+    static const std::string always = parse_authorization("").error().message;
+    if (shown.error().message != always) std::abort();
     return 0;
   }
   if (size != 7 + kTokenBytes || shown->id != header.substr(13, 16) ||

@@ -33,7 +33,7 @@ class NoLedger final : public Ledger {
   Result<std::vector<ScanOutcome>> import_scan(const ScanImport&) override {
     return std::vector<ScanOutcome>();
   }
-  Result<void> apply(std::function<Result<void>(StoreWriter&)>, std::size_t) override {
+  Result<void> change(std::size_t, std::function<Result<void>(StoreWriter&)>) override {
     return ok();
   }
   void audit(AuditEntry entry) override {
