@@ -42,8 +42,9 @@ Error bad_rule(const std::string& key, const std::string& rule, const std::strin
                key + ": \"" + escape_untrusted(rule, 100) + "\": " + why};
 }
 
-/// Of each match of `expression` in `text` its first group goes, or all of it.
-void replace_all(const re2::RE2& expression, std::string& text) {
+/// Of each match of `expression` in `text` its first group goes, or all of it; none of those whose
+/// part before it is matched by `except`.
+void replace_all(const re2::RE2& expression, std::string& text, const re2::RE2* except = nullptr) {
   const bool has_group = expression.NumberOfCapturingGroups() > 0;
   std::string out;
   const re2::StringPiece all(text);
@@ -53,7 +54,9 @@ void replace_all(const re2::RE2& expression, std::string& text) {
          expression.Match(all, from, all.size(), re2::RE2::UNANCHORED, found, has_group ? 2 : 1)) {
     const bool took_part = has_group && found[1].data() != nullptr;
     const re2::StringPiece& secret = took_part ? found[1] : found[0];
-    if (!secret.empty()) {
+    const re2::StringPiece name(found[0].data(),
+                                static_cast<std::size_t>(secret.data() - found[0].data()));
+    if (!secret.empty() && !(except && re2::RE2::PartialMatch(name, *except))) {
       const auto at = static_cast<std::size_t>(secret.data() - all.data());
       out.append(text, kept, at - kept);
       out += kRedacted;
@@ -73,8 +76,8 @@ struct Redactor::Expressions {
   explicit Expressions(const std::string& name)
       : assignment("(?is)^-*" + name + "[=:](.+)$", options()),
         option("(?i)^--?" + name + "$", options()),
-        is_path("(?i)(?:file|path|dir|folder)(?:[=:].*)?$", options()),
-        inside("(?i)(?:\\b" + name + "\\s*[=:]\\s*|--?" + name +
+        is_path("(?i)(?:file|path|dir|folder)[\"']?\\s*[=:]?\\s*$", options()),
+        inside("(?i)(?:\\b" + name + "[\"']?\\s*[=:]\\s*|--?" + name +
                    "\\s+)((?:(?:bearer|basic|token)\\s+)?(?:\"[^\"]*\"|'[^']*'|[^\\s\"';]+))",
                options()),
         address("(?i)\\b[a-z][a-z0-9+.-]*://[^/\\s:@]*:([^/\\s@]+)@", options()) {}
@@ -93,11 +96,8 @@ struct Redactor::Expressions {
 
   void redact_one(std::string& argument) const {
     if (has_words) {
-      const std::string name = argument.substr(0, argument.find_first_of("=:"));
-      if (!re2::RE2::PartialMatch(name, is_path)) {
-        replace_all(assignment, argument);
-        replace_all(inside, argument);
-      }
+      replace_all(assignment, argument, &is_path);
+      replace_all(inside, argument, &is_path);
     }
     replace_all(address, argument);
     for (const auto& pattern : patterns)

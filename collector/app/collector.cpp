@@ -267,6 +267,7 @@ Result<void> Collector::open_server() {
   options.max_metadata_bytes = static_cast<std::uint32_t>(config_.max_metadata_bytes);
   options.handshake_timeout = config_.handshake_timeout;
   options.idle_timeout = config_.idle_timeout;
+  options.connection_age = config_.connection_age;
   options.connections = connection_limits(config_);
   options.is_memory_short = [this] { return memory_.is_tight(); };
   auto services = queries_->services();

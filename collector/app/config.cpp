@@ -112,6 +112,11 @@ void add_limits(Table<CollectorConfig>& table) {
       .duration(
           "limits.idle", &CollectorConfig::idle_timeout,
           {.text = "How long a connection without a call may stay", .min = "1s", .max = "24h"})
+      .duration("limits.age", &CollectorConfig::connection_age,
+                {.text = "How long a connection is used for new calls; a quarter of it later it is "
+                         "ended, and who made it connects anew with a certificate of then",
+                 .min = "1m",
+                 .max = "24h"})
       .size("limits.message", &CollectorConfig::max_message_bytes,
             {.text = "A message that is received; agents send up to 4MiB",
              .min = "4MiB",

@@ -35,6 +35,7 @@ struct CollectorConfig {
   std::chrono::milliseconds handshake_timeout{10'000};
   std::chrono::milliseconds unproven_age{30'000};
   std::chrono::milliseconds idle_timeout{300'000};
+  std::chrono::milliseconds connection_age{3'600'000};
   std::uint64_t max_message_bytes = 4ULL << 20;
   std::uint64_t max_metadata_bytes = 16ULL << 10;
   std::uint32_t query_threads = 2;

@@ -34,6 +34,9 @@ struct GrpcServerOptions {
   std::uint32_t max_metadata_bytes = 16 << 10;
   std::chrono::milliseconds handshake_timeout{10'000};  ///< of TLS, and of HTTP/2's settings
   std::chrono::milliseconds idle_timeout{300'000};      ///< of a connection without a call
+  /// Of any connection; calls on it may go on for a quarter of it. What a certificate grants is
+  /// looked at when a connection begins, so this bounds how long it is believed.
+  std::chrono::milliseconds connection_age{3'600'000};
   ConnectionLimits connections;
   std::function<bool()> is_memory_short;  ///< PortGate::Options
   /// A connection was refused: why, and from which address. Any thread; must be quick.

@@ -23,6 +23,12 @@ bool is_pattern(std::string_view pattern) {
   return pattern.size() <= kMaxPatternBytes && is_valid_name(name);
 }
 
+/// For strangers, who learn neither why nor when.
+Error kept_out(const NodeKey& node) {
+  return denied("node " + node.text() +
+                " is revoked: an admin lets it in again with \"assay node restore\"");
+}
+
 Error revoked_error(const NodeIdentity& identity) {
   return denied("node " + identity.node.text() + " is revoked since " +
                 to_rfc3339(from_unix_ns(identity.revoked_ns), 0) +
@@ -154,7 +160,8 @@ Result<JoinToken> EnrolmentBook::use_token(const EnrolmentRequest& request) cons
 Result<IssuedLeaf> EnrolmentBook::enrol(const EnrolmentRequest& request) {
   const std::lock_guard changing(changing_);
   NodeIdentity identity = identity_or_new(request.node);
-  if (identity.revoked_ns != 0) return revoked_error(identity);
+  if (identity.revoked_ns != 0)
+    return identity.key == request.key.digest ? revoked_error(identity) : kept_out(request.node);
   std::optional<JoinToken> token;
   // An answer that got lost is asked for again with the same key and costs no second use.
   if (identity.key == request.key.digest && !identity.is_forgotten) {
@@ -367,6 +374,10 @@ Result<void> EnrolmentBook::admit(const NodeKey& node,
   const auto known = identity(node);
   if (!known) return ok();
   if (known->revoked_ns != 0) return revoked_error(*known);
+  if (known->is_forgotten && shown && known->key && shown->key == *known->key)
+    return denied("node " + node.text() +
+                  " was forgotten: it joins anew, with a join token (\"assay node token create\", "
+                  "enrol.token_file)");
   // A certificate that was made elsewhere since, with the authority's own key, is as good.
   if (shown && known->key && shown->key != *known->key &&
       shown->not_before_ns <= known->not_before_ns)

@@ -127,7 +127,7 @@ Result<void> Reconciler::end_untold(const Subject& subject) {
   ASSAY_ASSIGN(const auto runs, subject.store.untold_runs(subject.node, state.state, max_runs_));
   for (OpenRun run : runs) {
     run.ended_ns = std::max(state.state_ns, run.started_ns);
-    ASSAY_TRY(subject.store.end_run(run, run.ended_ns, true));
+    ASSAY_TRY(subject.store.end_run(run, run.ended_ns, true, to_unix_ns(subject.now)));
     ASSAY_ASSIGN(const JudgedStack stack, judging_.judged(subject.store, run.stack, subject.now));
     ASSAY_TRY(judging_.settle(subject.store, run, stack, subject.now));
   }

@@ -173,7 +173,8 @@ Result<void> Recorder::on(Context& context, const RunEnded& event) {
     ++(run ? counts_.duplicates : counts_.strays);
     return ok();
   }
-  ASSAY_TRY(context.store.end_run(*run, event.ended_ns, event.is_approximate));
+  ASSAY_TRY(
+      context.store.end_run(*run, event.ended_ns, event.is_approximate, to_unix_ns(context.now)));
   run->ended_ns = event.ended_ns;
   ASSAY_ASSIGN(const JudgedStack stack, judging_.judged(context.store, run->stack, context.now));
   return judging_.settle(context.store, *run, stack, context.now);
@@ -212,7 +213,11 @@ Result<void> Recorder::on(Context& context, const RunNamed& event) {
 
 Result<void> Recorder::on(Context& context, const ExecSeen& event) {
   ASSAY_ASSIGN(const auto run, context.store.find_run(context.node_id, event.run_id));
-  if (run) return context.store.add_exec(run->key, event.exec);
+  if (run) {
+    Exec exec = event.exec;  // none is of a time to come: it would never be over
+    exec.time_ns = std::min(exec.time_ns, to_unix_ns(context.now));
+    return context.store.add_exec(run->key, exec);
+  }
   ++counts_.strays;
   return ok();
 }

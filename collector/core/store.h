@@ -252,7 +252,9 @@ class StoreWriter {
   virtual Result<std::optional<OpenRun>> find_run(NodeId node, const RunId& run_id) = 0;
   /// By key, those after `after` only.
   virtual Result<std::vector<OpenRun>> open_runs_on(StackId stack, RunKey after, int limit) = 0;
-  virtual Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) = 0;
+  /// `told_ns`: by the collector's own clock; from then on the run is over for remove_aged().
+  virtual Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate,
+                               std::int64_t told_ns) = 0;
   /// Of a run that ended, and had not.
   virtual Result<void> reopen_run(const OpenRun& run) = 0;
   virtual Result<void> set_told_in(RunKey run, std::uint64_t state) = 0;

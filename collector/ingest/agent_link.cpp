@@ -96,6 +96,9 @@ class Link final : public AgentLink,
       if (stream->is_expired(now_ns))
         stream->finish({grpc::StatusCode::UNAUTHENTICATED,
                         "the time of this node's certificate is over: connect with a new one"});
+      else if (const auto admitted = enrolling_.admission.admit(stream->node(), stream->shown());
+               !admitted)
+        stream->finish({grpc::StatusCode::PERMISSION_DENIED, admitted.error().message});
   }
 
   void push_catalog() override {
@@ -170,7 +173,9 @@ class Link final : public AgentLink,
       std::optional<IdentityGuard::Speaker> speaker;
       if (const auto found = streams_.find(stream->node()); found != streams_.end()) {
         present = found->second;
-        speaker = {present->instance(), present->heard()};
+        // Who would not be let in any more, as another key was enrolled since, shuts nobody out.
+        if (enrolling_.admission.admit(present->node(), present->shown()))
+          speaker = {present->instance(), present->heard()};
       }
       decision = guard_.decide(stream->node(), speaker, stream->instance(), stream->heard());
       if (decision == IdentityGuard::Decision::kAccept) streams_[stream->node()] = stream;
@@ -197,7 +202,7 @@ class Link final : public AgentLink,
                              "another agent, at " + present.address() + ", speaks for node " +
                                  newcomer.node().text() +
                                  ": stop one of them, or issue a certificate of its own",
-                             options_.heartbeat_interval);
+                             options().heartbeat_interval);
   }
 
   void left(const NodeKey& node, const AgentStream* stream) override {

@@ -79,9 +79,13 @@ class Service final : public NodeAccessService, public v1::NodeAccess::CallbackS
 
   Reactor* RevokeNode(Context* context, const v1::RevokeNodeRequest* request,
                       v1::NodeAccessChange* response) override {
-    return change(
-        context, "NodeAccess.RevokeNode", request->node(), *response,
-        [=, this](const NodeKey& node, const Actor& actor) -> Result<void> {
+    return desk_.serve(
+        context, "NodeAccess.RevokeNode", Role::kAdmin,
+        [=, this](const Actor& actor) -> Result<void> {
+          ASSAY_TRY(check_length(request->node()));
+          ASSAY_ASSIGN(const NodeKey node, node_to_revoke(request->node()));
+          response->set_cluster(node.cluster);
+          response->set_node(node.node);
           ASSAY_TRY(book_.revoke(node, request->reason(), actor.name, actor.peer));
           response->set_had_stream(nodes_.disconnect(node, "node " + node.text() + " was revoked"));
           return ok();
@@ -99,12 +103,26 @@ class Service final : public NodeAccessService, public v1::NodeAccess::CallbackS
   Reactor* ForgetNode(Context* context, const v1::NodeName* request,
                       v1::NodeAccessChange* response) override {
     return change(context, "NodeAccess.ForgetNode", request->node(), *response,
-                  [this](const NodeKey& node, const Actor& actor) {
-                    return book_.forget(node, actor.name, actor.peer);
+                  [=, this](const NodeKey& node, const Actor& actor) -> Result<void> {
+                    ASSAY_TRY(book_.forget(node, actor.name, actor.peer));
+                    response->set_had_stream(
+                        nodes_.disconnect(node, "node " + node.text() + " was forgotten"));
+                    return ok();
                   });
   }
 
  private:
+  /// Also one that never came: its certificate may have been issued by hand, and stolen.
+  Result<NodeKey> node_to_revoke(const std::string& name) const {
+    auto known = book_.find_node(name);
+    if (known || known.error().code != ErrorCode::kNotFound) return known;
+    const auto slash = name.find('/');
+    const NodeKey node{slash == std::string::npos ? cluster_ : name.substr(0, slash),
+                       slash == std::string::npos ? name : name.substr(slash + 1)};
+    if (is_valid_name(node.cluster) && is_valid_name(node.node)) return node;
+    return known;
+  }
+
   Reactor* change(Context* context, const char* method, const std::string& name,
                   v1::NodeAccessChange& response,
                   std::function<Result<void>(const NodeKey&, const Actor&)> work) {

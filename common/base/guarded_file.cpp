@@ -18,16 +18,21 @@ Error refused(const std::string& path, const std::string& what, const std::strin
   return Error{ErrorCode::kUntrusted, path + " " + what + ": " + command + " " + path};
 }
 
+Result<void> check_owner(const std::string& path, const struct stat& status) {
+  if (status.st_uid == 0 || status.st_uid == ::geteuid()) return ok();
+  return refused(path, "belongs to user " + std::to_string(status.st_uid) + ", who may change it",
+                 "chown " + std::to_string(::geteuid()));
+}
+
 Result<void> check_secret(const std::string& path, const struct stat& status) {
+  ASSAY_TRY(check_owner(path, status));
   const mode_t allowed = status.st_uid == 0 ? kForGroupOfRoot | kForOwner : kForOwner;
   if ((status.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO) & ~allowed) == 0) return ok();
   return refused(path, "is a secret that other users may read or change", "chmod 600");
 }
 
 Result<void> check_trusted(const std::string& path, const struct stat& status) {
-  if (status.st_uid != 0 && status.st_uid != ::geteuid())
-    return refused(path, "belongs to user " + std::to_string(status.st_uid) + ", who may change it",
-                   "chown " + std::to_string(::geteuid()));
+  ASSAY_TRY(check_owner(path, status));
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return ok();
   return refused(path, "may be changed by other users", "chmod go-w");
 }

@@ -192,7 +192,9 @@ class Deployment:
     def write(self, name, tree):
         """JSON is YAML, too."""
         path = self.folder / name
-        path.write_text(json.dumps(tree, indent=1) + "\n")
+        draft = self.folder / f"{name}.new"  # whoever reads it now sees the old one or the new one
+        draft.write_text(json.dumps(tree, indent=1) + "\n")
+        draft.replace(path)
         return path
 
     def collector_config(self, data, port, http=None):

@@ -54,7 +54,7 @@ class EnrolTest(unittest.TestCase):
     def start_another_agent(self, name, count, rate_hz):
         """One more node, with a state folder of its own: (its timetable, its daemon)."""
         made_up = ledger.MadeUp(self.layer, count, rate_hz, life_ms=200, begin_in_s=5)
-        config = json.loads(self.here.agent_config().read_text())
+        config = json.loads((self.here.folder / "agent.yaml").read_text())
         config.update(node=name, state_dir=str(self.here.folder / name), http={"address": ""}, local={"socket": ""})
         path = self.here.write(f"{name}.yaml", config)
         daemon = Daemon(made_up.command(path), self.here.folder / f"{name}.log")

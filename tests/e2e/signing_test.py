@@ -126,6 +126,7 @@ class SigningTest(unittest.TestCase):
     def test_a_key_with_a_passphrase_signs(self):
         words = self.folder / "passphrase"
         words.write_text("correct horse battery\n")
+        words.chmod(0o600)
         private, public = self.key("locked", "--passphrase-file", words)
         self.assertIn("ENCRYPTED PRIVATE KEY", private.read_text())
         shown = subprocess.run(["openssl", "pkey", "-in", private, "-passin", f"file:{words}", "-pubout"],
@@ -138,6 +139,7 @@ class SigningTest(unittest.TestCase):
         self.assertIn("--passphrase-file", errors)
         wrong = self.folder / "wrong"
         wrong.write_text("not the one\n")
+        wrong.chmod(0o600)
         self.assertIn("passphrase is wrong", self.refusal(
             USAGE, "base", "approve", "good:1", "--from", self.image, *trust,
             "--passphrase-file", wrong))

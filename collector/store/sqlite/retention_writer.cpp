@@ -12,7 +12,7 @@ using sqlite::Statement;
 /// Columns: time, key.
 std::string_view rows_sql(Aged kind) {
   switch (kind) {
-    case Aged::kExecs:  // in the order they came in, which is nearly that of their times
+    case Aged::kExecs:  // in the order they came in: a window with none that is old is the last
       return "SELECT time_ns, exec_key FROM execs WHERE time_ns < ?1 AND ?2 IS NOT NULL"
              " AND exec_key > ?3 AND exec_key <= (SELECT max(exec_key) FROM (SELECT exec_key FROM"
              " execs WHERE exec_key > ?3 ORDER BY exec_key LIMIT ?4)) ORDER BY exec_key";
@@ -21,8 +21,8 @@ std::string_view rows_sql(Aged kind) {
              " resolved_ns < ?1 AND (resolved_ns, finding_key) > (?2, ?3)"
              " ORDER BY resolved_ns, finding_key LIMIT ?4";
     case Aged::kRuns:
-      return "SELECT ended_ns, run_key FROM runs WHERE ended_ns > 0 AND ended_ns < ?1"
-             " AND (ended_ns, run_key) > (?2, ?3) ORDER BY ended_ns, run_key LIMIT ?4";
+      return "SELECT end_told_ns, run_key FROM runs WHERE end_told_ns > 0 AND end_told_ns < ?1"
+             " AND (end_told_ns, run_key) > (?2, ?3) ORDER BY end_told_ns, run_key LIMIT ?4";
     case Aged::kScans:
       return "SELECT imported_ns, scan_key FROM scans WHERE imported_ns < ?1"
              " AND (imported_ns, scan_key) > (?2, ?3) ORDER BY imported_ns, scan_key LIMIT ?4";
@@ -172,7 +172,10 @@ Result<AgedRows> SqliteWriter::remove_aged(Aged kind, std::int64_t before_ns,
     ASSAY_ASSIGN(const bool is_gone, remove_row(database_, kind, row.key, limit));
     if (is_gone) ++rows.removed;
   }
-  if (static_cast<int>(found.size()) == limit) rows.next = found.back();
+  // Of execs only those of a window that are old were found: there may be more after it.
+  const bool may_be_more =
+      kind == Aged::kExecs ? !found.empty() : static_cast<int>(found.size()) == limit;
+  if (may_be_more) rows.next = found.back();
   return rows;
 }
 

@@ -115,15 +115,18 @@ Result<std::vector<OpenRun>> SqliteWriter::open_runs_on(StackId stack, RunKey af
   return read_runs(query->bind(number(stack), number(after), limit));
 }
 
-Result<void> SqliteWriter::end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) {
-  ASSAY_TRY(change("UPDATE runs SET ended_ns=?, end_is_approximate=? WHERE run_key=?", ended_ns,
-                   is_approximate, number(run.key)));
+Result<void> SqliteWriter::end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate,
+                                   std::int64_t told_ns) {
+  ASSAY_TRY(
+      change("UPDATE runs SET ended_ns=?, end_is_approximate=?, end_told_ns=? WHERE run_key=?",
+             ended_ns, is_approximate, told_ns, number(run.key)));
   return count_running(run.stack, -1);
 }
 
 Result<void> SqliteWriter::reopen_run(const OpenRun& run) {
-  ASSAY_TRY(change("UPDATE runs SET ended_ns=0, end_is_approximate=0, is_open=1 WHERE run_key=?",
-                   number(run.key)));
+  ASSAY_TRY(change(
+      "UPDATE runs SET ended_ns=0, end_is_approximate=0, end_told_ns=0, is_open=1 WHERE run_key=?",
+      number(run.key)));
   return count_running(run.stack, 1);
 }
 

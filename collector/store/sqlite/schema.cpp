@@ -440,9 +440,11 @@ constexpr const char* kAuditPeer = R"sql(
 ALTER TABLE audit_log ADD COLUMN peer TEXT NOT NULL DEFAULT '';
 )sql";
 
-// What is over is found by when it ended.
+// What is over is found by when the collector was told, whatever an agent says of the time.
 constexpr const char* kRetention = R"sql(
-CREATE INDEX runs_ended ON runs(ended_ns, run_key) WHERE ended_ns > 0;
+ALTER TABLE runs ADD COLUMN end_told_ns INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET end_told_ns = ended_ns WHERE ended_ns > 0;
+CREATE INDEX runs_ended ON runs(end_told_ns, run_key) WHERE end_told_ns > 0;
 CREATE INDEX findings_resolved ON findings(resolved_ns, finding_key) WHERE resolved_ns > 0;
 )sql";
 

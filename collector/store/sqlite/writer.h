@@ -43,7 +43,8 @@ class SqliteWriter final : public StoreWriter {
   Result<std::optional<RunKey>> add_run(const NewRun& run) override;
   Result<std::optional<OpenRun>> find_run(NodeId node, const RunId& run_id) override;
   Result<std::vector<OpenRun>> open_runs_on(StackId stack, RunKey after, int limit) override;
-  Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate) override;
+  Result<void> end_run(const OpenRun& run, std::int64_t ended_ns, bool is_approximate,
+                       std::int64_t told_ns) override;
   Result<void> reopen_run(const OpenRun& run) override;
   Result<void> set_told_in(RunKey run, std::uint64_t state) override;
   Result<std::vector<OpenRun>> untold_runs(NodeId node, std::uint64_t state, int limit) override;

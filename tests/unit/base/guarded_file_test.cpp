@@ -40,18 +40,12 @@ class GuardedFile {
 
 TEST_CASE("a file that the wrong users may have is refused with what mends it", "[base][unit]") {
   const Row rows[] = {
-      {Guard::kSecret, 0600, kRoot, nullptr},
-      {Guard::kSecret, 0400, kRoot, nullptr},
+      {Guard::kSecret, 0600, kRoot, nullptr},       {Guard::kSecret, 0400, kRoot, nullptr},
       {Guard::kSecret, 0640, kRoot, nullptr},  // a mounted secret
-      {Guard::kSecret, 0644, kRoot, "chmod 600"},
-      {Guard::kSecret, 0660, kRoot, "chmod 600"},
-      {Guard::kSecret, 0601, kRoot, "chmod 600"},
-      {Guard::kSecret, 0600, kNobody, nullptr},  // root reads for its owner
-      {Guard::kSecret, 0640, kNobody, "chmod 600"},
-      {Guard::kTrusted, 0644, kRoot, nullptr},
-      {Guard::kTrusted, 0664, kRoot, "chmod go-w"},
-      {Guard::kTrusted, 0646, kRoot, "chmod go-w"},
-      {Guard::kTrusted, 0600, kNobody, "chown 0"},
+      {Guard::kSecret, 0644, kRoot, "chmod 600"},   {Guard::kSecret, 0660, kRoot, "chmod 600"},
+      {Guard::kSecret, 0601, kRoot, "chmod 600"},   {Guard::kSecret, 0600, kNobody, "chown 0"},
+      {Guard::kTrusted, 0644, kRoot, nullptr},      {Guard::kTrusted, 0664, kRoot, "chmod go-w"},
+      {Guard::kTrusted, 0646, kRoot, "chmod go-w"}, {Guard::kTrusted, 0600, kNobody, "chown 0"},
   };
   if (::geteuid() != kRoot) return;  // owners cannot be set
   const GuardedFile file;

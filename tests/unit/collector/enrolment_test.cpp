@@ -281,6 +281,53 @@ TEST_CASE("requests that prove nothing are refused", "[collector][unit]") {
   CHECK(Admin(here).tokens().front().used() == 0);
 }
 
+TEST_CASE("a forgotten key is worth nothing until a token brings it back", "[collector][unit]") {
+  Deployment here;
+  Admin admin(here);
+  Machine machine(here, "new-1");
+  REQUIRE(machine.enrol(admin.token("new-1").text()).ok());
+  Agent present(here, machine.name_of_folder(), "new-1");
+  present.expect(v1::ToAgent::kWelcome);
+  REQUIRE(admin.forget("new-1").ok());
+  while (present.read()) {
+  }
+  require_refused(present.end(), "was forgotten");
+  Agent old(here, machine.name_of_folder(), "new-1");
+  CHECK(!old.read());
+  require_refused(old.end(), "was forgotten");
+  require_refused(machine.renew(), "was forgotten");  // and this does not undo it
+  require_refused(machine.enrol(""), "needs a join token");
+  REQUIRE(machine.enrol(admin.token("new-1").text()).ok());
+  Agent again(here, machine.name_of_folder(), "new-1");
+  again.expect(v1::ToAgent::kWelcome);
+}
+
+TEST_CASE("who has a replaced key shuts the node's new one out no longer", "[collector][unit]") {
+  Deployment here;
+  Admin admin(here);
+  Machine thief(here, "new-1");
+  REQUIRE(thief.enrol(admin.token("new-1").text()).ok());
+  Agent stolen(here, thief.name_of_folder(), "new-1");
+  stolen.expect(v1::ToAgent::kWelcome);
+  Machine machine(here, "new-1");
+  REQUIRE(machine.enrol(admin.token("new-1", 1, true).text()).ok());
+  Agent present(here, machine.name_of_folder(), "new-1");
+  present.expect(v1::ToAgent::kWelcome);
+  while (stolen.read()) {
+  }
+  CHECK_FALSE(stolen.end().ok());
+}
+
+TEST_CASE("a node that never came can be revoked", "[collector][unit]") {
+  Deployment here;
+  Admin admin(here);
+  REQUIRE(admin.revoke("node-2").ok());  // its certificate was issued by hand
+  Agent agent(here, "node-2", "node-2");
+  CHECK(!agent.read());
+  require_refused(agent.end(), "is revoked");
+  CHECK(admin.revoke("no name").error_code() == StatusCode::NOT_FOUND);
+}
+
 TEST_CASE("a known node with another key needs an admin", "[collector][unit]") {
   Deployment here;
   Admin admin(here);
@@ -374,7 +421,8 @@ TEST_CASE("a revoked node is out at once, everywhere, also after a restart, unti
     require_refused(agent.end(), "is revoked since");
     require_refused(machine.renew(), "is revoked since");
     require_refused(machine.enrol(token), "is revoked since");
-    require_refused(Machine(here, "new-1").enrol(token), "is revoked since");
+    require_refused(Machine(here, "new-1").enrol(token),
+                    "is revoked:");  // a stranger learns no more
     const v1::Node shown = node_named(here, "new-1");
     CHECK(shown.revoked_ns() > 0);
     CHECK(shown.revoked_by() == "user:admin");
@@ -400,7 +448,7 @@ TEST_CASE("a node that is revoked before it ever connected is listed", "[collect
   CHECK(here.nodes().empty());
   REQUIRE(Admin(here).revoke("new-1").ok());
   CHECK(node_named(here, "new-1").revoked_ns() > 0);
-  CHECK(Admin(here).revoke("nobody").error_code() == StatusCode::NOT_FOUND);
+  CHECK(Admin(here).revoke("no body").error_code() == StatusCode::NOT_FOUND);
 }
 
 TEST_CASE("only admins let nodes in and out", "[collector][unit]") {

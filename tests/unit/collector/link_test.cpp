@@ -212,6 +212,17 @@ TEST_CASE("a change of the catalog is in the audit log, with who and from where"
                    " peer LIKE 'ipv4:127.0.0.1:%'") == 1);
 }
 
+TEST_CASE("no connection is believed for longer than its age", "[collector][unit]") {
+  Deployment here([](CollectorConfig& config) { config.connection_age = std::chrono::seconds(1); });
+  Agent agent(here, "node-1", "node-1");
+  agent.expect(v1::ToAgent::kWelcome);
+  while (agent.read()) {
+  }
+  CHECK(agent.end().error_code() == StatusCode::UNAVAILABLE);
+  Agent again(here, "node-1", "node-1");
+  again.expect(v1::ToAgent::kWelcome);
+}
+
 TEST_CASE("without a client certificate nobody gets in", "[collector][unit]") {
   Deployment here;
   grpc::SslCredentialsOptions tls;

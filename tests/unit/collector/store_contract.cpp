@@ -114,7 +114,7 @@ void check_states(const OpenStore& open) {
       ASSAY_TRY(writer.save_node_state(told.node, state));
       ASSAY_TRY(writer.set_told_in(told.run, 7));
       ASSAY_ASSIGN(const auto run, writer.find_run(told.node, run_id(3)));
-      return writer.end_run(*run, 400, true);
+      return writer.end_run(*run, 400, true, 400);
     });
     CHECK(store->impact("debian:12")->running == 2);
     write(*store, [&](StoreWriter& writer) -> Result<void> {
@@ -308,7 +308,7 @@ void check_runs(const OpenStore& open) {
     CHECK(early.empty());
     ASSAY_ASSIGN(const auto due, writer.overdue_runs(500, 10));
     CHECK(due.size() == 1);
-    ASSAY_TRY(writer.end_run(*run, 200, true));
+    ASSAY_TRY(writer.end_run(*run, 200, true, 200));
     ASSAY_ASSIGN(const auto ended, writer.find_run(written.node, run_id(1)));
     CHECK(ended->ended_ns == 200);
     return ok();

@@ -44,7 +44,7 @@ class Aging {
   void end(int n, std::int64_t ended_ns, bool is_settled = true) {
     write(*store_, [&](StoreWriter& writer) -> Result<void> {
       ASSAY_ASSIGN(auto run, writer.find_run(node_, run_id(n)));
-      ASSAY_TRY(writer.end_run(*run, ended_ns, false));
+      ASSAY_TRY(writer.end_run(*run, 1, false, ended_ns));
       run->is_open = !is_settled;
       return writer.set_run_state(*run);
     });
@@ -164,6 +164,12 @@ void check_steps_are_bounded(const OpenStore& open) {
   CHECK(here.store().trace(run_id(1), "")->execs.size() == 3);
   CHECK(here.remove(Aged::kExecs, 30).removed == 1);
   CHECK(here.remove(Aged::kExecs, 30).removed == 0);
+  // Those in between that are not old stop nothing.
+  for (int i = 0; i < 3; ++i)
+    here.exec(kept, 10);
+  CHECK(here.remove(Aged::kExecs, 30, 4).removed == 2);
+  const auto left = here.remove(Aged::kExecs, 30, 4).removed;
+  CHECK(left == 1);
 
   // A run with more execs than a step may remove goes over several.
   here.resolve(kept, 1);

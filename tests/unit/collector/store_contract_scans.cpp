@@ -34,7 +34,7 @@ void add_runs(Store& store) {
     names.config_digest->bytes.fill(5);
     ASSAY_TRY(writer.name_run(first->key, names));
     ASSAY_TRY(writer.name_run(last->key, names));
-    return writer.end_run(*last, 300, false);
+    return writer.end_run(*last, 300, false, 300);
   });
 }
 
