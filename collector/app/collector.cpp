@@ -134,6 +134,10 @@ Result<void> Collector::open_access() {
   }
   ASSAY_ASSIGN(auto rows, store_->load_tokens());
   tokens_ = std::make_unique<TokenBook>(std::move(rows));
+  const WallTime now = clock_.wall_now();
+  if (tokens_->forget_old(now) > 0)  // a disk that is full keeps their rows until the next time
+    (void)loop_->change(
+        0, [now](StoreWriter& store) { return store.forget_tokens(to_unix_ns(now - kTokenKept)); });
   door_ = std::make_unique<Doorkeeper>(*tokens_, *loop_, clock_, door_options(config_));
   access_timer_ = std::make_unique<AccessTimer>(*tokens_, *loop_, kAccessInterval);
   return ok();

@@ -11,7 +11,6 @@ namespace assay::collector {
 namespace {
 
 constexpr std::chrono::hours kUsualLifetime{90 * 24};
-constexpr std::chrono::hours kKept{90 * 24};  // after its end
 constexpr std::size_t kMaxFilterBytes = 512;
 
 std::string_view state_of(const TokenView& token, std::int64_t now_ns) {
@@ -118,13 +117,14 @@ Result<void> AccessAnswers::create_token(const Principal& who, const Actor& acto
   token.id = made.id;
   row.hash = made.hash;
   const MutexLock lock(changing_);
+  tokens_.forget_old(now);
   ASSAY_TRY(tokens_.check_new(token.name, now));
   const AuditEntry entry{now_ns, actor.name,        "token.create", subject_of(token),
                          "done", grant_text(token), actor.peer};
   ASSAY_TRY(
       ledger_.change(request.ByteSizeLong(), [row, entry](StoreWriter& store) -> Result<void> {
-        ASSAY_TRY(
-            store.forget_tokens(row.view.created_ns - std::chrono::nanoseconds(kKept).count()));
+        ASSAY_TRY(store.forget_tokens(row.view.created_ns -
+                                      std::chrono::nanoseconds(kTokenKept).count()));
         ASSAY_TRY(store.add_token(row));
         return store.audit(entry);
       }));

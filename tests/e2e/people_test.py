@@ -145,6 +145,16 @@ class People(unittest.TestCase):
         self.assertIn("was revoked at", self.with_token(token, "ps", code=REFUSED)[1])
         self.create("ci", "viewer")  # the name is free again
 
+    def test_tokens_that_ended_long_ago_are_forgotten_at_a_start(self):
+        self.here.stop_collector()
+        with sqlite3.connect(self.here.store) as store:
+            store.executemany("INSERT INTO tokens VALUES(?, 'old', 'viewer', '[]', ?, 1, 'user:ann', 2, 0, 0, '')",
+                              [(f"{n:016x}", n.to_bytes(32, "big")) for n in range(10_000)])
+        self.here.start_collector()
+        self.here.stop_collector()
+        with sqlite3.connect(self.here.store) as store:
+            self.assertEqual(store.execute("SELECT name FROM tokens").fetchall(), [("init",)])
+
     # Login
 
     def test_login_keeps_the_token_for_its_owner_and_this_collector_alone(self):
