@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -13,7 +14,7 @@ import unittest.mock
 
 import deployment
 
-USAGE, REFUSED, BAD_INPUT, NOT_FOUND = 2, 4, 6, 7
+USAGE, REFUSED, UNAVAILABLE, BAD_INPUT, NOT_FOUND = 2, 4, 5, 6, 7
 TOKEN = re.compile(r"assay_[0-9a-f]{16}_[0-9a-f]{64}")
 
 
@@ -154,6 +155,26 @@ class People(unittest.TestCase):
         self.here.stop_collector()
         with sqlite3.connect(self.here.store) as store:
             self.assertEqual(store.execute("SELECT name FROM tokens").fetchall(), [("init",)])
+
+    def test_a_join_token_that_has_no_place_is_not_made(self):
+        there = self.here.folder / "there"
+        there.write_text("something\n")
+        self.assertIn(str(there), self.bare_admin("node", "token", "create", "--out", there, code=USAGE))
+        self.assertIn("no-folder", self.bare_admin("node", "token", "create", "--out", self.here.folder / "no-folder/x", code=NOT_FOUND))
+        self.assertEqual(self.here.query("node", "token", "list")["tokens"], [])
+        self.assertEqual(there.read_text(), "something\n")
+        new, viewer = self.here.folder / "new", self.create("vic", "viewer")["token"]
+        self.with_token(viewer, "node", "token", "create", "--out", new, code=REFUSED)
+        self.assertFalse(new.exists())
+        self.bare_admin("node", "token", "create", "--out", new)
+        self.assertEqual(stat.S_IMODE(new.stat().st_mode), 0o600)
+        self.assertEqual(len(new.read_text().splitlines()), 1)
+        _, said = self.here.program("assay", "--config", self.here.folder / "cli.yaml", "node", "token", "create", "--out",
+                                    self.here.folder / "full", code=UNAVAILABLE, restore_signals=False,  # SIGXFSZ stays ignored
+                                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+        self.assertIn("is revoked again", said)
+        self.assertFalse((self.here.folder / "full").exists())
+        self.assertEqual(sorted(one["state"] for one in self.here.query("node", "token", "list")["tokens"]), ["revoked", "usable"])
 
     # Login
 
