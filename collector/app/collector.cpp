@@ -117,7 +117,7 @@ Result<void> Collector::open_catalog() {
 /// The token that init made is taken in once; then its file is of no more use.
 Result<void> Collector::open_access() {
   const std::string first = config_.data_dir + "/" + kFirstTokenFile;
-  ASSAY_ASSIGN(const auto token, read_first_token(first));
+  ASSAY_ASSIGN(const auto token, read_first_token(first, config_.max_token_lifetime));
   if (token) {
     const AuditEntry entry{to_unix_ns(clock_.wall_now()),
                            "collector",

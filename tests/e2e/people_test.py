@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Tokens, login, limits and the audit log: the real programs over real TLS. No node, no containers."""
+import datetime
 import json
 import os
 import pty
@@ -77,6 +78,16 @@ class People(unittest.TestCase):
         made = [entry for entry in self.audit("--action", "token.create") if entry["actor"] == "collector"]
         self.assertEqual(len(made), 1)
 
+    def test_the_first_token_lives_no_longer_than_tokens_may(self):
+        other = deployment.Deployment()
+        self.addCleanup(other.close)
+        path = other.folder / "collector.yaml"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "tokens": {"max_lifetime": "2h"}}))
+        other.start_collector()
+        first, = other.query("token", "list")["tokens"]
+        created, expires = (datetime.datetime.fromisoformat(first[key][:19]) for key in ("created_at", "expires_at"))
+        self.assertLessEqual(abs((expires - created).total_seconds() - 7200), 1)
+
     def test_a_hash_that_others_could_have_written_is_refused(self):
         self.here.stop_collector()
         path = self.here.folder / "collector/first-token"
@@ -125,6 +136,17 @@ class People(unittest.TestCase):
     def bare_admin(self, *words, code=0):
         """stderr of the operator's call."""
         return self.here.program("assay", "--config", self.here.folder / "cli.yaml", *words, code=code)[1]
+
+    def test_a_token_cannot_make_its_own_successor(self):
+        maker = self.create("maker", "admin", "--expires", "2h")
+        for expires in ("3h", "300d"):
+            self.assertIn("no token outlives", self.with_token(maker["token"], "token", "create", "next", "--role", "admin",
+                                                               "--expires", expires, code=REFUSED)[1])
+        refused = self.audit("--action", "token.create", "--outcome", "refused")
+        self.assertEqual([entry["actor"].split("/")[0] for entry in refused], ["token:maker"] * 2)
+        out, said = self.with_token(maker["token"], "token", "create", "next", "--role", "admin", "-o", "json")
+        self.assertEqual(json.loads(out)["expires_at"], maker["expires_at"])
+        self.assertIn("it ends with the token that made it", said)
 
     def test_what_cannot_be_made_is_said(self):
         self.create("ci", "viewer")

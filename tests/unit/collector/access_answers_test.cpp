@@ -59,5 +59,27 @@ TEST_CASE("tokens that ended long ago make room for new ones", "[collector][unit
   CHECK(here.rows() == 1);
 }
 
+TEST_CASE("no token outlives the one that makes it", "[collector][unit]") {
+  TokenDesk here;
+  const std::int64_t end = to_unix_ns(here.now() + 1h), year = to_unix_ns(here.now() + 365 * 24h);
+  here.who.token = TokenGrant{"00ff", {}, end};
+  REQUIRE(here.create("default"));
+  CHECK(here.made.token().expires_ns() == end);
+  REQUIRE(here.create("same", end));
+  for (const std::int64_t late : {end + 1, year}) {
+    const auto refused = here.create("late", late);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::kPermissionDenied);
+    CHECK_THAT(refused.error().message, Catch::Contains("no token outlives"));
+  }
+  CHECK(here.rows() == 2);
+  here.who = TokenDesk::admin();  // by certificate
+  REQUIRE(here.create("late", year));
+  CHECK(here.made.token().expires_ns() == year);
+  here.who.token = TokenGrant{"00ff", {}, year};
+  REQUIRE(here.create("usual"));
+  CHECK(here.made.token().expires_ns() == to_unix_ns(here.now() + 90 * 24h));
+}
+
 }  // namespace
 }  // namespace assay::collector
