@@ -6,13 +6,17 @@
 #include "cli/commands.h"
 #include "cli/dates.h"
 #include "cli/records.h"
+#include "common/base/encoding.h"
 
 namespace assay::cli {
 namespace {
 
+constexpr std::size_t kLeastDigits = 8, kAllDigits = 32;  // of a finding's id
+
 struct Options {
   std::vector<std::string> findings;
   FindingChange change;
+  bool is_for_nobody = false;
   std::string until;
 };
 
@@ -69,15 +73,32 @@ Result<Outcome> show(const std::string& finding, Session& session) {
   return Outcome{.document = {std::move(object), sections()}};
 }
 
+/// What can be known of the arguments before the first finding is changed.
+Result<void> check_arguments(const Options& options, const std::string& action) {
+  const bool has_assignee = !options.change.assignee.empty();
+  if (action == "assign" && has_assignee == options.is_for_nobody)
+    return Error{ErrorCode::kInvalidArgument,
+                 "say to whom: either --to NAME, or --nobody to take it away from who has it"};
+  for (const std::string& finding : options.findings)
+    if (finding.size() < kLeastDigits || finding.size() > kAllDigits ||
+        finding.find_first_not_of("0123456789abcdef") != std::string::npos)
+      return Error{ErrorCode::kInvalidArgument, "nothing was changed: \"" +
+                                                    escape_untrusted(finding, 80) +
+                                                    "\" is no id of a finding: 32 hex digits, or "
+                                                    "the first 8 or more of them"};
+  if (options.change.revision != 0 && options.findings.size() > 1)
+    return Error{ErrorCode::kInvalidArgument, "--revision goes with one finding"};
+  return ok();
+}
+
 /// All of them, one after the other; the first that is refused ends it.
 Result<Outcome> change(const Options& options, const std::string& action, Session& session) {
+  ASSAY_TRY(check_arguments(options, action));
   FindingChange change = options.change;
-  change.action = action == "assign" && change.assignee.empty() ? "unassign" : action;
+  change.action = options.is_for_nobody ? "unassign" : action;
   if (!options.until.empty()) {
     ASSAY_ASSIGN(change.muted_until, parse_date(options.until, "--until", session.now()));
   }
-  if (change.revision != 0 && options.findings.size() > 1)
-    return Error{ErrorCode::kInvalidArgument, "--revision goes with one finding"};
   ASSAY_ASSIGN(Client * client, session.client());
   Array rows;
   std::string note;
@@ -145,8 +166,9 @@ void add_finding(CLI::App& app, Invocation& invocation) {
            options);
   CLI::App& assign =
       add_change(group, "assign", "assign", "Assign findings to somebody", invocation, options);
-  assign.add_option("--to", options->change.assignee, "whom; left out: nobody any more")
-      ->option_text("NAME");
+  auto* to = assign.add_option("--to", options->change.assignee, "whom")->option_text("NAME");
+  assign.add_flag("--nobody", options->is_for_nobody, "take them away from who has them")
+      ->excludes(to);
   add_note(assign, options);
   CLI::App& mute = add_change(group, "mute", "mute",
                               "Leave findings out of lists until a date, or until they change",

@@ -8,7 +8,6 @@
 
 #include "common/base/file.h"
 #include "common/base/guarded_file.h"
-#include "common/base/unique_fd.h"
 
 namespace assay::cli {
 namespace {
@@ -104,13 +103,26 @@ Result<catalog::PublicKey> load_public_key(const std::string& path) {
   return key;
 }
 
-Result<void> write_new_file(const std::string& path, std::string_view bytes, unsigned mode) {
-  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+Result<NewFile> NewFile::create(const std::string& path, unsigned mode) {
+  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!fd) return system_error("create " + path);
-  auto written = write_all(fd.get(), bytes);
-  if (written) return written;
-  unlink(path.c_str());
-  return std::move(written.error()).with_context(path);
+  return NewFile(path, std::move(fd));
+}
+
+NewFile::~NewFile() {
+  if (!path_.empty()) unlink(path_.c_str());
+}
+
+Result<void> NewFile::write(std::string_view bytes) {
+  auto written = write_all(fd_.get(), bytes);
+  if (!written) return std::move(written.error()).with_context(path_);
+  path_.clear();
+  return ok();
+}
+
+Result<void> write_new_file(const std::string& path, std::string_view bytes, unsigned mode) {
+  ASSAY_ASSIGN(NewFile file, NewFile::create(path, mode));
+  return file.write(bytes);
 }
 
 }  // namespace assay::cli

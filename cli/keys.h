@@ -3,9 +3,11 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "cli/terminal.h"
 #include "common/base/result.h"
+#include "common/base/unique_fd.h"
 #include "common/catalog/signing.h"
 
 namespace assay::cli {
@@ -25,6 +27,27 @@ Result<std::string> new_passphrase(const std::string& passphrase_file, Terminal&
 
 /// The public key in `path`, or that of the private key in it. Errors: as load_signing_key().
 Result<catalog::PublicKey> load_public_key(const std::string& path);
+
+/// A file that was not there yet, empty until write(). It is removed at the end of its life when
+/// nothing was written.
+class NewFile {
+ public:
+  /// Errors: kAlreadyExists, kPermissionDenied, kNotFound (no such folder).
+  static Result<NewFile> create(const std::string& path, unsigned mode);
+  NewFile(NewFile&& other) noexcept
+      : path_(std::exchange(other.path_, "")), fd_(std::move(other.fd_)) {}
+  NewFile& operator=(NewFile&&) = delete;
+  ~NewFile();
+
+  /// Once. Errors: kUnavailable.
+  Result<void> write(std::string_view bytes);
+
+ private:
+  NewFile(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+
+  std::string path_;  ///< to remove; empty: it stays
+  UniqueFd fd_;
+};
 
 /// Writes a file that is not there yet, with `mode` from its first byte on, and syncs it.
 /// Errors: kAlreadyExists, kPermissionDenied, kNotFound (no such folder), kUnavailable.

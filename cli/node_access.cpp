@@ -2,6 +2,7 @@
 // assay node token …, assay node revoke, restore, forget; assay ca show.
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/dates.h"
@@ -51,6 +52,20 @@ std::vector<Column> token_columns() {
           {"BY", "created_by", Style::kPlain, true}};
 }
 
+/// Makes the token; with `file`, in there. One that could not be written is revoked again.
+Result<CreatedJoinToken> make_token(const JoinTokenWish& wish, std::optional<NewFile>& file,
+                                    Client& client) {
+  ASSAY_ASSIGN(CreatedJoinToken created, client.create_join_token(wish));
+  if (!file) return created;
+  auto written = file->write(created.text + "\n");
+  if (written) return created;
+  const std::string& id = created.token.token_id;
+  return std::move(written.error())
+      .with_context(client.revoke_join_token(id)
+                        ? "token " + id + " was made and is revoked again, as it was not written"
+                        : "token " + id + " was made (assay node token revoke " + id + ")");
+}
+
 Result<Outcome> create_token(const TokenOptions& options, Session& session) {
   ASSAY_ASSIGN(const WallTime until, parse_date(options.expires, "--expires", session.now()));
   ASSAY_ASSIGN(Client * client, session.client());
@@ -59,7 +74,12 @@ Result<Outcome> create_token(const TokenOptions& options, Session& session) {
   wish.lifetime = std::chrono::duration_cast<std::chrono::seconds>(until - session.now());
   wish.uses = options.uses;
   wish.may_replace = options.may_replace;
-  ASSAY_ASSIGN(const CreatedJoinToken created, client->create_join_token(wish));
+  std::optional<NewFile> file;  // before there is a token that has no place
+  if (!options.out.empty()) {
+    ASSAY_ASSIGN(NewFile made, NewFile::create(options.out, 0600));
+    file.emplace(std::move(made));
+  }
+  ASSAY_ASSIGN(const CreatedJoinToken created, make_token(wish, file, *client));
   Object value = std::get<Object>(to_value(created.token).storage());
   std::vector<Column> columns{{"ID", "token_id"},
                               {"Nodes", "nodes"},
@@ -70,7 +90,6 @@ Result<Outcome> create_token(const TokenOptions& options, Session& session) {
     value.emplace_back("token", created.text);
     columns.push_back({"Token", "token"});
   } else {
-    ASSAY_TRY(write_new_file(options.out, created.text + "\n", 0600));
     value.emplace_back("file", options.out);
     columns.push_back({"File", "file"});
   }

@@ -10,6 +10,8 @@
 namespace assay::cli {
 namespace {
 
+constexpr std::chrono::hours kUsualLifetime{90 * 24};
+
 struct Options {
   TokenWish wish;
   std::string expires;
@@ -31,6 +33,15 @@ Object to_object(const Token& token) {
           {"revoked_by", token.revoked_by}};
 }
 
+/// What to say of an end that nobody asked for and that comes early.
+std::string early_text(const Options& options, const Token& token) {
+  if (!options.expires.empty() || !token.created_at || !token.expires_at ||
+      *token.expires_at - *token.created_at >= kUsualLifetime)
+    return "";
+  return "That is sooner than the usual 90 days: it ends with the token that made it, or when "
+         "tokens.max_lifetime of the collector is over. ";
+}
+
 Result<Outcome> create(Options options, Session& session) {
   if (!options.expires.empty()) {
     ASSAY_ASSIGN(options.wish.expires_at, parse_date(options.expires, "--expires", session.now()));
@@ -43,8 +54,8 @@ Result<Outcome> create(Options options, Session& session) {
       created.token.expires_at ? to_rfc3339(*created.token.expires_at, 0) : "";
   return Outcome{.document = {std::move(object), {{.text = created.secret + "\n"}}},
                  .note = "Token " + created.token.token_id + " (" + created.token.name + ", role " +
-                         created.token.role + ") is valid until " + until +
-                         ". It is shown this once."};
+                         created.token.role + ") is valid until " + until + ". " +
+                         early_text(options, created.token) + "It is shown this once."};
 }
 
 Result<Outcome> list(const Options& options, Session& session) {
@@ -102,7 +113,8 @@ void add_token(CLI::App& app, Invocation& invocation) {
                   "nodes:command, nodes:admit, tokens:manage, audit:read")
       ->option_text("SCOPE")
       ->allow_extra_args(false);
-  make.add_option("--expires", options->expires, "when it ends (default: in 90d)")
+  make.add_option("--expires", options->expires,
+                  "when it ends (default: in 90d, or with the token that makes it)")
       ->option_text("DATE");
   CLI::App& show =
       add_command(group, "list", "List tokens, never the tokens themselves", invocation,

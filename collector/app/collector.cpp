@@ -117,7 +117,7 @@ Result<void> Collector::open_catalog() {
 /// The token that init made is taken in once; then its file is of no more use.
 Result<void> Collector::open_access() {
   const std::string first = config_.data_dir + "/" + kFirstTokenFile;
-  ASSAY_ASSIGN(const auto token, read_first_token(first));
+  ASSAY_ASSIGN(const auto token, read_first_token(first, config_.max_token_lifetime));
   if (token) {
     const AuditEntry entry{to_unix_ns(clock_.wall_now()),
                            "collector",
@@ -134,6 +134,10 @@ Result<void> Collector::open_access() {
   }
   ASSAY_ASSIGN(auto rows, store_->load_tokens());
   tokens_ = std::make_unique<TokenBook>(std::move(rows));
+  const WallTime now = clock_.wall_now();
+  if (tokens_->forget_old(now) > 0)  // a disk that is full keeps their rows until the next time
+    (void)loop_->change(
+        0, [now](StoreWriter& store) { return store.forget_tokens(to_unix_ns(now - kTokenKept)); });
   door_ = std::make_unique<Doorkeeper>(*tokens_, *loop_, clock_, door_options(config_));
   access_timer_ = std::make_unique<AccessTimer>(*tokens_, *loop_, kAccessInterval);
   return ok();

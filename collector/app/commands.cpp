@@ -71,7 +71,7 @@ ExitCode run_init(const InitRequest& request) {
   std::printf(
       "%s: authority and server certificate of cluster %s\n"
       "%s/admin: ca.pem, cert.pem and key.pem of the user admin\n"
-      "%s/admin/token: a token with the role admin, for 90 days from now (assay login --with-token "
+      "%s/admin/token: a token with the role admin, for 90 days at most (assay login --with-token "
       "< it)\n"
       "next: assay-collector run, then assay node token create for the nodes\n",
       request.dir.c_str(), request.cluster.c_str(), request.dir.c_str(), request.dir.c_str());

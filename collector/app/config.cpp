@@ -149,9 +149,11 @@ void add_people(Table<CollectorConfig>& table) {
                         "no limit",
                 .max = "100000",
                 .is_live = true})
-      .duration(
-          "tokens.max_lifetime", &CollectorConfig::max_token_lifetime,
-          {.text = "How long a new token may live", .min = "1h", .max = "3650d", .is_live = true})
+      .duration("tokens.max_lifetime", &CollectorConfig::max_token_lifetime,
+                {.text = "How long a new token may live, and that of `init` from its making",
+                 .min = "1h",
+                 .max = "3650d",
+                 .is_live = true})
       .duration("triage.max_mute", &CollectorConfig::max_mute,
                 {.text = "How far away the end of a mute may be",
                  .min = "1h",

@@ -16,14 +16,17 @@ constexpr int kMaxFileSetsAskedFor = 16;         // the others with the next bat
 constexpr std::size_t kMaxRefusedCatalogs = 16;  // open findings of one node
 constexpr const char* kQuiet = "the run keeps to its budget again";
 
-std::string noise_text(const RunNoisy& event) {
-  const bool is_starts = event.budget == "starts";
+/// What is so of a budget, however long and how often: how its noise_text() begins.
+std::string noise_cause(const RunNoisy& event) {
   const std::string limit = std::to_string(event.limit);
-  const std::string what = is_starts ? "more new roots at once than the " + limit + " that may wait"
-                                     : "more than " + limit + " executed programs a second";
-  return what + ", from " + to_rfc3339(from_unix_ns(event.from_ns)) + " to " +
+  return event.budget == "starts" ? "more new roots at once than the " + limit + " that may wait"
+                                  : "more than " + limit + " executed programs a second";
+}
+
+std::string noise_text(const RunNoisy& event) {
+  return noise_cause(event) + ", from " + to_rfc3339(from_unix_ns(event.from_ns)) + " to " +
          to_rfc3339(from_unix_ns(event.until_ns)) + ": " + std::to_string(event.dropped) +
-         (is_starts ? " starts" : " execs") + " were not recorded";
+         (event.budget == "starts" ? " starts" : " execs") + " were not recorded";
 }
 
 }  // namespace
@@ -245,7 +248,10 @@ Result<void> Recorder::on(Context& context, const RunNoisy& event) {
   ASSAY_ASSIGN(const auto open, context.store.open_findings(run->key));
   for (const auto& finding : open) {
     if (finding.kind != catalog::FindingKind::kNoisy || finding.subject != event.budget) continue;
-    ASSAY_TRY(change_reason(context.store, finding, reason, now_ns));
+    if (finding.reason.starts_with(noise_cause(event) + ","))  // more of the same ends no mute
+      ASSAY_TRY(context.store.set_finding_reason(finding.key, reason, now_ns));
+    else
+      ASSAY_TRY(change_reason(context.store, finding, reason, now_ns));
     return event.is_over ? context.store.resolve_finding(finding.key, now_ns, kQuiet) : ok();
   }
   return context.store.add_finding({new_finding_id(now_ns), catalog::FindingKind::kNoisy,

@@ -52,6 +52,14 @@ Result<Principal> TokenBook::find(const ShownToken& shown, WallTime now) {
   return who;
 }
 
+std::size_t TokenBook::forget_old(WallTime now) {
+  const std::int64_t before_ns = to_unix_ns(now - kTokenKept);
+  const MutexLock lock(mutex_);
+  return std::erase_if(entries_, [before_ns](const auto& entry) {
+    return entry.second.row.view.expires_ns < before_ns;
+  });
+}
+
 Result<void> TokenBook::check_new(const std::string& name, WallTime now) const {
   const MutexLock lock(mutex_);
   if (entries_.size() >= kMaxTokens)

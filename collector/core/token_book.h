@@ -2,6 +2,7 @@
 // All tokens in memory, so that a call costs no look at the store and a revocation counts at once.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,6 +18,7 @@
 namespace assay::collector {
 
 inline constexpr std::size_t kMaxTokens = 10'000;
+inline constexpr std::chrono::hours kTokenKept{90 * 24};  ///< after its end
 
 /// Thread-safe.
 class TokenBook {
@@ -28,6 +30,9 @@ class TokenBook {
   /// error.
   Result<Principal> find(const ShownToken& shown, WallTime now);
 
+  /// Drops what ended more than kTokenKept ago; how many it were. The store's rows are dropped by
+  /// StoreWriter::forget_tokens().
+  std::size_t forget_old(WallTime now);
   /// Errors: kAlreadyExists (a token of this name that is neither revoked nor expired),
   /// kLimitExceeded.
   Result<void> check_new(const std::string& name, WallTime now) const;

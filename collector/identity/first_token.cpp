@@ -36,7 +36,8 @@ Result<void> write_first_token(const std::string& token_file, const std::string&
   return write_file_atomically(hash_file, line.str(), 0600);
 }
 
-Result<std::optional<TokenRow>> read_first_token(const std::string& hash_file) {
+Result<std::optional<TokenRow>> read_first_token(const std::string& hash_file,
+                                                 std::chrono::nanoseconds max_lifetime) {
   if (::access(hash_file.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
     return std::optional<TokenRow>();
   ASSAY_ASSIGN(const std::string text, read_guarded_file(hash_file, kMaxBytes, Guard::kTrusted));
@@ -51,6 +52,8 @@ Result<std::optional<TokenRow>> read_first_token(const std::string& hash_file) {
   auto digest = Sha256::from_raw(*bytes);
   if (!digest) return corrupt(hash_file);
   row.hash = *digest;
+  if (token.expires_ns - token.created_ns > max_lifetime.count())
+    token.expires_ns = token.created_ns + max_lifetime.count();
   token.name = kName;
   token.role = Role::kAdmin;
   token.created_by = "collector";

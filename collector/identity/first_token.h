@@ -3,6 +3,7 @@
 // file for the person, its hash in one for the collector, which takes it in at its start.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -17,9 +18,11 @@ inline constexpr const char* kFirstTokenFile = "first-token";
 Result<void> write_first_token(const std::string& token_file, const std::string& hash_file,
                                WallTime now);
 
-/// What write_first_token() left in `hash_file`; nothing when there is none.
+/// What write_first_token() left in `hash_file`; nothing when there is none. It ends `max_lifetime`
+/// after it was made at the latest.
 /// Errors: kUntrusted (somebody else could have written it; says how to mend it), kCorrupt.
-Result<std::optional<TokenRow>> read_first_token(const std::string& hash_file);
+Result<std::optional<TokenRow>> read_first_token(const std::string& hash_file,
+                                                 std::chrono::nanoseconds max_lifetime);
 
 Result<void> remove_first_token(const std::string& hash_file);
 

@@ -11,7 +11,6 @@ namespace assay::collector {
 namespace {
 
 constexpr std::chrono::hours kUsualLifetime{90 * 24};
-constexpr std::chrono::hours kKept{90 * 24};  // after its end
 constexpr std::size_t kMaxFilterBytes = 512;
 
 std::string_view state_of(const TokenView& token, std::int64_t now_ns) {
@@ -50,15 +49,30 @@ Result<void> check_grant(const Principal& who, Role role, const std::vector<Scop
                    join(who.token->scopes)};
 }
 
-Result<std::int64_t> expiry_of(std::int64_t wanted_ns, std::int64_t now_ns, std::int64_t longest) {
-  if (wanted_ns == 0)
-    return now_ns + std::min(std::chrono::nanoseconds(kUsualLifetime).count(), longest);
+Result<void> check_lifetime(std::int64_t wanted_ns, std::int64_t now_ns, std::int64_t longest) {
+  if (wanted_ns == 0) return ok();
   if (wanted_ns <= now_ns)
     return Error{ErrorCode::kInvalidArgument, "the token would have expired already"};
-  if (wanted_ns - now_ns <= longest) return wanted_ns;
+  if (wanted_ns - now_ns <= longest) return ok();
   return Error{ErrorCode::kInvalidArgument, "a token lives until " +
                                                 to_rfc3339(from_unix_ns(now_ns + longest), 0) +
                                                 " at most (tokens.max_lifetime of the collector)"};
+}
+
+/// A token that is about to end must not make its own successor.
+Result<void> check_outlives(const Principal& who, std::int64_t wanted_ns) {
+  if (!who.token || wanted_ns <= who.token->expires_ns) return ok();
+  return Error{ErrorCode::kPermissionDenied,
+               "no token outlives the one that makes it, which ends at " +
+                   to_rfc3339(from_unix_ns(who.token->expires_ns), 0) +
+                   ": ask for an earlier end, or make it with a certificate"};
+}
+
+/// When one ends that was asked for without an end.
+std::int64_t usual_expiry(const Principal& who, std::int64_t now_ns, std::int64_t longest) {
+  const std::int64_t usual =
+      now_ns + std::min(std::chrono::nanoseconds(kUsualLifetime).count(), longest);
+  return who.token ? std::min(usual, who.token->expires_ns) : usual;
 }
 
 std::string grant_text(const TokenView& token) {
@@ -111,20 +125,24 @@ Result<void> AccessAnswers::create_token(const Principal& who, const Actor& acto
     if (std::ranges::find(token.scopes, scope) == token.scopes.end()) token.scopes.push_back(scope);
   }
   ASSAY_TRY(may_grant(who, actor, token, "token.create"));
-  ASSAY_ASSIGN(token.expires_ns, expiry_of(request.expires_ns(), now_ns, max_lifetime_ns_));
+  ASSAY_TRY(check_lifetime(request.expires_ns(), now_ns, max_lifetime_ns_));
+  ASSAY_TRY(or_log(check_outlives(who, request.expires_ns()), actor, token, "token.create"));
+  token.expires_ns = request.expires_ns() != 0 ? request.expires_ns()
+                                               : usual_expiry(who, now_ns, max_lifetime_ns_);
   token.created_ns = now_ns;
   token.created_by = actor.name;
   const NewToken made = make_token();
   token.id = made.id;
   row.hash = made.hash;
   const MutexLock lock(changing_);
+  tokens_.forget_old(now);
   ASSAY_TRY(tokens_.check_new(token.name, now));
   const AuditEntry entry{now_ns, actor.name,        "token.create", subject_of(token),
                          "done", grant_text(token), actor.peer};
   ASSAY_TRY(
       ledger_.change(request.ByteSizeLong(), [row, entry](StoreWriter& store) -> Result<void> {
-        ASSAY_TRY(
-            store.forget_tokens(row.view.created_ns - std::chrono::nanoseconds(kKept).count()));
+        ASSAY_TRY(store.forget_tokens(row.view.created_ns -
+                                      std::chrono::nanoseconds(kTokenKept).count()));
         ASSAY_TRY(store.add_token(row));
         return store.audit(entry);
       }));
@@ -136,11 +154,15 @@ Result<void> AccessAnswers::create_token(const Principal& who, const Actor& acto
 
 Result<void> AccessAnswers::may_grant(const Principal& who, const Actor& actor,
                                       const TokenView& token, const char* action) {
-  auto granted = check_grant(who, token.role, token.scopes);
-  if (!granted)
+  return or_log(check_grant(who, token.role, token.scopes), actor, token, action);
+}
+
+Result<void> AccessAnswers::or_log(Result<void> checked, const Actor& actor, const TokenView& token,
+                                   const char* action) {
+  if (!checked)
     ledger_.audit({to_unix_ns(clock_.wall_now()), actor.name, action, "token:" + token.name,
-                   "refused", granted.error().message, actor.peer});
-  return granted;
+                   "refused", checked.error().message, actor.peer});
+  return checked;
 }
 
 Result<void> AccessAnswers::list_tokens(const v1::ListTokensRequest& request,

@@ -37,6 +37,8 @@ class AccessAnswers {
   /// What is refused is in the audit log.
   Result<void> may_grant(const Principal& who, const Actor& actor, const TokenView& token,
                          const char* action);
+  Result<void> or_log(Result<void> checked, const Actor& actor, const TokenView& token,
+                      const char* action);
 
   Store& store_;
   Ledger& ledger_;

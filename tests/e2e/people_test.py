@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Tokens, login, limits and the audit log: the real programs over real TLS. No node, no containers."""
+import datetime
 import json
 import os
 import pty
 import re
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -13,7 +15,7 @@ import unittest.mock
 
 import deployment
 
-USAGE, REFUSED, BAD_INPUT, NOT_FOUND = 2, 4, 6, 7
+USAGE, REFUSED, UNAVAILABLE, BAD_INPUT, NOT_FOUND = 2, 4, 5, 6, 7
 TOKEN = re.compile(r"assay_[0-9a-f]{16}_[0-9a-f]{64}")
 
 
@@ -76,6 +78,16 @@ class People(unittest.TestCase):
         made = [entry for entry in self.audit("--action", "token.create") if entry["actor"] == "collector"]
         self.assertEqual(len(made), 1)
 
+    def test_the_first_token_lives_no_longer_than_tokens_may(self):
+        other = deployment.Deployment()
+        self.addCleanup(other.close)
+        path = other.folder / "collector.yaml"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "tokens": {"max_lifetime": "2h"}}))
+        other.start_collector()
+        first, = other.query("token", "list")["tokens"]
+        created, expires = (datetime.datetime.fromisoformat(first[key][:19]) for key in ("created_at", "expires_at"))
+        self.assertLessEqual(abs((expires - created).total_seconds() - 7200), 1)
+
     def test_a_hash_that_others_could_have_written_is_refused(self):
         self.here.stop_collector()
         path = self.here.folder / "collector/first-token"
@@ -125,6 +137,17 @@ class People(unittest.TestCase):
         """stderr of the operator's call."""
         return self.here.program("assay", "--config", self.here.folder / "cli.yaml", *words, code=code)[1]
 
+    def test_a_token_cannot_make_its_own_successor(self):
+        maker = self.create("maker", "admin", "--expires", "2h")
+        for expires in ("3h", "300d"):
+            self.assertIn("no token outlives", self.with_token(maker["token"], "token", "create", "next", "--role", "admin",
+                                                               "--expires", expires, code=REFUSED)[1])
+        refused = self.audit("--action", "token.create", "--outcome", "refused")
+        self.assertEqual([entry["actor"].split("/")[0] for entry in refused], ["token:maker"] * 2)
+        out, said = self.with_token(maker["token"], "token", "create", "next", "--role", "admin", "-o", "json")
+        self.assertEqual(json.loads(out)["expires_at"], maker["expires_at"])
+        self.assertIn("it ends with the token that made it", said)
+
     def test_what_cannot_be_made_is_said(self):
         self.create("ci", "viewer")
         self.assertIn("revoke it, or choose another name", self.bare_admin("token", "create", "ci", "--role", "viewer", code=USAGE))
@@ -144,6 +167,36 @@ class People(unittest.TestCase):
         self.here.start_collector()
         self.assertIn("was revoked at", self.with_token(token, "ps", code=REFUSED)[1])
         self.create("ci", "viewer")  # the name is free again
+
+    def test_tokens_that_ended_long_ago_are_forgotten_at_a_start(self):
+        self.here.stop_collector()
+        with sqlite3.connect(self.here.store) as store:
+            store.executemany("INSERT INTO tokens VALUES(?, 'old', 'viewer', '[]', ?, 1, 'user:ann', 2, 0, 0, '')",
+                              [(f"{n:016x}", n.to_bytes(32, "big")) for n in range(10_000)])
+        self.here.start_collector()
+        self.here.stop_collector()
+        with sqlite3.connect(self.here.store) as store:
+            self.assertEqual(store.execute("SELECT name FROM tokens").fetchall(), [("init",)])
+
+    def test_a_join_token_that_has_no_place_is_not_made(self):
+        there = self.here.folder / "there"
+        there.write_text("something\n")
+        self.assertIn(str(there), self.bare_admin("node", "token", "create", "--out", there, code=USAGE))
+        self.assertIn("no-folder", self.bare_admin("node", "token", "create", "--out", self.here.folder / "no-folder/x", code=NOT_FOUND))
+        self.assertEqual(self.here.query("node", "token", "list")["tokens"], [])
+        self.assertEqual(there.read_text(), "something\n")
+        new, viewer = self.here.folder / "new", self.create("vic", "viewer")["token"]
+        self.with_token(viewer, "node", "token", "create", "--out", new, code=REFUSED)
+        self.assertFalse(new.exists())
+        self.bare_admin("node", "token", "create", "--out", new)
+        self.assertEqual(stat.S_IMODE(new.stat().st_mode), 0o600)
+        self.assertEqual(len(new.read_text().splitlines()), 1)
+        _, said = self.here.program("assay", "--config", self.here.folder / "cli.yaml", "node", "token", "create", "--out",
+                                    self.here.folder / "full", code=UNAVAILABLE, restore_signals=False,  # SIGXFSZ stays ignored
+                                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+        self.assertIn("is revoked again", said)
+        self.assertFalse((self.here.folder / "full").exists())
+        self.assertEqual(sorted(one["state"] for one in self.here.query("node", "token", "list")["tokens"]), ["revoked", "usable"])
 
     # Login
 

@@ -52,10 +52,19 @@ class Triage(unittest.TestCase):
         entries = self.here.query("audit", "--action", "finding", "--actor", "ann")["entries"]
         self.assertEqual([entry["action"] for entry in entries], ["finding.assign"] + ["finding.acknowledge"] * 2)
         self.assertTrue(all(entry["peer"].startswith("ipv4:127.0.0.1:") and entry["outcome"] == "done" for entry in entries))
-        self.by("bob", "finding", "assign", FIRST)
+        self.by("bob", "finding", "assign", FIRST, "--nobody")
         self.assertEqual(self.shown()["assignee"], "")
         self.by("bob", "finding", "reopen", FIRST)
         self.assertEqual(self.shown()["triage"], "new")
+
+    def test_a_word_that_is_no_finding_changes_nothing(self):
+        self.by("ann", "finding", "assign", FIRST, "--to", "bob")
+        history = self.shown()["history"]
+        for words in ((FIRST,), (FIRST, "alice"), (FIRST, "--to", ""), (FIRST, "--to", "x", "--nobody")):
+            self.assertIn("--nobody", self.by("ann", "finding", "assign", *words, code=USAGE)[1])
+        for words in (("assign", FIRST, "alice", "--to", "ann"), ("ack", FIRST, "abc"), ("reopen", FIRST, "A" * 32)):
+            self.assertIn("no id of a finding", self.by("ann", "finding", *words, code=USAGE)[1])
+        self.assertEqual(self.shown()["history"], history)
 
     def test_only_who_has_the_role_may(self):
         for words in (("ack", FIRST), ("assign", FIRST, "--to", "x"), ("unmute", FIRST), ("reopen", FIRST),

@@ -4,6 +4,7 @@
 #include "collector/core/principal.h"
 #include "collector/identity/authority_dir.h"
 #include "collector/identity/certificates.h"
+#include "collector/identity/first_token.h"
 #include "collector/query/page_token.h"
 #include "common/base/file.h"
 #include "tests/unit/collector/support.h"
@@ -42,6 +43,21 @@ TEST_CASE("a role holds what those before it hold, and a node none of it", "[col
   CHECK_FALSE(Principal{Role::kNode, {"c", "n"}, ""}.has(Role::kViewer));
   CHECK(*role_named("approver") == Role::kApprover);
   CHECK_THAT(role_named("node").error().message, Catch::Contains("viewer, approver and admin"));
+}
+
+TEST_CASE("the first token lives 90 days, or as long as a token may", "[collector][unit]") {
+  using std::chrono::hours;
+  const TempDir dir;
+  const std::string file = dir.path() + "/hash";
+  REQUIRE(write_first_token(dir.path() + "/token", file, kNow));
+  for (const auto& [longest, lives] :
+       {std::pair(hours(365 * 24), hours(90 * 24)), std::pair(hours(90 * 24), hours(90 * 24)),
+        std::pair(hours(1), hours(1))}) {
+    const auto read = read_first_token(file, longest);
+    REQUIRE(read);
+    CHECK((*read)->view.created_ns == to_unix_ns(kNow));
+    CHECK((*read)->view.expires_ns == to_unix_ns(kNow + lives));
+  }
 }
 
 TEST_CASE("init makes an authority once, with keys for nobody else", "[collector][unit]") {
