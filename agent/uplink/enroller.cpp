@@ -145,6 +145,7 @@ class Loop final : public Enroller {
       // Not all agents at once.
       const auto life = std::chrono::duration_cast<milliseconds>(held->expires - held->begins);
       const milliseconds most = std::min<milliseconds>(life / 10, kLongestSpread);
+      kept_at_.reset();
       renew_at_ = clock_.wall_now() + milliseconds(std::uniform_int_distribution<std::int64_t>(
                                           0, most.count())(random_));
     }
@@ -169,8 +170,16 @@ class Loop final : public Enroller {
   std::optional<Failure> renew(const std::string& address);
   Result<std::string> roots(const std::string& address, const std::string& token);
   std::optional<Failure> keep(const v1::IssuedCertificate& issued);
-  WallTime due(const HeldCertificate& held);
-  void report(const std::string& problem);
+  WallTime due(const HeldCertificate& held) ASSAY_REQUIRES(mutex_);
+  struct Step {
+    std::string address;
+    bool has_certificate = false;
+    milliseconds wait{};  // 0: try now
+  };
+  Step next_step();
+  milliseconds least_left(const std::optional<HeldCertificate>& held) const ASSAY_REQUIRES(mutex_);
+  std::string early_problem();
+  void report(const std::string& problem, const std::function<void(const std::string&)>& callback);
 
   template <typename Request, typename Response>
   grpc::Status call(const std::shared_ptr<grpc::Channel>& channel,
@@ -202,6 +211,7 @@ class Loop final : public Enroller {
   std::mt19937_64 random_ ASSAY_GUARDED_BY(mutex_);
   IdentityFolder folder_;  // its files are written under mutex_
   std::optional<WallTime> renew_at_ ASSAY_GUARDED_BY(mutex_);
+  std::optional<BootTime> kept_at_ ASSAY_GUARDED_BY(mutex_);  // none: it may be renewed at once
   bool is_woken_ ASSAY_GUARDED_BY(mutex_) = false;
 
   Mutex call_mutex_;
@@ -216,41 +226,67 @@ WallTime Loop::due(const HeldCertificate& held) {
   return held.begins + life / 3 * 2 + milliseconds(spread(random_));
 }
 
-void Loop::report(const std::string& problem) {
+void Loop::report(const std::string& problem,
+                  const std::function<void(const std::string&)>& callback) {
   if (problem == std::exchange(reported_, problem) || problem.empty()) return;
-  callbacks_.on_problem(problem);
+  callback(problem);
+}
+
+/// What is left of the least wait after a success. By the clock since boot: by a wall clock that is
+/// far ahead each new certificate is due as it comes.
+milliseconds Loop::least_left(const std::optional<HeldCertificate>& held) const {
+  if (!kept_at_) return {};
+  milliseconds least = options_.backoff_least;
+  if (held)
+    least = std::max(least,
+                     std::chrono::duration_cast<milliseconds>(held->expires - held->begins) / 20);
+  return std::max(milliseconds(0),
+                  least - std::chrono::duration_cast<milliseconds>(clock_.boot_now() - *kept_at_));
+}
+
+Loop::Step Loop::next_step() {
+  const MutexLock lock(mutex_);
+  is_woken_ = false;
+  const auto held = folder_.held(options_.cluster, options_.node);
+  const WallTime now = clock_.wall_now();
+  Step step{options_.address, held && now < held->expires, least_left(held)};
+  if (step.has_certificate) {
+    if (!renew_at_) renew_at_ = due(*held);
+    step.wait = std::max(step.wait, std::chrono::ceil<milliseconds>(*renew_at_ - now));
+  }
+  if (step.address.empty()) step.wait = kLongestWait;
+  return step;
+}
+
+/// "": the certificate that was just kept is not due yet.
+std::string Loop::early_problem() {
+  const MutexLock lock(mutex_);
+  const auto held = folder_.held(options_.cluster, options_.node);
+  if (!held) return "";
+  if (!renew_at_) renew_at_ = due(*held);
+  if (clock_.wall_now() < *renew_at_) return "";
+  return "this clock is ahead of the certificate: it was just issued and is due again already; set "
+         "the clock (until then a new one is asked for each twentieth of its life)";
 }
 
 void Loop::run(const std::stop_token& stop) {
   stop_ = stop;
   Backoff backoff(options_.backoff_least, options_.backoff_most, std::random_device{}());
   while (!stop.stop_requested()) {
-    std::string address;
-    std::optional<HeldCertificate> held;
-    milliseconds wait{};
-    {
-      const MutexLock lock(mutex_);
-      is_woken_ = false;
-      address = options_.address;
-      held = folder_.held(options_.cluster, options_.node);
-      const WallTime now = clock_.wall_now();
-      if (held && held->expires <= now) held.reset();
-      if (held && !renew_at_) renew_at_ = due(*held);
-      if (held) wait = std::max(milliseconds(0), std::chrono::ceil<milliseconds>(*renew_at_ - now));
-    }
-    if (address.empty()) wait = kLongestWait;
-    if (wait.count() == 0) {
-      const auto failure = try_once(held.has_value(), address);
+    Step step = next_step();
+    if (step.wait.count() == 0) {
+      const auto failure = try_once(step.has_certificate, step.address);
       if (stop.stop_requested()) return;
-      report(failure ? failure->error.text() : "");
       if (!failure) {
         backoff.reset();
         callbacks_.on_certificate();
+        report(early_problem(), callbacks_.on_warning);
         continue;
       }
-      wait = backoff.next(failure->retry_after);
+      report(failure->error.text(), callbacks_.on_problem);
+      step.wait = backoff.next(failure->retry_after);
     }
-    const auto before = wait > kLongestWait ? milliseconds(kLongestWait) : wait;
+    const auto before = std::min<milliseconds>(step.wait, kLongestWait);
     std::unique_lock lock(mutex_);
     const auto renew_at = renew_at_;
     wake_.wait_for(lock, stop, before, [&] { return is_woken_ || renew_at_ != renew_at; });
@@ -341,6 +377,7 @@ std::optional<Failure> Loop::keep(const v1::IssuedCertificate& issued) {
   if (kept) kept = folder_.keep_certificate(issued.certificate());
   if (!kept) return Failure{std::move(kept.error())};
   renew_at_.reset();
+  kept_at_ = clock_.boot_now();
   return std::nullopt;
 }
 

@@ -61,6 +61,7 @@ struct Enrolling {
       const MutexLock lock(mutex);
       problems.push_back(problem);
     };
+    callbacks.on_warning = callbacks.on_problem;
     auto created = agent::Enroller::create(options, clock, std::move(callbacks));
     REQUIRE(created);
     enroller = std::move(*created);
@@ -185,6 +186,29 @@ TEST_CASE("an agent whose certificate ended while it was off comes back with its
   joining.clock.set_ahead(std::chrono::hours(48));
   joining.start();
   REQUIRE(eventually([&] { return joining.certificates >= 2; }));
+}
+
+TEST_CASE("an agent whose clock is far ahead says so and asks for one certificate, not for many",
+          "[collector][unit]") {
+  const auto ahead = GENERATE(std::chrono::hours(20), std::chrono::hours(48));  // due, over
+  Deployment here;
+  Enrolling joining(here, make_token(here));
+  joining.clock.set_ahead(ahead);
+  joining.start();
+  CHECK(joining.first_problem().find("this clock is ahead of the certificate") !=
+        std::string::npos);
+  for (int i = 0; i < 10; ++i) {
+    joining.enroller->set_address("");
+    joining.enroller->set_address(joining.options.address);
+    make_token(here);  // a call takes as long as a renewal
+  }
+  CHECK(joining.certificates == 1);
+  // With the clock set right it is as good as any.
+  joining.clock.set_ahead(std::chrono::seconds(0));
+  joining.enroller.reset();
+  joining.start();
+  joining.enroller.reset();
+  CHECK(joining.certificates == 1);
 }
 
 TEST_CASE("an agent follows another authority by itself, and the first one may go",
