@@ -30,6 +30,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kMaxTokenBytes = 8192;
 constexpr std::size_t kMaxPemBytes = 1U << 20;
 constexpr std::size_t kMaxReasonBytes = 1000;
+constexpr std::size_t kMaxReported = 2;
 constexpr int kMaxMessageBytes = 256 << 10;
 constexpr std::chrono::seconds kCallDeadline{20};
 constexpr std::chrono::seconds kLongestWait{60};  // the clock may be set meanwhile
@@ -39,6 +40,7 @@ constexpr std::string_view kTokenPrefix = "assay-join-v1.";
 struct Failure {
   Error error;
   milliseconds retry_after{};
+  bool is_denied = false;  // the collector knows who asks, and says no
 };
 
 std::string trimmed(std::string text) {
@@ -94,7 +96,8 @@ Failure failure_of(const grpc::Status& status, const std::string& address) {
                              : ErrorCode::kUnavailable;
   return {{code, "collector " + address + ": " +
                      escape_untrusted(status.error_message(), kMaxReasonBytes)},
-          retry_delay_of(status.error_details())};
+          retry_delay_of(status.error_details()),
+          status.error_code() == grpc::StatusCode::PERMISSION_DENIED};
 }
 
 class Loop final : public Enroller {
@@ -203,8 +206,9 @@ class Loop final : public Enroller {
   EnrolOptions options_;  // its address is guarded by mutex_
   const Clock& clock_;
   const EnrolCallbacks callbacks_;
-  std::string reported_;  // of the thread
-  std::stop_token stop_;  // likewise
+  std::vector<std::string> reported_;  // of the thread; since the last success
+  std::stop_token stop_;               // likewise
+  bool is_renewal_failing_ = false;    // likewise: the next try is an enrolment
 
   mutable Mutex mutex_;
   std::condition_variable_any wake_;
@@ -226,9 +230,12 @@ WallTime Loop::due(const HeldCertificate& held) {
   return held.begins + life / 3 * 2 + milliseconds(spread(random_));
 }
 
+/// A renewal and an enrolment that take turns fail for two reasons: neither is told at each turn.
 void Loop::report(const std::string& problem,
                   const std::function<void(const std::string&)>& callback) {
-  if (problem == std::exchange(reported_, problem) || problem.empty()) return;
+  if (std::ranges::find(reported_, problem) != reported_.end()) return;
+  if (reported_.size() >= kMaxReported) reported_.erase(reported_.begin());
+  reported_.push_back(problem);
   callback(problem);
 }
 
@@ -280,7 +287,10 @@ void Loop::run(const std::stop_token& stop) {
       if (!failure) {
         backoff.reset();
         callbacks_.on_certificate();
-        report(early_problem(), callbacks_.on_warning);
+        if (const std::string problem = early_problem(); !problem.empty())
+          report(problem, callbacks_.on_warning);
+        else
+          reported_.clear();
         continue;
       }
       report(failure->error.text(), callbacks_.on_problem);
@@ -293,8 +303,14 @@ void Loop::run(const std::stop_token& stop) {
   }
 }
 
+/// A collector that trusts the certificate's authority no longer ends the connection within TLS,
+/// which looks like one that is away: every second try is made without the certificate, by the key
+/// that the collector knows.
 std::optional<Failure> Loop::try_once(bool has_certificate, const std::string& address) {
-  return has_certificate ? renew(address) : enrol(address);
+  if (!has_certificate || std::exchange(is_renewal_failing_, false)) return enrol(address);
+  auto failure = renew(address);
+  is_renewal_failing_ = failure && !failure->is_denied;
+  return failure;
 }
 
 /// Whom to believe before anything was kept: a file, what the token names, or what was kept.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gets the node's certificate from the collector and keeps it fresh, without a restart: enrols with
 // a token when there is none, renews it after two thirds of its life, and enrols with the old key
-// when it expired meanwhile. After a success it asks for nothing for a twentieth of the
-// certificate's life, however far ahead the wall clock is.
+// when it expired meanwhile or its authority is trusted no longer. After a success it asks for
+// nothing for a twentieth of the certificate's life, however far ahead the wall clock is.
 #pragma once
 
 #include <chrono>
