@@ -214,15 +214,17 @@ void Collector::look_after_certificates() {
       !present.authority.key.empty()) {
     const auto renewed = renew_server(live.data_dir, Renewal::kIfDue, now);
     if (renewed && *renewed) log_.info("the server's certificate was renewed");
+    const std::string problem = renewed ? "" : renewed.error().text();
+    if (renewal_problem_.is_news(problem))
+      log_.error("the server's certificate is not renewed", {{"reason", problem}});
   }
   auto loaded = load_certificates(live, now);
   if (loaded)
     if (auto made = Certifier::create(loaded->authority, clock_); !made) loaded = made.error();
   const std::string problem = loaded ? "" : loaded.error().text();
-  if (!problem.empty() && problem != certificate_problem_)
+  if (certificate_problem_.is_news(problem))
     log_.error("the certificates' files are not usable; those from before stay in use",
                {{"reason", problem}});
-  certificate_problem_ = problem;
   if (loaded && *loaded != present) {
     use_certificates(std::move(*loaded));
     log_.info("other certificates are in use");

@@ -72,7 +72,23 @@ Result<void> activate(const std::string& dir, const AuthorityFolder& folder, Wal
   return update_admin(next, paths, now);
 }
 
-Result<void> retire(AuthorityFolder folder, const Paths& paths, WallTime now) {
+/// Whether the server's certificate is of an authority in `bundle` other than the one that issues.
+/// False for one from elsewhere, and when there is none.
+Result<bool> is_server_of_another(const AuthorityFolder& folder, const Paths& paths) {
+  const auto server = read_file(paths.server, kMaxPemBytes);
+  if (!server && server.error().code == ErrorCode::kNotFound) return false;
+  if (!server) return server.error();
+  if (is_issued_by(*server, folder.authority.certificate)) return false;
+  ASSAY_ASSIGN(const auto trusted, certificates_of(folder.bundle));
+  return std::ranges::any_of(
+      trusted, [&](const std::string& der) { return is_issued_by(*server, to_pem({der})); });
+}
+
+Result<void> retire(const std::string& dir, AuthorityFolder folder, WallTime now) {
+  const Paths paths(dir);
+  // An activate that was broken off after its rename has left it; agents would believe it no more.
+  ASSAY_ASSIGN(const bool is_late, is_server_of_another(folder, paths));
+  if (is_late) ASSAY_TRY(renew_server(dir, Renewal::kNow, now));
   folder.bundle = folder.authority.certificate;
   ASSAY_TRY(write_file_atomically(paths.bundle, folder.bundle, kPublic));
   if (::unlink(paths.old_key.c_str()) != 0 && errno != ENOENT)
@@ -130,7 +146,7 @@ Result<void> rotate_authority(const std::string& dir, RotationStep step, WallTim
   if (step == RotationStep::kActivate && phase == RotationPhase::kPrepared)
     return activate(dir, folder, now);
   if (step == RotationStep::kRetire && phase == RotationPhase::kActivated)
-    return retire(std::move(folder), paths, now);
+    return retire(dir, std::move(folder), now);
   return Error{ErrorCode::kInvalidArgument, dir + ": " + next_step(phase)};
 }
 

@@ -4,7 +4,7 @@
 //
 // What holds is in two files: ca.pem, all authorities that are trusted, and ca-key.pem, the key of
 // the one among them that issues. So each step happens with one rename, and a step that was broken
-// off is begun again.
+// off is begun again; what an activate left undone retire does first.
 #pragma once
 
 #include <string>

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "collector/app/told_once.h"
 #include "collector/identity/authority_dir.h"
 #include "collector/identity/certificates.h"
 #include "collector/identity/certifier.h"
@@ -104,6 +105,34 @@ TEST_CASE("a rotation that was broken off after its key is begun again", "[colle
   REQUIRE(folder.step(RotationStep::kActivate));
 }
 
+TEST_CASE("retire does first what an activate that was broken off left undone",
+          "[collector][unit]") {
+  Folder folder;
+  const std::string first_leaf = read(folder.dir + "/server.pem");
+  REQUIRE(folder.step(RotationStep::kPrepare));
+  // Activate up to its rename.
+  std::filesystem::copy_file(folder.dir + "/ca-key.pem", folder.dir + "/ca-old-key.pem");
+  std::filesystem::rename(folder.dir + "/ca-next-key.pem", folder.dir + "/ca-key.pem");
+  SECTION("the server's certificate is replaced") {
+    REQUIRE(folder.step(RotationStep::kRetire));
+    const std::string server = read(folder.dir + "/server.pem");
+    CHECK(server != first_leaf);
+    CHECK(folder.is_believed(server, read(folder.dir + "/ca.pem")));
+  }
+  SECTION("but not one that comes from elsewhere") {
+    Folder elsewhere;
+    const std::string foreign = read(elsewhere.dir + "/server.pem");
+    REQUIRE(write_file_atomically(folder.dir + "/server.pem", foreign, 0644));
+    REQUIRE(folder.step(RotationStep::kRetire));
+    CHECK(read(folder.dir + "/server.pem") == foreign);
+  }
+  SECTION("and none is made where there is none") {
+    std::filesystem::remove(folder.dir + "/server.pem");
+    REQUIRE(folder.step(RotationStep::kRetire));
+    CHECK(!std::filesystem::exists(folder.dir + "/server.pem"));
+  }
+}
+
 TEST_CASE("the server's certificate keeps its names when it is renewed, and only when it is due",
           "[collector][unit]") {
   Folder folder;
@@ -117,6 +146,16 @@ TEST_CASE("the server's certificate keeps its names when it is renewed, and only
   CHECK(*is_due(after, later) == false);
   REQUIRE(load_server_files(
       {folder.dir + "/server.pem", folder.dir + "/server-key.pem", folder.dir + "/ca.pem"}, later));
+}
+
+TEST_CASE("a problem that stays is told once, and again when it comes back", "[collector][unit]") {
+  ToldOnce problem;
+  CHECK(!problem.is_news(""));
+  CHECK(problem.is_news("no key"));
+  CHECK(!problem.is_news("no key"));
+  CHECK(problem.is_news("no certificate"));
+  CHECK(!problem.is_news(""));
+  CHECK(problem.is_news("no certificate"));
 }
 
 TEST_CASE("a server's certificate from elsewhere is left alone", "[collector][unit]") {
