@@ -105,6 +105,50 @@ TEST_CASE("a rotation that was broken off after its key is begun again", "[colle
   REQUIRE(folder.step(RotationStep::kActivate));
 }
 
+TEST_CASE("an authority that a person added is no rotation and outlives one", "[collector][unit]") {
+  Folder folder;
+  const auto company = make_authority("Company CA", folder.now);
+  REQUIRE(company);
+  const std::string first = read(folder.dir + "/ca.pem");
+  std::string both = first + company->certificate;
+  both.pop_back();  // as an editor leaves it
+  REQUIRE(write_file_atomically(folder.dir + "/ca.pem", both, 0644));
+  CHECK(folder.state().phase == RotationPhase::kSingle);
+  CHECK(folder.step(RotationStep::kRetire).error().message.find("next step is prepare") !=
+        std::string::npos);
+  CHECK(read(folder.dir + "/ca.pem") == both);
+
+  REQUIRE(folder.step(RotationStep::kPrepare));
+  CHECK(folder.state().certificates.size() == 3);
+  REQUIRE(folder.step(RotationStep::kActivate));
+  CHECK(folder.state().phase == RotationPhase::kActivated);
+  REQUIRE(folder.step(RotationStep::kRetire));
+  const std::string left = read(folder.dir + "/ca.pem");
+  CHECK(folder.state().phase == RotationPhase::kSingle);
+  CHECK(folder.state().certificates.size() == 2);
+  CHECK(left.find(company->certificate) != std::string::npos);
+  CHECK(left.find(first) == std::string::npos);
+  CHECK(folder.is_believed(read(folder.dir + "/server.pem"), left));
+}
+
+TEST_CASE("prepare leaves a bundle alone that cannot hold one more", "[collector][unit]") {
+  Folder folder;
+  std::string bundle = read(folder.dir + "/ca.pem");
+  SECTION("it is full") {
+    for (int i = 0; i < 15; ++i)
+      bundle += make_authority("Company CA", folder.now)->certificate;
+  }
+  SECTION("what comes last cannot be read") {
+    bundle += "-----BEGIN CERTIFICATE-----\ntorn\n";
+  }
+  REQUIRE(write_file_atomically(folder.dir + "/ca.pem", bundle, 0644));
+  const auto prepared = folder.step(RotationStep::kPrepare);
+  REQUIRE(!prepared);
+  CHECK(prepared.error().text().find("ca.pem") != std::string::npos);
+  CHECK(read(folder.dir + "/ca.pem") == bundle);
+  CHECK(!std::filesystem::exists(folder.dir + "/ca-next-key.pem"));
+}
+
 TEST_CASE("retire does first what an activate that was broken off left undone",
           "[collector][unit]") {
   Folder folder;
