@@ -5,6 +5,7 @@
 #include "collector/identity/authority_rotation.h"
 #include "collector/identity/certificates.h"
 #include "collector/identity/first_token.h"
+#include "collector/identity/server_chain.h"
 #include "collector/kubernetes/api_server.h"
 #include "collector/store/sqlite/sqlite_store.h"
 #include "common/base/guarded_file.h"
@@ -39,6 +40,21 @@ Result<std::string> load_authority_key(const CollectorConfig& config, const std:
     return key && certificate_of_key(bundle, *key) ? std::move(*key) : std::string();
   if (!key) return std::move(key.error()).with_context("enrol.ca_key");
   return key;
+}
+
+/// Agents that enrol are told to believe what is in tls.ca and nothing else.
+Result<void> check_believed(const CollectorConfig& config, const ServerFiles& files,
+                            const ServerMaterial& material, WallTime now) {
+  const auto checked = check_server_chain(material.pair.certificate, material.authority, now);
+  if (checked) return ok();
+  return Error{ErrorCode::kInvalidArgument,
+               files.cert_path + " (tls.cert) is not believed by those who trust " + files.ca_path +
+                   " (tls.ca): " + checked.error().message +
+                   "; agents that enrol would be locked out. Add its authority to tls.ca and what "
+                   "stands between them to tls.cert, or let tls.cert and tls.key name a "
+                   "certificate of an authority in tls.ca; if this collector is to issue no "
+                   "certificates, move " +
+                   config.in_data_dir(config.enrol_ca_key, "ca-key.pem") + " (enrol.ca_key) away"};
 }
 
 ConnectionLimits connection_limits(const CollectorConfig& config) {
@@ -154,6 +170,7 @@ Result<Collector::Certificates> Collector::load_certificates(const CollectorConf
   ASSAY_ASSIGN(ServerMaterial material, load_server_files(files, now));
   Certificates loaded;
   ASSAY_ASSIGN(loaded.authority.key, load_authority_key(config, material.authority));
+  if (!loaded.authority.key.empty()) ASSAY_TRY(check_believed(config, files, material, now));
   loaded.authority.bundle = material.authority;
   loaded.authority.lifetime = config.certificate_lifetime;
   loaded.server = {std::move(material.pair.certificate), std::move(material.pair.key),

@@ -8,6 +8,7 @@
 #include "collector/identity/authority_dir.h"
 #include "collector/identity/certificates.h"
 #include "collector/identity/certifier.h"
+#include "collector/identity/server_chain.h"
 #include "common/base/file.h"
 #include "common/base/sha256.h"
 #include "tests/unit/collector/support.h"
@@ -190,6 +191,23 @@ TEST_CASE("the server's certificate keeps its names when it is renewed, and only
   CHECK(*is_due(after, later) == false);
   REQUIRE(load_server_files(
       {folder.dir + "/server.pem", folder.dir + "/server-key.pem", folder.dir + "/ca.pem"}, later));
+}
+
+TEST_CASE("a server is believed by those who trust its authority, at the time that it is good for",
+          "[collector][unit]") {
+  Folder folder;
+  Folder elsewhere;
+  const std::string server = read(folder.dir + "/server.pem");
+  const std::string own = read(folder.dir + "/ca.pem");
+  const std::string other = read(elsewhere.dir + "/ca.pem");  // of the same name
+  CHECK(check_server_chain(server, own, folder.now));
+  CHECK(check_server_chain(server, other + own, folder.now));
+  CHECK(check_server_chain(server, other, folder.now).error().code == ErrorCode::kUntrusted);
+  // What it shows itself is not trusted for that.
+  CHECK(!check_server_chain(server + own, other, folder.now));
+  CHECK(!check_server_chain(read(folder.dir + "/admin/cert.pem"), own, folder.now));
+  CHECK(!check_server_chain(server, own, folder.now + std::chrono::days(4000)));
+  CHECK(check_server_chain("nothing", own, folder.now).error().code == ErrorCode::kInvalidArgument);
 }
 
 TEST_CASE("a problem that stays is told once, and again when it comes back", "[collector][unit]") {

@@ -281,6 +281,30 @@ TEST_CASE("an agent that slept from before activate until after retire comes bac
   CHECK(joining.enroller->trust().issuer == issuer);
 }
 
+TEST_CASE("a collector that issues does not show a certificate that its agents would not believe",
+          "[collector][unit]") {
+  Deployment here;
+  Deployment elsewhere;
+  CollectorConfig config;
+  config.data_dir = here.data();
+  config.listen = "127.0.0.1:0";
+  config.trust_file = here.dir.path() + "/trust.pem";
+  config.tls_cert = elsewhere.data() + "/server.pem";
+  config.tls_key = elsewhere.data() + "/server-key.pem";
+  const auto reloaded = here.collector->reload(config);
+  REQUIRE(!reloaded);
+  for (const char* named : {"tls.cert", "tls.ca", "enrol.ca_key", "locked out"})
+    CHECK(reloaded.error().text().find(named) != std::string::npos);
+  here.collector.reset();
+  const auto started = Collector::start(config, here.clock, *here.log);
+  REQUIRE(!started);
+  CHECK(started.error().text() == reloaded.error().text());
+  // Where certificates come from elsewhere it is not for the collector to say.
+  REQUIRE(std::rename((here.data() + "/ca-key.pem").c_str(),
+                      (here.dir.path() + "/ca-key.pem").c_str()) == 0);
+  CHECK(Collector::start(config, here.clock, *here.log));
+}
+
 TEST_CASE("what is no authority is not trusted", "[collector][unit]") {
   Deployment here;
   TempDir dir;
