@@ -145,6 +145,9 @@ Result<void> Agent::open_enroller() {
   callbacks.on_problem = [this](const std::string& problem) {
     log_.error("no new certificate for this node; it is tried again", {{"reason", problem}});
   };
+  callbacks.on_warning = [this](const std::string& problem) {
+    log_.warn("this node's certificate is renewed too often", {{"reason", problem}});
+  };
   ASSAY_ASSIGN(enroller_, Enroller::create(std::move(options), clock_, std::move(callbacks)));
   return ok();
 }

@@ -30,6 +30,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kMaxTokenBytes = 8192;
 constexpr std::size_t kMaxPemBytes = 1U << 20;
 constexpr std::size_t kMaxReasonBytes = 1000;
+constexpr std::size_t kMaxReported = 2;
 constexpr int kMaxMessageBytes = 256 << 10;
 constexpr std::chrono::seconds kCallDeadline{20};
 constexpr std::chrono::seconds kLongestWait{60};  // the clock may be set meanwhile
@@ -39,6 +40,7 @@ constexpr std::string_view kTokenPrefix = "assay-join-v1.";
 struct Failure {
   Error error;
   milliseconds retry_after{};
+  bool is_denied = false;  // the collector knows who asks, and says no
 };
 
 std::string trimmed(std::string text) {
@@ -94,7 +96,8 @@ Failure failure_of(const grpc::Status& status, const std::string& address) {
                              : ErrorCode::kUnavailable;
   return {{code, "collector " + address + ": " +
                      escape_untrusted(status.error_message(), kMaxReasonBytes)},
-          retry_delay_of(status.error_details())};
+          retry_delay_of(status.error_details()),
+          status.error_code() == grpc::StatusCode::PERMISSION_DENIED};
 }
 
 class Loop final : public Enroller {
@@ -145,6 +148,7 @@ class Loop final : public Enroller {
       // Not all agents at once.
       const auto life = std::chrono::duration_cast<milliseconds>(held->expires - held->begins);
       const milliseconds most = std::min<milliseconds>(life / 10, kLongestSpread);
+      kept_at_.reset();
       renew_at_ = clock_.wall_now() + milliseconds(std::uniform_int_distribution<std::int64_t>(
                                           0, most.count())(random_));
     }
@@ -169,8 +173,16 @@ class Loop final : public Enroller {
   std::optional<Failure> renew(const std::string& address);
   Result<std::string> roots(const std::string& address, const std::string& token);
   std::optional<Failure> keep(const v1::IssuedCertificate& issued);
-  WallTime due(const HeldCertificate& held);
-  void report(const std::string& problem);
+  WallTime due(const HeldCertificate& held) ASSAY_REQUIRES(mutex_);
+  struct Step {
+    std::string address;
+    bool has_certificate = false;
+    milliseconds wait{};  // 0: try now
+  };
+  Step next_step();
+  milliseconds least_left(const std::optional<HeldCertificate>& held) const ASSAY_REQUIRES(mutex_);
+  std::string early_problem();
+  void report(const std::string& problem, const std::function<void(const std::string&)>& callback);
 
   template <typename Request, typename Response>
   grpc::Status call(const std::shared_ptr<grpc::Channel>& channel,
@@ -194,14 +206,16 @@ class Loop final : public Enroller {
   EnrolOptions options_;  // its address is guarded by mutex_
   const Clock& clock_;
   const EnrolCallbacks callbacks_;
-  std::string reported_;  // of the thread
-  std::stop_token stop_;  // likewise
+  std::vector<std::string> reported_;  // of the thread; since the last success
+  std::stop_token stop_;               // likewise
+  bool is_renewal_failing_ = false;    // likewise: the next try is an enrolment
 
   mutable Mutex mutex_;
   std::condition_variable_any wake_;
   std::mt19937_64 random_ ASSAY_GUARDED_BY(mutex_);
   IdentityFolder folder_;  // its files are written under mutex_
   std::optional<WallTime> renew_at_ ASSAY_GUARDED_BY(mutex_);
+  std::optional<BootTime> kept_at_ ASSAY_GUARDED_BY(mutex_);  // none: it may be renewed at once
   bool is_woken_ ASSAY_GUARDED_BY(mutex_) = false;
 
   Mutex call_mutex_;
@@ -216,49 +230,87 @@ WallTime Loop::due(const HeldCertificate& held) {
   return held.begins + life / 3 * 2 + milliseconds(spread(random_));
 }
 
-void Loop::report(const std::string& problem) {
-  if (problem == std::exchange(reported_, problem) || problem.empty()) return;
-  callbacks_.on_problem(problem);
+/// A renewal and an enrolment that take turns fail for two reasons: neither is told at each turn.
+void Loop::report(const std::string& problem,
+                  const std::function<void(const std::string&)>& callback) {
+  if (std::ranges::find(reported_, problem) != reported_.end()) return;
+  if (reported_.size() >= kMaxReported) reported_.erase(reported_.begin());
+  reported_.push_back(problem);
+  callback(problem);
+}
+
+/// What is left of the least wait after a success. By the clock since boot: by a wall clock that is
+/// far ahead each new certificate is due as it comes.
+milliseconds Loop::least_left(const std::optional<HeldCertificate>& held) const {
+  if (!kept_at_) return {};
+  milliseconds least = options_.backoff_least;
+  if (held)
+    least = std::max(least,
+                     std::chrono::duration_cast<milliseconds>(held->expires - held->begins) / 20);
+  return std::max(milliseconds(0),
+                  least - std::chrono::duration_cast<milliseconds>(clock_.boot_now() - *kept_at_));
+}
+
+Loop::Step Loop::next_step() {
+  const MutexLock lock(mutex_);
+  is_woken_ = false;
+  const auto held = folder_.held(options_.cluster, options_.node);
+  const WallTime now = clock_.wall_now();
+  Step step{options_.address, held && now < held->expires, least_left(held)};
+  if (step.has_certificate) {
+    if (!renew_at_) renew_at_ = due(*held);
+    step.wait = std::max(step.wait, std::chrono::ceil<milliseconds>(*renew_at_ - now));
+  }
+  if (step.address.empty()) step.wait = kLongestWait;
+  return step;
+}
+
+/// "": the certificate that was just kept is not due yet.
+std::string Loop::early_problem() {
+  const MutexLock lock(mutex_);
+  const auto held = folder_.held(options_.cluster, options_.node);
+  if (!held) return "";
+  if (!renew_at_) renew_at_ = due(*held);
+  if (clock_.wall_now() < *renew_at_) return "";
+  return "this clock is ahead of the certificate: it was just issued and is due again already; set "
+         "the clock (until then a new one is asked for each twentieth of its life)";
 }
 
 void Loop::run(const std::stop_token& stop) {
   stop_ = stop;
   Backoff backoff(options_.backoff_least, options_.backoff_most, std::random_device{}());
   while (!stop.stop_requested()) {
-    std::string address;
-    std::optional<HeldCertificate> held;
-    milliseconds wait{};
-    {
-      const MutexLock lock(mutex_);
-      is_woken_ = false;
-      address = options_.address;
-      held = folder_.held(options_.cluster, options_.node);
-      const WallTime now = clock_.wall_now();
-      if (held && held->expires <= now) held.reset();
-      if (held && !renew_at_) renew_at_ = due(*held);
-      if (held) wait = std::max(milliseconds(0), std::chrono::ceil<milliseconds>(*renew_at_ - now));
-    }
-    if (address.empty()) wait = kLongestWait;
-    if (wait.count() == 0) {
-      const auto failure = try_once(held.has_value(), address);
+    Step step = next_step();
+    if (step.wait.count() == 0) {
+      const auto failure = try_once(step.has_certificate, step.address);
       if (stop.stop_requested()) return;
-      report(failure ? failure->error.text() : "");
       if (!failure) {
         backoff.reset();
         callbacks_.on_certificate();
+        if (const std::string problem = early_problem(); !problem.empty())
+          report(problem, callbacks_.on_warning);
+        else
+          reported_.clear();
         continue;
       }
-      wait = backoff.next(failure->retry_after);
+      report(failure->error.text(), callbacks_.on_problem);
+      step.wait = backoff.next(failure->retry_after);
     }
-    const auto before = wait > kLongestWait ? milliseconds(kLongestWait) : wait;
+    const auto before = std::min<milliseconds>(step.wait, kLongestWait);
     std::unique_lock lock(mutex_);
     const auto renew_at = renew_at_;
     wake_.wait_for(lock, stop, before, [&] { return is_woken_ || renew_at_ != renew_at; });
   }
 }
 
+/// A collector that trusts the certificate's authority no longer ends the connection within TLS,
+/// which looks like one that is away: every second try is made without the certificate, by the key
+/// that the collector knows.
 std::optional<Failure> Loop::try_once(bool has_certificate, const std::string& address) {
-  return has_certificate ? renew(address) : enrol(address);
+  if (!has_certificate || std::exchange(is_renewal_failing_, false)) return enrol(address);
+  auto failure = renew(address);
+  is_renewal_failing_ = failure && !failure->is_denied;
+  return failure;
 }
 
 /// Whom to believe before anything was kept: a file, what the token names, or what was kept.
@@ -341,6 +393,7 @@ std::optional<Failure> Loop::keep(const v1::IssuedCertificate& issued) {
   if (kept) kept = folder_.keep_certificate(issued.certificate());
   if (!kept) return Failure{std::move(kept.error())};
   renew_at_.reset();
+  kept_at_ = clock_.boot_now();
   return std::nullopt;
 }
 

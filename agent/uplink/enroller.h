@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gets the node's certificate from the collector and keeps it fresh, without a restart: enrols with
 // a token when there is none, renews it after two thirds of its life, and enrols with the old key
-// when it expired meanwhile.
+// when it expired meanwhile or its authority is trusted no longer. After a success it asks for
+// nothing for a twentieth of the certificate's life, however far ahead the wall clock is.
 #pragma once
 
 #include <chrono>
@@ -32,6 +33,8 @@ struct EnrolCallbacks {
   std::function<void()> on_certificate;  ///< a new one is in the files
   /// Why there is no new one, once for each reason.
   std::function<void(const std::string&)> on_problem;
+  /// There is a new one, and what is wrong all the same, once for each reason.
+  std::function<void(const std::string&)> on_warning;
 };
 
 /// What the agent trusts, as it tells the collector.

@@ -5,6 +5,7 @@
 #include "collector/identity/authority_rotation.h"
 #include "collector/identity/certificates.h"
 #include "collector/identity/first_token.h"
+#include "collector/identity/server_chain.h"
 #include "collector/kubernetes/api_server.h"
 #include "collector/store/sqlite/sqlite_store.h"
 #include "common/base/guarded_file.h"
@@ -39,6 +40,21 @@ Result<std::string> load_authority_key(const CollectorConfig& config, const std:
     return key && certificate_of_key(bundle, *key) ? std::move(*key) : std::string();
   if (!key) return std::move(key.error()).with_context("enrol.ca_key");
   return key;
+}
+
+/// Agents that enrol are told to believe what is in tls.ca and nothing else.
+Result<void> check_believed(const CollectorConfig& config, const ServerFiles& files,
+                            const ServerMaterial& material, WallTime now) {
+  const auto checked = check_server_chain(material.pair.certificate, material.authority, now);
+  if (checked) return ok();
+  return Error{ErrorCode::kInvalidArgument,
+               files.cert_path + " (tls.cert) is not believed by those who trust " + files.ca_path +
+                   " (tls.ca): " + checked.error().message +
+                   "; agents that enrol would be locked out. Add its authority to tls.ca and what "
+                   "stands between them to tls.cert, or let tls.cert and tls.key name a "
+                   "certificate of an authority in tls.ca; if this collector is to issue no "
+                   "certificates, move " +
+                   config.in_data_dir(config.enrol_ca_key, "ca-key.pem") + " (enrol.ca_key) away"};
 }
 
 ConnectionLimits connection_limits(const CollectorConfig& config) {
@@ -158,6 +174,7 @@ Result<Collector::Certificates> Collector::load_certificates(const CollectorConf
   ASSAY_ASSIGN(ServerMaterial material, load_server_files(files, now));
   Certificates loaded;
   ASSAY_ASSIGN(loaded.authority.key, load_authority_key(config, material.authority));
+  if (!loaded.authority.key.empty()) ASSAY_TRY(check_believed(config, files, material, now));
   loaded.authority.bundle = material.authority;
   loaded.authority.lifetime = config.certificate_lifetime;
   loaded.server = {std::move(material.pair.certificate), std::move(material.pair.key),
@@ -218,15 +235,17 @@ void Collector::look_after_certificates() {
       !present.authority.key.empty()) {
     const auto renewed = renew_server(live.data_dir, Renewal::kIfDue, now);
     if (renewed && *renewed) log_.info("the server's certificate was renewed");
+    const std::string problem = renewed ? "" : renewed.error().text();
+    if (renewal_problem_.is_news(problem))
+      log_.error("the server's certificate is not renewed", {{"reason", problem}});
   }
   auto loaded = load_certificates(live, now);
   if (loaded)
     if (auto made = Certifier::create(loaded->authority, clock_); !made) loaded = made.error();
   const std::string problem = loaded ? "" : loaded.error().text();
-  if (!problem.empty() && problem != certificate_problem_)
+  if (certificate_problem_.is_news(problem))
     log_.error("the certificates' files are not usable; those from before stay in use",
                {{"reason", problem}});
-  certificate_problem_ = problem;
   if (loaded && *loaded != present) {
     use_certificates(std::move(*loaded));
     log_.info("other certificates are in use");

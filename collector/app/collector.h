@@ -12,6 +12,7 @@
 #include "collector/app/grpc_server.h"
 #include "collector/app/memory_watch.h"
 #include "collector/app/metrics_export.h"
+#include "collector/app/told_once.h"
 #include "collector/app/upkeep.h"
 #include "collector/catalog/keeper.h"
 #include "collector/catalog/mark_key.h"
@@ -98,7 +99,8 @@ class Collector {
   Mutex live_mutex_;
   CollectorConfig live_ ASSAY_GUARDED_BY(live_mutex_);  // as it was reloaded last
   Certificates certificates_ ASSAY_GUARDED_BY(live_mutex_);
-  std::string certificate_problem_;  // of the upkeep's thread
+  ToldOnce certificate_problem_;  // of the upkeep's thread
+  ToldOnce renewal_problem_;      // likewise
 
   // In the order of construction; stop() goes the other way.
   std::unique_ptr<Store> store_;

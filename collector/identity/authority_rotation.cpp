@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 
 #include "collector/identity/authority_dir.h"
 #include "collector/identity/certificates.h"
@@ -35,10 +36,19 @@ bool exists(const std::string& path) {
   return ::access(path.c_str(), F_OK) == 0;
 }
 
-RotationPhase phase_of(const AuthorityFolder& folder, const Paths& paths, std::size_t trusted) {
+/// The authority that issued before, in the middle of a rotation: the one that the old key belongs
+/// to. Whatever else is in the bundle was put there by a person.
+std::optional<std::string> replaced_authority(const AuthorityFolder& folder, const Paths& paths) {
+  const auto key = read_file(paths.old_key, kMaxPemBytes);
+  auto certificate = key ? certificate_of_key(folder.bundle, *key) : std::nullopt;
+  if (certificate == folder.authority.certificate) certificate.reset();
+  return certificate;
+}
+
+RotationPhase phase_of(const AuthorityFolder& folder, const Paths& paths) {
   const auto next = read_file(paths.next_key, kMaxPemBytes);
   if (next && certificate_of_key(folder.bundle, *next)) return RotationPhase::kPrepared;
-  return trusted > 1 ? RotationPhase::kActivated : RotationPhase::kSingle;
+  return replaced_authority(folder, paths) ? RotationPhase::kActivated : RotationPhase::kSingle;
 }
 
 /// The first administrator works beside the collector: what is said to agents holds for him, too.
@@ -56,7 +66,13 @@ Result<void> prepare(const std::string& dir, AuthorityFolder folder, WallTime no
   const Paths paths(dir);
   ASSAY_ASSIGN(const CertificatePair next,
                make_authority("Assay CA " + cluster_of(dir) + " " + to_rfc3339(now, 0), now));
-  folder.bundle = folder.authority.certificate + next.certificate;
+  if (!folder.bundle.ends_with('\n')) folder.bundle += '\n';
+  folder.bundle += next.certificate;
+  if (auto all = certificates_of(folder.bundle); !all)
+    return std::move(all.error()).with_context(paths.bundle);
+  if (!certificate_of_key(folder.bundle, next.key))
+    return Error{ErrorCode::kInvalidArgument,
+                 paths.bundle + ": one of its certificates cannot be read: take it out first"};
   ASSAY_TRY(write_file_atomically(paths.next_key, next.key, kPrivate));
   ASSAY_TRY(write_file_atomically(paths.bundle, folder.bundle, kPublic));
   return update_admin(folder, paths, now);
@@ -72,8 +88,23 @@ Result<void> activate(const std::string& dir, const AuthorityFolder& folder, Wal
   return update_admin(next, paths, now);
 }
 
-Result<void> retire(AuthorityFolder folder, const Paths& paths, WallTime now) {
-  folder.bundle = folder.authority.certificate;
+/// Whether the server's certificate is of this authority. False when there is none.
+Result<bool> is_server_of(const std::string& authority, const Paths& paths) {
+  const auto server = read_file(paths.server, kMaxPemBytes);
+  if (server) return is_issued_by(*server, authority);
+  if (server.error().code == ErrorCode::kNotFound) return false;
+  return server.error();
+}
+
+Result<void> retire(const std::string& dir, AuthorityFolder folder, WallTime now) {
+  const Paths paths(dir);
+  const std::string replaced = replaced_authority(folder, paths).value_or("");
+  // An activate that was broken off after its rename has left it; agents would believe it no more.
+  ASSAY_ASSIGN(const bool is_late, is_server_of(replaced, paths));
+  if (is_late) ASSAY_TRY(renew_server(dir, Renewal::kNow, now));
+  ASSAY_ASSIGN(auto trusted, certificates_of(folder.bundle));
+  std::erase_if(trusted, [&](const std::string& der) { return to_pem({der}) == replaced; });
+  folder.bundle = to_pem(trusted);
   ASSAY_TRY(write_file_atomically(paths.bundle, folder.bundle, kPublic));
   if (::unlink(paths.old_key.c_str()) != 0 && errno != ENOENT)
     return system_error("remove " + paths.old_key);
@@ -83,7 +114,7 @@ Result<void> retire(AuthorityFolder folder, const Paths& paths, WallTime now) {
 const char* next_step(RotationPhase phase) {
   switch (phase) {
     case RotationPhase::kSingle:
-      return "one authority is trusted; the next step is prepare";
+      return "no rotation is under way; the next step is prepare";
     case RotationPhase::kPrepared:
       return "a second authority is trusted; the next step is activate";
     case RotationPhase::kActivated:
@@ -111,7 +142,7 @@ Result<AuthorityState> read_authority_state(const std::string& dir) {
   ASSAY_ASSIGN(const auto trusted, certificates_of(folder.bundle));
   ASSAY_ASSIGN(const auto issuing, certificates_of(folder.authority.certificate));
   AuthorityState state;
-  state.phase = phase_of(folder, Paths(dir), trusted.size());
+  state.phase = phase_of(folder, Paths(dir));
   for (const std::string& der : trusted) {
     ASSAY_ASSIGN(const ShownCertificate shown, read_shown_certificate(to_pem({der})));
     state.certificates.push_back({sha256(der).hex(), common_name_of(to_pem({der})),
@@ -123,14 +154,13 @@ Result<AuthorityState> read_authority_state(const std::string& dir) {
 Result<void> rotate_authority(const std::string& dir, RotationStep step, WallTime now) {
   const Paths paths(dir);
   ASSAY_ASSIGN(AuthorityFolder folder, load_authority(dir));
-  ASSAY_ASSIGN(const auto trusted, certificates_of(folder.bundle));
-  const RotationPhase phase = phase_of(folder, paths, trusted.size());
+  const RotationPhase phase = phase_of(folder, paths);
   if (step == RotationStep::kPrepare && phase == RotationPhase::kSingle)
     return prepare(dir, std::move(folder), now);
   if (step == RotationStep::kActivate && phase == RotationPhase::kPrepared)
     return activate(dir, folder, now);
   if (step == RotationStep::kRetire && phase == RotationPhase::kActivated)
-    return retire(std::move(folder), paths, now);
+    return retire(dir, std::move(folder), now);
   return Error{ErrorCode::kInvalidArgument, dir + ": " + next_step(phase)};
 }
 

@@ -4,7 +4,8 @@
 //
 // What holds is in two files: ca.pem, all authorities that are trusted, and ca-key.pem, the key of
 // the one among them that issues. So each step happens with one rename, and a step that was broken
-// off is begun again.
+// off is begun again; what an activate left undone retire does first.
+// Other authorities in ca.pem, which a person put there, are trusted too and left alone.
 #pragma once
 
 #include <string>
@@ -21,7 +22,7 @@ enum class RotationStep {
   kRetire,    ///< the first one is trusted no longer
 };
 
-/// What a folder's authority is doing.
+/// What a folder's authority is doing: told by the keys beside it, not by how many are trusted.
 enum class RotationPhase { kSingle, kPrepared, kActivated };
 std::string_view name_of(RotationPhase phase);
 

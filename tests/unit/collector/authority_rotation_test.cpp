@@ -4,9 +4,11 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "collector/app/told_once.h"
 #include "collector/identity/authority_dir.h"
 #include "collector/identity/certificates.h"
 #include "collector/identity/certifier.h"
+#include "collector/identity/server_chain.h"
 #include "common/base/file.h"
 #include "common/base/sha256.h"
 #include "tests/unit/collector/support.h"
@@ -104,6 +106,78 @@ TEST_CASE("a rotation that was broken off after its key is begun again", "[colle
   REQUIRE(folder.step(RotationStep::kActivate));
 }
 
+TEST_CASE("an authority that a person added is no rotation and outlives one", "[collector][unit]") {
+  Folder folder;
+  const auto company = make_authority("Company CA", folder.now);
+  REQUIRE(company);
+  const std::string first = read(folder.dir + "/ca.pem");
+  std::string both = first + company->certificate;
+  both.pop_back();  // as an editor leaves it
+  REQUIRE(write_file_atomically(folder.dir + "/ca.pem", both, 0644));
+  CHECK(folder.state().phase == RotationPhase::kSingle);
+  CHECK(folder.step(RotationStep::kRetire).error().message.find("next step is prepare") !=
+        std::string::npos);
+  CHECK(read(folder.dir + "/ca.pem") == both);
+
+  REQUIRE(folder.step(RotationStep::kPrepare));
+  CHECK(folder.state().certificates.size() == 3);
+  REQUIRE(folder.step(RotationStep::kActivate));
+  CHECK(folder.state().phase == RotationPhase::kActivated);
+  REQUIRE(folder.step(RotationStep::kRetire));
+  const std::string left = read(folder.dir + "/ca.pem");
+  CHECK(folder.state().phase == RotationPhase::kSingle);
+  CHECK(folder.state().certificates.size() == 2);
+  CHECK(left.find(company->certificate) != std::string::npos);
+  CHECK(left.find(first) == std::string::npos);
+  CHECK(folder.is_believed(read(folder.dir + "/server.pem"), left));
+}
+
+TEST_CASE("prepare leaves a bundle alone that cannot hold one more", "[collector][unit]") {
+  Folder folder;
+  std::string bundle = read(folder.dir + "/ca.pem");
+  SECTION("it is full") {
+    for (int i = 0; i < 15; ++i)
+      bundle += make_authority("Company CA", folder.now)->certificate;
+  }
+  SECTION("what comes last cannot be read") {
+    bundle += "-----BEGIN CERTIFICATE-----\ntorn\n";
+  }
+  REQUIRE(write_file_atomically(folder.dir + "/ca.pem", bundle, 0644));
+  const auto prepared = folder.step(RotationStep::kPrepare);
+  REQUIRE(!prepared);
+  CHECK(prepared.error().text().find("ca.pem") != std::string::npos);
+  CHECK(read(folder.dir + "/ca.pem") == bundle);
+  CHECK(!std::filesystem::exists(folder.dir + "/ca-next-key.pem"));
+}
+
+TEST_CASE("retire does first what an activate that was broken off left undone",
+          "[collector][unit]") {
+  Folder folder;
+  const std::string first_leaf = read(folder.dir + "/server.pem");
+  REQUIRE(folder.step(RotationStep::kPrepare));
+  // Activate up to its rename.
+  std::filesystem::copy_file(folder.dir + "/ca-key.pem", folder.dir + "/ca-old-key.pem");
+  std::filesystem::rename(folder.dir + "/ca-next-key.pem", folder.dir + "/ca-key.pem");
+  SECTION("the server's certificate is replaced") {
+    REQUIRE(folder.step(RotationStep::kRetire));
+    const std::string server = read(folder.dir + "/server.pem");
+    CHECK(server != first_leaf);
+    CHECK(folder.is_believed(server, read(folder.dir + "/ca.pem")));
+  }
+  SECTION("but not one that comes from elsewhere") {
+    Folder elsewhere;
+    const std::string foreign = read(elsewhere.dir + "/server.pem");
+    REQUIRE(write_file_atomically(folder.dir + "/server.pem", foreign, 0644));
+    REQUIRE(folder.step(RotationStep::kRetire));
+    CHECK(read(folder.dir + "/server.pem") == foreign);
+  }
+  SECTION("and none is made where there is none") {
+    std::filesystem::remove(folder.dir + "/server.pem");
+    REQUIRE(folder.step(RotationStep::kRetire));
+    CHECK(!std::filesystem::exists(folder.dir + "/server.pem"));
+  }
+}
+
 TEST_CASE("the server's certificate keeps its names when it is renewed, and only when it is due",
           "[collector][unit]") {
   Folder folder;
@@ -117,6 +191,33 @@ TEST_CASE("the server's certificate keeps its names when it is renewed, and only
   CHECK(*is_due(after, later) == false);
   REQUIRE(load_server_files(
       {folder.dir + "/server.pem", folder.dir + "/server-key.pem", folder.dir + "/ca.pem"}, later));
+}
+
+TEST_CASE("a server is believed by those who trust its authority, at the time that it is good for",
+          "[collector][unit]") {
+  Folder folder;
+  Folder elsewhere;
+  const std::string server = read(folder.dir + "/server.pem");
+  const std::string own = read(folder.dir + "/ca.pem");
+  const std::string other = read(elsewhere.dir + "/ca.pem");  // of the same name
+  CHECK(check_server_chain(server, own, folder.now));
+  CHECK(check_server_chain(server, other + own, folder.now));
+  CHECK(check_server_chain(server, other, folder.now).error().code == ErrorCode::kUntrusted);
+  // What it shows itself is not trusted for that.
+  CHECK(!check_server_chain(server + own, other, folder.now));
+  CHECK(!check_server_chain(read(folder.dir + "/admin/cert.pem"), own, folder.now));
+  CHECK(!check_server_chain(server, own, folder.now + std::chrono::days(4000)));
+  CHECK(check_server_chain("nothing", own, folder.now).error().code == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("a problem that stays is told once, and again when it comes back", "[collector][unit]") {
+  ToldOnce problem;
+  CHECK(!problem.is_news(""));
+  CHECK(problem.is_news("no key"));
+  CHECK(!problem.is_news("no key"));
+  CHECK(problem.is_news("no certificate"));
+  CHECK(!problem.is_news(""));
+  CHECK(problem.is_news("no certificate"));
 }
 
 TEST_CASE("a server's certificate from elsewhere is left alone", "[collector][unit]") {

@@ -61,6 +61,7 @@ struct Enrolling {
       const MutexLock lock(mutex);
       problems.push_back(problem);
     };
+    callbacks.on_warning = callbacks.on_problem;
     auto created = agent::Enroller::create(options, clock, std::move(callbacks));
     REQUIRE(created);
     enroller = std::move(*created);
@@ -84,6 +85,30 @@ struct Enrolling {
   std::vector<std::string> problems ASSAY_GUARDED_BY(mutex);
   std::unique_ptr<agent::Enroller> enroller;  // the last: its thread uses the others
 };
+
+/// The collector takes its files over; what it tells agents then.
+v1::TrustBundle take_over(Deployment& here) {
+  CollectorConfig config;
+  config.data_dir = here.data();
+  config.trust_file = here.dir.path() + "/trust.pem";
+  REQUIRE(here.collector->reload(config));
+  grpc::ClientContext context;
+  v1::TrustBundle bundle;
+  REQUIRE(v1::Enrolment::NewStub(here.connect("data/admin"))
+              ->GetAuthorities(&context, {}, &bundle)
+              .ok());
+  return bundle;
+}
+
+v1::TrustBundle rotate(Deployment& here, RotationStep step) {
+  REQUIRE(rotate_authority(here.data(), step, here.clock.wall_now()));
+  return take_over(here);
+}
+
+Result<void> hear(Enrolling& joining, const v1::TrustBundle& bundle) {
+  return joining.enroller->take_trust({bundle.authorities().begin(), bundle.authorities().end()},
+                                      bundle.issuer());
+}
 
 TEST_CASE("a token is all that an agent needs to find the right collector and join it",
           "[collector][unit]") {
@@ -187,42 +212,45 @@ TEST_CASE("an agent whose certificate ended while it was off comes back with its
   REQUIRE(eventually([&] { return joining.certificates >= 2; }));
 }
 
+TEST_CASE("an agent whose clock is far ahead says so and asks for one certificate, not for many",
+          "[collector][unit]") {
+  const auto ahead = GENERATE(std::chrono::hours(20), std::chrono::hours(48));  // due, over
+  Deployment here;
+  Enrolling joining(here, make_token(here));
+  joining.clock.set_ahead(ahead);
+  joining.start();
+  CHECK(joining.first_problem().find("this clock is ahead of the certificate") !=
+        std::string::npos);
+  for (int i = 0; i < 10; ++i) {
+    joining.enroller->set_address("");
+    joining.enroller->set_address(joining.options.address);
+    make_token(here);  // a call takes as long as a renewal
+  }
+  CHECK(joining.certificates == 1);
+  // With the clock set right it is as good as any.
+  joining.clock.set_ahead(std::chrono::seconds(0));
+  joining.enroller.reset();
+  joining.start();
+  joining.enroller.reset();
+  CHECK(joining.certificates == 1);
+}
+
 TEST_CASE("an agent follows another authority by itself, and the first one may go",
           "[collector][unit]") {
   Deployment here;
   Enrolling joining(here, make_token(here));
   joining.start();
   REQUIRE(eventually([&] { return joining.certificates == 1; }));
-  const auto take_over = [&] {
-    CollectorConfig config;
-    config.data_dir = here.data();
-    config.trust_file = here.dir.path() + "/trust.pem";
-    REQUIRE(here.collector->reload(config));
-  };
-  const auto told = [&] {
-    grpc::ClientContext context;
-    v1::TrustBundle bundle;
-    REQUIRE(v1::Enrolment::NewStub(here.connect("data/admin"))
-                ->GetAuthorities(&context, {}, &bundle)
-                .ok());
-    return bundle;
-  };
-  REQUIRE(rotate_authority(here.data(), RotationStep::kPrepare, here.clock.wall_now()));
-  take_over();
-  v1::TrustBundle bundle = told();
+  v1::TrustBundle bundle = rotate(here, RotationStep::kPrepare);
   REQUIRE(bundle.authorities_size() == 2);
-  REQUIRE(joining.enroller->take_trust({bundle.authorities().begin(), bundle.authorities().end()},
-                                       bundle.issuer()));
+  REQUIRE(hear(joining, bundle));
   const std::string old_issuer = joining.enroller->trust().issuer;
   CHECK(old_issuer == bundle.issuer());
 
-  REQUIRE(rotate_authority(here.data(), RotationStep::kActivate, here.clock.wall_now()));
-  take_over();
-  bundle = told();
+  bundle = rotate(here, RotationStep::kActivate);
   CHECK(bundle.issuer() != old_issuer);
   joining.clock.set_ahead(std::chrono::minutes(10));  // past the time that spreads a fleet
-  REQUIRE(joining.enroller->take_trust({bundle.authorities().begin(), bundle.authorities().end()},
-                                       bundle.issuer()));
+  REQUIRE(hear(joining, bundle));
   joining.enroller->set_address("");  // looks at the clock again
   joining.enroller->set_address(joining.options.address);
   joining.clock.set_ahead(std::chrono::minutes(20));
@@ -230,13 +258,51 @@ TEST_CASE("an agent follows another authority by itself, and the first one may g
   joining.enroller->set_address(joining.options.address);
   REQUIRE(eventually([&] { return joining.enroller->trust().issuer == bundle.issuer(); }));
 
-  REQUIRE(rotate_authority(here.data(), RotationStep::kRetire, here.clock.wall_now()));
-  take_over();
-  bundle = told();
+  bundle = rotate(here, RotationStep::kRetire);
   REQUIRE(bundle.authorities_size() == 1);
-  REQUIRE(joining.enroller->take_trust({bundle.authorities().begin(), bundle.authorities().end()},
-                                       bundle.issuer()));
+  REQUIRE(hear(joining, bundle));
   REQUIRE(agent::load_tls_files(joining.enroller->files()));
+}
+
+TEST_CASE("an agent that slept from before activate until after retire comes back by its old key",
+          "[collector][unit]") {
+  Deployment here;
+  Enrolling joining(here, make_token(here));
+  joining.start();
+  REQUIRE(eventually([&] { return joining.certificates == 1; }));
+  REQUIRE(hear(joining, rotate(here, RotationStep::kPrepare)));
+  joining.enroller.reset();
+  REQUIRE(std::remove(joining.options.token_file.c_str()) == 0);
+  rotate(here, RotationStep::kActivate);
+  const std::string issuer = rotate(here, RotationStep::kRetire).issuer();
+  joining.clock.set_ahead(std::chrono::hours(18));  // due, not over
+  joining.start();
+  REQUIRE(eventually([&] { return joining.certificates == 2; }));
+  CHECK(joining.enroller->trust().issuer == issuer);
+}
+
+TEST_CASE("a collector that issues does not show a certificate that its agents would not believe",
+          "[collector][unit]") {
+  Deployment here;
+  Deployment elsewhere;
+  CollectorConfig config;
+  config.data_dir = here.data();
+  config.listen = "127.0.0.1:0";
+  config.trust_file = here.dir.path() + "/trust.pem";
+  config.tls_cert = elsewhere.data() + "/server.pem";
+  config.tls_key = elsewhere.data() + "/server-key.pem";
+  const auto reloaded = here.collector->reload(config);
+  REQUIRE(!reloaded);
+  for (const char* named : {"tls.cert", "tls.ca", "enrol.ca_key", "locked out"})
+    CHECK(reloaded.error().text().find(named) != std::string::npos);
+  here.collector.reset();
+  const auto started = Collector::start(config, here.clock, *here.log);
+  REQUIRE(!started);
+  CHECK(started.error().text() == reloaded.error().text());
+  // Where certificates come from elsewhere it is not for the collector to say.
+  REQUIRE(std::rename((here.data() + "/ca-key.pem").c_str(),
+                      (here.dir.path() + "/ca-key.pem").c_str()) == 0);
+  CHECK(Collector::start(config, here.clock, *here.log));
 }
 
 TEST_CASE("what is no authority is not trusted", "[collector][unit]") {
