@@ -113,7 +113,7 @@ void add_limits(Table<CollectorConfig>& table) {
           "limits.idle", &CollectorConfig::idle_timeout,
           {.text = "How long a connection without a call may stay", .min = "1s", .max = "24h"})
       .size("limits.message", &CollectorConfig::max_message_bytes,
-            {.text = "A message that is received; agents send up to 4MiB",
+            {.text = "A message that is received, uncompressed; agents send up to 4MiB",
              .min = "4MiB",
              .max = "64MiB"})
       .size("limits.headers", &CollectorConfig::max_metadata_bytes,

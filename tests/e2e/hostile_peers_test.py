@@ -23,7 +23,10 @@ MEMORY = 256 << 20
 HANDSHAKE_S, UNPROVEN_S, IDLE_S = 2, 4, 6
 GENEROUS_S = 60
 LIST_NODES = "/assay.v1.Query/ListNodes"
+AUTHORITIES = "/assay.v1.Enrolment/GetAuthorities"
 CONNECT = "/assay.v1.AgentLink/Connect"
+BOMB = 1 << 30  # bytes that a message inflates to
+OK, UNIMPLEMENTED = "0", "12"
 
 
 class Bystander(threading.Thread):
@@ -337,6 +340,23 @@ class HostilePeersTest(unittest.TestCase):
                     print(f"  {name}, {'reading' if reads else 'not reading'}: {sent} times, "
                           f"{'ended' if peer.is_closed else 'open'}, {self.peak_memory() >> 20} MiB, the bystander "
                           f"waited {self.bystander.longest_s:.1f} s, back {self.bystander.returns} times", flush=True)
+
+    def test_compressed_messages_are_refused_before_they_are_inflated(self):
+        for encoding in ("gzip", "deflate"):
+            body = hostile.message(hostile.bomb(encoding, BOMB), is_compressed=True)
+            for tls in (None, self.here.tls("node-2-tls")):
+                for says in (encoding, "identity"):
+                    with self.subTest(encoding, says=says, has_identity=bool(tls)), self.others_are_served():
+                        with self.http2(tls) as peer:
+                            peer.send(peer.headers(1, LIST_NODES, [("grpc-encoding", says)]))
+                            sent = peer.send_data(1, body, GENEROUS_S)
+                            self.here.wait(lambda: peer.drain(0.1) or peer.ending(1)[0] or peer.is_closed, "an end")
+                            status, why = peer.ending(1)
+                        print(f"  {encoding} that says {says}: {sent} of {len(body)} bytes, status {status} {why}, "
+                              f"{self.peak_memory() >> 20} MiB", flush=True)
+                        if says == encoding:
+                            self.assertEqual(status, UNIMPLEMENTED, why)
+                        self.assertNotIn(status, (None, OK))
 
     def test_floods_of_those_without_an_identity(self):
         self.flood_with(None, UNPROVEN_S, must_end=True)
