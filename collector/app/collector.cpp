@@ -134,7 +134,7 @@ Result<void> Collector::open_access() {
   }
   ASSAY_ASSIGN(auto rows, store_->load_tokens());
   tokens_ = std::make_unique<TokenBook>(std::move(rows));
-  door_ = std::make_unique<Doorkeeper>(*tokens_, *loop_, clock_, door_options(config_));
+  door_ = std::make_unique<Doorkeeper>(*tokens_, *loop_, proofs_, clock_, door_options(config_));
   access_timer_ = std::make_unique<AccessTimer>(*tokens_, *loop_, kAccessInterval);
   return ok();
 }
@@ -269,6 +269,7 @@ Result<void> Collector::open_server() {
   options.idle_timeout = config_.idle_timeout;
   options.connections = connection_limits(config_);
   options.is_memory_short = [this] { return memory_.is_tight(); };
+  options.proofs = &proofs_;
   auto services = queries_->services();
   services.push_back(&link_->service());
   services.push_back(&commands_->service());

@@ -100,6 +100,8 @@ class Collector {
   Certificates certificates_ ASSAY_GUARDED_BY(live_mutex_);
   std::string certificate_problem_;  // of the upkeep's thread
 
+  ProofRelay proofs_;  // of door_ to server_
+
   // In the order of construction; stop() goes the other way.
   std::unique_ptr<Store> store_;
   std::unique_ptr<NodeRegistry> nodes_;

@@ -189,7 +189,23 @@ class HostilePeersTest(unittest.TestCase):
                         break
                 for peer in (quiet, asking, slow):
                     self.assertTrue(peer.is_ended_within(GENEROUS_S))
+            with self.http2() as answered:
+                self.assertTrue(self.is_ended_while_answered(answered))
             self.assertGreater(self.figures()["assay_collector_cut_connections_total"], 0)
+
+    def is_ended_while_answered(self, peer):
+        """Asks again and again what everybody is told."""
+        end = time.monotonic() + GENEROUS_S
+        for stream in range(1, 10_000, 2):
+            if peer.is_closed or time.monotonic() > end:
+                break
+            peer.send(peer.headers(stream, AUTHORITIES)
+                      + frame.DataFrame(stream, data=hostile.message(b""), flags=["END_STREAM"]).serialize())
+            if stream == 1:
+                self.here.wait(lambda: peer.drain(0.1) or peer.ending(1)[0] or peer.is_closed, "an answer")
+                self.assertEqual(peer.ending(1)[0], OK)
+            peer.drain(0.1)
+        return peer.is_closed
 
     def test_an_idle_connection_of_a_node_ends(self):
         with self.others_are_served(), self.http2(self.here.tls("node-2-tls")) as peer:
