@@ -14,6 +14,7 @@ namespace assay::collector {
 namespace {
 
 constexpr std::size_t kMaxSources = 65'536;  // addresses that are remembered; some 80 bytes each
+constexpr std::chrono::seconds kForgetInterval{1};
 // What a message may cost on the wire: its frames and TLS records, headers of its call.
 constexpr std::uint64_t kMessageBytes = 512;
 constexpr std::uint64_t kBytesPerSecond = 1024;  // pings, acknowledgements, window updates
@@ -139,7 +140,10 @@ std::map<ConnectionTable::Network, ConnectionTable::Source>::iterator Connection
   return found;
 }
 
+/// Walks over all of them while messages wait for the table: not for each newcomer.
 void ConnectionTable::forget_idle_sources(Time now) {
+  if (now - forgot_ < kForgetInterval) return;
+  forgot_ = now;
   // After the time of a whole burst there is nothing left to remember.
   std::erase_if(sources_, [&](const auto& one) {
     return one.second.connections == 0 && now - one.second.filled > std::chrono::seconds(10);

@@ -126,6 +126,7 @@ class ConnectionTable {
   std::map<PeerAddress, Id> ids_;
   std::set<Id> unproven_;
   std::map<Network, Source> sources_;
+  Time forgot_{};  // when idle ones of them were looked for last
 };
 
 }  // namespace assay::collector

@@ -127,6 +127,24 @@ TEST_CASE("addresses that are gone are forgotten, however many there were", "[po
   CHECK(table.addresses() <= 65'537);
 }
 
+TEST_CASE("a full table of addresses is walked over once a second at most", "[port][unit]") {
+  ConnectionTable table(limits());
+  ConnectionTable::Id id = 0;
+  const auto come = [&](ConnectionTable::Time now) {
+    sockaddr_in from{};
+    from.sin_family = AF_INET;
+    from.sin_addr.s_addr = htonl(0x0a000000 + static_cast<std::uint32_t>(++id));
+    CHECK_FALSE(table.admit(id, *PeerAddress::from(reinterpret_cast<const sockaddr*>(&from)), now));
+    table.ended(id);
+    return table.addresses();
+  };
+  while (id < 65'536)
+    come(kNow);
+  CHECK(come(kNow + 9900ms) == 65'537);    // looked for idle ones: none yet
+  CHECK(come(kNow + 10'100ms) == 65'537);  // there are, but it has just looked
+  CHECK(come(kNow + 10'900ms) < 10);
+}
+
 TEST_CASE("a connection without an identity ends in time, one with an identity stays",
           "[port][unit]") {
   ConnectionTable table(limits());
