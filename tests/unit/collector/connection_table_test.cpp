@@ -172,6 +172,27 @@ TEST_CASE("bytes that no message explains end a connection", "[port][unit]") {
   CHECK(table.overdue(kNow + 24h, Look::kAll, facts(80 << 20)).empty());  // pings of a day
 }
 
+TEST_CASE("a connection saves up 64 KiB to waste and no more, by age and by small messages",
+          "[port][unit]") {
+  constexpr std::uint64_t kMost = (64 << 10) + (1 << 20);  // and limits().wasted_bytes
+  const auto most_after = [](const std::function<void(ConnectionTable&)>& saves) {
+    ConnectionTable table(limits());
+    table.admit(1, peer("ipv4:192.0.2.1", 1), kNow);
+    table.prove(peer("ipv4:192.0.2.1", 1));
+    saves(table);
+    const ConnectionTable::Time then = kNow + 24h;
+    CHECK(table.overdue(then, Look::kAll, facts(1000)).empty());
+    CHECK(table.overdue(then, Look::kAll, facts(1000 + kMost)).empty());
+    CHECK(reasons(table.overdue(then, Look::kAll, facts(1000 + kMost + 1))) ==
+          std::vector<std::string>{"waste"});
+  };
+  most_after([](ConnectionTable&) {});
+  most_after([](ConnectionTable& table) {
+    for (int i = 0; i < 100'000; ++i)
+      table.count_message(peer("ipv4:192.0.2.1", 1), 0);
+  });
+}
+
 TEST_CASE("streams are counted when bytes are not explained, and too many end a connection",
           "[port][unit]") {
   ConnectionTable table(limits());
