@@ -189,9 +189,15 @@ class HostilePeersTest(unittest.TestCase):
                         break
                 for peer in (quiet, asking, slow):
                     self.assertTrue(peer.is_ended_within(GENEROUS_S))
+            before = self.cut_as_unproven()
+            self.assertGreater(before, 0)
             with self.http2() as answered:
                 self.assertTrue(self.is_ended_while_answered(answered))
-            self.assertGreater(self.figures()["assay_collector_cut_connections_total"], 0)
+            self.assertGreater(self.cut_as_unproven(), before)  # and not by the keepalive, much later
+
+    def cut_as_unproven(self):
+        text = self.here.metrics_text(self.here.collector_http)
+        return int(re.search(r'cut_connections_total{limit="unproven"} (\d+)', text)[1])
 
     def is_ended_while_answered(self, peer):
         """Asks again and again what everybody is told."""
