@@ -195,6 +195,9 @@ Result<Client> Client::create(const Connection& connection) {
   const grpc::SslCredentialsOptions tls{material.ca, material.key, material.cert};
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  // Of a compressed message that limit is no limit (docs/threat-model.md, "The port").
+  arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  arguments.SetInt(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1);  // identity
   arguments.SetUserAgentPrefix("assay/" ASSAY_VERSION);
   auto channel =
       grpc::CreateCustomChannel(connection.address, grpc::SslCredentials(tls), arguments);

@@ -154,7 +154,7 @@ Result<void> Collector::open_access() {
   if (tokens_->forget_old(now) > 0)  // a disk that is full keeps their rows until the next time
     (void)loop_->change(
         0, [now](StoreWriter& store) { return store.forget_tokens(to_unix_ns(now - kTokenKept)); });
-  door_ = std::make_unique<Doorkeeper>(*tokens_, *loop_, clock_, door_options(config_));
+  door_ = std::make_unique<Doorkeeper>(*tokens_, *loop_, proofs_, clock_, door_options(config_));
   access_timer_ = std::make_unique<AccessTimer>(*tokens_, *loop_, kAccessInterval);
   return ok();
 }
@@ -293,6 +293,7 @@ Result<void> Collector::open_server() {
   options.connection_age = config_.connection_age;
   options.connections = connection_limits(config_);
   options.is_memory_short = [this] { return memory_.is_tight(); };
+  options.proofs = &proofs_;
   auto services = queries_->services();
   services.push_back(&link_->service());
   services.push_back(&commands_->service());

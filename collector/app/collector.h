@@ -102,6 +102,8 @@ class Collector {
   ToldOnce certificate_problem_;  // of the upkeep's thread
   ToldOnce renewal_problem_;      // likewise
 
+  ProofRelay proofs_;  // of door_ to server_
+
   // In the order of construction; stop() goes the other way.
   std::unique_ptr<Store> store_;
   std::unique_ptr<NodeRegistry> nodes_;

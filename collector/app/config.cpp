@@ -118,7 +118,7 @@ void add_limits(Table<CollectorConfig>& table) {
                  .min = "1m",
                  .max = "24h"})
       .size("limits.message", &CollectorConfig::max_message_bytes,
-            {.text = "A message that is received; agents send up to 4MiB",
+            {.text = "A message that is received, uncompressed; agents send up to 4MiB",
              .min = "4MiB",
              .max = "64MiB"})
       .size("limits.headers", &CollectorConfig::max_metadata_bytes,

@@ -14,9 +14,11 @@ namespace assay::collector {
 namespace {
 
 constexpr std::size_t kMaxSources = 65'536;  // addresses that are remembered; some 80 bytes each
+constexpr std::chrono::seconds kForgetInterval{1};
 // What a message may cost on the wire: its frames and TLS records, headers of its call.
 constexpr std::uint64_t kMessageBytes = 512;
 constexpr std::uint64_t kBytesPerSecond = 1024;  // pings, acknowledgements, window updates
+constexpr std::uint64_t kMaxCredit = 64 << 10;   // that may be saved up
 constexpr std::uint64_t kWasteToAsk = 4 << 10;   // since streams were counted last: some hundred
 constexpr std::uint64_t kCallsToAsk = 64;
 constexpr std::uint64_t kWasteInNeed = 16 << 10;  // less is no reason, however short memory is
@@ -139,7 +141,10 @@ std::map<ConnectionTable::Network, ConnectionTable::Source>::iterator Connection
   return found;
 }
 
+/// Walks over all of them while messages wait for the table: not for each newcomer.
 void ConnectionTable::forget_idle_sources(Time now) {
+  if (now - forgot_ < kForgetInterval) return;
+  forgot_ = now;
   // After the time of a whole burst there is nothing left to remember.
   std::erase_if(sources_, [&](const auto& one) {
     return one.second.connections == 0 && now - one.second.filled > std::chrono::seconds(10);
@@ -155,7 +160,7 @@ std::optional<Refusal> ConnectionTable::admit(Id id, const PeerAddress& peer, Ti
   if (peers_.size() >= limits_.connections) return Refusal::kConnections;
   source.tokens -= limits_.address_rate != 0 ? 1 : 0;
   ++source.connections;
-  peers_.emplace(id, Peer{peer, found->first, now});
+  peers_.emplace(id, Peer{peer, found->first, now, now});
   ids_[peer] = id;
   unproven_.insert(id);
   return std::nullopt;
@@ -178,10 +183,14 @@ void ConnectionTable::count_message(const PeerAddress& peer, std::uint64_t bytes
   if (found != ids_.end()) peers_.at(found->second).earned += bytes + bytes / 4 + kMessageBytes;
 }
 
-std::uint64_t ConnectionTable::waste(const Peer& peer, std::uint64_t received, Time now) const {
-  const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - peer.since).count();
-  const std::uint64_t explained = peer.earned + kBytesPerSecond * static_cast<std::uint64_t>(age);
-  return received > explained ? received - explained : 0;
+/// What was earned beyond what came is kept only up to kMaxCredit: small messages earn more than
+/// they cost, and who stays quiet for days would have megabytes to waste at once.
+std::uint64_t ConnectionTable::waste(Peer& peer, std::uint64_t received, Time now) {
+  const auto aged = std::chrono::duration_cast<std::chrono::seconds>(now - peer.credited);
+  peer.credited += aged;
+  peer.earned += kBytesPerSecond * static_cast<std::uint64_t>(aged.count());
+  peer.earned = std::min(peer.earned, received + kMaxCredit);
+  return received > peer.earned ? received - peer.earned : 0;
 }
 
 std::optional<Cut> ConnectionTable::judge(Id id, Peer& peer, std::uint64_t wasted, Time now,

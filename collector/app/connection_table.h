@@ -107,7 +107,8 @@ class ConnectionTable {
     PeerAddress address;
     Network counted{};  // in sources_
     Time since{};
-    std::uint64_t earned = 0;  // bytes that messages explain
+    Time credited{};           // until then its age has earned
+    std::uint64_t earned = 0;  // bytes that messages and its age explain
     std::uint64_t calls = 0;
     std::uint64_t asked_at = 0;     // waste when its streams were counted last
     std::uint64_t asked_calls = 0;  // calls then
@@ -118,7 +119,7 @@ class ConnectionTable {
   std::map<Network, Source>::iterator source_of(const Network& network, Time now);
   void forget_idle_sources(Time now);
   std::optional<Cut> judge(Id id, Peer& peer, std::uint64_t wasted, Time now, const Facts& facts);
-  std::uint64_t waste(const Peer& peer, std::uint64_t received, Time now) const;
+  static std::uint64_t waste(Peer& peer, std::uint64_t received, Time now);
   double burst() const { return 10.0 * limits_.address_rate; }
 
   ConnectionLimits limits_;
@@ -126,6 +127,7 @@ class ConnectionTable {
   std::map<PeerAddress, Id> ids_;
   std::set<Id> unproven_;
   std::map<Network, Source> sources_;
+  Time forgot_{};  // when idle ones of them were looked for last
 };
 
 }  // namespace assay::collector

@@ -26,13 +26,18 @@ class Server final : public GrpcServer {
  public:
   Server(std::unique_ptr<ReloadableCredentials> credentials,
          std::unique_ptr<grpc::ResourceQuota> quota, std::unique_ptr<PortGate> gate,
-         std::unique_ptr<Acceptor> acceptor, std::unique_ptr<grpc::Server> server)
+         std::unique_ptr<Acceptor> acceptor, std::unique_ptr<grpc::Server> server,
+         ProofRelay* proofs)
       : credentials_(std::move(credentials)),
         quota_(std::move(quota)),
         gate_(std::move(gate)),
         acceptor_(std::move(acceptor)),
-        server_(std::move(server)) {}
-  ~Server() override { shut_down(std::chrono::milliseconds(0)); }
+        server_(std::move(server)),
+        proofs_(proofs) {}
+  ~Server() override {
+    shut_down(std::chrono::milliseconds(0));
+    if (proofs_ != nullptr) proofs_->lead_to(nullptr);
+  }
 
   std::uint16_t port() const override { return gate_->port(); }
   void set_certificates(ServerCertificates certificates) override {
@@ -53,12 +58,23 @@ class Server final : public GrpcServer {
   const std::unique_ptr<PortGate> gate_;  // used by server_
   const std::unique_ptr<Acceptor> acceptor_;
   const std::unique_ptr<grpc::Server> server_;
+  ProofRelay* const proofs_;
 };
+
+/// gRPC compares a message's compressed length with its limit, and inflates it without one and
+/// outside of the quota, for everybody. The first two end such calls, the last one leaves out what
+/// inflates: a flag in the message is enough for it.
+void refuse_compression(grpc::ServerBuilder& builder) {
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+}
 
 void set_limits(grpc::ServerBuilder& builder, const GrpcServerOptions& options,
                 grpc::ResourceQuota& quota) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   builder.SetMaxSendMessageSize(kMaxSendBytes);
+  refuse_compression(builder);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              static_cast<int>(options.max_concurrent_streams));
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE,
@@ -134,6 +150,7 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& o
     return Error{ErrorCode::kUnavailable, "cannot serve " + options.address +
                                               ": gRPC refused the certificates; log.level debug "
                                               "says more"};
+  if (options.proofs != nullptr) options.proofs->lead_to(gate.get());
   gate->start(
       [raw = acceptor.get()](int listener, UniqueFd connection) {
         Acceptor::NewConnectionParameters parameters;
@@ -144,7 +161,7 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::start(const GrpcServerOptions& o
       options.on_refused);
   return std::unique_ptr<GrpcServer>(new Server(std::move(credentials), std::move(quota),
                                                 std::move(gate), std::move(acceptor),
-                                                std::move(server)));
+                                                std::move(server), options.proofs));
 }
 
 }  // namespace assay::collector

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "collector/app/port_gate.h"
+#include "collector/app/proof_relay.h"
 #include "common/base/result.h"
 
 namespace grpc {
@@ -39,6 +40,7 @@ struct GrpcServerOptions {
   std::chrono::milliseconds connection_age{3'600'000};
   ConnectionLimits connections;
   std::function<bool()> is_memory_short;  ///< PortGate::Options
+  ProofRelay* proofs = nullptr;           ///< leads to this server as long as it lives
   /// A connection was refused: why, and from which address. Any thread; must be quick.
   std::function<void(std::string_view, const std::string&)> on_refused;
 };

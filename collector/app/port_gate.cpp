@@ -73,6 +73,7 @@ void set_port(sockaddr* address, std::uint16_t port) {
 /// Errors: the errno of what failed.
 Result<UniqueFd> listen_on(const addrinfo& where) {
   UniqueFd fd(::socket(where.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return system_error("socket");
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // accepted ones inherit it
@@ -91,8 +92,6 @@ std::uint16_t port_of(int fd) {
   return peer ? peer->port : std::uint16_t{0};
 }
 
-/// All addresses of a name, on one port. Those that this machine lacks (::1 without IPv6) are left
-/// out as long as there is one.
 Result<std::vector<UniqueFd>> listen_on_all(const std::string& address) {
   ASSAY_ASSIGN(const service::HostPort where, service::parse_host_port(address));
   addrinfo hints{};
@@ -102,24 +101,7 @@ Result<std::vector<UniqueFd>> listen_on_all(const std::string& address) {
   if (const int code = ::getaddrinfo(where.host.c_str(), nullptr, &hints, &found); code != 0)
     return listen_error(address, ::gai_strerror(code));
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
-  std::vector<UniqueFd> listeners;
-  std::uint16_t port = where.port;
-  std::string problem;
-  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    set_port(one->ai_addr, port);
-    auto listener = listen_on(*one);
-    if (!listener) {
-      problem = listener.error().sys_errno == EADDRINUSE
-                    ? "the port is in use: stop what uses it or configure another address"
-                    : listener.error().text();
-      if (listener.error().sys_errno == EADDRNOTAVAIL) continue;
-      return listen_error(address, problem);
-    }
-    port = port_of(listener->get());
-    listeners.push_back(std::move(*listener));
-  }
-  if (listeners.empty()) return listen_error(address, problem);
-  return listeners;
+  return listen_on_each(found, address, where.port);
 }
 
 class Gate final : public PortGate {
@@ -343,6 +325,28 @@ class Gate final : public PortGate {
 };
 
 }  // namespace
+
+Result<std::vector<UniqueFd>> listen_on_each(const addrinfo* addresses, const std::string& name,
+                                             std::uint16_t port) {
+  std::vector<UniqueFd> listeners;
+  std::string problem = "it has no address";
+  for (const addrinfo* one = addresses; one != nullptr; one = one->ai_next) {
+    set_port(one->ai_addr, port);
+    auto listener = listen_on(*one);
+    if (!listener) {
+      const int code = listener.error().sys_errno;
+      problem = code == EADDRINUSE
+                    ? "the port is in use: stop what uses it or configure another address"
+                    : listener.error().text();
+      if (code == EADDRNOTAVAIL || code == EAFNOSUPPORT) continue;
+      return listen_error(name, problem);
+    }
+    port = port_of(listener->get());
+    listeners.push_back(std::move(*listener));
+  }
+  if (listeners.empty()) return listen_error(name, problem);
+  return listeners;
+}
 
 Result<std::unique_ptr<PortGate>> PortGate::listen(const Options& options) {
   ASSAY_ASSIGN(auto listeners, listen_on_all(options.address));

@@ -9,10 +9,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "collector/app/connection_table.h"
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
+
+struct addrinfo;
 
 namespace assay::collector {
 
@@ -56,5 +59,10 @@ class PortGate {
   virtual void set_limits(const ConnectionLimits& limits) = 0;
   virtual PortCounts counts() const = 0;
 };
+
+/// Listens on all `addresses` of `name`, on one port (0: a free one). Those that this machine or
+/// its kernel lacks (::1 without IPv6) are left out as long as there is one. Errors: kUnavailable.
+Result<std::vector<UniqueFd>> listen_on_each(const addrinfo* addresses, const std::string& name,
+                                             std::uint16_t port);
 
 }  // namespace assay::collector

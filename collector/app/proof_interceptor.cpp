@@ -17,8 +17,6 @@ class Watcher final : public Interceptor {
   Watcher(PortGate& gate, const PeerAddress& peer) : gate_(gate), peer_(peer) {}
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
-    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE))
-      gate_.prove(peer_);
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_MESSAGE))
       // All messages are protobuf's, and MessageLite is the first base of each. Null: none came.
       if (const void* message = methods->GetRecvMessage(); message != nullptr)

@@ -68,6 +68,7 @@ Admission Doorkeeper::admit(const Credentials& shown, const Errand& errand) {
   if (!missing.empty())
     return refuse({kDenied, {}, name + " may not use " + errand.method + ": " + missing, {}}, shown,
                   errand, name);
+  proofs_.proven(shown.peer);
   return {kAdmitted, std::move(*who), "", {}};
 }
 

@@ -50,15 +50,18 @@ struct Admission {
 class Doorkeeper {
  public:
   /// All must outlive it.
-  Doorkeeper(TokenBook& tokens, Ledger& ledger, const Clock& clock, const DoorOptions& options)
+  Doorkeeper(TokenBook& tokens, Ledger& ledger, PeerProof& proofs, const Clock& clock,
+             const DoorOptions& options)
       : tokens_(tokens),
         ledger_(ledger),
+        proofs_(proofs),
         clock_(clock),
         calls_(options.calls, options.max_principals),
         failures_(options.failures, options.max_hosts) {}
 
   /// A valid token or certificate is let in however many failures its host has: nobody guesses 256
-  /// bits, so refusing it would only lock out those who share an address.
+  /// bits, so refusing it would only lock out those who share an address. Who is let in has proven
+  /// its connection, at once: not with the answer, which may take long.
   Admission admit(const Credentials& shown, const Errand& errand);
   TokenBook& tokens() { return tokens_; }
   void set_rates(CallRate calls, CallRate failures) {
@@ -73,6 +76,7 @@ class Doorkeeper {
 
   TokenBook& tokens_;
   Ledger& ledger_;
+  PeerProof& proofs_;
   const Clock& clock_;
   CallRates calls_;
   CallRates failures_;

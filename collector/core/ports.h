@@ -130,6 +130,14 @@ class NodeAdmission {
   virtual std::vector<NodeIdentity> revoked() const = 0;
 };
 
+/// Hears which peers have shown an identity that was believed. Thread-safe; never blocks.
+class PeerProof {
+ public:
+  virtual ~PeerProof() = default;
+  /// `peer`: the address of its connection, as gRPC writes it.
+  virtual void proven(const std::string& peer) = 0;
+};
+
 /// What is known of nodes right now. Thread-safe.
 class NodeDirectory {
  public:

@@ -4,6 +4,7 @@ import select
 import socket
 import ssl
 import time
+import zlib
 
 import hpack
 import hyperframe.frame as frame
@@ -86,6 +87,51 @@ class Peer:
         flags = ["END_HEADERS"] if ends else []
         return frame.HeadersFrame(stream, data=block, flags=flags, **options).serialize()
 
+    def frames(self):
+        """Of what was received last, up to 64 KiB, without what is not whole yet."""
+        left, found = memoryview(bytes(self.received)), []
+        while len(left) >= 9:
+            one, length = frame.Frame.parse_frame_header(left[:9])
+            if len(left) < 9 + length:
+                break
+            one.parse_body(left[9:9 + length])
+            found.append(one)
+            left = left[9 + length:]
+        return found
+
+    def ending(self, stream):
+        """Status and message of a call that the server has ended; a reset is the status "reset"."""
+        decoder, ending = hpack.Decoder(), {}
+        for one in self.frames():
+            if isinstance(one, frame.HeadersFrame):
+                fields = dict(decoder.decode(one.data))
+                if one.stream_id == stream:
+                    ending.update(fields)
+            if isinstance(one, frame.RstStreamFrame) and one.stream_id == stream:
+                ending.setdefault("grpc-status", "reset")
+        return ending.get("grpc-status"), ending.get("grpc-message", "")
+
+    def leave(self, stream):
+        """How many bytes of DATA the server has let the peer send until now, on its only stream."""
+        initial, more = 65_535, {0: 0, stream: 0}
+        for one in self.frames():
+            if isinstance(one, frame.SettingsFrame):
+                initial = one.settings.get(frame.SettingsFrame.INITIAL_WINDOW_SIZE, initial)
+            if isinstance(one, frame.WindowUpdateFrame) and one.stream_id in more:
+                more[one.stream_id] += one.window_increment
+        return min(65_535 + more[0], initial + more[stream])
+
+    def send_data(self, stream, data, seconds):
+        """Sends DATA as the server gives leave, until all is sent, the call is over or the time is."""
+        end, sent = time.monotonic() + seconds, 0
+        while sent < len(data) and not self.is_closed and time.monotonic() < end and not self.ending(stream)[0]:
+            room = min(self.leave(stream) - sent, len(data) - sent, 16_000)
+            if room > 0:
+                self.send(frame.DataFrame(stream, data=data[sent:sent + room]).serialize())
+                sent += room
+            self.drain(0 if room > 0 else 0.1)
+        return sent
+
     def flood(self, chunk, seconds, reads=True):
         """Sends `chunk(n)` again and again until the time is over, the server closes, or reads no more."""
         end = time.monotonic() + seconds
@@ -104,6 +150,13 @@ def call_headers(path):
             ("te", "trailers"), ("content-type", "application/grpc")]
 
 
-def message(data, length=None):
-    """A gRPC message: not compressed, of `length` bytes by its own word."""
-    return b"\0" + (len(data) if length is None else length).to_bytes(4, "big") + data
+def message(data, length=None, is_compressed=False):
+    """A gRPC message: of `length` bytes by its own word."""
+    return bytes([is_compressed]) + (len(data) if length is None else length).to_bytes(4, "big") + data
+
+
+def bomb(encoding, size):
+    """`size` zeros as gRPC compresses them by that name: a thousandth of it."""
+    packer = zlib.compressobj(wbits={"gzip": 31, "deflate": 15}[encoding])
+    zeros = bytes(1 << 20)
+    return b"".join([packer.compress(zeros) for _ in range(size >> 20)] + [packer.flush()])

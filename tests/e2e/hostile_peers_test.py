@@ -23,7 +23,10 @@ MEMORY = 256 << 20
 HANDSHAKE_S, UNPROVEN_S, IDLE_S = 2, 4, 6
 GENEROUS_S = 60
 LIST_NODES = "/assay.v1.Query/ListNodes"
+AUTHORITIES = "/assay.v1.Enrolment/GetAuthorities"
 CONNECT = "/assay.v1.AgentLink/Connect"
+BOMB = 1 << 30  # bytes that a message inflates to
+OK, UNIMPLEMENTED = "0", "12"
 
 
 class Bystander(threading.Thread):
@@ -186,7 +189,29 @@ class HostilePeersTest(unittest.TestCase):
                         break
                 for peer in (quiet, asking, slow):
                     self.assertTrue(peer.is_ended_within(GENEROUS_S))
-            self.assertGreater(self.figures()["assay_collector_cut_connections_total"], 0)
+            before = self.cut_as_unproven()
+            self.assertGreater(before, 0)
+            with self.http2() as answered:
+                self.assertTrue(self.is_ended_while_answered(answered))
+            self.assertGreater(self.cut_as_unproven(), before)  # and not by the keepalive, much later
+
+    def cut_as_unproven(self):
+        text = self.here.metrics_text(self.here.collector_http)
+        return int(re.search(r'cut_connections_total{limit="unproven"} (\d+)', text)[1])
+
+    def is_ended_while_answered(self, peer):
+        """Asks again and again what everybody is told."""
+        end = time.monotonic() + GENEROUS_S
+        for stream in range(1, 10_000, 2):
+            if peer.is_closed or time.monotonic() > end:
+                break
+            peer.send(peer.headers(stream, AUTHORITIES)
+                      + frame.DataFrame(stream, data=hostile.message(b""), flags=["END_STREAM"]).serialize())
+            if stream == 1:
+                self.here.wait(lambda: peer.drain(0.1) or peer.ending(1)[0] or peer.is_closed, "an answer")
+                self.assertEqual(peer.ending(1)[0], OK)
+            peer.drain(0.1)
+        return peer.is_closed
 
     def test_an_idle_connection_of_a_node_ends(self):
         with self.others_are_served(), self.http2(self.here.tls("node-2-tls")) as peer:
@@ -337,6 +362,23 @@ class HostilePeersTest(unittest.TestCase):
                     print(f"  {name}, {'reading' if reads else 'not reading'}: {sent} times, "
                           f"{'ended' if peer.is_closed else 'open'}, {self.peak_memory() >> 20} MiB, the bystander "
                           f"waited {self.bystander.longest_s:.1f} s, back {self.bystander.returns} times", flush=True)
+
+    def test_compressed_messages_are_refused_before_they_are_inflated(self):
+        for encoding in ("gzip", "deflate"):
+            body = hostile.message(hostile.bomb(encoding, BOMB), is_compressed=True)
+            for tls in (None, self.here.tls("node-2-tls")):
+                for says in (encoding, "identity"):
+                    with self.subTest(encoding, says=says, has_identity=bool(tls)), self.others_are_served():
+                        with self.http2(tls) as peer:
+                            peer.send(peer.headers(1, LIST_NODES, [("grpc-encoding", says)]))
+                            sent = peer.send_data(1, body, GENEROUS_S)
+                            self.here.wait(lambda: peer.drain(0.1) or peer.ending(1)[0] or peer.is_closed, "an end")
+                            status, why = peer.ending(1)
+                        print(f"  {encoding} that says {says}: {sent} of {len(body)} bytes, status {status} {why}, "
+                              f"{self.peak_memory() >> 20} MiB", flush=True)
+                        if says == encoding:
+                            self.assertEqual(status, UNIMPLEMENTED, why)
+                        self.assertNotIn(status, (None, OK))
 
     def test_floods_of_those_without_an_identity(self):
         self.flood_with(None, UNPROVEN_S, must_end=True)

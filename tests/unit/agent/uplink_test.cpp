@@ -73,7 +73,8 @@ class MemoryEvents final : public OutgoingEvents {
 /// Takes what agents send and answers what the test says.
 class Collector final : public v1::AgentLink::Service {
  public:
-  explicit Collector(const TestAuthority& authority) {
+  explicit Collector(const TestAuthority& authority,
+                     grpc_compression_algorithm compression = GRPC_COMPRESS_NONE) {
     grpc::SslServerCredentialsOptions tls(
         GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
     tls.pem_root_certs = authority.certificate();
@@ -81,6 +82,7 @@ class Collector final : public v1::AgentLink::Service {
     tls.pem_key_cert_pairs.push_back({key, certificate});
     grpc::ServerBuilder builder;
     builder.AddListeningPort("localhost:0", grpc::SslServerCredentials(tls), &port_);
+    builder.SetDefaultCompressionAlgorithm(compression);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
     REQUIRE(server_ != nullptr);
@@ -547,6 +549,20 @@ TEST_CASE("a collector of another authority is not believed", "[agent][unit]") {
   agent.start(collector.address());
   REQUIRE(agent.wait_for([&] { return !agent.uplink->status().error.empty(); }));
   CHECK(agent.uplink->status().state == UplinkState::kConnecting);
+}
+
+TEST_CASE("a collector that compresses is not listened to: it could inflate without a limit",
+          "[agent][unit]") {
+  const TestAuthority authority;
+  for (const auto compression : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    Collector collector(authority, compression);
+    AgentSide agent(authority);
+    agent.start(collector.address());
+    REQUIRE(agent.wait_for([&] { return !agent.uplink->status().error.empty(); }));
+    INFO(agent.uplink->status().error);
+    CHECK(agent.uplink->status().error.find("ompression algorithm") != std::string::npos);
+    CHECK(agent.uplink->status().state == UplinkState::kConnecting);
+  }
 }
 
 TEST_CASE("certificates that do not fit together are refused with their file's name",

@@ -90,7 +90,8 @@ std::vector<Row> rows() {
 struct People : Deployment {
   std::map<std::string, std::string> tokens;  // what is shown in the header, by name
 
-  People() {
+  explicit People(std::function<void(CollectorConfig&)> tweaks = {})
+      : Deployment(std::move(tweaks)) {
     REQUIRE(issue_client({data(), "", "adam", dir.path() + "/adam", "admin"}, clock.wall_now()));
     for (const char* role : {"viewer", "approver", "admin"})
       tokens[role] = create(role, role).secret();
@@ -138,12 +139,14 @@ struct People : Deployment {
     REQUIRE(v1::Access::NewStub(connect("adam"))->RevokeToken(&context, request, &response).ok());
   }
 
-  /// Without any client certificate.
-  std::shared_ptr<grpc::Channel> bare() const {
+  /// Without any client certificate. `is_shared`: on one connection with others of these.
+  std::shared_ptr<grpc::Channel> bare(bool is_shared = true) const {
     grpc::SslCredentialsOptions tls;
     tls.pem_root_certs = slurp(dir.path() + "/ann/ca.pem");
-    return grpc::CreateChannel("127.0.0.1:" + std::to_string(collector->port()),
-                               grpc::SslCredentials(tls));
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, is_shared ? 0 : 1);
+    return grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(collector->port()),
+                                     grpc::SslCredentials(tls), arguments);
   }
 
   /// An empty request, whatever the method's messages are: the status that it ends with.
@@ -266,6 +269,30 @@ TEST_CASE("a revocation ends a call that runs", "[collector][unit]") {
   CHECK(status.error_code() == StatusCode::UNAUTHENTICATED);
   CHECK_THAT(status.error_message(), Catch::Contains("was revoked"));
   agent.expect(v1::ToAgent::kCommandCancelled);  // it need not go on
+}
+
+TEST_CASE("a token proves its connection when it is let in, not when it is answered",
+          "[collector][unit]") {
+  People here([](CollectorConfig& config) { config.unproven_age = std::chrono::seconds(3); });
+  Agent agent(here, "node-1", "node-1");
+  agent.expect(v1::ToAgent::kWelcome);
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", "Bearer " + here.tokens["admin"]);
+  v1::VerifyNodeRequest request;
+  request.set_node("node-1");
+  const auto asked = v1::NodeCommands::NewStub(here.bare(false))->Verify(&context, request);
+  agent.expect(v1::ToAgent::kVerify);  // the node has the command, and does not answer
+  // Who came later and showed nothing has to go, and an answer to a stranger is no proof.
+  const auto stranger = here.bare(false);
+  CHECK(here.call(stranger, "Enrolment.GetAuthorities").ok());
+  REQUIRE(stranger->WaitForStateChange(
+      GRPC_CHANNEL_READY, std::chrono::system_clock::now() + std::chrono::seconds(20)));
+  here.revoke("admin");
+  v1::VerifyEvent event;
+  CHECK_FALSE(asked->Read(&event));
+  const auto status = asked->Finish();
+  INFO(status.error_message());
+  CHECK(status.error_code() == StatusCode::UNAUTHENTICATED);  // it was there until now
 }
 
 }  // namespace

@@ -164,12 +164,18 @@ TEST_CASE("a peer's host is its address without the port, of IPv6 the network",
   CHECK(host_of_peer("") == "");
 }
 
+struct FakeProof final : PeerProof {
+  std::vector<std::string> peers;
+  void proven(const std::string& peer) override { peers.push_back(peer); }
+};
+
 struct Door {
   FakeClock clock;
   FakeLedger ledger;
+  FakeProof proofs;
   NewToken token = make_token();
   TokenBook book{{row_of(token, clock, Role::kApprover, {Scope::kRunsRead, Scope::kTriageWrite})}};
-  Doorkeeper keeper{book, ledger, clock, {{10, 20}, {1, 2}}};
+  Doorkeeper keeper{book, ledger, proofs, clock, {{10, 20}, {1, 2}}};
 
   Credentials with_token() const {
     return {false, {}, {"Bearer " + token.text}, "ipv4:192.0.2.7:1"};
@@ -191,6 +197,22 @@ TEST_CASE("a narrowed token may what its scopes and its role say, both", "[colle
   CHECK(outcome("NodeCommands.Verify", Role::kAdmin) == Outcome::kDenied);
   CHECK(outcome("Some.NewMethod", Role::kViewer) == Outcome::kDenied);
   CHECK(door.ledger.entries.size() == 3);
+}
+
+TEST_CASE("who is let in has proven its connection, who is not has not", "[collector][unit]") {
+  Door door;
+  const auto proven = [&](Credentials shown, const char* method) {
+    door.proofs.peers.clear();
+    shown.peer = "ipv4:192.0.2.7:9";
+    (void)door.keeper.admit(shown, {method, Role::kViewer});
+    return door.proofs.peers;
+  };
+  const std::vector<std::string> one = {"ipv4:192.0.2.7:9"}, none;
+  CHECK(proven(door.with_token(), "Query.ListRuns") == one);
+  CHECK(proven(Door::with_certificate("assay:viewer:vic"), "Query.ListRuns") == one);
+  CHECK(proven(door.with_token(), "Query.ListNodes") == none);
+  CHECK(proven(Door::with_certificate("assay:node:test/node-1"), "Query.ListRuns") == none);
+  CHECK(proven({}, "Query.ListRuns") == none);
 }
 
 TEST_CASE("failures of an address are limited, and what is valid is let in all the same",

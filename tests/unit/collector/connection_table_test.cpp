@@ -127,6 +127,24 @@ TEST_CASE("addresses that are gone are forgotten, however many there were", "[po
   CHECK(table.addresses() <= 65'537);
 }
 
+TEST_CASE("a full table of addresses is walked over once a second at most", "[port][unit]") {
+  ConnectionTable table(limits());
+  ConnectionTable::Id id = 0;
+  const auto come = [&](ConnectionTable::Time now) {
+    sockaddr_in from{};
+    from.sin_family = AF_INET;
+    from.sin_addr.s_addr = htonl(0x0a000000 + static_cast<std::uint32_t>(++id));
+    CHECK_FALSE(table.admit(id, *PeerAddress::from(reinterpret_cast<const sockaddr*>(&from)), now));
+    table.ended(id);
+    return table.addresses();
+  };
+  while (id < 65'536)
+    come(kNow);
+  CHECK(come(kNow + 9900ms) == 65'537);    // looked for idle ones: none yet
+  CHECK(come(kNow + 10'100ms) == 65'537);  // there are, but it has just looked
+  CHECK(come(kNow + 10'900ms) < 10);
+}
+
 TEST_CASE("a connection without an identity ends in time, one with an identity stays",
           "[port][unit]") {
   ConnectionTable table(limits());
@@ -152,6 +170,27 @@ TEST_CASE("bytes that no message explains end a connection", "[port][unit]") {
   table.count_message(peer("ipv4:192.0.2.1", 1), 4 << 20);
   CHECK(table.overdue(kNow, Look::kAll, facts(5 << 20)).empty());
   CHECK(table.overdue(kNow + 24h, Look::kAll, facts(80 << 20)).empty());  // pings of a day
+}
+
+TEST_CASE("a connection saves up 64 KiB to waste and no more, by age and by small messages",
+          "[port][unit]") {
+  constexpr std::uint64_t kMost = (64 << 10) + (1 << 20);  // and limits().wasted_bytes
+  const auto most_after = [](const std::function<void(ConnectionTable&)>& saves) {
+    ConnectionTable table(limits());
+    table.admit(1, peer("ipv4:192.0.2.1", 1), kNow);
+    table.prove(peer("ipv4:192.0.2.1", 1));
+    saves(table);
+    const ConnectionTable::Time then = kNow + 24h;
+    CHECK(table.overdue(then, Look::kAll, facts(1000)).empty());
+    CHECK(table.overdue(then, Look::kAll, facts(1000 + kMost)).empty());
+    CHECK(reasons(table.overdue(then, Look::kAll, facts(1000 + kMost + 1))) ==
+          std::vector<std::string>{"waste"});
+  };
+  most_after([](ConnectionTable&) {});
+  most_after([](ConnectionTable& table) {
+    for (int i = 0; i < 100'000; ++i)
+      table.count_message(peer("ipv4:192.0.2.1", 1), 0);
+  });
 }
 
 TEST_CASE("streams are counted when bytes are not explained, and too many end a connection",
