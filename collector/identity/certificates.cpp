@@ -13,6 +13,7 @@
 #include <ctime>
 #include <memory>
 
+#include "collector/identity/openssl_handles.h"
 #include "common/base/guarded_file.h"
 #include "common/base/sha256.h"
 
@@ -26,15 +27,7 @@ constexpr std::size_t kMaxCommonName = 64;  // RFC 5280 ub-common-name
 constexpr std::chrono::seconds kClockSkew{
     3600};  // of the peers; a short life is not made longer by it
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
 using Request = std::unique_ptr<X509_REQ, Deleter<X509_REQ_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 

@@ -8,18 +8,11 @@
 #include <memory>
 
 #include "collector/identity/certificates.h"
+#include "collector/identity/openssl_handles.h"
 
 namespace assay::collector {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
 using Store = std::unique_ptr<X509_STORE, Deleter<X509_STORE_free>>;
 using Context = std::unique_ptr<X509_STORE_CTX, Deleter<X509_STORE_CTX_free>>;
 
