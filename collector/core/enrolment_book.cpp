@@ -236,13 +236,31 @@ Result<IssuedLeaf> EnrolmentBook::issue(NodeIdentity identity, const RequestedKe
   return leaf;
 }
 
-Result<void> EnrolmentBook::save_token(const JoinToken& token, const AuditEntry& entry) {
+Result<std::string> EnrolmentBook::token_to_drop(WallTime now) const {
+  const MutexLock lock(mutex_);
+  if (tokens_.size() < kMaxJoinTokens) return std::string();
+  const JoinToken* oldest = nullptr;
+  for (const auto& [id, token] : tokens_)
+    if (state_of(token, now) != "usable" &&
+        (oldest == nullptr || token.created_ns < oldest->created_ns))
+      oldest = &token;
+  if (oldest != nullptr) return oldest->id;
+  return Error{ErrorCode::kLimitExceeded,
+               "there are " + std::to_string(tokens_.size()) +
+                   " join tokens, and all of them are usable: revoke some (\"assay node token "
+                   "revoke\")"};
+}
+
+Result<void> EnrolmentBook::save_token(const JoinToken& token, const AuditEntry& entry,
+                                       const std::string& dropped) {
   ASSAY_TRY(ledger_.change(token.pattern.size() + entry.detail.size(),
-                           [token, entry](StoreWriter& store) -> Result<void> {
+                           [token, entry, dropped](StoreWriter& store) -> Result<void> {
+                             if (!dropped.empty()) ASSAY_TRY(store.remove_join_token(dropped));
                              ASSAY_TRY(store.save_join_token(token));
                              return store.audit(entry);
                            }));
   const MutexLock lock(mutex_);
+  if (!dropped.empty()) tokens_.erase(dropped);
   tokens_.insert_or_assign(token.id, token);
   return ok();
 }
@@ -261,19 +279,20 @@ Result<JoinToken> EnrolmentBook::add_token(JoinToken token, const std::string& a
     return Error{ErrorCode::kInvalidArgument, "expires: more than nothing, at most a year"};
   {
     const MutexLock lock(mutex_);
-    if (tokens_.size() >= kMaxJoinTokens)
-      return Error{ErrorCode::kLimitExceeded,
-                   "there are " + std::to_string(tokens_.size()) + " join tokens"};
     if (tokens_.contains(token.id)) return Error{ErrorCode::kAlreadyExists, "that id is taken"};
   }
+  ASSAY_ASSIGN(const std::string dropped, token_to_drop(now));
   token.created_ns = to_unix_ns(now);
   token.created_by = actor;
-  ASSAY_TRY(save_token(token, entry(actor, "node.token.create", token.id,
-                                    "nodes " + token.cluster + "/" + token.pattern + ", uses " +
-                                        std::to_string(token.uses) + ", until " +
-                                        to_rfc3339(from_unix_ns(token.expires_ns), 0) +
-                                        (token.may_replace ? ", may replace keys" : ""),
-                                    peer)));
+  ASSAY_TRY(save_token(token,
+                       entry(actor, "node.token.create", token.id,
+                             "nodes " + token.cluster + "/" + token.pattern + ", uses " +
+                                 std::to_string(token.uses) + ", until " +
+                                 to_rfc3339(from_unix_ns(token.expires_ns), 0) +
+                                 (token.may_replace ? ", may replace keys" : "") +
+                                 (dropped.empty() ? "" : "; dropped " + dropped),
+                             peer),
+                       dropped));
   return token;
 }
 

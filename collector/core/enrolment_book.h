@@ -56,7 +56,9 @@ class EnrolmentBook final : public NodeAdmission {
   Result<IssuedLeaf> renew(const NodeKey& node, const ShownCertificate& shown,
                            const RequestedKey& key, const std::string& peer);
 
-  /// `token` with everything but times and uses made; errors: kInvalidArgument, kLimitExceeded.
+  /// `token` with everything but times and uses made. Where there are kMaxJoinTokens, the oldest
+  /// that is not usable any more makes room. Errors: kInvalidArgument, kLimitExceeded (all are
+  /// usable).
   Result<JoinToken> add_token(JoinToken token, const std::string& actor, const std::string& peer);
   std::vector<JoinToken> tokens() const;  ///< newest first
   /// Errors: kNotFound.
@@ -87,7 +89,11 @@ class EnrolmentBook final : public NodeAdmission {
   Result<IssuedLeaf> issue(NodeIdentity identity, const RequestedKey& key,
                            std::optional<JoinToken> token, const AuditEntry& entry);
   Result<void> change_identity(const NodeIdentity& identity, const AuditEntry& entry);
-  Result<void> save_token(const JoinToken& token, const AuditEntry& entry);
+  /// "": no token has to make room for one more. Errors: kLimitExceeded.
+  Result<std::string> token_to_drop(WallTime now) const;
+  /// `dropped`: the id of one to remove with it, "" = none.
+  Result<void> save_token(const JoinToken& token, const AuditEntry& entry,
+                          const std::string& dropped = "");
   AuditEntry entry(const std::string& actor, const std::string& action, const std::string& subject,
                    const std::string& detail, const std::string& peer) const;
 

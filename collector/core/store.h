@@ -341,6 +341,7 @@ class StoreWriter {
 
   /// Adds or replaces.
   virtual Result<void> save_join_token(const JoinToken& token) = 0;
+  virtual Result<void> remove_join_token(const std::string& id) = 0;
   virtual Result<void> save_identity(const NodeIdentity& identity) = 0;
 };
 

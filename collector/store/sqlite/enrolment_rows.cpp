@@ -88,6 +88,10 @@ Result<void> SqliteWriter::save_join_token(const JoinToken& token) {
       token.last_used_ns, token.last_node, token.revoked_ns);
 }
 
+Result<void> SqliteWriter::remove_join_token(const std::string& id) {
+  return change("DELETE FROM join_tokens WHERE token_id=?", id);
+}
+
 Result<void> SqliteWriter::save_identity(const NodeIdentity& identity) {
   return change(
       "INSERT OR REPLACE INTO node_identities(cluster, node, public_key, serial, not_before_ns,"

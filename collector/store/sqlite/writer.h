@@ -115,6 +115,7 @@ class SqliteWriter final : public StoreWriter {
   Result<void> audit(const AuditEntry& entry) override;
 
   Result<void> save_join_token(const JoinToken& token) override;
+  Result<void> remove_join_token(const std::string& id) override;
   Result<void> save_identity(const NodeIdentity& identity) override;
 
  private:

@@ -217,6 +217,51 @@ TEST_CASE("a certificate names what the collector decided, for as long as it say
   CHECK(left <= std::chrono::hours(24));
 }
 
+TEST_CASE("join tokens that are over make room for new ones, the oldest first",
+          "[collector][unit]") {
+  Deployment here;
+  here.collector.reset();
+  const auto run = [&](const std::string& sql) {
+    auto database = sqlite::Database::open(here.data() + "/collector.db", {});
+    REQUIRE(database);
+    REQUIRE(database->execute(sql));
+  };
+  // As many as there may be; all are usable.
+  run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " +
+      std::to_string(kMaxJoinTokens) +
+      ") INSERT INTO join_tokens(token_id, secret, cluster, pattern, uses, used, may_replace,"
+      " created_ns, created_by, expires_ns, last_used_ns, last_node, revoked_ns)"
+      " SELECT printf('%016x', i), zeroblob(32), 'test', '*', 1, 0, 0, i, 'ann',"
+      " 9000000000000000000, 0, '', 0 FROM n");
+  here.start();
+  {
+    grpc::ClientContext context;
+    v1::CreatedJoinToken created;
+    const auto status = v1::NodeAccess::NewStub(here.connect(kAdmin))
+                            ->CreateJoinToken(&context, v1::CreateJoinTokenRequest(), &created);
+    CHECK(!status.ok());
+    CHECK(status.error_message().find("all of them are usable") != std::string::npos);
+  }
+  here.collector.reset();
+  run("UPDATE join_tokens SET used=1 WHERE created_ns=7000");
+  run("UPDATE join_tokens SET expires_ns=1 WHERE created_ns=70");
+  run("UPDATE join_tokens SET revoked_ns=1 WHERE created_ns=700");
+  here.start();
+  const auto left = [&](int created_ns) {
+    return here.count("SELECT count(*) FROM join_tokens WHERE created_ns=" +
+                      std::to_string(created_ns));
+  };
+  Admin admin(here);
+  for (const int next : {70, 700, 7000}) {
+    CHECK(left(next) == 1);
+    Machine machine(here, "new-" + std::to_string(next));
+    const auto created = admin.token();
+    CHECK(left(next) == 0);
+    CHECK(here.count("SELECT count(*) FROM join_tokens") == kMaxJoinTokens);
+    if (next == 7000) CHECK(machine.enrol(created.text()).ok());
+  }
+}
+
 TEST_CASE("tokens that are not good for it let nobody in", "[collector][unit]") {
   Deployment here;
   Admin admin(here);
