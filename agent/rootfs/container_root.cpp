@@ -7,13 +7,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
 
 #include "agent/rootfs/file_system.h"
 #include "agent/rootfs/mount_table.h"
 #include "common/base/file.h"
+#include "common/base/process_stat.h"
 #include "common/base/unique_fd.h"
 
 namespace assay::agent {
@@ -54,20 +53,12 @@ Result<RootState> state_of(int folder, const char* name) {
   return RootState{makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino, is_mount};
 }
 
-Result<std::uint64_t> start_ticks(int folder) {
-  auto stat = read_file_at(folder, "stat", kMaxStatBytes);
-  if (!stat) return stat.error().sys_errno == ESRCH ? gone("the process is gone") : stat.error();
-  const auto ticks = start_ticks_of(*stat);
-  if (!ticks) return Error{ErrorCode::kCorrupt, "/proc/PID/stat cannot be read"};
-  return *ticks;
-}
-
-/// Whether `ticks` is the start that the kernel told; both are cut to whole ticks somewhere.
-bool is_start(std::uint64_t ticks, BootTime start) {
-  const std::int64_t hertz = ::sysconf(_SC_CLK_TCK);
-  const BootTime tick = std::chrono::nanoseconds(1'000'000'000 / std::max<std::int64_t>(hertz, 1));
-  const BootTime theirs = tick * static_cast<std::int64_t>(ticks);
-  return theirs - start <= tick && start - theirs <= tick;
+Result<ProcessStat> stat_of(int folder) {
+  auto text = read_file_at(folder, "stat", kMaxStatBytes);
+  if (!text) return text.error().sys_errno == ESRCH ? gone("the process is gone") : text.error();
+  const auto stat = parse_process_stat(*text);
+  if (!stat) return Error{ErrorCode::kCorrupt, "/proc/PID/stat cannot be read"};
+  return *stat;
 }
 
 class OpenRoot final : public ContainerRoot {
@@ -78,9 +69,9 @@ class OpenRoot final : public ContainerRoot {
   int fd() const override { return root_.get(); }
   const std::vector<CoveringMount>& mounts() const override { return mounts_; }
   Result<void> check() const override {
-    ASSAY_ASSIGN(const std::uint64_t ticks, start_ticks(process_.get()));
+    ASSAY_ASSIGN(const ProcessStat stat, stat_of(process_.get()));
     ASSAY_ASSIGN(const RootState now, state_of(process_.get(), "root"));
-    if (ticks != ticks_ || now != state_) return gone("the process has another root now");
+    if (stat.start_ticks != ticks_ || now != state_) return gone("the process has another root now");
     return ok();
   }
   Result<void> read_mounts();
@@ -122,14 +113,14 @@ Result<std::unique_ptr<ContainerRoot>> open_of(const std::string& pid, const Con
                                                std::optional<BootTime> started) {
   UniqueFd process(::open(("/proc/" + pid).c_str(), kOpenFolder));
   if (!process) return process_error("open /proc/" + pid);
-  ASSAY_ASSIGN(const std::uint64_t ticks, start_ticks(process.get()));
-  if (started && !is_start(ticks, *started))
+  ASSAY_ASSIGN(const ProcessStat stat, stat_of(process.get()));
+  if (started && !stat.has_started_at(*started))
     return gone("the number of its process is another's now");
   UniqueFd root(::openat(process.get(), "root", kOpenFolder));
   if (!root) return process_error("open the root of process " + pid);
   ASSAY_ASSIGN(const RootState state, state_of(root.get(), ""));
   ASSAY_TRY(check_root(state, root.get(), process.get(), start.key.root));
-  auto opened = std::make_unique<OpenRoot>(std::move(process), ticks, std::move(root), state);
+  auto opened = std::make_unique<OpenRoot>(std::move(process), stat.start_ticks, std::move(root), state);
   ASSAY_TRY(opened->read_mounts());
   return std::unique_ptr<ContainerRoot>(std::move(opened));
 }
@@ -158,22 +149,6 @@ Result<std::unique_ptr<ContainerRoot>> open_any(const ContainerStart& start) {
 }
 
 }  // namespace
-
-std::optional<std::uint64_t> start_ticks_of(std::string_view stat) {
-  // The name of the program stands in brackets and may hold any character.
-  const std::size_t name = stat.rfind(')');
-  if (name == std::string_view::npos) return std::nullopt;
-  stat.remove_prefix(name + 1);
-  constexpr int kFieldsBetween = 20;  // of fields 3 to 22, each behind a space
-  for (int i = 0; i < kFieldsBetween; ++i) {
-    const std::size_t space = stat.find(' ');
-    if (space == std::string_view::npos) return std::nullopt;
-    stat.remove_prefix(space + 1);
-  }
-  std::uint64_t ticks = 0;
-  const auto [end, error] = std::from_chars(stat.data(), stat.data() + stat.size(), ticks);
-  return error == std::errc() && end != stat.data() ? std::optional(ticks) : std::nullopt;
-}
 
 Result<std::unique_ptr<ContainerRoot>> ProcessRoots::open(const ContainerStart& start) {
   const ProcessKey& first = start.process.key;
