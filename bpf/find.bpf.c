@@ -96,7 +96,8 @@ static __always_inline void assay_read_namespaces(struct assay_scratch *scratch)
 }
 
 // The host's own root is a run in a new mount namespace together with a new pid or user namespace,
-// or with a container's cgroup.
+// or with a container's cgroup; an unknown one in a cgroup alone must pass
+// assay_made_its_namespace.
 static __always_inline bool assay_may_be_run(const struct assay_scratch *scratch)
 {
 	const __u32 both = ASSAY_IN_HOST_PID_NAMESPACE | ASSAY_IN_HOST_USER_NAMESPACE;
@@ -106,6 +107,21 @@ static __always_inline bool assay_may_be_run(const struct assay_scratch *scratch
 	if (scratch->flags & ASSAY_IN_HOST_MOUNT_NAMESPACE)
 		return false;
 	return (scratch->flags & both) != both || scratch->has_container_cgroup;
+}
+
+// Whether the first task of a run on the host's own root, of which only its cgroup says that it is
+// a container's, has a mount namespace other than its parent's, as a runtime makes it. A runtime's
+// init that is put into that cgroup before it makes namespaces shares one with the runtime: podman
+// gives runc a mount namespace for containers in a user namespace.
+static __always_inline bool assay_made_its_namespace(const struct assay_scratch *scratch)
+{
+	const __u32 both = ASSAY_IN_HOST_PID_NAMESPACE | ASSAY_IN_HOST_USER_NAMESPACE;
+	struct task_struct *leader = (struct task_struct *)scratch->leader;
+
+	if (!(scratch->flags & ASSAY_IS_HOST_ROOT) || (scratch->flags & both) != both)
+		return true;
+	return (__u64)BPF_CORE_READ(leader, real_parent, nsproxy, mnt_ns) !=
+	       scratch->mount_namespace;
 }
 
 static __always_inline bool assay_is_known(struct assay_scratch *scratch)
@@ -163,5 +179,7 @@ __noinline int assay_find_run(__u32 slot)
 		scratch->key.cgroup_id = mark->key.cgroup_id;
 	if (assay_is_known(scratch))
 		return ASSAY_RUN_KNOWN;
-	return assay_joins_known_run(scratch) ? ASSAY_RUN_KNOWN : ASSAY_RUN_UNKNOWN;
+	if (assay_joins_known_run(scratch))
+		return ASSAY_RUN_KNOWN;
+	return assay_made_its_namespace(scratch) ? ASSAY_RUN_UNKNOWN : ASSAY_NO_RUN;
 }

@@ -323,6 +323,14 @@ TEST_CASE("a sweep finds a container that executes nothing, once it is old enoug
   CHECK(starts_of(probe.sink, bundle).size() == 1);
 }
 
+// The last arguments of the starts on the host's own root.
+std::set<std::string> host_root_starts(const RunningProbe& probe) {
+  std::set<std::string> seen;
+  for (const ContainerStart& start : probe.sink.starts())
+    if (start.is_host_root && !start.arguments.empty()) seen.insert(start.arguments.back());
+  return seen;
+}
+
 TEST_CASE("the host's own root is a start only with more than a mount namespace of its own",
           "[probe][bpf]") {
   RunningProbe probe;
@@ -331,10 +339,26 @@ TEST_CASE("the host's own root is a start only with more than a mount namespace 
   Program contained({"unshare", "--mount", "--pid", "--fork", "/bin/true", "contained"});
   REQUIRE(contained.finish() == 0);
   run_to_end(probe);
-  std::set<std::string> seen;
-  for (const ContainerStart& start : probe.sink.starts())
-    if (start.is_host_root && !start.arguments.empty()) seen.insert(start.arguments.back());
+  const std::set<std::string> seen = host_root_starts(probe);
   CHECK(seen.count("plain") == 0);
+  CHECK(seen.count("contained") == 1);
+}
+
+TEST_CASE("a runtime's init in the container's cgroup is no start on the host's root",
+          "[probe][bpf]") {
+  RunningProbe probe;
+  const ContainerCgroup cgroup('c');
+  const std::string enter = "echo 0 >" + cgroup.path() + "/cgroup.procs && ";
+  // podman's runc: in a mount namespace of the runtime's, and then in the cgroup, it executes
+  // itself.
+  const std::string init = "(" + enter + "exec /bin/true init); true";
+  Program runtime({"unshare", "--mount", "sh", "-c", init});
+  REQUIRE(runtime.finish() == 0);
+  Program contained({"sh", "-c", enter + "exec unshare --mount /bin/true contained"});
+  REQUIRE(contained.finish() == 0);
+  run_to_end(probe);
+  const std::set<std::string> seen = host_root_starts(probe);
+  CHECK(seen.count("init") == 0);
   CHECK(seen.count("contained") == 1);
 }
 

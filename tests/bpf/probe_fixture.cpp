@@ -25,6 +25,32 @@ namespace fs = std::filesystem;
 using agent::ContainerExec;
 using agent::ContainerStart;
 
+namespace {
+
+std::string unified_hierarchy() {
+  std::ifstream mounts("/proc/self/mounts");
+  for (std::string device, folder, type, rest; mounts >> device >> folder >> type;) {
+    std::getline(mounts, rest);
+    if (type == "cgroup2") return folder;
+  }
+  FAIL("no cgroup2 is mounted");
+  return {};
+}
+
+}  // namespace
+
+ContainerCgroup::ContainerCgroup(char digit)
+    : path_(unified_hierarchy() + "/" + std::string(64, digit)) {
+  REQUIRE(::mkdir(path_.c_str(), 0755) == 0);
+  struct stat status {};
+  REQUIRE(::stat(path_.c_str(), &status) == 0);
+  id_ = status.st_ino;
+}
+
+ContainerCgroup::~ContainerCgroup() {
+  ::rmdir(path_.c_str());
+}
+
 std::string missing_need() {
   if (::geteuid() != 0) return "needs root";
   if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0) return "needs a kernel with BTF";

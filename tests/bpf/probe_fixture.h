@@ -129,6 +129,21 @@ struct HeldContainer {
 void run_short(const Bundle& bundle, const std::vector<std::string>& options = {});
 std::vector<std::unique_ptr<Bundle>> make_bundles(int count, int layers = 1);
 
+/// A cgroup of its own, in the unified hierarchy, named as runtimes name them: 64 times `digit`.
+class ContainerCgroup {
+ public:
+  explicit ContainerCgroup(char digit);
+  ~ContainerCgroup();
+  ContainerCgroup(const ContainerCgroup&) = delete;
+  ContainerCgroup& operator=(const ContainerCgroup&) = delete;
+  const std::string& path() const { return path_; }
+  std::uint64_t id() const { return id_; }
+
+ private:
+  std::string path_;
+  std::uint64_t id_ = 0;
+};
+
 std::string starter_path();
 /// The inode's generation as the file system tells it (FS_IOC_GETVERSION).
 std::uint32_t generation_of(const std::string& path);

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A storm in one container takes no other container's place.
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <filesystem>
-#include <fstream>
 
 #include "tests/bpf/probe_fixture.h"
 
@@ -15,36 +10,6 @@ namespace {
 
 using agent::Budget;
 using agent::RunNoise;
-
-// A cgroup of its own, in the unified hierarchy, named as runtimes name them.
-class ContainerCgroup {
- public:
-  explicit ContainerCgroup(char digit) {
-    path_ = unified_hierarchy() + "/" + std::string(64, digit);
-    REQUIRE(::mkdir(path_.c_str(), 0755) == 0);
-    struct stat status {};
-    REQUIRE(::stat(path_.c_str(), &status) == 0);
-    id_ = status.st_ino;
-  }
-  ~ContainerCgroup() { ::rmdir(path_.c_str()); }
-  ContainerCgroup(const ContainerCgroup&) = delete;
-  ContainerCgroup& operator=(const ContainerCgroup&) = delete;
-  const std::string& path() const { return path_; }
-  std::uint64_t id() const { return id_; }
-
- private:
-  static std::string unified_hierarchy() {
-    std::ifstream mounts("/proc/self/mounts");
-    for (std::string device, folder, type, rest; mounts >> device >> folder >> type;) {
-      std::getline(mounts, rest);
-      if (type == "cgroup2") return folder;
-    }
-    FAIL("no cgroup2 is mounted");
-    return {};
-  }
-  std::string path_;
-  std::uint64_t id_ = 0;
-};
 
 std::size_t starts_in(const RunningProbe& probe, std::uint64_t cgroup_id) {
   const auto starts = probe.sink.starts();
