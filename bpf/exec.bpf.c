@@ -78,6 +78,44 @@ static __noinline int assay_send_canary(struct task_struct *task)
 	return 0;
 }
 
+// How the first program of a run came to be, for user space to tell a runtime's helper from the
+// image's own entrypoint: an init that was mounted into the container, a hook that runs while the
+// process that will execute the entrypoint waits.
+static __always_inline __u32 assay_first_program_flags(const struct assay_scratch *scratch,
+						       struct task_struct *task,
+						       struct linux_binprm *bprm)
+{
+	struct fs_struct *parent = BPF_CORE_READ(task, real_parent, fs);
+	__u32 parent_tgid = (__u32)BPF_CORE_READ(task, real_parent, tgid);
+	__u32 flags = 0;
+
+	if ((__u64)BPF_CORE_READ(bprm, file, f_path.mnt) != scratch->root_mount)
+		flags |= ASSAY_FROM_OTHER_MOUNT;
+	// One with a mark belongs to another run; the host's own root is everybody's.
+	if (parent && !(scratch->flags & ASSAY_IS_HOST_ROOT) &&
+	    !bpf_map_lookup_elem(&assay_marks, &parent_tgid) &&
+	    (__u64)BPF_CORE_READ(parent, root.dentry) == scratch->root_dentry &&
+	    (__u64)BPF_CORE_READ(parent, root.mnt, mnt_sb) == scratch->superblock)
+		flags |= ASSAY_PARENT_ON_ROOT;
+	return flags;
+}
+
+// The parent of a run's first program that stands on the same root belongs to the run, too: a hook
+// ends before the process that waits for it executes the entrypoint.
+static __noinline int assay_mark_parent(struct task_struct *task)
+{
+	struct assay_scratch *scratch = assay_get_scratch(ASSAY_SCRATCH_EXEC);
+	struct assay_mark mark = {};
+
+	if (!scratch || !(scratch->flags & ASSAY_PARENT_ON_ROOT))
+		return 0;
+	mark.key = scratch->key;
+	mark.leaf_cgroup_id = scratch->leaf_cgroup_id;
+	mark.start_boot_ns = BPF_CORE_READ(task, real_parent, group_leader, start_boottime);
+	assay_add_mark((__u32)BPF_CORE_READ(task, real_parent, tgid), &mark);
+	return 0;
+}
+
 // Apart from the program, so that what every exec of the host runs through is a few cache lines.
 static __noinline int assay_on_other_root(struct task_struct *task, struct linux_binprm *bprm)
 {
@@ -95,7 +133,10 @@ static __noinline int assay_on_other_root(struct task_struct *task, struct linux
 	}
 	if (standing == ASSAY_RUN_UNKNOWN && assay_learn_run(scratch, 0) == -ASSAY_EEXIST)
 		standing = assay_find_run(ASSAY_SCRATCH_EXEC); // another task or a sweep was first
+	if (standing == ASSAY_RUN_UNKNOWN)
+		scratch->flags |= assay_first_program_flags(scratch, task, bprm);
 	assay_mark_task(scratch);
+	assay_mark_parent(task);
 	if (!settings.is_settled)
 		return 0; // the sweep that follows tells of this run
 	// A sweep may come between a program's file and this tracepoint; what ends before the sweep

@@ -40,6 +40,59 @@ static __always_inline void assay_read_layer_name(struct assay_scratch *scratch,
 		layer->flags |= ASSAY_LAYER_NAME_TRUNCATED;
 }
 
+// Layers of an overlay below that are looked at: more of them are not vouched for.
+#define ASSAY_MAX_INNER_LAYERS 64
+
+// File systems whose answers come from the kernel and its disks alone; agent/rootfs/file_system.cpp
+// reads the same ones.
+static __always_inline bool assay_answers_by_itself(unsigned long magic)
+{
+	switch (magic) {
+	case 0xef53:	 // ext4
+	case 0x58465342: // xfs
+	case 0x9123683e: // btrfs
+	case 0x01021994: // tmpfs
+	case 0x858458f6: // ramfs
+	case 0xf2f52010: // f2fs
+	case 0x2fc12fc1: // zfs
+	case 0xca451a4e: // bcachefs
+	case 0xe0f5e1e2: // erofs
+	case 0x73717368: // squashfs
+		return true;
+	default:
+		return false; // an overlay two levels down too: the kernel stacks no more
+	}
+}
+
+// Whether a directory on the overlay `address` (struct super_block *) may have to wait for a
+// program: one of that overlay's own layers lies on FUSE or a network.
+__noinline int assay_may_hang(__u64 address)
+{
+	struct super_block *superblock = (struct super_block *)address;
+	volatile struct assay_overlay_offsets *at = &settings.overlay;
+	__u64 ovl_fs = (__u64)BPF_CORE_READ(superblock, s_fs_info);
+	__u64 layers = 0;
+	__u32 count = 0;
+
+	if (!at->is_known)
+		return 1;
+	bpf_probe_read_kernel(&count, sizeof(count), (void *)(ovl_fs + at->fs_layer_count));
+	bpf_probe_read_kernel(&layers, sizeof(layers), (void *)(ovl_fs + at->fs_layers));
+	for (__u32 i = 0; i < ASSAY_MAX_INNER_LAYERS; i++) {
+		struct vfsmount *mount = NULL;
+
+		if (i >= count)
+			return 0;
+		bpf_probe_read_kernel(&mount, sizeof(mount),
+				      (void *)(layers + (__u64)i * at->layer_size + at->layer_mnt));
+		if (!mount && i == 0)
+			continue; // without an upper
+		if (!assay_answers_by_itself(BPF_CORE_READ(mount, mnt_sb, s_magic)))
+			return 1;
+	}
+	return count > ASSAY_MAX_INNER_LAYERS;
+}
+
 // Writes lower layer `index` (0 is the top one) into its place in the record at hand.
 __noinline int assay_read_layer(__u32 slot, __u32 index)
 {
@@ -63,6 +116,9 @@ __noinline int assay_read_layer(__u32 slot, __u32 index)
 	layer->magic = (__u32)BPF_CORE_READ(inode, i_sb, s_magic);
 	if (!inode)
 		layer->flags |= ASSAY_LAYER_UNREADABLE;
+	if (layer->magic == ASSAY_OVERLAYFS_MAGIC &&
+	    assay_may_hang((__u64)BPF_CORE_READ(inode, i_sb)))
+		layer->flags |= ASSAY_LAYER_MAY_HANG;
 	if (assay_is_id_mapped(mount))
 		layer->flags |= ASSAY_LAYER_ID_MAPPED;
 	if (index + scratch->start.overlay.data_only_layers >= scratch->layer_count)

@@ -406,11 +406,18 @@ void Auditor::look_up_late_names() {
 
 KindContext Auditor::kind_context(const ContainerStart& start, const ContainerNames& names) const {
   KindContext context;
+  const auto is_descendant_of = [&](const ProcessKey& process) {
+    return std::ranges::any_of(start.ancestors,
+                               [&](const ProcessInfo& one) { return one.key == process; });
+  };
   for (const auto& [key, run] : runs_) {
     if (key.root == start.key.root || run.kind == RunKind::kChroot) continue;
-    context.shares_known_namespace |= run.mount_namespace == start.mount_namespace;
+    // The number of a namespace that is gone is given to the next one at once.
+    context.shares_known_namespace |= !run.emptied && run.mount_namespace == start.mount_namespace;
+    // A cgroup that is no container's is shared by whatever somebody starts by hand.
     context.shares_known_cgroup |=
-        !names.container_id.empty() && key.cgroup_id == start.key.cgroup_id;
+        key.cgroup_id == start.key.cgroup_id &&
+        (!names.container_id.empty() || is_descendant_of(run.first_process));
   }
   return context;
 }

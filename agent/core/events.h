@@ -51,6 +51,7 @@ struct LowerLayer {
   std::uint32_t magic = 0;
   bool is_id_mapped = false;
   bool is_data_only = false;
+  bool may_hang = false;  ///< on an overlay, one of whose own layers a program may serve
 };
 
 /// Mount options of an overlay superblock that change what a walk of its layers means.
@@ -71,10 +72,17 @@ enum class OtherStack {
 };
 
 enum class StartCause {
-  kExec,    ///< first exec on a root not known before
-  kNoExec,  ///< a fork or exit showed a root on which nothing was ever executed
-  kSweep,   ///< found running
+  kExec,          ///< first exec on a root not known before
+  kNoExec,        ///< a fork or exit showed a root on which nothing was ever executed
+  kSweep,         ///< found running
+  kInjectedExec,  ///< first exec, of a program that lies on another mount than the root
+  kChildExec,  ///< first exec, by a child of a process that stood on the root and executed nothing
 };
+
+/// Whether an exec showed the root; what is on record of it is that exec's.
+inline bool is_by_exec(StartCause cause) {
+  return cause != StartCause::kNoExec && cause != StartCause::kSweep;
+}
 
 /// Facts about a task whose root is (or may be) a container's.
 struct ContainerStart {

@@ -62,6 +62,10 @@ std::string_view to_string(StartCause cause) {
       return "no-exec";
     case StartCause::kSweep:
       return "sweep";
+    case StartCause::kInjectedExec:
+      return "injected-exec";
+    case StartCause::kChildExec:
+      return "child-exec";
   }
   return "unknown";
 }

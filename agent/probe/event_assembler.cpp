@@ -40,10 +40,10 @@ Result<void> EventAssembler::on_start_record(std::string_view bytes, BootTime no
 void EventAssembler::deliver_start(ContainerStart start, BootTime now) {
   if (start.is_overlay && start.layers.empty() && hooks_.on_bare_overlay) hooks_.on_bare_overlay();
   if (!delivered_.accept(start, now)) {
-    if (start.cause == StartCause::kExec) sink_->on_exec(exec_from(std::move(start)));
+    if (is_by_exec(start.cause)) sink_->on_exec(exec_from(std::move(start)));
     return;
   }
-  if (start.cause != StartCause::kExec && hooks_.fill_command) hooks_.fill_command(start);
+  if (!is_by_exec(start.cause) && hooks_.fill_command) hooks_.fill_command(start);
   sink_->on_start(std::move(start));
 }
 

@@ -88,17 +88,20 @@ Result<LowerLayer> to_layer(const assay_layer& from) {
   layer.magic = from.magic;
   layer.is_id_mapped = (from.flags & ASSAY_LAYER_ID_MAPPED) != 0;
   layer.is_data_only = (from.flags & ASSAY_LAYER_DATA_ONLY) != 0;
+  layer.may_hang = (from.flags & ASSAY_LAYER_MAY_HANG) != 0;
   return layer;
 }
 
-StartCause to_cause(std::uint32_t cause) {
+StartCause to_cause(std::uint32_t cause, std::uint32_t flags) {
   switch (cause) {
     case ASSAY_CAUSE_NO_EXEC:
       return StartCause::kNoExec;
     case ASSAY_CAUSE_SWEEP:
       return StartCause::kSweep;
     default:
-      return StartCause::kExec;
+      // A hook may be mounted into the container as well; that its parent waits says more.
+      if ((flags & ASSAY_PARENT_ON_ROOT) != 0) return StartCause::kChildExec;
+      return (flags & ASSAY_FROM_OTHER_MOUNT) != 0 ? StartCause::kInjectedExec : StartCause::kExec;
   }
 }
 
@@ -131,7 +134,7 @@ bool has_legal_counts(const assay_start& record) {
 
 void set_identity(ContainerStart& start, const assay_start& record) {
   start.key = to_run_key(record.key);
-  start.cause = to_cause(record.cause);
+  start.cause = to_cause(record.cause, record.flags);
   start.process = to_process(record.process);
   // A sweep asks for the oldest task on the root, which stands for the run's beginning.
   start.time = start.cause == StartCause::kSweep ? start.process.key.start

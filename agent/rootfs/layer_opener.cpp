@@ -86,6 +86,10 @@ Result<std::unique_ptr<Layer>> VerifyingLayerOpener::open(const LowerLayer& laye
                                                           const ContainerStart& start) {
   // Before anything is touched: a look-up on a FUSE or network mount may never return.
   if (layer.magic != 0 && !is_readable_file_system(layer.magic)) return unsupported(layer.magic);
+  if (layer.may_hang)
+    return Error{
+        ErrorCode::kUnsupported,
+        "a layer on an overlay that itself stands on fuse or another file system that is not read"};
   const Wanted wanted{layer.device, layer.inode, layer.generation};
   auto by_handle = open_by_handle(layer);
   Error error;

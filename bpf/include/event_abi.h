@@ -62,12 +62,15 @@ enum assay_cause {
 #define ASSAY_TOLD_AGAIN	      (1u << 11) // an earlier START of this run was not taken
 #define ASSAY_START_IS_DUE	      (1u << 12) // an exec has just made the run known, and tells of it
 #define ASSAY_EXEC_IS_DUE	      (1u << 13) // only a sweep knows it, and its exec may go on yet
+#define ASSAY_FROM_OTHER_MOUNT	      (1u << 14) // a run's first program is not on the root's mount
+#define ASSAY_PARENT_ON_ROOT	      (1u << 15) // its parent had this root, and executed nothing there
 
 // Bits of assay_layer.flags.
 #define ASSAY_LAYER_ID_MAPPED	   (1u << 0)
 #define ASSAY_LAYER_DATA_ONLY	   (1u << 1)
 #define ASSAY_LAYER_NAME_TRUNCATED (1u << 2)
 #define ASSAY_LAYER_UNREADABLE	   (1u << 3)
+#define ASSAY_LAYER_MAY_HANG	   (1u << 4) // on an overlay, itself on what a program may serve
 
 // Bits of assay_overlay.flags.
 #define ASSAY_OVERLAY_METACOPY	(1u << 0)

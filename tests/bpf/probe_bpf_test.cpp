@@ -228,20 +228,6 @@ TEST_CASE("a container that ran before the probe is found by the first sweep", "
   CHECK(starts_of(probe.sink, bundle).size() == 1);
 }
 
-TEST_CASE("every layer arrives, however many there are", "[probe][bpf]") {
-  const int layers = GENERATE(1, 16, 17, 120, 500);
-  RunningProbe probe;
-  const Bundle bundle(layers);
-  Program container(bundle.run({kProgram, "true"}));
-  REQUIRE(container.finish() == 0);
-  REQUIRE(probe.sink.wait_for([&] { return !starts_of(probe.sink, bundle).empty(); }));
-  const ContainerStart start = starts_of(probe.sink, bundle).front();
-  CHECK_FALSE(start.layers_truncated);
-  REQUIRE(start.layers.size() == static_cast<std::size_t>(layers));
-  for (int i = 0; i < layers; ++i)
-    check_layer(start.layers[static_cast<std::size_t>(i)], bundle, i);
-}
-
 TEST_CASE("an unknown root by chroot is a start in the host's namespaces", "[probe][bpf]") {
   RunningProbe probe;
   const Bundle bundle(1);

@@ -126,17 +126,6 @@ TEST_CASE("as long as there is room every root of a container is told", "[probe]
   CHECK(probe.source->health().loss.held_back_starts == 0);
 }
 
-TEST_CASE("new mount namespaces on a container's root are no starts", "[probe][bpf]") {
-  constexpr int kNamespaces = 500;
-  RunningProbe probe;
-  const Bundle bundle(1);
-  Program container(bundle.run({kStarterInside, "namespaces", std::to_string(kNamespaces)}));
-  REQUIRE(container.finish() == 0);
-  REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) == 1; }));
-  CHECK(starts_of(probe.sink, bundle).size() == 1);
-  CHECK(probe.source->health().loss.lost_starts == 0);
-}
-
 TEST_CASE("with every map full each container is told once", "[probe][bpf]") {
   agent::ProbeOptions options;
   options.max_runs = 16;

@@ -33,6 +33,10 @@ const char* name_of(StartCause cause) {
       return "exec";
     case StartCause::kNoExec:
       return "no-exec";
+    case StartCause::kInjectedExec:
+      return "injected-exec";
+    case StartCause::kChildExec:
+      return "child-exec";
     case StartCause::kSweep:
       return "sweep";
   }

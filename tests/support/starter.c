@@ -8,17 +8,27 @@
 //     PROGRAM.
 //     --no-exec: does not execute, ends when its input closes.  --read-only: without an upper.
 //     --threads: executes from a thread that is not the leader.
+//     --hook: lets a child of it execute `true` first, as runtimes run a startContainer hook.
+//     --injected: mounts this program's own file over /bin/starter, as docker mounts an init.
+//     --own-pids: stays in the pid namespace it is in.
+//     --lower-by WAY: how the layers are told to the kernel (starter_root.h).
 //     --cgroup DIRECTORY: goes there first, and so does the container.
 //     Prints "pid N" (the host's number) first; ends with the program's status.
 // starter join PID PROGRAM ARGUMENT…     enters the mount and pid namespaces of PID and executes.
+// starter join-root PID PROGRAM ARGUMENT…    enters its mount namespace alone.
 // starter chroot DIRECTORY PROGRAM ARGUMENT…
 // starter true                           ends at once.
 // starter storm COUNT                    forks, and executes `true` in the child, so many times.
 // starter roots COUNT                    gives so many children one after the other a mount
 //                                        namespace and a root of their own (pivot_root), in which
 //                                        they execute `true`.
-// starter namespaces COUNT               gives so many children a mount namespace of their own, in
-//                                        which they execute `true` on the same root.
+// starter silent-root                    gives a child a mount namespace and a root of its own, in
+//                                        which it executes nothing and ends.
+// starter namespaces COUNT [--user]      gives so many children a mount namespace of their own, in
+//                                        which they execute `true` on the same root; --user: and a
+//                                        user namespace, as `unshare -Urm` does.
+// starter leave                          ends, but leaves a child that prints "alone" once it is
+//                                        the last one, and ends when its input closes.
 // starter hold                           prints "ready"; for each line "exec" executes `true` in a
 //                                        child and prints "done"; ends when its input closes.
 #define _GNU_SOURCE
@@ -37,34 +47,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "starter_root.h"
+
 static void die(const char* what) {
   fprintf(stderr, "starter: %s: %s\n", what, strerror(errno));
   exit(120);
 }
 
 struct container {
-  const char* base;
-  const char* lowerdir;
+  struct starter_root root;
   int no_exec;
-  int read_only;
   int threads;
+  int hook;
+  int injected;
+  int own_pids;
   char** argv;
 };
-
-static void mount_root(const struct container* c) {
-  char options[4096];
-  if (mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) die("make / private");
-  if (chdir(c->base) != 0) die(c->base);
-  int size = c->read_only ? snprintf(options, sizeof(options), "lowerdir=%s", c->lowerdir)
-                          : snprintf(options, sizeof(options),
-                                     "lowerdir=%s,upperdir=upper,workdir=work", c->lowerdir);
-  if (size >= (int)sizeof(options)) die("options too long");
-  if (mount("overlay", "merged", "overlay", 0, options) != 0) die("mount the overlay");
-  if (chdir("merged") != 0) die("merged");
-  if (syscall(SYS_pivot_root, ".", ".") != 0) die("pivot_root");
-  if (umount2(".", MNT_DETACH) != 0) die("umount the old root");
-  if (chdir("/") != 0) die("chdir /");
-}
 
 static void* exec_in_thread(void* argument) {
   char** argv = argument;
@@ -79,9 +77,30 @@ static void wait_for_end_of_input(void) {
   }
 }
 
+static int wait_for(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void run_hook(void) {
+  pid_t pid = fork();
+  if (pid < 0) die("fork");
+  if (pid == 0) {
+    execl("/bin/starter", "/bin/starter", "true", (char*)NULL);
+    die("execute the hook");
+  }
+  if (wait_for(pid) != 0) die("the hook");
+}
+
 static int in_container(const struct container* c) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  mount_root(c);
+  starter_mount_root(&c->root);
+  if (c->injected && mount(c->root.self, "bin/starter", NULL, MS_BIND, NULL) != 0)
+    die("mount an init");
+  starter_enter_root();
+  if (c->hook) run_hook();
   if (c->no_exec) {
     wait_for_end_of_input();
     return 0;
@@ -94,13 +113,6 @@ static int in_container(const struct container* c) {
   execv(c->argv[0], c->argv);
   die(c->argv[0]);
   return 1;
-}
-
-static int wait_for(pid_t pid) {
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 // Lets the child go on only after our own line was printed.
@@ -121,18 +133,25 @@ static void enter_cgroup(const char* directory) {
 }
 
 static int run(int argc, char** argv) {
-  struct container c = {.base = argv[0], .lowerdir = argv[1]};
+  char self[4096] = "";
+  if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0) die("find this program");
+  struct container c = {.root = {.base = argv[0], .lowerdir = argv[1], .self = self}};
   int i = 2;
   for (; i < argc && strcmp(argv[i], "--") != 0; ++i) {
     c.no_exec |= strcmp(argv[i], "--no-exec") == 0;
-    c.read_only |= strcmp(argv[i], "--read-only") == 0;
+    c.root.read_only |= strcmp(argv[i], "--read-only") == 0;
     c.threads |= strcmp(argv[i], "--threads") == 0;
+    c.hook |= strcmp(argv[i], "--hook") == 0;
+    c.injected |= strcmp(argv[i], "--injected") == 0;
+    c.own_pids |= strcmp(argv[i], "--own-pids") == 0;
+    if (strcmp(argv[i], "--lower-by") == 0) c.root.lower_by = argv[++i];
     if (strcmp(argv[i], "--cgroup") == 0) enter_cgroup(argv[++i]);
   }
   c.argv = argv + i + 1;
   int gate[2];
   if (pipe2(gate, O_CLOEXEC) != 0) die("pipe");
-  pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, 0);
+  int flags = CLONE_NEWNS | SIGCHLD | (c.own_pids ? 0 : CLONE_NEWPID);
+  pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
   if (pid < 0) die("clone");
   if (pid == 0) {
     wait_for_parent(gate);
@@ -153,8 +172,8 @@ static void enter(const char* pid, const char* name, int type) {
   close(fd);
 }
 
-static int join(char** argv) {
-  enter(argv[0], "pid", CLONE_NEWPID);
+static int join(char** argv, int with_pids) {
+  if (with_pids) enter(argv[0], "pid", CLONE_NEWPID);
   enter(argv[0], "mnt", CLONE_NEWNS);
   pid_t pid = fork();
   if (pid < 0) die("fork");
@@ -186,6 +205,10 @@ static void take_namespace(void) {
   if (unshare(CLONE_NEWNS) != 0) die("unshare");
 }
 
+static void take_user_namespace(void) {
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) die("unshare with a user namespace");
+}
+
 static void take_root(void) {
   take_namespace();
   if (mount("none", "/tmp", "tmpfs", 0, NULL) != 0) die("mount a tmpfs");
@@ -193,6 +216,39 @@ static void take_root(void) {
   if (mount("/bin", "/tmp/bin", NULL, MS_BIND, NULL) != 0) die("bind /bin");
   if (chdir("/tmp") != 0 || syscall(SYS_pivot_root, ".", ".") != 0) die("pivot_root");
   if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) die("umount the old root");
+}
+
+static int silent_root(void) {
+  pid_t pid = fork();
+  if (pid < 0) die("fork");
+  if (pid > 0) return wait_for(pid);
+  take_root();
+  return 0;
+}
+
+// The child must be waiting for the signal before its parent ends.
+static int leave(void) {
+  sigset_t signals;
+  int gate[2];
+  int number = 0;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &signals, NULL);
+  if (pipe2(gate, O_CLOEXEC) != 0) die("pipe");
+  pid_t pid = fork();
+  if (pid < 0) die("fork");
+  if (pid > 0) {
+    wait_for_parent(gate);  // for the child, this time
+    return 0;
+  }
+  prctl(PR_SET_PDEATHSIG, SIGUSR1);
+  close(gate[0]);
+  close(gate[1]);
+  sigwait(&signals, &number);
+  puts("alone");
+  fflush(stdout);
+  wait_for_end_of_input();
+  return 0;
 }
 
 static int hold(const char* self) {
@@ -215,7 +271,8 @@ static int hold(const char* self) {
 int main(int argc, char** argv) {
   const char* command = argc > 1 ? argv[1] : "";
   if (strcmp(command, "run") == 0 && argc > 3) return run(argc - 2, argv + 2);
-  if (strcmp(command, "join") == 0 && argc > 3) return join(argv + 2);
+  if (strcmp(command, "join") == 0 && argc > 3) return join(argv + 2, 1);
+  if (strcmp(command, "join-root") == 0 && argc > 3) return join(argv + 2, 0);
   if (strcmp(command, "chroot") == 0 && argc > 3) {
     if (chroot(argv[2]) != 0 || chdir("/") != 0) die(argv[2]);
     execv(argv[3], argv + 3);
@@ -226,7 +283,9 @@ int main(int argc, char** argv) {
   if (strcmp(command, "storm") == 0 && argc > 2) return in_children(atoi(argv[2]), stay);
   if (strcmp(command, "roots") == 0 && argc > 2) return in_children(atoi(argv[2]), take_root);
   if (strcmp(command, "namespaces") == 0 && argc > 2)
-    return in_children(atoi(argv[2]), take_namespace);
+    return in_children(atoi(argv[2]), argc > 3 ? take_user_namespace : take_namespace);
+  if (strcmp(command, "silent-root") == 0) return silent_root();
+  if (strcmp(command, "leave") == 0) return leave();
   fprintf(stderr, "usage: see the head of starter.c\n");
   return 2;
 }

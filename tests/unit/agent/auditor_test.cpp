@@ -318,6 +318,36 @@ TEST_CASE("kinds follow from the kernel's facts", "[agent][unit]") {
   CHECK(kind_of(start, {}, {}) == RunKind::kHostRoot);
 }
 
+TEST_CASE("a root that a container's own process makes is inner, whoever's cgroup it is in",
+          "[agent][unit]") {
+  Fixture f;
+  const ContainerStart outer = container(1, seconds(10));
+  ContainerStart within = container(2, seconds(11));
+  within.key.cgroup_id = outer.key.cgroup_id;
+  within.ancestors = {outer.process};
+  ContainerStart beside = container(3, seconds(12));  // by hand, from the same session
+  beside.key.cgroup_id = outer.key.cgroup_id;
+  for (const ContainerStart& start : {outer, within, beside})
+    f.auditor.on_start(start);
+  const auto started = f.journal.all<RunStarted>();
+  REQUIRE(started.size() == 3);
+  CHECK(started[0].kind == RunKind::kContainer);
+  CHECK(started[1].kind == RunKind::kInner);
+  CHECK(started[2].kind == RunKind::kContainer);
+}
+
+TEST_CASE("a container that is given the number of an ended one's namespace is not inner",
+          "[agent][unit]") {
+  Fixture f;
+  const ContainerStart first = container(1, seconds(10));
+  ContainerStart second = container(2, seconds(12));
+  second.mount_namespace = first.mount_namespace;
+  f.auditor.on_start(first);
+  f.auditor.on_emptied({first.key, seconds(11)});  // no sweep has confirmed it yet
+  f.auditor.on_start(second);
+  CHECK(f.journal.all<RunStarted>().back().kind == RunKind::kContainer);
+}
+
 TEST_CASE("a root that cannot be read as layers says so and is not asked for", "[agent][unit]") {
   Fixture f;
   ContainerStart start = container(1, seconds(10));

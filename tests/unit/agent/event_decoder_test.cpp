@@ -47,6 +47,19 @@ TEST_CASE("a start whose layers are missing says so", "[probe][unit]") {
   CHECK(start.layers_truncated);
 }
 
+TEST_CASE("a first exec is told from that of a helper", "[probe][unit]") {
+  EventDecoder decoder;
+  const auto cause_of = [&](std::uint32_t flags) {
+    assay_start record = make_start(1, 0);
+    record.flags |= flags;
+    return decode_start(decoder, start_record(record)).cause;
+  };
+  CHECK(cause_of(0) == StartCause::kExec);
+  CHECK(cause_of(ASSAY_FROM_OTHER_MOUNT) == StartCause::kInjectedExec);
+  CHECK(cause_of(ASSAY_PARENT_ON_ROOT) == StartCause::kChildExec);
+  CHECK(cause_of(ASSAY_PARENT_ON_ROOT | ASSAY_FROM_OTHER_MOUNT) == StartCause::kChildExec);
+}
+
 TEST_CASE("a cgroup path that was cut does not begin with a slash", "[probe][unit]") {
   EventDecoder decoder;
   assay_start record = make_start(1, 0);
