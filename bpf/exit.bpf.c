@@ -10,7 +10,7 @@ static __noinline int assay_on_unmarked_exit(struct task_struct *task)
 
 	if (!scratch || !settings.is_settled ||
 	    assay_find_run(ASSAY_SCRATCH_EXIT) != ASSAY_RUN_UNKNOWN ||
-	    !assay_may_be_no_exec(task, scratch))
+	    !assay_may_be_no_exec(task, scratch) || assay_leaves_another(scratch))
 		return 0;
 	if (assay_learn_run(scratch, 0) == -ASSAY_EEXIST)
 		return 0;

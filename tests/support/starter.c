@@ -7,6 +7,9 @@
 //     BASE/upper and BASE/work in new mount and pid namespaces, makes it the root, executes
 //     PROGRAM.
 //     --no-exec: does not execute, ends when its input closes.  --read-only: without an upper.
+//     --helper: a child executes, after the process that made the root has exited (as
+//     systemd-nspawn does it), in a mount namespace of its own and without a pid namespace; "pid N"
+//     is that process.
 //     --threads: executes from a thread that is not the leader.
 //     --cgroup DIRECTORY: goes there first, and so does the container.
 //     Prints "pid N" (the host's number) first; ends with the program's status.
@@ -48,6 +51,7 @@ struct container {
   int no_exec;
   int read_only;
   int threads;
+  int helper;
   char** argv;
 };
 
@@ -79,9 +83,24 @@ static void wait_for_end_of_input(void) {
   }
 }
 
+// Goes on in a child, once its parent has exited.
+static void leave_to_child(void) {
+  char byte;
+  int alive[2];
+  if (pipe2(alive, O_CLOEXEC) != 0) die("pipe");
+  pid_t pid = fork();
+  if (pid < 0) die("fork");
+  if (pid > 0) _exit(0);
+  close(alive[1]);
+  while (read(alive[0], &byte, 1) > 0) {
+  }
+  if (unshare(CLONE_NEWNS) != 0) die("unshare");
+}
+
 static int in_container(const struct container* c) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (!c->helper) prctl(PR_SET_PDEATHSIG, SIGKILL);
   mount_root(c);
+  if (c->helper) leave_to_child();
   if (c->no_exec) {
     wait_for_end_of_input();
     return 0;
@@ -127,12 +146,15 @@ static int run(int argc, char** argv) {
     c.no_exec |= strcmp(argv[i], "--no-exec") == 0;
     c.read_only |= strcmp(argv[i], "--read-only") == 0;
     c.threads |= strcmp(argv[i], "--threads") == 0;
+    c.helper |= strcmp(argv[i], "--helper") == 0;
     if (strcmp(argv[i], "--cgroup") == 0) enter_cgroup(argv[++i]);
   }
   c.argv = argv + i + 1;
   int gate[2];
   if (pipe2(gate, O_CLOEXEC) != 0) die("pipe");
-  pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, 0);
+  const long spaces = CLONE_NEWNS | (c.helper ? 0 : CLONE_NEWPID);
+  if (c.helper) prctl(PR_SET_CHILD_SUBREAPER, 1);
+  pid_t pid = (pid_t)syscall(SYS_clone, spaces | SIGCHLD, NULL, NULL, NULL, 0);
   if (pid < 0) die("clone");
   if (pid == 0) {
     wait_for_parent(gate);
@@ -142,7 +164,8 @@ static int run(int argc, char** argv) {
   fflush(stdout);
   close(gate[0]);
   close(gate[1]);
-  return wait_for(pid);
+  int status = wait_for(pid);
+  return c.helper && status == 0 ? wait_for(-1) : status;
 }
 
 static void enter(const char* pid, const char* name, int type) {
