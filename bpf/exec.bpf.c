@@ -78,6 +78,26 @@ static __noinline int assay_send_canary(struct task_struct *task)
 	return 0;
 }
 
+// Counts the parent too when it stands on the same root and never executed anything there: an init
+// of a runtime's own, which waits for the program (bubblewrap). The run ends with the last of them.
+static __always_inline void assay_mark_parent(struct task_struct *task,
+					      const struct assay_scratch *scratch)
+{
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
+	struct assay_mark mark = {};
+
+	if (scratch->flags & (ASSAY_IS_HOST_ROOT | ASSAY_IN_HOST_MOUNT_NAMESPACE) ||
+	    (__u64)BPF_CORE_READ(parent, fs, root.dentry) != scratch->root_dentry ||
+	    (__u64)BPF_CORE_READ(parent, fs, root.mnt, mnt_sb) != scratch->superblock)
+		return;
+	mark.key = scratch->key;
+	mark.leaf_cgroup_id = scratch->leaf_cgroup_id;
+	mark.start_boot_ns = BPF_CORE_READ(parent, start_boottime);
+	assay_add_mark(BPF_CORE_READ(parent, tgid), &mark);
+	if (BPF_CORE_READ(parent, signal, live.counter) == 0) // its exit did not find the mark
+		assay_unmark(BPF_CORE_READ(parent, tgid));
+}
+
 // Apart from the program, so that what every exec of the host runs through is a few cache lines.
 static __noinline int assay_on_other_root(struct task_struct *task, struct linux_binprm *bprm)
 {
@@ -96,6 +116,8 @@ static __noinline int assay_on_other_root(struct task_struct *task, struct linux
 	if (standing == ASSAY_RUN_UNKNOWN && assay_learn_run(scratch, 0) == -ASSAY_EEXIST)
 		standing = assay_find_run(ASSAY_SCRATCH_EXEC); // another task or a sweep was first
 	assay_mark_task(scratch);
+	if (standing == ASSAY_RUN_UNKNOWN)
+		assay_mark_parent(task, scratch);
 	if (!settings.is_settled)
 		return 0; // the sweep that follows tells of this run
 	// A sweep may come between a program's file and this tracepoint; what ends before the sweep

@@ -319,6 +319,18 @@ TEST_CASE("a runtime's helper that makes the root and exits is no start of its o
   CHECK(starts.front().cause == StartCause::kExec);
 }
 
+TEST_CASE("a runtime's own init, which executes nothing, is part of the run", "[probe][bpf]") {
+  RunningProbe probe;
+  const Bundle bundle(1);
+  run_short(bundle, {"--init"});
+  REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) == 1; }));
+  run_to_end(probe);
+  CHECK(ends_of(probe.sink, bundle) == 1);
+  const auto starts = starts_of(probe.sink, bundle);
+  REQUIRE(starts.size() == 1);
+  CHECK(starts.front().cause == StartCause::kExec);
+}
+
 TEST_CASE("of two tasks that execute nothing the last one to exit is told", "[probe][bpf]") {
   RunningProbe probe;
   const Bundle bundle(1);

@@ -10,6 +10,7 @@
 //     --helper: a child executes, after the process that made the root has exited (as
 //     systemd-nspawn does it), in a mount namespace of its own and without a pid namespace; "pid N"
 //     is that process.
+//     --init: a child executes; the process that made the root waits for it and executes nothing.
 //     --threads: executes from a thread that is not the leader.
 //     --cgroup DIRECTORY: goes there first, and so does the container.
 //     Prints "pid N" (the host's number) first; ends with the program's status.
@@ -52,6 +53,7 @@ struct container {
   int read_only;
   int threads;
   int helper;
+  int init;
   char** argv;
 };
 
@@ -97,10 +99,22 @@ static void leave_to_child(void) {
   if (unshare(CLONE_NEWNS) != 0) die("unshare");
 }
 
+static int wait_for(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 static int in_container(const struct container* c) {
   if (!c->helper) prctl(PR_SET_PDEATHSIG, SIGKILL);
   mount_root(c);
   if (c->helper) leave_to_child();
+  if (c->init) {
+    pid_t pid = fork();
+    if (pid < 0) die("fork");
+    if (pid > 0) return wait_for(pid);
+  }
   if (c->no_exec) {
     wait_for_end_of_input();
     return 0;
@@ -113,13 +127,6 @@ static int in_container(const struct container* c) {
   execv(c->argv[0], c->argv);
   die(c->argv[0]);
   return 1;
-}
-
-static int wait_for(pid_t pid) {
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 // Lets the child go on only after our own line was printed.
@@ -147,6 +154,7 @@ static int run(int argc, char** argv) {
     c.read_only |= strcmp(argv[i], "--read-only") == 0;
     c.threads |= strcmp(argv[i], "--threads") == 0;
     c.helper |= strcmp(argv[i], "--helper") == 0;
+    c.init |= strcmp(argv[i], "--init") == 0;
     if (strcmp(argv[i], "--cgroup") == 0) enter_cgroup(argv[++i]);
   }
   c.argv = argv + i + 1;
