@@ -85,35 +85,39 @@ static __always_inline __u32 assay_first_program_flags(const struct assay_scratc
 						       struct task_struct *task,
 						       struct linux_binprm *bprm)
 {
-	struct fs_struct *parent = BPF_CORE_READ(task, real_parent, fs);
-	__u32 parent_tgid = (__u32)BPF_CORE_READ(task, real_parent, tgid);
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
+	__u32 tgid = (__u32)BPF_CORE_READ(parent, tgid);
 	__u32 flags = 0;
 
 	if ((__u64)BPF_CORE_READ(bprm, file, f_path.mnt) != scratch->root_mount)
 		flags |= ASSAY_FROM_OTHER_MOUNT;
-	// One with a mark belongs to another run; the host's own root is everybody's.
-	if (parent && !(scratch->flags & ASSAY_IS_HOST_ROOT) &&
-	    !bpf_map_lookup_elem(&assay_marks, &parent_tgid) &&
-	    (__u64)BPF_CORE_READ(parent, root.dentry) == scratch->root_dentry &&
-	    (__u64)BPF_CORE_READ(parent, root.mnt, mnt_sb) == scratch->superblock)
+	// One with a mark belongs to another run, or has executed something; the host's own root is
+	// everybody's.
+	if (!(scratch->flags & (ASSAY_IS_HOST_ROOT | ASSAY_IN_HOST_MOUNT_NAMESPACE)) &&
+	    (__u64)BPF_CORE_READ(parent, fs, root.dentry) == scratch->root_dentry &&
+	    (__u64)BPF_CORE_READ(parent, fs, root.mnt, mnt_sb) == scratch->superblock &&
+	    !bpf_map_lookup_elem(&assay_marks, &tgid))
 		flags |= ASSAY_PARENT_ON_ROOT;
 	return flags;
 }
 
-// The parent of a run's first program that stands on the same root belongs to the run, too: a hook
-// ends before the process that waits for it executes the entrypoint.
-static __noinline int assay_mark_parent(struct task_struct *task)
+// Counts the parent too when it stands on the same root and never executed anything there: an init
+// of a runtime's own, which waits for the program (bubblewrap) or for a hook before it executes the
+// entrypoint. The run ends with the last of them.
+static __always_inline void assay_mark_parent(struct task_struct *task,
+					      const struct assay_scratch *scratch)
 {
-	struct assay_scratch *scratch = assay_get_scratch(ASSAY_SCRATCH_EXEC);
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
 	struct assay_mark mark = {};
 
-	if (!scratch || !(scratch->flags & ASSAY_PARENT_ON_ROOT))
-		return 0;
+	if (!(scratch->flags & ASSAY_PARENT_ON_ROOT))
+		return;
 	mark.key = scratch->key;
 	mark.leaf_cgroup_id = scratch->leaf_cgroup_id;
-	mark.start_boot_ns = BPF_CORE_READ(task, real_parent, group_leader, start_boottime);
-	assay_add_mark((__u32)BPF_CORE_READ(task, real_parent, tgid), &mark);
-	return 0;
+	mark.start_boot_ns = BPF_CORE_READ(parent, start_boottime);
+	assay_add_mark(BPF_CORE_READ(parent, tgid), &mark);
+	if (BPF_CORE_READ(parent, signal, live.counter) == 0) // its exit did not find the mark
+		assay_unmark(BPF_CORE_READ(parent, tgid));
 }
 
 // Apart from the program, so that what every exec of the host runs through is a few cache lines.
@@ -136,7 +140,8 @@ static __noinline int assay_on_other_root(struct task_struct *task, struct linux
 	if (standing == ASSAY_RUN_UNKNOWN)
 		scratch->flags |= assay_first_program_flags(scratch, task, bprm);
 	assay_mark_task(scratch);
-	assay_mark_parent(task);
+	if (standing == ASSAY_RUN_UNKNOWN)
+		assay_mark_parent(task, scratch);
 	if (!settings.is_settled)
 		return 0; // the sweep that follows tells of this run
 	// A sweep may come between a program's file and this tracepoint; what ends before the sweep

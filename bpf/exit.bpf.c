@@ -24,7 +24,9 @@ static __always_inline bool assay_is_untold(struct task_struct *task, struct ass
 	    !assay_may_be_no_exec(task, scratch))
 		return false;
 	mark = bpf_map_lookup_elem(&assay_marks, &tgid);
-	return !mark || !assay_same_root(&mark->key, &scratch->key);
+	if (mark)
+		return !assay_same_root(&mark->key, &scratch->key);
+	return !assay_leaves_another(scratch);
 }
 
 // Of a task that has executed nothing since it was forked.

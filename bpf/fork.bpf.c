@@ -19,13 +19,13 @@ static __always_inline void assay_mark_child(struct task_struct *child,
 // one is a start.
 static __always_inline bool assay_is_second_fork(const struct assay_run_key *key)
 {
-	__u64 now = bpf_ktime_get_boot_ns();
+	__u64 once = ASSAY_FORKED;
 
 	if (bpf_map_lookup_elem(&assay_forked, key)) {
 		bpf_map_delete_elem(&assay_forked, key);
 		return true;
 	}
-	if (bpf_map_update_elem(&assay_forked, key, &now, BPF_ANY)) {
+	if (bpf_map_update_elem(&assay_forked, key, &once, BPF_ANY)) {
 		assay_count(ASSAY_OTHER_MAPS_FULL, 1);
 		return true;
 	}

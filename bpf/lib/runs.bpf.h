@@ -119,9 +119,27 @@ static __always_inline long assay_learn_run(struct assay_scratch *scratch, __u32
 	error = bpf_map_update_elem(&assay_runs, &scratch->key, &run, BPF_NOEXIST);
 	if (error && error != -ASSAY_EEXIST)
 		assay_count(ASSAY_RUNS_FULL, 1);
+	bpf_map_delete_elem(&assay_forked, &scratch->key); // it is not unknown any more
 	if (!error && bpf_map_update_elem(&assay_joins, &scratch->join, &cgroup_id, BPF_ANY))
 		assay_count(ASSAY_OTHER_MAPS_FULL, 1);
 	return error;
+}
+
+// Whether a task that exits on an unknown root leaves another one there that will tell of it: of
+// the two that the first fork made, a runtime's helper that prepared the root and the process that
+// will execute the container's program (systemd-nspawn), the first to go says nothing. Not in a
+// container's cgroup, where all are the container's own.
+static __always_inline bool assay_leaves_another(const struct assay_scratch *scratch)
+{
+	__u64 *forked;
+
+	if (scratch->has_container_cgroup)
+		return false;
+	forked = bpf_map_lookup_elem(&assay_forked, &scratch->key);
+	if (!forked || *forked != ASSAY_FORKED)
+		return false;
+	*forked = ASSAY_FORKED_AND_LEFT;
+	return true;
 }
 
 #endif // ASSAY_LIB_RUNS_BPF_H

@@ -95,7 +95,10 @@ struct assay_joins_map {
 	__type(key, struct assay_join_key);
 	__type(value, __u64);
 };
-// Unknown roots on which a task forked once without having executed anything there.
+// Unknown roots on which a task forked once without having executed anything there, and whether one
+// of the two has exited since.
+#define ASSAY_FORKED	      1
+#define ASSAY_FORKED_AND_LEFT 2
 struct assay_forked_map {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);

@@ -294,6 +294,40 @@ TEST_CASE("a container that executes nothing is told when it ends", "[probe][bpf
   CHECK(starts[0].layers.size() == 2);
 }
 
+TEST_CASE("a runtime's helper that makes the root and exits is no start of its own",
+          "[probe][bpf]") {
+  RunningProbe probe;
+  const Bundle bundle(1);
+  run_short(bundle, {"--helper"});
+  REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) == 1; }));
+  const auto starts = starts_of(probe.sink, bundle);
+  REQUIRE(starts.size() == 1);
+  CHECK(starts.front().cause == StartCause::kExec);
+}
+
+TEST_CASE("a runtime's own init, which executes nothing, is part of the run", "[probe][bpf]") {
+  RunningProbe probe;
+  const Bundle bundle(1);
+  run_short(bundle, {"--init"});
+  REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) == 1; }));
+  run_to_end(probe);
+  CHECK(ends_of(probe.sink, bundle) == 1);
+  const auto starts = starts_of(probe.sink, bundle);
+  REQUIRE(starts.size() == 1);
+  CHECK(starts.front().cause == StartCause::kExec);
+}
+
+TEST_CASE("of two tasks that execute nothing the last one to exit is told", "[probe][bpf]") {
+  RunningProbe probe;
+  const Bundle bundle(1);
+  Program container(bundle.run({kProgram, "true"}, {"--helper", "--no-exec"}));
+  REQUIRE(container.finish() == 0);
+  REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) == 1; }));
+  const auto starts = starts_of(probe.sink, bundle);
+  REQUIRE(starts.size() == 1);
+  CHECK(starts.front().cause == StartCause::kNoExec);
+}
+
 TEST_CASE("a sweep finds a container that executes nothing, once it is old enough",
           "[probe][bpf]") {
   agent::ProbeOptions options;

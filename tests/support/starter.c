@@ -7,6 +7,10 @@
 //     BASE/upper and BASE/work in new mount and pid namespaces, makes it the root, executes
 //     PROGRAM.
 //     --no-exec: does not execute, ends when its input closes.  --read-only: without an upper.
+//     --helper: a child executes, after the process that made the root has exited (as
+//     systemd-nspawn does it), in a mount namespace of its own and without a pid namespace; "pid N"
+//     is that process.
+//     --init: a child executes; the process that made the root waits for it and executes nothing.
 //     --threads: executes from a thread that is not the leader.
 //     --hook: lets a child of it execute `true` first, as runtimes run a startContainer hook.
 //     --injected: mounts this program's own file over /bin/starter, as docker mounts an init.
@@ -61,6 +65,8 @@ struct container {
   int hook;
   int injected;
   int own_pids;
+  int helper;
+  int init;
   char** argv;
 };
 
@@ -75,6 +81,20 @@ static void wait_for_end_of_input(void) {
   char byte;
   while (read(0, &byte, 1) > 0) {
   }
+}
+
+// Goes on in a child, once its parent has exited.
+static void leave_to_child(void) {
+  char byte;
+  int alive[2];
+  if (pipe2(alive, O_CLOEXEC) != 0) die("pipe");
+  pid_t pid = fork();
+  if (pid < 0) die("fork");
+  if (pid > 0) _exit(0);
+  close(alive[1]);
+  while (read(alive[0], &byte, 1) > 0) {
+  }
+  if (unshare(CLONE_NEWNS) != 0) die("unshare");
 }
 
 static int wait_for(pid_t pid) {
@@ -95,12 +115,18 @@ static void run_hook(void) {
 }
 
 static int in_container(const struct container* c) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (!c->helper) prctl(PR_SET_PDEATHSIG, SIGKILL);
   starter_mount_root(&c->root);
   if (c->injected && mount(c->root.self, "bin/starter", NULL, MS_BIND, NULL) != 0)
     die("mount an init");
   starter_enter_root();
   if (c->hook) run_hook();
+  if (c->helper) leave_to_child();
+  if (c->init) {
+    pid_t pid = fork();
+    if (pid < 0) die("fork");
+    if (pid > 0) return wait_for(pid);
+  }
   if (c->no_exec) {
     wait_for_end_of_input();
     return 0;
@@ -145,6 +171,8 @@ static int run(int argc, char** argv) {
     c.injected |= strcmp(argv[i], "--injected") == 0;
     c.own_pids |= strcmp(argv[i], "--own-pids") == 0;
     if (strcmp(argv[i], "--lower-by") == 0) c.root.lower_by = argv[++i];
+    c.helper |= strcmp(argv[i], "--helper") == 0;
+    c.init |= strcmp(argv[i], "--init") == 0;
     if (strcmp(argv[i], "--cgroup") == 0) enter_cgroup(argv[++i]);
   }
   c.argv = argv + i + 1;
@@ -152,6 +180,9 @@ static int run(int argc, char** argv) {
   if (pipe2(gate, O_CLOEXEC) != 0) die("pipe");
   int flags = CLONE_NEWNS | SIGCHLD | (c.own_pids ? 0 : CLONE_NEWPID);
   pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
+  const long spaces = CLONE_NEWNS | (c.helper ? 0 : CLONE_NEWPID);
+  if (c.helper) prctl(PR_SET_CHILD_SUBREAPER, 1);
+  pid_t pid = (pid_t)syscall(SYS_clone, spaces | SIGCHLD, NULL, NULL, NULL, 0);
   if (pid < 0) die("clone");
   if (pid == 0) {
     wait_for_parent(gate);
@@ -161,7 +192,8 @@ static int run(int argc, char** argv) {
   fflush(stdout);
   close(gate[0]);
   close(gate[1]);
-  return wait_for(pid);
+  int status = wait_for(pid);
+  return c.helper && status == 0 ? wait_for(-1) : status;
 }
 
 static void enter(const char* pid, const char* name, int type) {
