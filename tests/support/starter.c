@@ -178,9 +178,7 @@ static int run(int argc, char** argv) {
   c.argv = argv + i + 1;
   int gate[2];
   if (pipe2(gate, O_CLOEXEC) != 0) die("pipe");
-  int flags = CLONE_NEWNS | SIGCHLD | (c.own_pids ? 0 : CLONE_NEWPID);
-  pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
-  const long spaces = CLONE_NEWNS | (c.helper ? 0 : CLONE_NEWPID);
+  const long spaces = CLONE_NEWNS | (c.helper || c.own_pids ? 0 : CLONE_NEWPID);
   if (c.helper) prctl(PR_SET_CHILD_SUBREAPER, 1);
   pid_t pid = (pid_t)syscall(SYS_clone, spaces | SIGCHLD, NULL, NULL, NULL, 0);
   if (pid < 0) die("clone");
