@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/rootfs/mounted_stack.h"
+
+#include <algorithm>
+
+#include "agent/rootfs/layer_directory.h"
+#include "agent/rootfs/layer_name.h"
+#include "agent/rootfs/mount_table.h"
+#include "common/base/file.h"
+
+namespace assay::agent {
+namespace {
+
+constexpr std::size_t kMaxLayers = 500;  // OVL_MAX_STACK
+constexpr std::size_t kMaxMountinfo = 64U << 20;
+constexpr const char* kHostMounts = "/proc/1/mountinfo";
+constexpr const char* kHostRoot = "/proc/1/root";
+
+/// Names as "lowerdir=" holds them: separated by colons that no backslash stands before.
+std::vector<std::string> split_names(std::string_view text) {
+  std::vector<std::string> names(1);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ':') {
+      names.emplace_back();
+      continue;
+    }
+    names.back() += text[i];
+    if (text[i] == '\\' && i + 1 < text.size()) names.back() += text[++i];
+  }
+  for (std::string& name : names)
+    name = unescape_lower_name(name);
+  return names;
+}
+
+bool take_prefix(std::string_view& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
+
+/// The options, whose own commas are octal escapes, in their order.
+template <typename Visit>
+void each_option(std::string_view options, const Visit& visit) {
+  while (!options.empty()) {
+    const std::size_t end = std::min(options.find(','), options.size());
+    visit(options.substr(0, end));
+    options.remove_prefix(std::min(end + 1, options.size()));
+  }
+}
+
+}  // namespace
+
+std::optional<std::vector<std::string>> lower_names(std::string_view options) {
+  std::vector<std::string> names;  // top first
+  bool has_data_only = false;
+  each_option(options, [&](std::string_view option) {
+    if (take_prefix(option, "lowerdir+=")) names.push_back(undo_octal(option));
+    if (take_prefix(option, "lowerdir=")) names = split_names(undo_octal(option));
+    has_data_only |= option.starts_with("datadir+=");
+  });
+  const bool are_usable = std::ranges::all_of(
+      names, [](const std::string& name) { return is_usable_name(name, false); });  // "::" is not
+  if (names.empty() || names.size() > kMaxLayers || has_data_only || !are_usable)
+    return std::nullopt;
+  std::ranges::reverse(names);
+  return names;
+}
+
+void complete_from_mount(ContainerStart& start, const std::string& mount_point) {
+  const auto text = read_file(kHostMounts, kMaxMountinfo);
+  if (!text) return;
+  const std::vector<MountEntry> mounts = parse_mountinfo(*text);
+  const auto found = std::find_if(mounts.rbegin(), mounts.rend(), [&](const MountEntry& entry) {
+    return entry.mount_point == mount_point;
+  });
+  if (found == mounts.rend() || found->type != "overlay") return;
+  const auto names = lower_names(found->options);
+  if (!names) return;
+  std::vector<LowerLayer> layers;
+  for (const std::string& name : *names) {
+    auto layer = describe_layer(kHostRoot, name);
+    if (!layer) return;
+    layers.push_back(std::move(*layer));
+  }
+  each_option(found->options, [&](std::string_view option) {
+    start.overlay.metacopy |= option == "metacopy=on";
+    start.overlay.userxattr |= option == "userxattr";
+  });
+  start.is_overlay = true;
+  start.layers = std::move(layers);
+}
+
+}  // namespace assay::agent
