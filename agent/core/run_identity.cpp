@@ -102,7 +102,9 @@ RunKind kind_of(const ContainerStart& start, const ContainerNames& names,
   if (!start.sandbox.empty()) return RunKind::kVmSandbox;
   if (start.is_host_root) return RunKind::kHostRoot;
   if (start.in_host_mount_namespace) return RunKind::kChroot;
-  if (context.shares_known_namespace || context.shares_known_cgroup) return RunKind::kInner;
+  const bool is_seen = start.cause != StartCause::kRecord;  // else no namespace of it is known
+  if (is_seen && (context.shares_known_namespace || context.shares_known_cgroup))
+    return RunKind::kInner;
   return is_sandbox(start, names) ? RunKind::kSandbox : RunKind::kContainer;
 }
 

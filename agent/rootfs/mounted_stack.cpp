@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::size_t kMaxLayers = 500;  // OVL_MAX_STACK
 constexpr std::size_t kMaxMountinfo = 64U << 20;
-constexpr const char* kHostMounts = "/proc/1/mountinfo";
-constexpr const char* kHostRoot = "/proc/1/root";
+// The host's first process, and this one, which may share its mounts where that one is closed to
+// us.
+constexpr const char* kOnHost[] = {"/proc/1", "/proc/self"};
 
 /// Names as "lowerdir=" holds them: separated by colons that no backslash stands before.
 std::vector<std::string> split_names(std::string_view text) {
@@ -48,6 +49,37 @@ void each_option(std::string_view options, const Visit& visit) {
   }
 }
 
+/// The overlay that lies on top at `mount_point`, as the process sees it.
+std::optional<MountEntry> overlay_at(const std::string& process, const std::string& mount_point) {
+  const auto text = read_file(process + "/mountinfo", kMaxMountinfo);
+  const std::vector<MountEntry> mounts = text ? parse_mountinfo(*text) : std::vector<MountEntry>{};
+  const auto found = std::find_if(mounts.rbegin(), mounts.rend(), [&](const MountEntry& entry) {
+    return entry.mount_point == mount_point;
+  });
+  if (found == mounts.rend() || found->type != "overlay") return std::nullopt;
+  return *found;
+}
+
+bool complete_through(const std::string& process, ContainerStart& start,
+                      const std::string& mount_point) {
+  const auto mount = overlay_at(process, mount_point);
+  const auto names = mount ? lower_names(mount->options) : std::nullopt;
+  if (!names) return false;
+  std::vector<LowerLayer> layers;
+  for (const std::string& name : *names) {
+    auto layer = describe_layer(process + "/root", name);
+    if (!layer) return false;
+    layers.push_back(std::move(*layer));
+  }
+  each_option(mount->options, [&](std::string_view option) {
+    start.overlay.metacopy |= option == "metacopy=on";
+    start.overlay.userxattr |= option == "userxattr";
+  });
+  start.is_overlay = true;
+  start.layers = std::move(layers);
+  return true;
+}
+
 }  // namespace
 
 std::optional<std::vector<std::string>> lower_names(std::string_view options) {
@@ -67,27 +99,8 @@ std::optional<std::vector<std::string>> lower_names(std::string_view options) {
 }
 
 void complete_from_mount(ContainerStart& start, const std::string& mount_point) {
-  const auto text = read_file(kHostMounts, kMaxMountinfo);
-  if (!text) return;
-  const std::vector<MountEntry> mounts = parse_mountinfo(*text);
-  const auto found = std::find_if(mounts.rbegin(), mounts.rend(), [&](const MountEntry& entry) {
-    return entry.mount_point == mount_point;
-  });
-  if (found == mounts.rend() || found->type != "overlay") return;
-  const auto names = lower_names(found->options);
-  if (!names) return;
-  std::vector<LowerLayer> layers;
-  for (const std::string& name : *names) {
-    auto layer = describe_layer(kHostRoot, name);
-    if (!layer) return;
-    layers.push_back(std::move(*layer));
-  }
-  each_option(found->options, [&](std::string_view option) {
-    start.overlay.metacopy |= option == "metacopy=on";
-    start.overlay.userxattr |= option == "userxattr";
-  });
-  start.is_overlay = true;
-  start.layers = std::move(layers);
+  for (const std::string process : kOnHost)
+    if (complete_through(process, start, mount_point)) return;
 }
 
 }  // namespace assay::agent

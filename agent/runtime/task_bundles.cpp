@@ -43,47 +43,50 @@ std::vector<TaskBundle> TaskBundles::list(const IsKnown& is_known) {
     for (const std::string& space : root->folders_in(kTaskFolder, kMaxTaskNamespaces))
       for (const std::string& id : root->folders_in(task_namespace(space), kMaxTasks)) {
         if (is_known(id)) continue;
-        if (auto bundle = read(*root, space, id)) bundles.push_back(std::move(*bundle));
+        if (auto bundle = read(space, path + "/" + task_bundle(space, id)))
+          bundles.push_back(std::move(*bundle));
       }
   }
   return bundles;
 }
 
-std::optional<TaskBundle> TaskBundles::read(StoreFolder& root, const std::string& name_space,
-                                            const std::string& id) {
-  const std::string bundle = task_bundle(name_space, id);
-  const UniqueFd folder = root.open_directory(bundle);
+std::optional<TaskBundle> TaskBundles::read(const std::string& name_space,
+                                            const std::string& path) const {
+  auto folder = StoreFolder::open(path);
+  if (!folder) return std::nullopt;
   struct stat status {};
-  if (!folder || ::fstat(folder.get(), &status) != 0) return std::nullopt;
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
   TaskBundle found;
-  auto process = process_in(root, bundle + "/init.pid");
+  auto process = process_in(*folder, "init.pid");
+  const std::string id = path.substr(path.rfind('/') + 1);
   found.names = records_.look_up_task(name_space, id, process ? process->key.tgid : 0);
-  if (found.names.is_users_to_write || root.is_others_to_write()) return std::nullopt;
   found.sandbox = records_.sandbox_of(found.names);
-  if (!process && !found.sandbox.empty()) process = shim_of(root, name_space, found.names);
-  if (!process) return std::nullopt;
+  if (!process && !found.sandbox.empty()) process = shim_of(*folder, found.names);
+  if (!process || found.names.is_users_to_write || folder->is_others_to_write())
+    return std::nullopt;
   found.process = std::move(*process);
   found.folder = {status.st_dev, status.st_ino, 0, 0};
-  found.root_folder = root.path() + "/" + bundle + "/rootfs";
+  found.root_folder = path + "/rootfs";
   return found;
 }
 
-std::optional<ProcessInfo> TaskBundles::shim_of(StoreFolder& root, const std::string& name_space,
+std::optional<ProcessInfo> TaskBundles::shim_of(StoreFolder& bundle,
                                                 const ContainerNames& names) const {
-  std::vector<std::string> ids{names.container_id};
-  if (const auto pod = names.labels.find("io.kubernetes.cri.sandbox-id"); pod != names.labels.end())
-    ids.push_back(pod->second);
-  for (const std::string& id : ids)
-    if (is_safe_name(id))
-      if (auto shim = process_in(root, task_bundle(name_space, id) + "/shim.pid")) return shim;
-  return std::nullopt;
+  if (auto own = process_in(bundle, "shim.pid")) return own;
+  const auto pod = names.labels.find("io.kubernetes.cri.sandbox-id");
+  if (pod == names.labels.end() || !is_safe_name(pod->second)) return std::nullopt;
+  const std::string& path = bundle.path();
+  auto pods = StoreFolder::open(path.substr(0, path.rfind('/') + 1) + pod->second);
+  if (!pods) return std::nullopt;
+  auto shim = process_in(*pods, "shim.pid");
+  return pods->is_others_to_write() ? std::nullopt : shim;
 }
 
-std::optional<ProcessInfo> TaskBundles::process_in(StoreFolder& root,
+std::optional<ProcessInfo> TaskBundles::process_in(StoreFolder& bundle,
                                                    const std::string& file) const {
-  const UniqueFd fd = root.open_file(file);
+  const UniqueFd fd = bundle.open_file(file);
   const auto stamp = fd ? stamp_of(fd.get()) : std::nullopt;
-  const auto text = root.read(file, kMaxPidBytes);
+  const auto text = bundle.read(file, kMaxPidBytes);
   const auto pid = stamp && text ? pid_of(*text) : std::nullopt;
   if (!pid) return std::nullopt;
   const auto line = read_file("/proc/" + std::to_string(*pid) + "/stat", kMaxStatBytes);

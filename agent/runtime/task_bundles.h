@@ -35,13 +35,12 @@ class TaskBundles {
   std::vector<TaskBundle> list(const IsKnown& is_known);
 
  private:
-  std::optional<TaskBundle> read(StoreFolder& root, const std::string& name_space,
-                                 const std::string& id);
+  /// Each bundle by a folder of its own: one that others may write says nothing of the next.
+  std::optional<TaskBundle> read(const std::string& name_space, const std::string& path) const;
   /// The shim of a sandbox, which serves all containers of a pod.
-  std::optional<ProcessInfo> shim_of(StoreFolder& root, const std::string& name_space,
-                                     const ContainerNames& names) const;
+  std::optional<ProcessInfo> shim_of(StoreFolder& bundle, const ContainerNames& names) const;
   /// The process whose number stands in `file`, when it lives and is not younger than the file.
-  std::optional<ProcessInfo> process_in(StoreFolder& root, const std::string& file) const;
+  std::optional<ProcessInfo> process_in(StoreFolder& bundle, const std::string& file) const;
 
   const std::vector<std::string> roots_;
   DiskRecords& records_;

@@ -93,6 +93,17 @@ TEST_CASE("a process that is younger than the note of it is another one", "[agen
   CHECK(state.list().empty());
 }
 
+TEST_CASE("a bundle that others may write says nothing, of itself or of another", "[agent][unit]") {
+  State state;
+  for (const char* id : {"a", "b", "c"}) {
+    state.write_bundle(id, kShim);
+    state.write(id, "init.pid", kSelf);
+  }
+  const std::string folder = state.scratch.path("state/io.containerd.runtime.v2.task/k8s.io/");
+  std::filesystem::permissions(folder + "b", std::filesystem::perms(0777));
+  CHECK(state.list().size() == State::if_root(2));
+}
+
 TEST_CASE("a bundle that is broken is passed over", "[agent][unit]") {
   State state;
   for (const char* pid :
