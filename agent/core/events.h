@@ -75,13 +75,15 @@ enum class StartCause {
   kExec,          ///< first exec on a root not known before
   kNoExec,        ///< a fork or exit showed a root on which nothing was ever executed
   kSweep,         ///< found running
+  kRecord,        ///< its runtime says that it runs; none of its processes showed a root
   kInjectedExec,  ///< first exec, of a program that lies on another mount than the root
-  kChildExec,  ///< first exec, by a child of a process that stood on the root and executed nothing
+  kChildExec,     ///< first exec, by a child of a process of this root that had executed nothing
 };
 
 /// Whether an exec showed the root; what is on record of it is that exec's.
 inline bool is_by_exec(StartCause cause) {
-  return cause != StartCause::kNoExec && cause != StartCause::kSweep;
+  return cause == StartCause::kExec || cause == StartCause::kInjectedExec ||
+         cause == StartCause::kChildExec;
 }
 
 /// Facts about a task whose root is (or may be) a container's.
@@ -108,6 +110,8 @@ struct ContainerStart {
   std::string executable;              ///< as given to execve, raw
   std::vector<std::string> arguments;  ///< raw, bounded by kMaxArgumentBytes
   bool arguments_truncated = false;
+  /// What runs its processes in place of the node's kernel, e.g. "gVisor"; "" for nothing known.
+  std::string sandbox;
   bool is_overlay = false;
   OverlayOptions overlay;
   OtherStack other_stack = OtherStack::kNone;  ///< then `layers` are not from the kernel

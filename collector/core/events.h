@@ -39,7 +39,7 @@ using catalog::ContainerNames;
 
 /// Where a run came from.
 struct RunOrigin {
-  std::string cause;                          ///< exec, injected-exec, child-exec, no-exec, sweep
+  std::string cause;                          ///< how it was seen; agent.proto
   std::vector<Process> ancestors;             ///< nearest first
   std::vector<std::uint32_t> namespace_pids;  ///< outermost first
   std::uint32_t uid = 0;
