@@ -102,6 +102,8 @@ Result<std::unique_ptr<Layer>> VerifyingLayerOpener::open(const LowerLayer& laye
   }
   auto by_name = open_by_name(layer, start);
   if (by_name || by_name.error().code == ErrorCode::kUnsupported) return by_name;
+  const bool has_name = !names_to_try(layer).empty();
+  if (!has_name && error.code == ErrorCode::kUnsupported) return error;
   // A name that leads nowhere proves nothing while the kernel was not asked for the inode. That it
   // has no such inode is its answer for one that it could not read, too: then the name says why.
   const bool was_answered =

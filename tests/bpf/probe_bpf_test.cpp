@@ -314,7 +314,7 @@ TEST_CASE("a runtime's own init, which executes nothing, is part of the run", "[
   CHECK(ends_of(probe.sink, bundle) == 1);
   const auto starts = starts_of(probe.sink, bundle);
   REQUIRE(starts.size() == 1);
-  CHECK(starts.front().cause == StartCause::kExec);
+  CHECK(starts.front().cause == StartCause::kChildExec);
 }
 
 TEST_CASE("of two tasks that execute nothing the last one to exit is told", "[probe][bpf]") {

@@ -263,6 +263,17 @@ TEST_CASE("layers on FUSE and network file systems are not read, and the reason 
   }
 }
 
+TEST_CASE("a layer on an overlay that may wait for a program is not touched", "[agent][unit]") {
+  const Scratch scratch;
+  std::filesystem::create_directory(scratch.path("layer"));
+  LowerLayer layer = layer_of(scratch.path("layer"));
+  layer.may_hang = true;
+  const auto opened = VerifyingLayerOpener("boot").open(layer, {});
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().code == ErrorCode::kUnsupported);
+  CHECK_THAT(opened.error().message, Catch::Contains("fuse"));
+}
+
 TEST_CASE("an open directory is the kernel's by device, inode and generation", "[agent][unit]") {
   const Scratch scratch;
   scratch.write("layer/file", "x");
@@ -317,8 +328,8 @@ TEST_CASE("the root of a process is opened, with the mounts below it", "[agent][
   REQUIRE(self);
   ContainerStart start;
   start.process.key.tgid = static_cast<std::uint32_t>(::getpid());
-  start.process.key.start =
-      std::chrono::nanoseconds(1'000'000'000) / ::sysconf(_SC_CLK_TCK) * static_cast<long>(self->start_ticks);
+  start.process.key.start = std::chrono::nanoseconds(1'000'000'000) / ::sysconf(_SC_CLK_TCK) *
+                            static_cast<long>(self->start_ticks);
   const LowerLayer root = layer_of("/");
   start.key.root = {root.device, root.inode, root.generation, root.magic};
   ProcessRoots roots;
