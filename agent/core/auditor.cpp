@@ -408,7 +408,8 @@ KindContext Auditor::kind_context(const ContainerStart& start, const ContainerNa
   KindContext context;
   for (const auto& [key, run] : runs_) {
     if (key.root == start.key.root || run.kind == RunKind::kChroot) continue;
-    context.shares_known_namespace |= run.mount_namespace == start.mount_namespace;
+    // The number of a namespace that is gone is given to the next one at once.
+    context.shares_known_namespace |= !run.emptied && run.mount_namespace == start.mount_namespace;
     context.shares_known_cgroup |=
         !names.container_id.empty() && key.cgroup_id == start.key.cgroup_id;
   }
