@@ -12,6 +12,7 @@
 #include "agent/app/once_report.h"
 #include "agent/app/pipeline.h"
 #include "agent/app/probe_source.h"
+#include "agent/app/recorded_containers.h"
 #include "agent/app/stored_catalog.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/rootfs/kernel_directories.h"
@@ -117,6 +118,8 @@ class Audit {
     opener_ = std::make_unique<VerifyingLayerOpener>(boot_id);
     identifier_ = std::make_unique<LayerIdentifier>(*opener_, cache_, foreground(config));
     records_ = std::make_unique<DiskRecords>(runtime_roots(config));
+    recorded_ =
+        std::make_unique<NodeRecords>(TaskBundles(config.containerd_states, *records_, clock_));
     claims_ = std::make_unique<ClaimDesk>(claim_sources(config), directories_);
     auditor_ = std::make_unique<Auditor>(
         Auditor::Ports{journal_,
@@ -128,7 +131,11 @@ class Audit {
                        [this](LayerResult result) { loop_.post_layer(std::move(result)); },
                        {},
                        claims_.get(),
-                       [this](RunClaims claims) { loop_.post_claims(std::move(claims)); }},
+                       [this](RunClaims claims) { loop_.post_claims(std::move(claims)); },
+                       nullptr,
+                       nullptr,
+                       {},
+                       recorded_.get()},
         auditor_config(config, boot_id));
     commits_ = std::make_unique<CommitWatch>(
         CommitWatch::Ports{[] { return std::uint64_t{0}; }, [] { return std::uint64_t{0}; },
@@ -149,6 +156,7 @@ class Audit {
   std::unique_ptr<EventSource> source_;
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
+  std::unique_ptr<NodeRecords> recorded_;
   UserStacks stacks_;
   KernelDirectories directories_;
   AuditorLoop loop_;

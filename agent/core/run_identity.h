@@ -23,7 +23,8 @@ RunKind kind_of(const ContainerStart& start, const ContainerNames& names,
                 const KindContext& context);
 
 /// The tasks that identify the layers of `start`, bottom first; empty when its root has no layers
-/// that could be read (the reason is in `unsupported`).
+/// that could be read (the reason is in `unsupported`). Both at once: the layers are known, but not
+/// whether its processes see them.
 struct LayerPlan {
   std::vector<LayerTask> tasks;
   std::string unsupported;

@@ -24,13 +24,19 @@ bool to_number(std::string_view field, Number& number) {
   return error == std::errc() && end == field.data() + field.size();
 }
 
+std::chrono::nanoseconds tick() {
+  const std::int64_t hertz = std::max<std::int64_t>(::sysconf(_SC_CLK_TCK), 1);
+  return std::chrono::nanoseconds(1'000'000'000 / hertz);
+}
+
 }  // namespace
 
+std::chrono::nanoseconds ProcessStat::started() const {
+  return tick() * static_cast<std::int64_t>(start_ticks);
+}
+
 bool ProcessStat::has_started_at(std::chrono::nanoseconds start) const {
-  const std::int64_t hertz = std::max<std::int64_t>(::sysconf(_SC_CLK_TCK), 1);
-  const std::chrono::nanoseconds tick(1'000'000'000 / hertz);
-  const std::chrono::nanoseconds theirs = tick * static_cast<std::int64_t>(start_ticks);
-  return theirs - start <= tick && start - theirs <= tick;
+  return started() - start <= tick() && start - started() <= tick();
 }
 
 std::optional<ProcessStat> parse_process_stat(std::string_view text) {

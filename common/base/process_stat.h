@@ -16,6 +16,8 @@ struct ProcessStat {
   std::uint32_t terminal = 0;     ///< field 7, tty_nr as the kernel encodes it; 0: none
   std::uint64_t start_ticks = 0;  ///< field 22, clock ticks since boot
 
+  /// The start on CLOCK_BOOTTIME, cut to whole ticks.
+  std::chrono::nanoseconds started() const;
   /// Whether `start` (CLOCK_BOOTTIME) is the same time, as both are cut to whole ticks somewhere.
   bool has_started_at(std::chrono::nanoseconds start) const;
   bool operator==(const ProcessStat&) const = default;

@@ -150,8 +150,10 @@ class DockerInDockerTest(seen.Case):
 
     def test_a_container_of_a_docker_in_docker(self):
         self.runtime.start_inner(self.node.archive)
-        outer = self.node.here.wait_for_run("outer", "unknown")
-        self.assertEqual((outer["kind"], outer["names"]["image"]), ("container", nested.OUTER))
+        # The inner dockerd tries overlayfs with a container of its own first, in the outer one.
+        outer = self.node.here.wait(lambda: [run for run in self.node.here.runs() if run["kind"] == "container"],
+                                    "the outer container")[0]
+        self.check_names(outer, {"runtime": "docker", "name": "outer", "image": nested.OUTER})
         runs, _ = self.node.runs_of(
             lambda: self.runtime.inner("run", "--rm", "--network", "none", seen.IMAGE, "true"))
         self.assertEqual(len(runs), 1, runs)

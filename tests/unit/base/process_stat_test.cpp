@@ -36,7 +36,8 @@ TEST_CASE("this process's own line", "[base][unit]") {
   CHECK(stat->parent == static_cast<std::uint32_t>(::getppid()));
   CHECK(stat->session == static_cast<std::uint32_t>(::getsid(0)));
   const std::chrono::nanoseconds tick(1'000'000'000 / ::sysconf(_SC_CLK_TCK));
-  const auto start = tick * static_cast<std::int64_t>(stat->start_ticks);
+  const auto start = stat->started();
+  CHECK(start == tick * static_cast<std::int64_t>(stat->start_ticks));
   CHECK(stat->has_started_at(start));
   CHECK(stat->has_started_at(start + tick));
   CHECK_FALSE(stat->has_started_at(start + 2 * tick));
