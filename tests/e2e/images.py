@@ -77,7 +77,7 @@ class _Archive:
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": os.path.getsize(path)}
 
 
-def image_archive(path, reference, layers, labels=None):
+def image_archive(path, reference, layers, labels=None, entrypoint=None):
     """Writes an image of `layers` (tars, bottom first) named `reference` to `path`."""
     archive = _Archive(path)
     kind = "application/vnd.oci.image"
@@ -85,7 +85,7 @@ def image_archive(path, reference, layers, labels=None):
     config = archive.blob(f"{kind}.config.v1+json", json.dumps({
         "architecture": "amd64", "os": "linux",
         "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-                   "Labels": labels or {}},
+                   "Labels": labels or {}, "Entrypoint": entrypoint},
         "rootfs": {"type": "layers", "diff_ids": [part["digest"] for part in parts]},
         "history": [{"created_by": pathlib.Path(name).name} for name in layers],
     }).encode())

@@ -100,6 +100,7 @@ class Runtime:
     """What the three have in common."""
     name = ""
     programs = ()
+    wrapper = ()  # words before each of its commands
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder, self.name)
@@ -200,16 +201,17 @@ class Containerd(Runtime):
     programs = ("containerd", "ctr", "runc")
     snapshotter = "overlayfs"
     run_options = ()
+    config_text = 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
 
     def client(self, *arguments, **options):
-        return command("ctr", "--address", self.folder / "c.sock", *arguments, **options)
+        return command(*self.wrapper, "ctr", "--address", self.folder / "c.sock", *arguments, **options)
 
     def start(self):
         super().start()
         config = self.folder / "config.toml"
-        config.write_text('version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
+        config.write_text(self.config_text)
         self.daemon = Daemon(
-            ["containerd", "--config", config, "--root", self.folder / "root",
+            [*self.wrapper, "containerd", "--config", config, "--root", self.folder / "root",
              "--state", self.folder / "state", "--address", self.folder / "c.sock"],
             self.folder / "log")
 
@@ -264,15 +266,18 @@ class Podman(Runtime):
     name = "podman"
     programs = ("podman", "conmon", "runc")
     driver = "overlay"
+    oci_runtime = "runc"
     storage_options = ()
     user_options = ()
 
+    def storage_words(self):
+        return [word for option in self.storage_options for word in ("--storage-opt", option)]
+
     def client(self, *arguments, **options):
-        storage = [word for option in self.storage_options for word in ("--storage-opt", option)]
-        return command("podman", "--root", self.folder / "root", "--runroot", self.folder / "run",
-                       "--tmpdir", self.folder / "tmp", "--storage-driver", self.driver, *storage,
+        return command(*self.wrapper, "podman", "--root", self.folder / "root", "--runroot", self.folder / "run",
+                       "--tmpdir", self.folder / "tmp", "--storage-driver", self.driver, *self.storage_words(),
                        "--cgroup-manager", "cgroupfs", "--events-backend", "none",
-                       "--runtime", "runc", *arguments, **options)
+                       "--runtime", self.oci_runtime, *arguments, **options)
 
     def agent_settings(self):
         return {"containers_storage_roots": [str(self.folder / "root")]}

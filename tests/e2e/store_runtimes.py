@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import stat
 
 import runtimes
 
@@ -103,9 +104,9 @@ class PodmanRootless(runtimes.Podman):
         environment = {**os.environ, "HOME": str(self.folder / "home"),
                        "XDG_RUNTIME_DIR": str(self.folder / "runtime")}
         return runtimes.command(
-            *with_subordinate_ids(self.folder.parent),
+            *self.wrapper, *with_subordinate_ids(self.folder.parent),
             "setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups",
-            "podman", "--storage-driver", self.driver, "--cgroup-manager", "cgroupfs",
+            "podman", "--storage-driver", self.driver, *self.storage_words(), "--cgroup-manager", "cgroupfs",
             "--events-backend", "none", "--runtime", "runc", *arguments,
             env=environment, cwd=self.folder / "home", **options)
 
@@ -128,3 +129,17 @@ class PodmanRootless(runtimes.Podman):
 class PodmanKeepId(PodmanRootless):
     """The user has his own id in the container, for which podman makes chowned copies of layers."""
     user_options = ("--userns", "keep-id")
+
+
+class PodmanRootlessFuse(PodmanRootless):
+    """The user's own fuse-overlayfs serves the roots."""
+    programs = (*runtimes.Podman.programs, "fuse-overlayfs")
+    storage_options = ("overlay.mount_program=/usr/bin/fuse-overlayfs",)
+
+    def start(self):
+        super().start()
+        device = self.folder / "fuse"  # the node's own is not for everybody everywhere
+        os.mknod(device, stat.S_IFCHR, os.makedev(10, 229))
+        device.chmod(0o666)
+        self.wrapper = ("unshare", "--mount", "--propagation", "slave", "sh", "-c",
+                        'mount --bind "$0" /dev/fuse && exec "$@"', device)

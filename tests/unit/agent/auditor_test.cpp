@@ -147,6 +147,17 @@ TEST_CASE("a restart on the same root and cgroup is another run", "[agent][unit]
   CHECK(f.journal.all<RunEnded>()[0].run_id == started[0].run_id);
 }
 
+TEST_CASE("a mount namespace's number is used again once its last task is gone", "[agent][unit]") {
+  Fixture f;
+  const ContainerStart first = container(1, seconds(10));
+  f.auditor.on_start(first);
+  f.auditor.on_emptied({first.key, seconds(11)});
+  ContainerStart second = container(2, seconds(12));
+  second.mount_namespace = first.mount_namespace;
+  f.auditor.on_start(second);
+  CHECK(f.journal.all<RunStarted>()[1].kind == RunKind::kContainer);
+}
+
 TEST_CASE("runs that were open before the agent's restart go on or end", "[agent][unit]") {
   Fixture f;
   f.auditor.on_start(container(1, seconds(10)));
