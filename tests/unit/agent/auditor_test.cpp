@@ -347,18 +347,6 @@ TEST_CASE("a root that a container's own process makes is inner, whoever's cgrou
   CHECK(started[2].kind == RunKind::kContainer);
 }
 
-TEST_CASE("a container that is given the number of an ended one's namespace is not inner",
-          "[agent][unit]") {
-  Fixture f;
-  const ContainerStart first = container(1, seconds(10));
-  ContainerStart second = container(2, seconds(12));
-  second.mount_namespace = first.mount_namespace;
-  f.auditor.on_start(first);
-  f.auditor.on_emptied({first.key, seconds(11)});  // no sweep has confirmed it yet
-  f.auditor.on_start(second);
-  CHECK(f.journal.all<RunStarted>().back().kind == RunKind::kContainer);
-}
-
 TEST_CASE("a root that cannot be read as layers says so and is not asked for", "[agent][unit]") {
   Fixture f;
   ContainerStart start = container(1, seconds(10));
