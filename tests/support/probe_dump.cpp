@@ -39,6 +39,8 @@ const char* name_of(StartCause cause) {
       return "child-exec";
     case StartCause::kSweep:
       return "sweep";
+    case StartCause::kRecord:
+      return "record";
   }
   return "?";
 }
