@@ -44,7 +44,7 @@ TEST_CASE("thousands of namespaces in one container are no starts, and make nobo
   const Bundle hostile(1);
   // As `unshare -Urm true` does, and then without a user namespace.
   for (const auto& words : {std::vector<std::string>{kStarterInside, "namespaces", "500", "--user"},
-                            std::vector<std::string>{kStarterInside, "namespaces", "2000"}}) {
+                            std::vector<std::string>{kStarterInside, "namespaces", "1000"}}) {
     Program storm(hostile.run(words, {"--cgroup", storming.path()}));
     REQUIRE(storm.finish() == 0);
   }
