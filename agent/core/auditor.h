@@ -252,7 +252,8 @@ class Auditor {
   std::unordered_map<RunKey, Run> runs_;
   std::unordered_map<RunKey, Resumed> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
-  std::set<RunKey> doubtful_records_;  // of the last sweep: nobody keeps them off this kernel
+  /// Of the last sweep: what nobody keeps off this kernel, and since when it is not shown.
+  std::map<RunKey, BootTime> doubtful_records_;
   std::unordered_map<RunId, EndedRun> ended_;
   /// Found and not told yet, with the time at which it was found.
   std::map<LayerRef, std::pair<LayerTampering, BootTime>> tampering_;

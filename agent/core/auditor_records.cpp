@@ -8,6 +8,13 @@
 #include "agent/core/auditor.h"
 
 namespace assay::agent {
+namespace {
+
+// Between a container's record and its first exec a runtime takes tens of milliseconds, on a loaded
+// node seconds; and sweeps come close together where containers end.
+constexpr std::chrono::seconds kRecordPatience{10};
+
+}  // namespace
 
 void Auditor::look_at_records(BootTime now) {
   if (ports_.recorded == nullptr) return;
@@ -15,15 +22,18 @@ void Auditor::look_at_records(BootTime now) {
   for (const auto& [key, run] : runs_)
     if (!run.is_recorded) shown.insert(run.told.names.container_id);
   std::set<RunKey> live;
-  std::set<RunKey> doubtful;
+  std::map<RunKey, BootTime> doubtful;
   for (RecordedContainer& found :
        ports_.recorded->list([&](const std::string& id) { return shown.contains(id); })) {
     const RunKey key = found.start.key;
     if (!live.insert(key).second || runs_.contains(key)) continue;
     if (found.start.sandbox.empty()) {
       if (is_shown(found)) continue;
-      doubtful.insert(key);  // it may be on its way between its record and its root
-      if (!doubtful_records_.contains(key)) continue;
+      // It may be on its way between its record and its root.
+      const auto before = doubtful_records_.find(key);
+      const BootTime since = before == doubtful_records_.end() ? now : before->second;
+      doubtful.emplace(key, since);
+      if (now - since < kRecordPatience) continue;
     }
     open_named_run(std::move(found.start), std::move(found.names));
   }

@@ -60,8 +60,8 @@ struct Node : Fixture {
     made.boot_id = "boot-1";
     return made;
   }
-  void look(std::vector<RunKey> live = {}) {
-    clock.boot += 60s;
+  void look(std::vector<RunKey> live = {}, std::chrono::milliseconds later = 60s) {
+    clock.boot += later;
     watcher.on_sweep(sweep(clock.boot, std::move(live)));
   }
 };
@@ -104,6 +104,16 @@ TEST_CASE("a record of the node's own kernel is told at the second look in a row
   REQUIRE(started.size() == 1);
   CHECK(started[0].kind == RunKind::kContainer);
   CHECK_THAT(started[0].verdict.reason, Catch::Contains("no process of it showed a root"));
+}
+
+TEST_CASE("looks that follow each other at once are no second look", "[agent][unit]") {
+  Node node;
+  node.recorded_containers.containers = {recorded("one", 50, "")};
+  for (int i = 0; i < 20; ++i)
+    node.look({}, 50ms);
+  CHECK(node.journal.all<RunStarted>().empty());
+  node.look({}, 10s);
+  CHECK(node.journal.all<RunStarted>().size() == 1);
 }
 
 TEST_CASE("a record of a container that the kernel shows is no other one", "[agent][unit]") {
