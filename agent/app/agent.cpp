@@ -249,6 +249,7 @@ void Agent::open_pipeline() {
   opener_ = std::make_unique<VerifyingLayerOpener>(boot_id_);
   records_ = std::make_unique<DiskRecords>(runtime_roots(config_));
   claims_ = std::make_unique<ClaimDesk>(claim_sources(config_), directories_);
+  recogniser_ = std::make_unique<NoteRecogniser>(note_roots(config_), processes_);
   IdentifierOptions identifying = identifier_options(config_);
   identifying.records = state_.get();
   identifying.clock = &clock_;
@@ -258,12 +259,14 @@ void Agent::open_pipeline() {
   exact_ = std::make_unique<ExactDesk>(exact_ports(), exact_options(config_));
   views_ = std::make_unique<ViewDesk>(ViewDesk::Ports{*opener_, roots_, clock_});
   auditor_ = std::make_unique<Auditor>(
-      Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
-                     [this](LayerResult result) { loop_.post_layer(std::move(result)); },
-                     [this] { return time_floor_->wall_now(); }, claims_.get(),
-                     [this](RunClaims claims) { loop_.post_claims(std::move(claims)); },
-                     rewalker_.get(), views_.get(),
-                     [this](ViewReport report) { loop_.post_view(std::move(report)); }},
+      Auditor::Ports{
+          *journal_, *identifier_, *records_, *journal_, *source_, clock_,
+          [this](LayerResult result) { loop_.post_layer(std::move(result)); },
+          [this] { return time_floor_->wall_now(); }, claims_.get(),
+          [this](RunClaims claims) { loop_.post_claims(std::move(claims)); }, rewalker_.get(),
+          views_.get(), [this](ViewReport report) { loop_.post_view(std::move(report)); },
+          recogniser_.get(),
+          [this](RecognitionReport report) { loop_.post_recognition(std::move(report)); }},
       auditor_config(config_, boot_id_));
   file_sets_ = std::make_unique<FileSetDesk>(
       FileSetDesk::Ports{*opener_,
@@ -365,7 +368,7 @@ Result<void> Agent::start() {
   auditor_->resume();
   continuity_->tell_lost_files();
   start_outbox();
-  loop_.start(*auditor_, user_stacks_, commits_.get(), [this] { on_tick(); });
+  loop_.start(*auditor_, starts_, commits_.get(), [this] { on_tick(); });
   ASSAY_TRY(source_->start(loop_, continuity_->absent_since()));
   uplink_->start();
   if (enroller_) enroller_->start();
@@ -485,6 +488,7 @@ void Agent::stop() {
   rewalker_.reset();
   identifier_.reset();
   claims_.reset();
+  recogniser_.reset();
   catalog_.reset();
   if (outbox_) outbox_->stop();
 }

@@ -3,16 +3,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <charconv>
 
 #include "agent/rootfs/file_system.h"
 #include "agent/rootfs/mount_table.h"
+#include "agent/rootfs/process_state.h"
 #include "common/base/file.h"
 #include "common/base/unique_fd.h"
 
@@ -22,53 +16,8 @@ namespace {
 constexpr std::size_t kMaxMountinfoBytes = 4U << 20;
 constexpr std::size_t kMaxMounts = 10'000;
 constexpr std::size_t kMaxProcesses = 32'768;  // looked at when the first one is gone
-constexpr std::size_t kMaxStatBytes = 4096;
 constexpr std::size_t kMaxCgroupBytes = 64U << 10;
 constexpr int kOpenFolder = O_PATH | O_DIRECTORY | O_CLOEXEC;
-
-Error gone(const std::string& what) {
-  return {ErrorCode::kNotFound, what};
-}
-
-/// An error of a look-up in /proc/PID: a process that is gone answers so.
-Error process_error(const std::string& what) {
-  const int code = errno;
-  if (code == ESRCH || code == ENOENT) return gone("the process is gone");
-  return system_error(what, code);
-}
-
-/// What a root directory is, without asking whoever serves its file system.
-struct RootState {
-  std::uint64_t device = 0;
-  std::uint64_t inode = 0;
-  bool is_mount = false;
-  bool operator==(const RootState&) const = default;
-};
-
-Result<RootState> state_of(int folder, const char* name) {
-  struct statx status {};
-  const int flags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | (name[0] == '\0' ? AT_EMPTY_PATH : 0);
-  if (::statx(folder, name, flags, STATX_TYPE | STATX_INO, &status) != 0)
-    return process_error("stat the root of a process");
-  const bool is_mount = (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-  return RootState{makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino, is_mount};
-}
-
-Result<std::uint64_t> start_ticks(int folder) {
-  auto stat = read_file_at(folder, "stat", kMaxStatBytes);
-  if (!stat) return stat.error().sys_errno == ESRCH ? gone("the process is gone") : stat.error();
-  const auto ticks = start_ticks_of(*stat);
-  if (!ticks) return Error{ErrorCode::kCorrupt, "/proc/PID/stat cannot be read"};
-  return *ticks;
-}
-
-/// Whether `ticks` is the start that the kernel told; both are cut to whole ticks somewhere.
-bool is_start(std::uint64_t ticks, BootTime start) {
-  const std::int64_t hertz = ::sysconf(_SC_CLK_TCK);
-  const BootTime tick = std::chrono::nanoseconds(1'000'000'000 / std::max<std::int64_t>(hertz, 1));
-  const BootTime theirs = tick * static_cast<std::int64_t>(ticks);
-  return theirs - start <= tick && start - theirs <= tick;
-}
 
 class OpenRoot final : public ContainerRoot {
  public:
@@ -103,18 +52,6 @@ Result<void> OpenRoot::read_mounts() {
                    "it has more than " + std::to_string(kMaxMounts) + " mounts"};
     mounts_.push_back({entry.mount_point.substr(1), entry.type + " " + entry.root});
   }
-  return ok();
-}
-
-/// Whether the root is the one that the kernel told of.
-Result<void> check_root(const RootState& state, int fd, int process, const RootIdentity& root) {
-  std::uint64_t device = state.device;
-  if (device != root.device && has_anonymous_devices(root.magic)) {
-    ASSAY_ASSIGN(device, superblock_device_of(fd, "/proc/self/fd/" + std::to_string(process)));
-  }
-  // Of an overlay the kernel names the upper directory; a process may sit in a folder of the root.
-  const bool is_same = root.magic == kMagicOverlay ? state.is_mount : state.inode == root.inode;
-  if (device != root.device || !is_same) return gone("its process stands in another root by now");
   return ok();
 }
 
@@ -158,22 +95,6 @@ Result<std::unique_ptr<ContainerRoot>> open_any(const ContainerStart& start) {
 }
 
 }  // namespace
-
-std::optional<std::uint64_t> start_ticks_of(std::string_view stat) {
-  // The name of the program stands in brackets and may hold any character.
-  const std::size_t name = stat.rfind(')');
-  if (name == std::string_view::npos) return std::nullopt;
-  stat.remove_prefix(name + 1);
-  constexpr int kFieldsBetween = 20;  // of fields 3 to 22, each behind a space
-  for (int i = 0; i < kFieldsBetween; ++i) {
-    const std::size_t space = stat.find(' ');
-    if (space == std::string_view::npos) return std::nullopt;
-    stat.remove_prefix(space + 1);
-  }
-  std::uint64_t ticks = 0;
-  const auto [end, error] = std::from_chars(stat.data(), stat.data() + stat.size(), ticks);
-  return error == std::errc() && end != stat.data() ? std::optional(ticks) : std::nullopt;
-}
 
 Result<std::unique_ptr<ContainerRoot>> ProcessRoots::open(const ContainerStart& start) {
   const ProcessKey& first = start.process.key;
