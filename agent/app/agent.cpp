@@ -248,6 +248,8 @@ Result<void> Agent::open_trust() {
 void Agent::open_pipeline() {
   opener_ = std::make_unique<VerifyingLayerOpener>(boot_id_);
   records_ = std::make_unique<DiskRecords>(runtime_roots(config_));
+  recorded_ =
+      std::make_unique<NodeRecords>(TaskBundles(config_.containerd_states, *records_, clock_));
   claims_ = std::make_unique<ClaimDesk>(claim_sources(config_), directories_);
   recogniser_ = std::make_unique<NoteRecogniser>(note_roots(config_), processes_);
   IdentifierOptions identifying = identifier_options(config_);
@@ -265,7 +267,7 @@ void Agent::open_pipeline() {
           [this] { return time_floor_->wall_now(); }, claims_.get(),
           [this](RunClaims claims) { loop_.post_claims(std::move(claims)); }, rewalker_.get(),
           views_.get(), [this](ViewReport report) { loop_.post_view(std::move(report)); },
-          recogniser_.get(),
+          recorded_.get(), recogniser_.get(),
           [this](RecognitionReport report) { loop_.post_recognition(std::move(report)); }},
       auditor_config(config_, boot_id_));
   file_sets_ = std::make_unique<FileSetDesk>(

@@ -16,6 +16,7 @@
 #include "agent/app/continuity.h"
 #include "agent/app/journal.h"
 #include "agent/app/pipeline.h"
+#include "agent/app/recorded_containers.h"
 #include "agent/core/outgoing.h"
 #include "agent/core/time_floor.h"
 #include "agent/health/health.h"
@@ -127,6 +128,7 @@ class Agent {
   std::string address_ ASSAY_GUARDED_BY(address_mutex_);  // of the collector, in use
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
+  std::unique_ptr<NodeRecords> recorded_;
   KernelDirectories directories_;
   std::unique_ptr<ClaimDesk> claims_;
   UserStacks user_stacks_;

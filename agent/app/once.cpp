@@ -12,6 +12,7 @@
 #include "agent/app/once_report.h"
 #include "agent/app/pipeline.h"
 #include "agent/app/probe_source.h"
+#include "agent/app/recorded_containers.h"
 #include "agent/app/stored_catalog.h"
 #include "agent/identify/layer_identifier.h"
 #include "agent/rootfs/kernel_directories.h"
@@ -121,6 +122,8 @@ class Audit {
     opener_ = std::make_unique<VerifyingLayerOpener>(boot_id);
     identifier_ = std::make_unique<LayerIdentifier>(*opener_, cache_, foreground(config));
     records_ = std::make_unique<DiskRecords>(runtime_roots(config));
+    recorded_ =
+        std::make_unique<NodeRecords>(TaskBundles(config.containerd_states, *records_, clock_));
     claims_ = std::make_unique<ClaimDesk>(claim_sources(config), directories_);
     recogniser_ = std::make_unique<NoteRecogniser>(note_roots(config), processes_);
     auditor_ = std::make_unique<Auditor>(
@@ -138,6 +141,7 @@ class Audit {
             nullptr,
             nullptr,
             {},
+            recorded_.get(),
             recogniser_.get(),
             [this](RecognitionReport report) { loop_.post_recognition(std::move(report)); }},
         auditor_config(config, boot_id));
@@ -160,6 +164,7 @@ class Audit {
   std::unique_ptr<EventSource> source_;
   std::unique_ptr<VerifyingLayerOpener> opener_;
   std::unique_ptr<DiskRecords> records_;
+  std::unique_ptr<NodeRecords> recorded_;
   UserStacks stacks_;
   ProcProcesses processes_;
   StartCompleter starts_{processes_, stacks_};

@@ -48,17 +48,28 @@ void Auditor::on_start(ContainerStart start) {
 }
 
 void Auditor::open_run(ContainerStart start) {
-  if (runs_.size() >= config_.max_open_runs) return refuse(start);
+  ContainerNames names = ports_.records.look_up(start);
+  if (!names.container_id.empty()) start.sandbox = ports_.records.sandbox_of(names);
+  const bool may_come_late = names.name.empty() && !names.container_id.empty();
+  const RunKey key = start.key;
+  if (!open_named_run(start, std::move(names)) || !may_come_late) return;
+  late_names_[key] = {std::move(start), config_.name_attempts};
+}
+
+bool Auditor::open_named_run(ContainerStart start, ContainerNames names) {
+  if (runs_.size() >= config_.max_open_runs) {
+    refuse(start);
+    return false;
+  }
   const std::optional<OpenRun> before = take_resumed(start);
   Run run;
-  const ContainerNames& names = run.told.names = ports_.records.look_up(start);
   run.told.kind = kind_of(start, names, kind_context(start, names));
+  run.told.names = std::move(names);
   run.first_seen = start.time;
   run.mount_namespace = start.mount_namespace;
   run.pid_namespace = start.pid_namespace;
   run.in_host_pid_namespace = start.in_host_pid_namespace;
-  if (names.name.empty() && !names.container_id.empty())
-    late_names_[start.key] = {start, config_.name_attempts};
+  run.is_recorded = start.cause == StartCause::kRecord;
 
   const RunKey key = start.key;
   keep_facts(run, start);
@@ -78,9 +89,11 @@ void Auditor::open_run(ContainerStart start) {
   tell_mismatches(opened);
   consider_view(key, opened);
   seek_acquaintances(key, opened, before.has_value());
+  return true;
 }
 
 void Auditor::complete_run(Run& run, const ContainerStart& start) {
+  if (run.told.kind == RunKind::kVmSandbox) return;  // unsupported for another reason
   const bool is_bare = !stacks_.find(run.stack)->stack->unsupported.empty();
   if (!is_bare || lacks_layers(start)) return;
   ask_for_claims(run, start);
@@ -164,7 +177,8 @@ RunStarted Auditor::describe(const Run& run, ContainerStart start) const {
   RunStarted event;
   event.run_id = run.id;
   event.kind = run.told.kind;
-  event.is_late = start.cause == StartCause::kSweep || start.is_told_again;
+  event.is_late = start.cause == StartCause::kSweep || start.cause == StartCause::kRecord ||
+                  start.is_told_again;
   event.started = run.started;
   event.start = std::move(start);
   event.stack = run.resumed_from.value_or(run.stack);
@@ -237,7 +251,7 @@ void Auditor::on_sweep(const SweepCompleted& sweep) {
     live.emplace(key, true);
   std::vector<std::pair<RunKey, BootTime>> ended;
   for (auto& [key, run] : runs_) {
-    if (run.first_seen >= sweep.began) continue;  // started while the sweep went on
+    if (run.is_recorded || run.first_seen >= sweep.began) continue;  // started while it went on
     if (live.contains(key)) {
       if (run.emptied && *run.emptied < sweep.began) run.emptied.reset();
     } else if (!run.emptied || *run.emptied < sweep.began) {
@@ -248,6 +262,7 @@ void Auditor::on_sweep(const SweepCompleted& sweep) {
     const bool is_approximate = time == BootTime::min();
     close_run(key, is_approximate ? sweep.completed : time, is_approximate);
   }
+  look_at_records(sweep.completed);
   if (!resumed_.empty()) end_unseen_resumed(sweep.untold);
   tell_tampering(sweep.began);
   if (state_.may_begin(sweep.began, ports_.clock.boot_now())) begin_state();
@@ -283,7 +298,7 @@ void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
 
 void Auditor::ask_for_claims(Run& run, const ContainerStart& start) {
   if (ports_.claims == nullptr || run.told.names.container_id.empty()) return;
-  if (start.is_host_root || lacks_layers(start)) return;
+  if (start.is_host_root || lacks_layers(start) || run.is_recorded) return;
   run.awaits_claims = true;
   ports_.claims->look_up({run.id, start, run.told.names}, ports_.post_claims);
 }

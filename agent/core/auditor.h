@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -76,7 +77,8 @@ class Auditor {
     ViewChecker* views = nullptr;  ///< none: no root is looked into
     /// Brings a report from the checker's thread back to on_view() on the auditor's.
     std::function<void(ViewReport)> post_view = {};
-    Recogniser* recogniser = nullptr;  ///< none: nobody is told whether a runtime knows a run
+    RecordedContainers* recorded = nullptr;  ///< none: only what the kernel shows is told
+    Recogniser* recogniser = nullptr;        ///< none: nobody is told whether a runtime knows a run
     /// Brings a report from the recogniser's thread back to on_recognised() on the auditor's.
     std::function<void(RecognitionReport)> post_recognition = {};
   };
@@ -167,6 +169,7 @@ class Auditor {
     std::uint64_t mount_namespace = 0;
     std::uint64_t pid_namespace = 0;
     bool in_host_pid_namespace = false;
+    bool is_recorded = false;  ///< no sweep knows of it: it lives as long as its record
     StackDigest stack;
     WallTime started{};  // as it was told; its end is told on the same clock
     BootTime started_boot{};
@@ -202,6 +205,12 @@ class Auditor {
   };
 
   void open_run(ContainerStart start);
+  /// False: there is no room for it.
+  bool open_named_run(ContainerStart start, ContainerNames names);
+  /// Tells of containers that run by their runtimes' records and that the kernel does not show.
+  void look_at_records(BootTime now);
+  /// Whether some run that the kernel shows is this container's.
+  bool is_shown(const RecordedContainer& container) const;
   /// Gives a run whose layers were lost the stack that a later sweep could read.
   void complete_run(Run& run, const ContainerStart& start);
   void close_run(const RunKey& key, BootTime time, bool is_approximate);
@@ -275,6 +284,7 @@ class Auditor {
   std::unordered_map<RunKey, Resumed> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
   std::unordered_map<RunKey, Acquaintance> seeking_;  ///< open runs that nobody knows so far
+  std::set<RunKey> doubtful_records_;  // of the last sweep: nobody keeps them off this kernel
   std::unordered_map<RunId, EndedRun> ended_;
   /// Found and not told yet, with the time at which it was found.
   std::map<LayerRef, std::pair<LayerTampering, BootTime>> tampering_;

@@ -35,7 +35,7 @@ bool is_same_name(const ContainerNames& a, const ContainerNames& b) {
 }  // namespace
 
 void Auditor::seek_acquaintances(const RunKey& key, const Run& run, bool is_resumed) {
-  if (ports_.recogniser == nullptr || !is_sought(run.told.kind)) return;
+  if (ports_.recogniser == nullptr || run.is_recorded || !is_sought(run.told.kind)) return;
   if (run.told.names.are_confirmed() && !is_resumed) return;  // the names say who knows it
   seeking_[key] = {0, ports_.clock.boot_now() + kFirstLook, false, is_resumed};
 }

@@ -75,6 +75,7 @@ enum class StartCause {
   kExec,    ///< first exec on a root not known before
   kNoExec,  ///< a fork or exit showed a root on which nothing was ever executed
   kSweep,   ///< found running
+  kRecord,  ///< its runtime says that it runs; none of its processes showed a root
 };
 
 /// Facts about a task whose root is (or may be) a container's.
@@ -101,6 +102,8 @@ struct ContainerStart {
   std::string executable;              ///< as given to execve, raw
   std::vector<std::string> arguments;  ///< raw, bounded by kMaxArgumentBytes
   bool arguments_truncated = false;
+  /// What runs its processes in place of the node's kernel, e.g. "gVisor"; "" for nothing known.
+  std::string sandbox;
   bool is_overlay = false;
   OverlayOptions overlay;
   OtherStack other_stack = OtherStack::kNone;  ///< then `layers` are not from the kernel

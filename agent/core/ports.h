@@ -144,6 +144,26 @@ class RuntimeRecords {
   virtual ~RuntimeRecords() = default;
   /// What is known now; at least the container id from the cgroup path, else empty.
   virtual ContainerNames look_up(const ContainerStart& start) = 0;
+  /// What runs the container's processes in place of the node's kernel ("gVisor", "Kata Containers"
+  /// …), by a record that only root may write; "" when nothing says so.
+  virtual std::string sandbox_of(const ContainerNames& /*names*/) { return ""; }
+};
+
+/// A container that its runtime says runs, whatever its processes show.
+struct RecordedContainer {
+  ContainerStart start;  ///< cause kRecord; its key is of the record's folder
+  ContainerNames names;
+  /// On which the root of its first process lies; 0 when that could not be seen.
+  std::uint64_t root_device = 0;
+};
+
+/// Containers by their runtimes' records of what runs now. Used by one thread.
+class RecordedContainers {
+ public:
+  virtual ~RecordedContainers() = default;
+  /// Nothing is read of containers whose id `is_known`.
+  virtual std::vector<RecordedContainer> list(
+      const std::function<bool(const std::string& id)>& is_known) = 0;
 };
 
 using RunId = std::string;  ///< 32 hex digits

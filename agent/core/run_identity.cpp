@@ -52,6 +52,18 @@ LayerTask root_task(const ContainerStart& start) {
   return task;
 }
 
+/// Why what the processes of `start` see cannot be looked at, whichever layers are known; "" when
+/// it can.
+std::string why_unseen(const ContainerStart& start) {
+  if (!start.sandbox.empty())
+    return "its processes run in " + start.sandbox +
+           ": this node's kernel does not show what they see";
+  if (start.is_host_root) return "it runs on the host's own root file system";
+  if (start.cause == StartCause::kRecord)
+    return "its runtime says that it runs, and no process of it showed a root of its own";
+  return "";
+}
+
 }  // namespace
 
 std::string_view to_string(RunKind kind) {
@@ -80,6 +92,8 @@ std::string_view to_string(StartCause cause) {
       return "no-exec";
     case StartCause::kSweep:
       return "sweep";
+    case StartCause::kRecord:
+      return "record";
   }
   return "unknown";
 }
@@ -103,9 +117,12 @@ RunId make_run_id(std::string_view boot_id, const RunKey& key, const ProcessKey&
 
 RunKind kind_of(const ContainerStart& start, const ContainerNames& names,
                 const KindContext& context) {
+  if (!start.sandbox.empty()) return RunKind::kVmSandbox;
   if (start.is_host_root) return RunKind::kHostRoot;
   if (start.in_host_mount_namespace) return RunKind::kChroot;
-  if (context.shares_known_namespace || context.shares_known_cgroup) return RunKind::kInner;
+  const bool is_seen = start.cause != StartCause::kRecord;  // else no namespace of it is known
+  if (is_seen && (context.shares_known_namespace || context.shares_known_cgroup))
+    return RunKind::kInner;
   return kind_by_names(RunKind::kContainer, names);
 }
 
@@ -127,10 +144,9 @@ std::string lineage_text(const ContainerStart& start) {
 
 LayerPlan plan_layers(const ContainerStart& start) {
   LayerPlan plan;
-  if (start.is_host_root) {
-    plan.unsupported = "it runs on the host's own root file system";
-    return plan;
-  }
+  plan.unsupported = why_unseen(start);
+  const bool has_layers = start.is_overlay && !start.layers.empty() && !start.is_host_root;
+  if (!plan.unsupported.empty() && !has_layers) return plan;
   const bool is_stack = start.is_overlay || start.other_stack != OtherStack::kNone ||
                         start.key.root.magic == kOverlayMagic;
   if (!is_stack) {

@@ -30,7 +30,8 @@ RunKind kind_by_names(RunKind kind, const ContainerNames& names);
 std::string lineage_text(const ContainerStart& start);
 
 /// The tasks that identify the layers of `start`, bottom first; empty when its root has no layers
-/// that could be read (the reason is in `unsupported`).
+/// that could be read (the reason is in `unsupported`). Both at once: the layers are known, but not
+/// whether its processes see them.
 struct LayerPlan {
   std::vector<LayerTask> tasks;
   std::string unsupported;

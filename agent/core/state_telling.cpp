@@ -45,7 +45,8 @@ std::uint64_t StateTelling::complete() {
 }
 
 std::size_t memory_of(const ContainerStart& start) {
-  std::size_t bytes = sizeof(ContainerStart) + start.cgroup_path.size() + start.executable.size();
+  std::size_t bytes = sizeof(ContainerStart) + start.cgroup_path.size() + start.executable.size() +
+                      start.sandbox.size();
   for (const std::string& argument : start.arguments)
     bytes += sizeof(std::string) + argument.size();
   for (const LowerLayer& layer : start.layers)

@@ -8,6 +8,7 @@
 #include "agent/rootfs/mount_table.h"
 #include "agent/rootfs/process_state.h"
 #include "common/base/file.h"
+#include "common/base/process_stat.h"
 #include "common/base/unique_fd.h"
 
 namespace assay::agent {
@@ -27,9 +28,10 @@ class OpenRoot final : public ContainerRoot {
   int fd() const override { return root_.get(); }
   const std::vector<CoveringMount>& mounts() const override { return mounts_; }
   Result<void> check() const override {
-    ASSAY_ASSIGN(const std::uint64_t ticks, start_ticks(process_.get()));
+    ASSAY_ASSIGN(const ProcessStat stat, stat_of(process_.get()));
     ASSAY_ASSIGN(const RootState now, state_of(process_.get(), "root"));
-    if (ticks != ticks_ || now != state_) return gone("the process has another root now");
+    if (stat.start_ticks != ticks_ || now != state_)
+      return gone("the process has another root now");
     return ok();
   }
   Result<void> read_mounts();
@@ -59,14 +61,15 @@ Result<std::unique_ptr<ContainerRoot>> open_of(const std::string& pid, const Con
                                                std::optional<BootTime> started) {
   UniqueFd process(::open(("/proc/" + pid).c_str(), kOpenFolder));
   if (!process) return process_error("open /proc/" + pid);
-  ASSAY_ASSIGN(const std::uint64_t ticks, start_ticks(process.get()));
-  if (started && !is_start(ticks, *started))
+  ASSAY_ASSIGN(const ProcessStat stat, stat_of(process.get()));
+  if (started && !stat.has_started_at(*started))
     return gone("the number of its process is another's now");
   UniqueFd root(::openat(process.get(), "root", kOpenFolder));
   if (!root) return process_error("open the root of process " + pid);
   ASSAY_ASSIGN(const RootState state, state_of(root.get(), ""));
   ASSAY_TRY(check_root(state, root.get(), process.get(), start.key.root));
-  auto opened = std::make_unique<OpenRoot>(std::move(process), ticks, std::move(root), state);
+  auto opened =
+      std::make_unique<OpenRoot>(std::move(process), stat.start_ticks, std::move(root), state);
   ASSAY_TRY(opened->read_mounts());
   return std::unique_ptr<ContainerRoot>(std::move(opened));
 }

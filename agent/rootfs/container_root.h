@@ -3,17 +3,10 @@
 #pragma once
 
 #include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
 
 #include "agent/core/ports.h"
 
 namespace assay::agent {
-
-/// The start time of a process, in clock ticks since boot, out of /proc/PID/stat.
-/// Source: proc(5), "/proc/pid/stat" field 22.
-std::optional<std::uint64_t> start_ticks_of(std::string_view stat);
 
 /// Opens /proc/PID/root of the run's first process, or of any other one of the run when that is
 /// gone. A process is held by its /proc folder, which never leads to a later one of the same

@@ -4,13 +4,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
 
-#include "agent/rootfs/container_root.h"
 #include "agent/rootfs/file_system.h"
 #include "agent/rootfs/mount_table.h"
 #include "common/base/file.h"
@@ -41,19 +37,12 @@ Result<RootState> state_of(int folder, const char* name) {
   return RootState{makedev(status.stx_dev_major, status.stx_dev_minor), status.stx_ino, is_mount};
 }
 
-Result<std::uint64_t> start_ticks(int folder) {
-  auto stat = read_file_at(folder, "stat", kMaxStatBytes);
-  if (!stat) return stat.error().sys_errno == ESRCH ? gone("the process is gone") : stat.error();
-  const auto ticks = start_ticks_of(*stat);
-  if (!ticks) return Error{ErrorCode::kCorrupt, "/proc/PID/stat cannot be read"};
-  return *ticks;
-}
-
-bool is_start(std::uint64_t ticks, BootTime start) {
-  const std::int64_t hertz = ::sysconf(_SC_CLK_TCK);
-  const BootTime tick = std::chrono::nanoseconds(1'000'000'000 / std::max<std::int64_t>(hertz, 1));
-  const BootTime theirs = tick * static_cast<std::int64_t>(ticks);
-  return theirs - start <= tick && start - theirs <= tick;
+Result<ProcessStat> stat_of(int folder) {
+  auto text = read_file_at(folder, "stat", kMaxStatBytes);
+  if (!text) return text.error().sys_errno == ESRCH ? gone("the process is gone") : text.error();
+  const auto stat = parse_process_stat(*text);
+  if (!stat) return Error{ErrorCode::kCorrupt, "/proc/PID/stat cannot be read"};
+  return *stat;
 }
 
 Result<void> check_root(const RootState& state, int fd, int folder, const RootIdentity& root) {
@@ -65,22 +54,6 @@ Result<void> check_root(const RootState& state, int fd, int folder, const RootId
   const bool is_same = root.magic == kMagicOverlay ? state.is_mount : state.inode == root.inode;
   if (device != root.device || !is_same) return gone("its process stands in another root by now");
   return ok();
-}
-
-std::optional<std::uint64_t> start_ticks_of(std::string_view stat) {
-  // The name of the program stands in brackets and may hold any character.
-  const std::size_t name = stat.rfind(')');
-  if (name == std::string_view::npos) return std::nullopt;
-  stat.remove_prefix(name + 1);
-  constexpr int kFieldsBetween = 20;  // of fields 3 to 22, each behind a space
-  for (int i = 0; i < kFieldsBetween; ++i) {
-    const std::size_t space = stat.find(' ');
-    if (space == std::string_view::npos) return std::nullopt;
-    stat.remove_prefix(space + 1);
-  }
-  std::uint64_t ticks = 0;
-  const auto [end, error] = std::from_chars(stat.data(), stat.data() + stat.size(), ticks);
-  return error == std::errc() && end != stat.data() ? std::optional(ticks) : std::nullopt;
 }
 
 }  // namespace assay::agent

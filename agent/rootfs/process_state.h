@@ -7,6 +7,7 @@
 #include <string>
 
 #include "agent/core/events.h"
+#include "common/base/process_stat.h"
 #include "common/base/result.h"
 
 namespace assay::agent {
@@ -29,10 +30,7 @@ Result<RootState> state_of(int folder, const char* name);
 /// process. Errors: kNotFound (another one), kUnavailable.
 Result<void> check_root(const RootState& state, int fd, int folder, const RootIdentity& root);
 
-/// When the process of an open /proc folder started, in clock ticks since boot. Errors: kNotFound,
-/// kCorrupt, kUnavailable.
-Result<std::uint64_t> start_ticks(int folder);
-/// Whether `ticks` is the start that the kernel told; both are cut to whole ticks somewhere.
-bool is_start(std::uint64_t ticks, BootTime start);
+/// Of the process of an open /proc folder. Errors: kNotFound (it is gone), kCorrupt, kUnavailable.
+Result<ProcessStat> stat_of(int folder);
 
 }  // namespace assay::agent

@@ -7,9 +7,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <charconv>
-#include <cstdlib>
-#include <sstream>
 
 #include "agent/rootfs/process_state.h"
 #include "common/base/encoding.h"
@@ -30,8 +29,8 @@ UniqueFd open_process(const ProcessKey& key) {
   if (key.tgid == 0) return {};
   UniqueFd folder(::open(("/proc/" + std::to_string(key.tgid)).c_str(), kOpenFolder));
   if (!folder) return {};
-  const auto ticks = start_ticks(folder.get());
-  return ticks && is_start(*ticks, key.start) ? std::move(folder) : UniqueFd();
+  const auto stat = stat_of(folder.get());
+  return stat && stat->has_started_at(key.start) ? std::move(folder) : UniqueFd();
 }
 
 std::uint32_t number_in(int folder, const char* file) {
@@ -39,20 +38,6 @@ std::uint32_t number_in(int folder, const char* file) {
   std::uint32_t number = Login::kNobody;
   if (text) (void)std::from_chars(text->data(), text->data() + text->size(), number);
   return number;
-}
-
-/// Session and terminal, fields 6 and 7. Source: proc_pid_stat(5).
-bool read_session(int folder, Login& login) {
-  const auto stat = read_file_at(folder, "stat", kMaxSmallFile);
-  const std::size_t name = stat ? stat->rfind(')') : std::string::npos;
-  if (name == std::string::npos) return false;
-  std::istringstream fields(stat->substr(name + 1));
-  std::string state;
-  std::int64_t parent = 0, group = 0, session = 0, terminal = 0;
-  if (!(fields >> state >> parent >> group >> session >> terminal)) return false;
-  login.session = static_cast<std::uint32_t>(session);
-  login.terminal = terminal_name(static_cast<std::uint32_t>(terminal));
-  return true;
 }
 
 /// The real user, out of the "Uid:" line of /proc/PID/status.
@@ -67,7 +52,10 @@ std::uint32_t user_of(int folder) {
 }
 
 bool read_login(int folder, const ProcessInfo& process, Login& login) {
-  if (!read_session(folder, login)) return false;
+  const auto stat = stat_of(folder);
+  if (!stat) return false;
+  login.session = stat->session;
+  login.terminal = terminal_name(stat->terminal);
   login.login_uid = number_in(folder, "loginuid");  // kernels without audit have none
   login.login_session = number_in(folder, "sessionid");
   login.told_by =
@@ -129,9 +117,9 @@ Result<bool> ProcProcesses::lives_on(const ProcessNumber& process, const RootIde
   };
   const UniqueFd folder(::open(("/proc/" + std::to_string(process.pid)).c_str(), kOpenFolder));
   if (!folder) return no_if_gone(process_error("open a process"));
-  const auto ticks = start_ticks(folder.get());
-  if (!ticks) return no_if_gone(ticks.error());
-  if (process.start_ticks != 0 && *ticks != process.start_ticks) return false;
+  const auto stat = stat_of(folder.get());
+  if (!stat) return no_if_gone(stat.error());
+  if (process.start_ticks != 0 && stat->start_ticks != process.start_ticks) return false;
   const UniqueFd fd(::openat(folder.get(), "root", kOpenFolder));
   if (!fd) return no_if_gone(process_error("open the root of a process"));
   const auto state = state_of(fd.get(), "");

@@ -6,17 +6,17 @@
 #include "agent/runtime/cgroup_path.h"
 #include "agent/runtime/containers_storage.h"
 #include "agent/runtime/docker_store.h"
+#include "agent/runtime/sandbox.h"
 #include "agent/runtime/store_folder.h"
 #include "agent/runtime/store_record.h"
+#include "agent/runtime/task_folder.h"
 
 namespace assay::agent {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxNamespaces = 64;
 constexpr std::size_t kMaxJsonBytes = 1U << 20;
-constexpr const char* kTasks = "io.containerd.runtime.v2.task";
 
 void fill(std::string& target, std::string value) {
   if (target.empty()) target = std::move(value);
@@ -32,8 +32,6 @@ void read_metadata(const std::string& text, ContainerNames& names) {
   fill(names.name, text_at(*metadata, "metadata-name"));
   fill(names.name, text_at(*metadata, "name"));
 }
-
-constexpr std::size_t kMaxPidBytes = 32;
 
 /// Whether the shim's note of the container's first process names `process`: while that one lives
 /// no other process of the host can have its number.
@@ -87,6 +85,52 @@ ContainerNames DiskRecords::look_up_unmarked(const ContainerStart& start) const 
   return {};
 }
 
+ContainerNames DiskRecords::look_up_task(const std::string& name_space, const std::string& id,
+                                         std::uint32_t process) const {
+  ContainerNames names;
+  names.container_id = id;
+  const bool is_dockers = name_space == "moby" || name_space.starts_with("moby-");  // by user ids
+  names.runtime = is_dockers ? "docker" : "containerd";
+  if (is_dockers) read_docker(names);
+  read_containerd(names, name_space, process);
+  fill(names.name, id);
+  return names;
+}
+
+std::string DiskRecords::sandbox_of(const ContainerNames& names) {
+  if (names.is_users_to_write || !is_safe_name(names.container_id)) return "";
+  std::string sandbox;
+  if (names.runtime == "docker") sandbox = sandbox_of_runtime(docker_runtime(names.container_id));
+  if (names.runtime == "docker" || names.runtime == "containerd")
+    fill(sandbox, sandbox_of_runtime(shim_of(names.container_id)));
+  if (names.runtime != "cri-o") return sandbox;
+  const auto handler = names.labels.find("io.kubernetes.cri-o.RuntimeHandler");
+  return handler == names.labels.end() ? "" : sandbox_of_runtime(handler->second);
+}
+
+std::string DiskRecords::docker_runtime(const std::string& container_id) const {
+  for (const std::string& path : roots_.docker) {
+    auto root = StoreFolder::open(path);
+    if (!root) continue;
+    const auto text = root->read("containers/" + container_id + "/hostconfig.json", kMaxJsonBytes);
+    const auto config = text ? parse_bounded_json(*text) : std::nullopt;
+    if (config && !root->is_others_to_write()) return text_at(*config, "Runtime");
+  }
+  return "";
+}
+
+std::string DiskRecords::shim_of(const std::string& container_id) const {
+  for (const std::string& path : roots_.containerd) {
+    auto root = StoreFolder::open(path);
+    if (!root) continue;
+    for (const std::string& space : root->folders_in(kTaskFolder, kMaxTaskNamespaces)) {
+      auto shim = root->read(task_bundle(space, container_id) + "/shim-binary-path", kMaxSmallFile);
+      if (shim && !root->is_others_to_write()) return std::move(*shim);
+    }
+  }
+  return "";
+}
+
 bool DiskRecords::read_docker(ContainerNames& names) const {
   for (const std::string& path : roots_.docker) {
     auto root = StoreFolder::open(path);
@@ -111,10 +155,11 @@ bool DiskRecords::read_containerd(ContainerNames& names, const std::string& name
   for (const std::string& path : roots_.containerd) {
     auto root = StoreFolder::open(path);
     if (!root) continue;
-    const std::vector<std::string> spaces =
-        name_space.empty() ? root->folders_in(kTasks, kMaxNamespaces) : std::vector{name_space};
+    const std::vector<std::string> spaces = name_space.empty()
+                                                ? root->folders_in(kTaskFolder, kMaxTaskNamespaces)
+                                                : std::vector{name_space};
     for (const std::string& space : spaces) {
-      const std::string bundle = std::string(kTasks) + "/" + space + "/" + names.container_id;
+      const std::string bundle = task_bundle(space, names.container_id);
       const auto spec = root->read(bundle + "/config.json", kMaxJsonBytes);
       if (!spec || !read_spec_annotations(*spec, names)) continue;
       names.is_bound_to_kernel |= is_init(root->read(bundle + "/init.pid", kMaxPidBytes), process);

@@ -25,6 +25,10 @@ class DiskRecords final : public RuntimeRecords {
   explicit DiskRecords(RuntimeRoots roots) : roots_(std::move(roots)) {}
 
   ContainerNames look_up(const ContainerStart& start) override;
+  std::string sandbox_of(const ContainerNames& names) override;
+  /// Of the container `id` of a namespace of containerd's ("moby": docker's). `process`: its first.
+  ContainerNames look_up_task(const std::string& name_space, const std::string& id,
+                              std::uint32_t process) const;
 
  private:
   ContainerNames look_up_unmarked(const ContainerStart& start) const;
@@ -33,6 +37,10 @@ class DiskRecords final : public RuntimeRecords {
   bool read_containerd(ContainerNames& names, const std::string& name_space,
                        std::uint32_t process) const;
   bool read_containers_storage(ContainerNames& names) const;
+  /// The runtime that docker was told to use for the container; "" for none.
+  std::string docker_runtime(const std::string& container_id) const;
+  /// The shim that serves the container; "" when no bundle says.
+  std::string shim_of(const std::string& container_id) const;
 
   const RuntimeRoots roots_;
 };

@@ -149,11 +149,23 @@ void decide_by_naming(const std::vector<Judged>& all, const std::vector<const St
   verdict.reason = base_reason(*naming.match.base, naming.standing, naming.match.rung);
 }
 
+bool is_good(VerdictStatus status) {
+  return status == VerdictStatus::kApproved || status == VerdictStatus::kDeprecated;
+}
+
+/// Layers that are known approve no container whose processes may see something else.
+void withdraw_if_unseen(const std::vector<const StackLayer*>& layers, const Stack& stack,
+                        Verdict& verdict) {
+  const bool is_withdrawn = is_good(verdict.status) || verdict.status == VerdictStatus::kPending;
+  if (stack.unsupported.empty() || !is_withdrawn) return;
+  verdict.status = VerdictStatus::kUnknown;
+  verdict.reason = unreadable_reason(layers, stack);
+}
+
 /// Bytes that were read prove nothing of a layer that was changed since: no approval stands on it.
 /// Every layer counts, injected ones too: a container sees what lies in any of them.
 void withdraw_if_tampered(const Stack& stack, Verdict& verdict) {
-  if (verdict.status != VerdictStatus::kApproved && verdict.status != VerdictStatus::kDeprecated)
-    return;
+  if (!is_good(verdict.status)) return;
   for (std::size_t i = 0; i < stack.layers.size(); ++i) {
     if (stack.layers[i].evidence.tampered.empty()) continue;
     verdict.status = VerdictStatus::kPending;
@@ -164,9 +176,7 @@ void withdraw_if_tampered(const Stack& stack, Verdict& verdict) {
 
 /// Nor of a base whose files the container does not see.
 void withdraw_if_masked(const Stack& stack, Verdict& verdict) {
-  if (!stack.is_masked) return;
-  if (verdict.status != VerdictStatus::kApproved && verdict.status != VerdictStatus::kDeprecated)
-    return;
+  if (!stack.is_masked || !is_good(verdict.status)) return;
   verdict.reason = "the container does not see its base as it is (masked-base): " + verdict.reason;
   verdict.status = VerdictStatus::kPending;
 }
@@ -222,6 +232,7 @@ Verdict judge(const Stack& stack, const Catalog& catalog, WallTime now,
   const auto above = bad_news_above(layers, std::max<std::size_t>(covered, 1), question);
   all.insert(all.end(), above.begin(), above.end());
   decide(all, layers, stack, catalog, verdict);
+  withdraw_if_unseen(layers, stack, verdict);
   withdraw_if_tampered(stack, verdict);
   withdraw_if_masked(stack, verdict);
   for (const Judged& judged : all)

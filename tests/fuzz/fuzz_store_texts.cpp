@@ -6,9 +6,9 @@
 #include <string_view>
 
 #include "agent/rootfs/aufs_branches.h"
-#include "agent/rootfs/container_root.h"
 #include "agent/rootfs/fuse_overlay.h"
 #include "agent/rootfs/mount_table.h"
+#include "common/base/process_stat.h"
 #include "common/image/file_capability.h"
 #include "common/image/override_stat.h"
 
@@ -42,7 +42,7 @@ void read_command(std::string_view text) {
 
 /// Files of /proc/PID: both hold names that a container chooses.
 void read_mounts(std::string_view text) {
-  (void)agent::start_ticks_of(text);
+  (void)parse_process_stat(text);
   for (const agent::MountEntry& entry : agent::parse_mountinfo(text)) {
     require(entry.mount_point.starts_with('/'));
     const std::string id = agent::aufs_id_of(entry.options);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/runtime/disk_records.h"
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 
@@ -165,6 +167,40 @@ TEST_CASE("a link in a store is not followed", "[agent][unit]") {
   std::filesystem::create_symlink(scratch.path("elsewhere.json"),
                                   scratch.path("docker/containers/" + kId + "/config.v2.json"));
   CHECK(look_up(scratch, "/docker/" + kId).name.empty());
+}
+
+TEST_CASE("what keeps a container off this kernel is told by its shim, docker or CRI-O",
+          "[agent][unit]") {
+  const Scratch scratch;
+  DiskRecords records({{scratch.path("docker")}, {scratch.path("containerd")}, {}});
+  const auto sandbox_of = [&](const char* runtime, std::map<std::string, std::string> labels = {}) {
+    ContainerNames names;
+    names.container_id = kId;
+    names.runtime = runtime;
+    names.labels = std::move(labels);
+    return records.sandbox_of(names);
+  };
+  const bool is_root = ::geteuid() == 0;  // else whoever runs this may write the records
+  CHECK(sandbox_of("docker").empty());
+  CHECK(sandbox_of("containerd").empty());
+  const std::string host_config = "docker/containers/" + kId + "/hostconfig.json";
+  scratch.write(host_config, R"({"Runtime":"runc"})");
+  CHECK(sandbox_of("docker").empty());
+  scratch.write(host_config, R"({"Runtime":"runsc"})");
+  CHECK(sandbox_of("docker") == (is_root ? "gVisor" : ""));
+  CHECK(sandbox_of("containerd").empty());
+  scratch.write("containerd/io.containerd.runtime.v2.task/k8s.io/" + kId + "/shim-binary-path",
+                "/opt/kata/bin/containerd-shim-kata-v2");
+  CHECK(sandbox_of("containerd") == (is_root ? "Kata Containers" : ""));
+  CHECK(sandbox_of("podman").empty());
+  CHECK(sandbox_of("cri-o").empty());
+  CHECK(sandbox_of("cri-o", {{"io.kubernetes.cri-o.RuntimeHandler", "kata-qemu"}}) ==
+        "Kata Containers");
+  // Whoever writes a pod's manifest may write this one.
+  CHECK(sandbox_of("podman", {{"io.kubernetes.cri-o.RuntimeHandler", "kata"}}).empty());
+  std::filesystem::permissions(scratch.path("docker"), std::filesystem::perms(0777));
+  std::filesystem::remove_all(scratch.path("containerd"));
+  CHECK(sandbox_of("docker").empty());
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "agent/rootfs/layer_opener.h"
 #include "agent/rootfs/mount_table.h"
 #include "common/base/file.h"
+#include "common/base/process_stat.h"
 #include "tests/unit/agent/scratch.h"
 
 namespace assay::agent {
@@ -296,15 +297,6 @@ TEST_CASE("an open directory is the kernel's by device, inode and generation", "
   CHECK_FALSE(directories.is_layer(-1, layer));
 }
 
-TEST_CASE("a process's start is read behind any name it gave itself", "[agent][unit]") {
-  const std::string fields = " S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 1000 2 3";
-  CHECK(start_ticks_of("12 (sh)" + fields) == 98765);
-  CHECK(start_ticks_of("12 (a) b) R 7" + std::string(")") + fields) == 98765);
-  CHECK_FALSE(start_ticks_of("12 (sh) S 1 1"));
-  CHECK_FALSE(start_ticks_of("12 sh"));
-  CHECK_FALSE(start_ticks_of(""));
-}
-
 TEST_CASE("a number that is another process's now opens no root", "[agent][unit]") {
   ProcessRoots roots;
   ContainerStart start;
@@ -321,12 +313,12 @@ TEST_CASE("a number that is another process's now opens no root", "[agent][unit]
 TEST_CASE("the root of a process is opened, with the mounts below it", "[agent][unit]") {
   const auto stat = read_file("/proc/self/stat", 4096);
   REQUIRE(stat);
-  const auto ticks = start_ticks_of(*stat);
-  REQUIRE(ticks);
+  const auto self = parse_process_stat(*stat);
+  REQUIRE(self);
   ContainerStart start;
   start.process.key.tgid = static_cast<std::uint32_t>(::getpid());
-  start.process.key.start =
-      std::chrono::nanoseconds(1'000'000'000) / ::sysconf(_SC_CLK_TCK) * static_cast<long>(*ticks);
+  start.process.key.start = std::chrono::nanoseconds(1'000'000'000) / ::sysconf(_SC_CLK_TCK) *
+                            static_cast<long>(self->start_ticks);
   const LowerLayer root = layer_of("/");
   start.key.root = {root.device, root.inode, root.generation, root.magic};
   ProcessRoots roots;

@@ -516,6 +516,24 @@ TEST_CASE("a root that is no stack of layers is unknown with its reason", "[cata
   CHECK_THAT(verdict.reason, Catch::Contains("a FUSE file\\x1b[31m system"));
 }
 
+TEST_CASE("layers below processes that nobody can look at bring bad news only", "[catalog][unit]") {
+  const auto judged = [](BaseStatus status, const char* layer) {
+    Base base = kDebian;
+    base.status = status;
+    Stack stack = stack_of({layer, "content:app"});
+    stack.unsupported = "its processes run in gVisor";
+    return judge(stack, catalog_of({base}), kNow);
+  };
+  for (const char* layer : {"exact:D", "content:D", "shape:D"}) {
+    const Verdict verdict = judged(BaseStatus::kApproved, layer);
+    CHECK(verdict.status == VerdictStatus::kUnknown);
+    CHECK(verdict.base_name() == "debian:12");
+    CHECK_THAT(verdict.reason, Catch::Contains("gVisor"));
+  }
+  CHECK(judged(BaseStatus::kDeprecated, "content:D").status == VerdictStatus::kUnknown);
+  CHECK(judged(BaseStatus::kRevoked, "content:D").status == VerdictStatus::kRevoked);
+}
+
 TEST_CASE("the policy's rung decides where approval begins", "[catalog][unit]") {
   const auto status = [](Rung required, const char* layer) {
     const Catalog catalog = catalog_of({kDebian}, Policy{required, std::chrono::minutes(5)});
