@@ -111,7 +111,7 @@ void encode_facts(const ContainerStart& start, const EncodingTime& time, wire::R
   for (const std::string& argument : start.arguments)
     out.add_arguments(to_utf8(argument));
   out.set_arguments_truncated(start.arguments_truncated);
-  encode(start.login, *out.mutable_login());
+  if (start.login != catalog::Login{}) encode(start.login, *out.mutable_login());
   out.set_root_type(start.is_overlay ? "overlay" : file_system_name(start.key.root.magic));
 }
 
@@ -161,7 +161,8 @@ void encode(const RunPresent& event, const EncodingTime& time, wire::Event& out)
   encode(event.view, *out.mutable_run_present()->mutable_view());
   for (const std::string& conflict : event.claim_conflicts)
     out.mutable_run_present()->add_claim_conflicts(to_utf8(conflict));
-  encode(event.recognition, *out.mutable_run_present()->mutable_recognition());
+  if (event.recognition != catalog::Recognition{})
+    encode(event.recognition, *out.mutable_run_present()->mutable_recognition());
 }
 
 void encode(const StateCompleted& event, const EncodingTime&, wire::Event& out) {
@@ -191,8 +192,11 @@ void encode(const RunNamed& event, const EncodingTime&, wire::Event& out) {
   encode(event.names, *out.mutable_run_named()->mutable_names());
   for (const std::string& conflict : event.claim_conflicts)
     out.mutable_run_named()->add_claim_conflicts(to_utf8(conflict));
-  out.mutable_run_named()->set_kind(std::string(to_string(event.kind)));
-  encode(event.recognition, *out.mutable_run_named()->mutable_recognition());
+  // No other kind comes with a name.
+  if (event.kind == RunKind::kSandbox)
+    out.mutable_run_named()->set_kind(std::string(to_string(event.kind)));
+  if (event.recognition != catalog::Recognition{})
+    encode(event.recognition, *out.mutable_run_named()->mutable_recognition());
 }
 
 void encode(const ExecSeen& event, const EncodingTime& time, wire::Event& out) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <future>
 
 #include "agent/runtime/recogniser.h"
@@ -89,13 +90,14 @@ RecognitionReport recognise(const NoteRoots& roots, OneProcess& processes, std::
 
 TEST_CASE("a run is known by the note whose process lives on its root", "[agent][unit]") {
   const Roots here;
+  std::filesystem::permissions(here.scratch.path("runc/web"), std::filesystem::perms::all);
   OneProcess processes;
   processes.pid = 812;
   const RecognitionReport report = recognise(here.roots, processes, 1000);
   REQUIRE(report.is_known);
   CHECK(report.names.container_id == "web");
   CHECK(report.names.is_bound_to_kernel);
-  CHECK(report.names.is_users_to_write);  // the scratch folder is not root's alone
+  CHECK(report.names.is_users_to_write);
   // A note that others may write says nothing of what root started.
   CHECK_FALSE(recognise(here.roots, processes, 0).is_known);
   processes.pid = 1;
