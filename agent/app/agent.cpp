@@ -16,6 +16,7 @@
 #include "agent/uplink/tls_files.h"
 #include "common/base/guarded_file.h"
 #include "common/image/fingerprint.h"
+#include "common/service/code_pages.h"
 #include "common/service/process_stats.h"
 
 namespace assay::agent {
@@ -408,6 +409,7 @@ void Agent::on_tick() {
   const BootTime now = clock_.boot_now();
   if (now - floor_written_ < kFloorWriteInterval) return;
   floor_written_ = now;
+  service::let_go_of_code();  // of whatever was done meanwhile: connecting, hashing, verifying
   state_->put_time_floor(floor);
   if (floor > clock_.wall_now() + kClockSetBack)
     log_.warn("the clock was set back: dates in the catalog are compared with the latest time seen",

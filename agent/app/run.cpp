@@ -5,6 +5,7 @@
 
 #include "agent/app/agent.h"
 #include "agent/app/failure.h"
+#include "common/service/code_pages.h"
 #include "common/service/heap.h"
 #include "common/service/signals.h"
 
@@ -51,7 +52,9 @@ ExitCode run_agent(const Loaded& loaded, const RunOptions& options) {
   auto agent = Agent::create(config, std::move(*source), clock, **log);
   if (!agent) return fail(agent.error());
   if (auto started = (*agent)->start(); !started) return fail_to_probe(started.error());
-  ::malloc_trim(0);  // loading the probe took megabytes that are never needed again
+  // Loading the probe took megabytes of heap and of code that are never needed again.
+  ::malloc_trim(0);
+  service::let_go_of_code();
   const int signal = signals->wait_for_stop([&] { on_hangup(**agent, options, current, **log); },
                                             [&] { (*agent)->walk_layers(); });
   (*log)->info("stopping", {{"signal", std::to_string(signal)}});

@@ -141,10 +141,7 @@ std::uint64_t Outbox::committed() const {
 
 void Outbox::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, stop, kForgetEvery, [&] { return !queue_.empty(); });
-    }
+    wait_for_work(stop);
     if (commit_queued()) continue;
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, stop, kRetryAfter, [] { return false; });
@@ -157,6 +154,18 @@ void Outbox::run(const std::stop_token& stop) {
   }
   const MutexLock lock(mutex_);
   is_working_ = false;
+}
+
+void Outbox::wait_for_work(const std::stop_token& stop) {
+  const auto age = std::chrono::steady_clock::now() - last_write_;
+  std::unique_lock lock(mutex_);
+  const auto has_work = [this] {
+    return !queue_.empty() || acknowledged_ > forgotten_ || is_complete_ || new_max_bytes_;
+  };
+  // An idle node sleeps until the time of the last commit is to be written again.
+  const auto left = is_failing_ ? kRetryAfter : kKeepEvery - age;
+  if (wake_.wait_for(lock, stop, std::max<std::chrono::nanoseconds>(left, kForgetEvery), has_work))
+    wake_.wait_for(lock, stop, kForgetEvery, [this] { return !queue_.empty(); });
 }
 
 Outbox::Batch Outbox::take_batch() {
@@ -201,8 +210,8 @@ bool Outbox::renew_epoch() {
 bool Outbox::commit_queued() {
   if (!renew_epoch()) return false;
   Batch batch = take_batch();
-  const bool has_nothing =
-      batch.events.empty() && batch.how.acknowledged == 0 && batch.refused.is_empty();
+  const bool has_nothing = batch.events.empty() && batch.how.acknowledged == 0 &&
+                           batch.refused.is_empty() && !batch.how.is_complete;
   const auto now = std::chrono::steady_clock::now();
   if (has_nothing && !is_failing_ && now - last_write_ < kKeepEvery) return true;
   last_write_ = now;
@@ -376,16 +385,19 @@ bool Outbox::resume(std::uint64_t acknowledged) {
 void Outbox::acknowledge(std::uint64_t sequence) {
   const MutexLock lock(mutex_);
   acknowledged_ = std::max(acknowledged_, std::min(sequence, status_.last_sequence));
+  wake_.notify_one();
 }
 
 void Outbox::set_complete() {
   const MutexLock lock(mutex_);
   is_complete_ = true;
+  wake_.notify_one();
 }
 
 void Outbox::set_max_bytes(std::uint64_t max_bytes) {
   const MutexLock lock(mutex_);
   new_max_bytes_ = max_bytes;
+  wake_.notify_one();
 }
 
 OutboxStatus Outbox::status() const {

@@ -113,6 +113,8 @@ class Outbox final : public OutgoingEvents {
   Result<bool> write_alone(Batch& batch);
   void give_back(Batch batch, const Error& error);
   void run(const std::stop_token& stop);
+  /// Acknowledgements wait a moment for events to come, so that one commit does for both.
+  void wait_for_work(const std::stop_token& stop);
   /// False when the disk refused; the batch is back in the queue then.
   bool commit_queued();
   /// Begins a new epoch when the present one is void; false when the disk refused.

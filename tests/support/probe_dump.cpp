@@ -35,6 +35,8 @@ const char* name_of(StartCause cause) {
       return "no-exec";
     case StartCause::kSweep:
       return "sweep";
+    case StartCause::kRecord:
+      return "record";
   }
   return "?";
 }
