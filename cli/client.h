@@ -20,6 +20,7 @@
 #include "common/catalog/container_names.h"
 #include "common/catalog/file_set.h"
 #include "common/catalog/log.h"
+#include "common/catalog/recognition.h"
 #include "common/catalog/scan_report.h"
 #include "common/catalog/verification.h"
 #include "common/catalog/view.h"
@@ -235,6 +236,7 @@ struct RunOrigin {
   std::vector<std::string> arguments;
   bool arguments_truncated = false;
   std::string root_type;
+  catalog::Login login;
 };
 
 /// How one base is in the files of a stack.
@@ -275,6 +277,7 @@ struct Trace {
   std::uint64_t runs_on_same_stack = 0;
   std::optional<Containment> containment;
   catalog::View view;  ///< what it sees of its base's files
+  catalog::Recognition recognition;
 };
 
 struct ImpactRow {

@@ -138,6 +138,11 @@ RunOrigin origin_from(const v1::RunOrigin& wire) {
   origin.arguments.assign(wire.arguments().begin(), wire.arguments().end());
   origin.arguments_truncated = wire.arguments_truncated();
   origin.root_type = wire.root_type();
+  if (wire.has_login()) {
+    const v1::Login& login = wire.login();
+    origin.login = {login.session(),       login.terminal(),    login.login_uid(),
+                    login.login_session(), login.starter_uid(), login.told_by()};
+  }
   return origin;
 }
 
@@ -316,6 +321,11 @@ Trace from_wire(const v1::Trace& wire) {
   trace.runs_on_same_stack = wire.runs_on_same_stack();
   if (wire.has_containment()) trace.containment = containment_from(wire.containment());
   trace.view = view_from(wire.view());
+  if (const auto state = catalog::parse_recognition_state(wire.recognition().state()))
+    trace.recognition.state = *state;
+  trace.recognition.reason = wire.recognition().reason();
+  trace.recognition.conflicts.assign(wire.recognition().conflicts().begin(),
+                                     wire.recognition().conflicts().end());
   return trace;
 }
 

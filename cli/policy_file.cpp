@@ -2,11 +2,13 @@
 #include "cli/policy_file.h"
 
 #include <algorithm>
+#include <set>
 
 #include "common/base/encoding.h"
 #include "common/catalog/exemption.h"
 #include "common/catalog/file_set.h"
 #include "common/catalog/log.h"
+#include "common/catalog/sandbox.h"
 #include "common/config/records.h"
 
 namespace assay::cli {
@@ -26,6 +28,11 @@ config::Table<PolicyFile> make_table() {
   const auto policy = [](auto member) {
     return [member](PolicyFile & file) -> auto& {
       return file.policy.*member;
+    };
+  };
+  const auto sandbox = [](auto member) {
+    return [member](PolicyFile & file) -> auto& {
+      return file.policy.sandbox.*member;
     };
   };
   config::Table<PolicyFile> table("");
@@ -81,6 +88,15 @@ config::Table<PolicyFile> make_table() {
                  .unit = "files",
                  .min = "1",
                  .max = std::to_string(catalog::kMaxFileSetEntries)});
+  table.list("sandbox.bases", sandbox(&catalog::SandboxRule::bases),
+             {.text = "bases, NAME or NAME:VERSION, that pods' sandboxes may stand on; one on "
+                      "another base is a finding (none: any base)"});
+  table.list("sandbox.accepts", sandbox(&catalog::SandboxRule::accepts),
+             {.text = "verdicts that are no finding on a sandbox",
+              .values = catalog::acceptable_on_sandboxes()});
+  table.text("rogue", &PolicyFile::rogue,
+             {.text = "what becomes of a container that no runtime of its node knows",
+              .values = {kReportRogue, kIgnoreRogue}});
   return table;
 }
 
@@ -105,7 +121,23 @@ Result<Policy> policy_of(const PolicyFile& file) {
   policy.severity_limits = {limit_of(file.max_critical), limit_of(file.max_high),
                             limit_of(file.max_medium), limit_of(file.max_low),
                             limit_of(file.max_unknown)};
+  policy.reports_rogue = file.rogue != kIgnoreRogue;
   return policy;
+}
+
+/// Of the lists, which the table does not check.
+std::vector<std::string> sandbox_problems(const catalog::SandboxRule& rule) {
+  std::vector<std::string> problems;
+  if (rule.bases.size() > catalog::kMaxSandboxBases)
+    problems.push_back("sandbox.bases: more than " + std::to_string(catalog::kMaxSandboxBases));
+  for (const std::string& base : rule.bases)
+    if (const auto id = catalog::BaseId::parse(base);
+        !id || base.size() > catalog::kMaxSelectorBytes)
+      problems.push_back("sandbox.bases: \"" + escape_untrusted(base, 100) +
+                         "\" is no base's NAME or NAME:VERSION");
+  if (std::set(rule.accepts.begin(), rule.accepts.end()).size() != rule.accepts.size())
+    problems.emplace_back("sandbox.accepts: names a verdict twice");
+  return problems;
 }
 
 /// One entry of `exemptions`; what is wrong with it is added to `problems`.
@@ -181,6 +213,9 @@ Result<Policy> read_policy_file(const std::string& file, WallTime now) {
   std::vector<Exemption> exemptions;
   for (const config::Record& record : read.records)
     exemptions.push_back(exemption_of(record, now, read.problems));
+  if (loaded)
+    for (std::string& problem : sandbox_problems(loaded->config.policy.sandbox))
+      read.problems.push_back(file + ": " + std::move(problem));
   if (!loaded && read.problems.empty()) return loaded.error();
   if (!read.problems.empty()) {
     Error error = config::to_error(read.problems);

@@ -13,6 +13,8 @@
 namespace assay::cli {
 
 inline constexpr std::int64_t kAnyNumber = -1;
+inline constexpr const char* kReportRogue = "report";
+inline constexpr const char* kIgnoreRogue = "ignore";
 
 /// The keys of a policy file but for the exemptions; docs/cli.md has them as a table.
 struct PolicyFile {
@@ -28,6 +30,7 @@ struct PolicyFile {
   std::int64_t max_medium = kAnyNumber;
   std::int64_t max_low = kAnyNumber;
   std::int64_t max_unknown = kAnyNumber;
+  std::string rogue = kReportRogue;
 };
 const config::Table<PolicyFile>& policy_table();
 

@@ -10,6 +10,7 @@ namespace assay::cli {
 namespace {
 
 constexpr const char* kDuration = "^(0|([0-9]+(s|m|h|d))+)$";
+constexpr std::uint64_t kMostOfBase = catalog::kMaxSelectorBytes;
 constexpr const char* kUntil =
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?Z)?$";
 constexpr const char* kBase = "^[a-z0-9._-]+(/[a-z0-9._-]+)*(:[a-z0-9._-]+)?$";
@@ -20,6 +21,11 @@ Value texts(const std::vector<std::string>& words) {
 
 Value integer(std::int64_t lowest, std::int64_t highest) {
   return Object{{"type", "integer"}, {"minimum", lowest}, {"maximum", highest}};
+}
+
+Object with_pattern(Object schema, const char* pattern) {
+  schema.emplace_back("pattern", pattern);
+  return schema;
 }
 
 /// What one key of the table may hold.
@@ -46,6 +52,17 @@ Object schema_of(const config::Key& key) {
       say("anyOf", Array{Object{{"type", "string"}, {"pattern", kDuration}},
                          Object{{"const", std::int64_t{0}}}});
       break;
+    case config::Type::kList: {
+      schema.back().second = texts(std::get<std::vector<std::string>>(key.default_value));
+      say("type", "array");
+      const bool is_any = key.spec.values.empty();  // the lists without set words name bases
+      say("items", is_any ? with_pattern({{"type", "string"}, {"maxLength", kMostOfBase}}, kBase)
+                          : Object{{"enum", texts(key.spec.values)}});
+      say("maxItems", is_any ? std::uint64_t{catalog::kMaxSandboxBases}
+                             : std::uint64_t{key.spec.values.size()});
+      say("uniqueItems", true);
+      break;
+    }
     default:
       say("enum", texts(key.spec.values));
       break;
@@ -65,11 +82,6 @@ Object limited_text(const std::string& text, std::size_t longest) {
           {"type", "string"},
           {"minLength", std::int64_t{1}},
           {"maxLength", std::uint64_t{longest}}};
-}
-
-Object with_pattern(Object schema, const char* pattern) {
-  schema.emplace_back("pattern", pattern);
-  return schema;
 }
 
 Object labels_schema() {

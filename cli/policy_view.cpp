@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "cli/policy_file.h"
+
 namespace assay::cli {
 namespace {
 
@@ -12,6 +14,14 @@ using catalog::Policy;
 std::optional<std::int64_t> seconds_of(const std::optional<std::chrono::seconds>& length) {
   if (!length) return std::nullopt;
   return length->count();
+}
+
+/// As the key takes them.
+std::string list_text(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words)
+    text += (text.empty() ? "" : ",") + word;
+  return text;
 }
 
 /// Every key but the exemptions, with its path in the value tree and its header.
@@ -40,7 +50,10 @@ std::vector<Row> rows_of(const Policy& policy) {
       {"scan.max_unknown", "UNKNOWN at most", limits.unknown},
       {"contained.share_percent", "Contained: share (%)", policy.contained_share_percent},
       {"contained.own_percent", "Contained: own files (%)", policy.contained_own_percent},
-      {"contained.min_files", "Contained: files at least", policy.contained_min_files}};
+      {"contained.min_files", "Contained: files at least", policy.contained_min_files},
+      {"sandbox.bases", "Sandboxes stand on", list_text(policy.sandbox.bases)},
+      {"sandbox.accepts", "Accepted on sandboxes", list_text(policy.sandbox.accepts)},
+      {"rogue", "Rogue containers", policy.reports_rogue ? kReportRogue : kIgnoreRogue}};
 }
 
 Value exemption_value(const Exemption& exemption) {

@@ -26,6 +26,14 @@ std::string limit_text(const std::optional<std::uint64_t>& limit) {
   return limit ? std::to_string(*limit) : std::to_string(kAnyNumber);
 }
 
+/// A flow sequence; names of bases and verdicts need no quotes but for their colons.
+std::string list_text(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words)
+    text += (text.empty() ? "[" : ", ") + ("\"" + word + "\"");
+  return text.empty() ? text : text + "]";
+}
+
 /// By the names of policy_table().
 std::map<std::string, std::string> texts_of(const Policy& policy) {
   const std::chrono::seconds none{0};
@@ -45,7 +53,10 @@ std::map<std::string, std::string> texts_of(const Policy& policy) {
           {"scan.max_unknown", limit_text(limits.unknown)},
           {"contained.share_percent", std::to_string(policy.contained_share_percent)},
           {"contained.own_percent", std::to_string(policy.contained_own_percent)},
-          {"contained.min_files", std::to_string(policy.contained_min_files)}};
+          {"contained.min_files", std::to_string(policy.contained_min_files)},
+          {"sandbox.bases", list_text(policy.sandbox.bases)},
+          {"sandbox.accepts", list_text(policy.sandbox.accepts)},
+          {"rogue", policy.reports_rogue ? kReportRogue : kIgnoreRogue}};
 }
 
 /// A double-quoted scalar. JSON's is one but for what lies beyond 16 bits: there YAML wants one

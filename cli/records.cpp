@@ -313,6 +313,25 @@ Value to_value(const Exec& exec) {
                 {"is_from_upper", exec.is_from_upper}};
 }
 
+/// Null where the kernel or audit knows nobody.
+Value to_value(const catalog::Login& login) {
+  const auto number = [](std::uint32_t value) {
+    return value == catalog::Login::kNobody ? Value() : Value(std::uint64_t{value});
+  };
+  return Object{{"session", login.session == 0 ? Value() : Value(std::uint64_t{login.session})},
+                {"terminal", login.terminal},
+                {"starter_uid", number(login.starter_uid)},
+                {"login_uid", number(login.login_uid)},
+                {"login_session", number(login.login_session)},
+                {"told_by", login.told_by}};
+}
+
+Value to_value(const catalog::Recognition& recognition) {
+  return Object{{"state", catalog::to_string(recognition.state)},
+                {"reason", recognition.reason},
+                {"conflicts", to_texts(recognition.conflicts)}};
+}
+
 Value to_value(const RunOrigin& origin) {
   return Object{{"cause", origin.cause},
                 {"ancestors", to_array(origin.ancestors)},
@@ -324,7 +343,8 @@ Value to_value(const RunOrigin& origin) {
                 {"user_namespace", origin.user_namespace},
                 {"arguments", to_texts(origin.arguments)},
                 {"arguments_truncated", origin.arguments_truncated},
-                {"root_type", origin.root_type}};
+                {"root_type", origin.root_type},
+                {"login", to_value(origin.login)}};
 }
 
 Value to_value(const ImpactRow& row) {

@@ -19,6 +19,7 @@ Value to_value(const Trace& trace) {
   object.emplace_back("containment",
                       trace.containment ? cli::to_value(*trace.containment) : Value());
   object.emplace_back("view", cli::to_value(trace.view));
+  object.emplace_back("recognition", cli::to_value(trace.recognition));
   add_about(object, trace.about);
   return object;
 }
@@ -36,6 +37,9 @@ Section run_section() {
                       {"Pod namespace", "run.names.pod_namespace", Style::kPlain, true},
                       {"Pod", "run.names.pod_name", Style::kPlain, true},
                       {"Labels", "run.names.labels", Style::kPlain, true},
+                      {"Known", "recognition.state"},
+                      {"Known by", "recognition.reason"},
+                      {"Identity conflicts", "recognition.conflicts"},
                       {"Node", "run.node"},
                       {"Cluster", "run.cluster"},
                       {"Kind", "run.kind"},
@@ -65,6 +69,12 @@ Section origin_section() {
                       {"Pids in namespaces", "origin.namespace_pids"},
                       {"User", "origin.uid"},
                       {"Group", "origin.gid"},
+                      {"Starter's user", "origin.login.starter_uid"},
+                      {"Logged in as", "origin.login.login_uid"},
+                      {"Login", "origin.login.login_session", Style::kPlain, true},
+                      {"Session", "origin.login.session"},
+                      {"Terminal", "origin.login.terminal"},
+                      {"Session told by", "origin.login.told_by", Style::kPlain, true},
                       {"Executable", "run.executable"},
                       {"Arguments", "origin.arguments"},
                       {"Root", "origin.root_type"},

@@ -252,6 +252,7 @@ void Agent::open_pipeline() {
   recorded_ =
       std::make_unique<NodeRecords>(TaskBundles(config_.containerd_states, *records_, clock_));
   claims_ = std::make_unique<ClaimDesk>(claim_sources(config_), directories_);
+  recogniser_ = std::make_unique<NoteRecogniser>(note_roots(config_), processes_);
   IdentifierOptions identifying = identifier_options(config_);
   identifying.records = state_.get();
   identifying.clock = &clock_;
@@ -261,13 +262,14 @@ void Agent::open_pipeline() {
   exact_ = std::make_unique<ExactDesk>(exact_ports(), exact_options(config_));
   views_ = std::make_unique<ViewDesk>(ViewDesk::Ports{*opener_, roots_, clock_});
   auditor_ = std::make_unique<Auditor>(
-      Auditor::Ports{*journal_, *identifier_, *records_, *journal_, *source_, clock_,
-                     [this](LayerResult result) { loop_.post_layer(std::move(result)); },
-                     [this] { return time_floor_->wall_now(); }, claims_.get(),
-                     [this](RunClaims claims) { loop_.post_claims(std::move(claims)); },
-                     rewalker_.get(), views_.get(),
-                     [this](ViewReport report) { loop_.post_view(std::move(report)); },
-                     recorded_.get()},
+      Auditor::Ports{
+          *journal_, *identifier_, *records_, *journal_, *source_, clock_,
+          [this](LayerResult result) { loop_.post_layer(std::move(result)); },
+          [this] { return time_floor_->wall_now(); }, claims_.get(),
+          [this](RunClaims claims) { loop_.post_claims(std::move(claims)); }, rewalker_.get(),
+          views_.get(), [this](ViewReport report) { loop_.post_view(std::move(report)); },
+          recorded_.get(), recogniser_.get(),
+          [this](RecognitionReport report) { loop_.post_recognition(std::move(report)); }},
       auditor_config(config_, boot_id_));
   file_sets_ = std::make_unique<FileSetDesk>(
       FileSetDesk::Ports{*opener_,
@@ -369,7 +371,7 @@ Result<void> Agent::start() {
   auditor_->resume();
   continuity_->tell_lost_files();
   start_outbox();
-  loop_.start(*auditor_, user_stacks_, commits_.get(), [this] { on_tick(); });
+  loop_.start(*auditor_, starts_, commits_.get(), [this] { on_tick(); });
   ASSAY_TRY(source_->start(loop_, continuity_->absent_since()));
   uplink_->start();
   if (enroller_) enroller_->start();
@@ -490,6 +492,7 @@ void Agent::stop() {
   rewalker_.reset();
   identifier_.reset();
   claims_.reset();
+  recogniser_.reset();
   catalog_.reset();
   if (outbox_) outbox_->stop();
 }

@@ -15,6 +15,7 @@
 #include "agent/app/config.h"
 #include "agent/app/continuity.h"
 #include "agent/app/journal.h"
+#include "agent/app/pipeline.h"
 #include "agent/app/recorded_containers.h"
 #include "agent/core/outgoing.h"
 #include "agent/core/time_floor.h"
@@ -31,9 +32,11 @@
 #include "agent/rootfs/container_root.h"
 #include "agent/rootfs/kernel_directories.h"
 #include "agent/rootfs/layer_opener.h"
+#include "agent/rootfs/processes.h"
 #include "agent/rootfs/user_stacks.h"
 #include "agent/runtime/claim_desk.h"
 #include "agent/runtime/disk_records.h"
+#include "agent/runtime/recogniser.h"
 #include "agent/runtime/stream_opener.h"
 #include "agent/uplink/enroller.h"
 #include "agent/uplink/uplink.h"
@@ -129,6 +132,9 @@ class Agent {
   KernelDirectories directories_;
   std::unique_ptr<ClaimDesk> claims_;
   UserStacks user_stacks_;
+  ProcProcesses processes_;
+  StartCompleter starts_{processes_, user_stacks_};
+  std::unique_ptr<NoteRecogniser> recogniser_;
   AuditorLoop loop_;
   BackgroundBudget background_;  // of what is below
   std::unique_ptr<LayerIdentifier> identifier_;

@@ -88,6 +88,10 @@ void AuditorLoop::post_view(ViewReport report) {
   post([report = std::move(report)](Auditor& auditor) { auditor.on_view(report); });
 }
 
+void AuditorLoop::post_recognition(RecognitionReport report) {
+  post([report = std::move(report)](Auditor& auditor) { auditor.on_recognised(report); });
+}
+
 void AuditorLoop::post_catalog(CatalogPtr catalog) {
   push(std::move(catalog));
 }

@@ -43,6 +43,7 @@ class AuditorLoop final : public EventSink {
   void post_layer(LayerResult result);
   void post_claims(RunClaims claims);
   void post_view(ViewReport report);
+  void post_recognition(RecognitionReport report);
   void post_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   /// Runs `work` on the auditor's thread.
   void post(std::function<void(Auditor&)> work);

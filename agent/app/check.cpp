@@ -152,6 +152,23 @@ Line check_handles(const std::string& folder) {
   return line;
 }
 
+/// Whether any runtime's records are where the configuration says: without them every container is
+/// the finding `rogue`.
+Line check_records(const AgentConfig& config) {
+  Line line{"runtimes' records", Answer::kOptional, ""};
+  for (const auto* folders : {&config.docker_roots, &config.containerd_states,
+                              &config.containers_storage_roots, &config.oci_states})
+    for (const std::string& folder : *folders) {
+      if (::access(folder.c_str(), X_OK) != 0) continue;
+      line.answer = Answer::kOk;
+      line.detail += (line.detail.empty() ? "" : ", ") + folder;
+    }
+  if (line.answer != Answer::kOk)
+    line.detail =
+        "no folder of runtime.* is there: containers have no names, and each is the finding rogue";
+  return line;
+}
+
 std::string existing_parent(std::filesystem::path path) {
   std::error_code error;
   while (!path.empty() && path != "/" && !std::filesystem::exists(path, error))
@@ -167,6 +184,7 @@ ExitCode check_machine(const AgentConfig& config) {
   check_btf(lines);
   check_probe(config, lines);
   lines.push_back(check_pins(config));
+  lines.push_back(check_records(config));
   lines.push_back(check_handles(existing_parent(config.state_dir)));
   bool is_missing = false;
   for (const Line& line : lines) {

@@ -4,6 +4,7 @@
 #include "agent/privacy/label_rules.h"
 #include "agent/privacy/redactor.h"
 #include "agent/runtime/disk_records.h"
+#include "agent/runtime/runtime_notes.h"
 #include "common/base/encoding.h"
 
 namespace assay::agent {
@@ -154,6 +155,10 @@ void add_identifying(Table& table) {
             {.text = "containerd's state folders"})
       .list("runtime.containers_storage_roots", &AgentConfig::containers_storage_roots,
             {.text = "Graph roots, additional image stores and run roots of podman and CRI-O"})
+      .list(
+          "runtime.oci_states", &AgentConfig::oci_states,
+          {.text = "Folders in which OCI runtimes (runc, crun) keep the state of what they run; a "
+                   "container that no folder of runtime.* knows is the finding rogue"})
       .list("runtime.containerd_sockets", &AgentConfig::containerd_sockets,
             {.text = "containerd's sockets to ask for claims; none are needed"});
 }
@@ -199,6 +204,7 @@ AgentConfig::AgentConfig() {
   docker_roots = std::move(roots.docker);
   containerd_states = std::move(roots.containerd);
   containers_storage_roots = std::move(roots.containers_storage);
+  oci_states = default_oci_states();
 }
 
 const config::Table<AgentConfig>& config_table() {

@@ -51,6 +51,7 @@ struct AgentConfig {
   std::vector<std::string> docker_roots;
   std::vector<std::string> containerd_states;
   std::vector<std::string> containers_storage_roots;
+  std::vector<std::string> oci_states;
   std::vector<std::string> containerd_sockets;
 
   std::uint64_t probe_start_ring_bytes = 1ULL << 20;

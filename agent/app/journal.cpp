@@ -57,7 +57,9 @@ EventPriority priority_of(const AgentEvent& event) {
   const auto* named = std::get_if<RunNamed>(&event);
   const auto* viewed = std::get_if<RunViewed>(&event);
   if (viewed && viewed->view.state == catalog::ViewState::kDiffers) return EventPriority::kFinding;
-  if (named && !named->claim_conflicts.empty()) return EventPriority::kFinding;
+  if (named && (!named->claim_conflicts.empty() || !named->recognition.conflicts.empty() ||
+                named->recognition.state == catalog::RecognitionState::kUnknown))
+    return EventPriority::kFinding;
   if (stack && stack->is_of_running) return EventPriority::kFinding;  // tampered
   const bool is_bad = (run && is_bad_news(run->verdict)) || (stack && is_bad_news(stack->verdict));
   return is_bad ? EventPriority::kFinding : EventPriority::kRun;

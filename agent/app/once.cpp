@@ -17,9 +17,11 @@
 #include "agent/identify/layer_identifier.h"
 #include "agent/rootfs/kernel_directories.h"
 #include "agent/rootfs/layer_opener.h"
+#include "agent/rootfs/processes.h"
 #include "agent/rootfs/user_stacks.h"
 #include "agent/runtime/claim_desk.h"
 #include "agent/runtime/disk_records.h"
+#include "agent/runtime/recogniser.h"
 #include "common/base/encoding.h"
 #include "common/base/mutex.h"
 #include "common/catalog/log.h"
@@ -96,18 +98,20 @@ class Audit {
   }
 
   Result<void> start(std::shared_ptr<const catalog::Catalog> catalog) {
-    loop_.start(*auditor_, stacks_, commits_.get(), {});
+    loop_.start(*auditor_, starts_, commits_.get(), {});
     if (catalog) loop_.post_catalog(std::move(catalog));
     return source_->start(watch_, std::nullopt);
   }
   bool is_settled() const {
-    return watch_.has_swept() && identifier_->pending() == 0 && journal_.is_quiet();
+    return watch_.has_swept() && identifier_->pending() == 0 && journal_.is_quiet() &&
+           loop_.snapshot().unrecognised == 0;
   }
   RunLedger stop() {
     source_->stop();
     loop_.stop();
     identifier_.reset();
     claims_.reset();
+    recogniser_.reset();
     return journal_.ledger();
   }
 
@@ -121,21 +125,25 @@ class Audit {
     recorded_ =
         std::make_unique<NodeRecords>(TaskBundles(config.containerd_states, *records_, clock_));
     claims_ = std::make_unique<ClaimDesk>(claim_sources(config), directories_);
+    recogniser_ = std::make_unique<NoteRecogniser>(note_roots(config), processes_);
     auditor_ = std::make_unique<Auditor>(
-        Auditor::Ports{journal_,
-                       *identifier_,
-                       *records_,
-                       open_runs_,
-                       *source_,
-                       clock_,
-                       [this](LayerResult result) { loop_.post_layer(std::move(result)); },
-                       {},
-                       claims_.get(),
-                       [this](RunClaims claims) { loop_.post_claims(std::move(claims)); },
-                       nullptr,
-                       nullptr,
-                       {},
-                       recorded_.get()},
+        Auditor::Ports{
+            journal_,
+            *identifier_,
+            *records_,
+            open_runs_,
+            *source_,
+            clock_,
+            [this](LayerResult result) { loop_.post_layer(std::move(result)); },
+            {},
+            claims_.get(),
+            [this](RunClaims claims) { loop_.post_claims(std::move(claims)); },
+            nullptr,
+            nullptr,
+            {},
+            recorded_.get(),
+            recogniser_.get(),
+            [this](RecognitionReport report) { loop_.post_recognition(std::move(report)); }},
         auditor_config(config, boot_id));
     commits_ = std::make_unique<CommitWatch>(
         CommitWatch::Ports{[] { return std::uint64_t{0}; }, [] { return std::uint64_t{0}; },
@@ -158,11 +166,14 @@ class Audit {
   std::unique_ptr<DiskRecords> records_;
   std::unique_ptr<NodeRecords> recorded_;
   UserStacks stacks_;
+  ProcProcesses processes_;
+  StartCompleter starts_{processes_, stacks_};
   KernelDirectories directories_;
   AuditorLoop loop_;
   SweepWatch watch_{loop_};
   std::unique_ptr<LayerIdentifier> identifier_;
   std::unique_ptr<ClaimDesk> claims_;
+  std::unique_ptr<NoteRecogniser> recogniser_;
   std::unique_ptr<Auditor> auditor_;
   std::unique_ptr<CommitWatch> commits_;
 };
@@ -206,7 +217,9 @@ ExitCode audit_once(const AgentConfig& config, const OnceOptions& options) {
   if (!catalog) return fail(catalog.error());
   AgentConfig complete = config;
   if (complete.node.empty()) complete.node = host_name();
-  OnceContext context{complete.cluster, complete.node, *catalog ? (*catalog)->sequence() : 0, true};
+  OnceContext context{
+      complete.cluster, complete.node, *catalog ? (*catalog)->sequence() : 0, true, {}};
+  if (*catalog) context.policy = (*catalog)->policy();
   auto audit = Audit::create(complete);
   if (!audit) return fail_to_probe(audit.error());
   if (auto started = (*audit)->start(std::move(*catalog)); !started)

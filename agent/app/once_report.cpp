@@ -3,6 +3,7 @@
 
 #include "agent/core/run_identity.h"
 #include "common/catalog/judge.h"
+#include "common/catalog/sandbox.h"
 
 namespace assay::agent {
 namespace {
@@ -20,11 +21,16 @@ std::string name_of(const RunStarted& run) {
 }
 
 /// Nothing comes after this look: what is pending now stays so.
-std::vector<catalog::FindingCause> causes_of(const RunLedger::Run& run,
-                                             const catalog::Stack& stack) {
+std::vector<catalog::FindingCause> causes_of(const RunLedger::Run& run, const catalog::Stack& stack,
+                                             const catalog::Policy& policy) {
   auto causes = catalog::causes_of(run.started.verdict, stack, /*is_overdue=*/true);
   for (auto& cause : catalog::causes_of_conflicts(run.claim_conflicts))
     causes.push_back(std::move(cause));
+  const std::string rogue = policy.reports_rogue ? run.recognition.rogue_reason() : "";
+  for (auto& cause : catalog::causes_of_recognition(rogue, run.recognition.conflicts))
+    causes.push_back(std::move(cause));
+  (void)catalog::apply_sandbox_rule(policy, to_string(run.started.kind), run.started.names,
+                                    run.started.verdict, causes);
   return causes;
 }
 
@@ -54,6 +60,8 @@ Value to_value(const RunLedger::Run& run, const catalog::Stack& stack, std::size
                 {"started_at", started.started},
                 {"pid", static_cast<std::uint64_t>(started.start.process.key.tgid)},
                 {"executable", started.start.executable},
+                {"known_by", catalog::to_string(run.recognition.state)},
+                {"known_by_reason", run.recognition.reason},
                 {"base", started.verdict.base_name()},
                 {"verdict", catalog::to_string(started.verdict.status)},
                 {"rung", catalog::to_string(started.verdict.rung)},
@@ -96,7 +104,7 @@ output::Document once_report(const RunLedger& ledger, const OnceContext& context
   for (const RunLedger::Run& run : ledger.runs()) {
     if (run.ended) continue;
     const RunLedger::StackPtr stack = ledger.stack_of(run);
-    const auto causes = causes_of(run, stack ? *stack : nothing);
+    const auto causes = causes_of(run, stack ? *stack : nothing, context.policy);
     for (const catalog::FindingCause& cause : causes)
       found.push_back(Object{{"kind", catalog::to_string(cause.kind)},
                              {"container", name_of(run.started)},

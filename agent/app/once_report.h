@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/app/run_ledger.h"
+#include "common/catalog/policy.h"
 #include "common/output/document.h"
 
 namespace assay::agent {
@@ -15,6 +16,7 @@ struct OnceContext {
   std::string node;
   std::uint64_t catalog_sequence = 0;  ///< 0: none is trusted
   bool is_complete = true;             ///< false: the time was over first
+  catalog::Policy policy = {};         ///< of that catalog
 };
 
 /// `findings`: how many there are. Text in it is foreign; printers escape it.

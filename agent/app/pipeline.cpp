@@ -60,6 +60,10 @@ RuntimeRoots runtime_roots(const AgentConfig& config) {
   return {config.docker_roots, config.containerd_states, config.containers_storage_roots};
 }
 
+NoteRoots note_roots(const AgentConfig& config) {
+  return {config.oci_states, config.containerd_states, {"/run/systemd/machines"}};
+}
+
 std::vector<std::unique_ptr<ClaimSource>> claim_sources(const AgentConfig& config) {
   std::vector<std::unique_ptr<ClaimSource>> sources;
   sources.push_back(std::make_unique<DiskClaims>(runtime_roots(config)));

@@ -16,6 +16,7 @@
 #include "agent/identify/layer_rewalker.h"
 #include "agent/runtime/claim_source.h"
 #include "agent/runtime/disk_records.h"
+#include "agent/runtime/runtime_notes.h"
 
 namespace assay::agent {
 
@@ -28,9 +29,26 @@ RewalkOptions rewalk_options(const AgentConfig& config);
 ExactOptions exact_options(const AgentConfig& config);
 AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_id);
 RuntimeRoots runtime_roots(const AgentConfig& config);
+NoteRoots note_roots(const AgentConfig& config);
 
 /// In the order in which they are asked.
 std::vector<std::unique_ptr<ClaimSource>> claim_sources(const AgentConfig& config);
+
+/// What is read of a start at once, before its processes go: who is behind it, then its layers.
+class StartCompleter final : public StackFinder {
+ public:
+  /// Both outlive it.
+  StartCompleter(Processes& processes, StackFinder& stacks)
+      : processes_(processes), stacks_(stacks) {}
+  void complete(ContainerStart& start) override {
+    processes_.complete(start);
+    stacks_.complete(start);
+  }
+
+ private:
+  Processes& processes_;
+  StackFinder& stacks_;
+};
 
 /// For those that keep no state.
 class NoCache final : public LayerCache {

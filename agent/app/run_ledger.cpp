@@ -39,7 +39,9 @@ void RunLedger::on(const RunNamed& event) {
   Run* run = find(event.run_id);
   if (run == nullptr) return;
   run->started.names = event.names;
+  run->started.kind = event.kind;
   run->claim_conflicts = event.claim_conflicts;
+  run->recognition = event.recognition;
 }
 
 void RunLedger::on(const RunViewed& event) {

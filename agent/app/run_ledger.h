@@ -22,6 +22,7 @@ class RunLedger {
     std::vector<std::string> claim_conflicts;
     std::vector<RunNoisy> noisy;
     std::vector<ExecSeen> execs;
+    catalog::Recognition recognition = {};
   };
   using StackPtr = std::shared_ptr<const catalog::Stack>;  // shared with the auditor
 

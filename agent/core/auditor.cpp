@@ -63,10 +63,12 @@ bool Auditor::open_named_run(ContainerStart start, ContainerNames names) {
   }
   const std::optional<OpenRun> before = take_resumed(start);
   Run run;
-  run.kind = kind_of(start, names, kind_context(start, names));
+  run.told.kind = kind_of(start, names, kind_context(start, names));
   run.told.names = std::move(names);
   run.first_seen = start.time;
   run.mount_namespace = start.mount_namespace;
+  run.pid_namespace = start.pid_namespace;
+  run.in_host_pid_namespace = start.in_host_pid_namespace;
   run.is_recorded = start.cause == StartCause::kRecord;
 
   const RunKey key = start.key;
@@ -86,11 +88,12 @@ bool Auditor::open_named_run(ContainerStart start, ContainerNames names) {
   Run& opened = runs_.emplace(key, std::move(run)).first->second;
   tell_mismatches(opened);
   consider_view(key, opened);
+  seek_acquaintances(key, opened, before.has_value());
   return true;
 }
 
 void Auditor::complete_run(Run& run, const ContainerStart& start) {
-  if (run.kind == RunKind::kVmSandbox) return;  // unsupported for another reason
+  if (run.told.kind == RunKind::kVmSandbox) return;  // unsupported for another reason
   const bool is_bare = !stacks_.find(run.stack)->stack->unsupported.empty();
   if (!is_bare || lacks_layers(start)) return;
   ask_for_claims(run, start);
@@ -173,7 +176,7 @@ void Auditor::announce(const Run& run, ContainerStart start) {
 RunStarted Auditor::describe(const Run& run, ContainerStart start) const {
   RunStarted event;
   event.run_id = run.id;
-  event.kind = run.kind;
+  event.kind = run.told.kind;
   event.is_late = start.cause == StartCause::kSweep || start.cause == StartCause::kRecord ||
                   start.is_told_again;
   event.started = run.started;
@@ -282,6 +285,7 @@ void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
   runs_.erase(found);
   if (run.facts) fact_bytes_ -= memory_of(*run.facts);
   late_names_.erase(key);
+  seeking_.erase(key);
   answer_unchecked(run, "the run ended");
   if (run.awaits_claims && ended_.size() < kMaxAwaited)
     ended_[run.id] = {std::move(run.told), run.stack, ports_.clock.boot_now() + kClaimsAwaited};
@@ -304,6 +308,7 @@ void Auditor::on_claims(const RunClaims& claims) {
   const auto found = runs_.find(claims.key);
   if (found != runs_.end() && found->second.id == claims.run_id) {
     found->second.awaits_claims = false;
+    found->second.is_anothers_record |= claims.is_anothers_record;
     return take_claims(claims.run_id, found->second.told, claims);
   }
   const auto ended = ended_.find(claims.run_id);
@@ -315,9 +320,15 @@ void Auditor::on_claims(const RunClaims& claims) {
 
 void Auditor::take_claims(const RunId& run_id, Told& told, const RunClaims& claims) {
   bool is_news = complete_names(told.names, claims.names);
+  told.kind = kind_by_names(told.kind, told.names);
   for (const std::string& conflict : claims.conflicts)
     is_news |= add_conflict(told, conflict);
-  if (is_news) ports_.journal.record(RunNamed{run_id, told.names, told.conflicts}, nullptr);
+  if (is_news) tell_names(run_id, told);
+}
+
+void Auditor::tell_names(const RunId& run_id, const Told& told) {
+  ports_.journal.record(RunNamed{run_id, told.names, told.conflicts, told.kind, told.recognition},
+                        nullptr);
 }
 
 /// True when it is news.
@@ -396,6 +407,7 @@ void Auditor::on_catalog(std::shared_ptr<const catalog::Catalog> catalog) {
 void Auditor::on_tick() {
   if (std::exchange(are_views_due_, false)) consider_views();
   look_up_late_names();
+  look_for_acquaintances();
   forget_overdue();
   if (state_.is_telling())
     tell_state();
@@ -411,8 +423,9 @@ void Auditor::look_up_late_names() {
     const bool is_done = !names.name.empty() || --late->second.attempts_left == 0;
     complete_names(names, run.told.names);
     if (names != run.told.names) {
-      run.told.names = names;
-      ports_.journal.record(RunNamed{run.id, std::move(names), run.told.conflicts}, nullptr);
+      run.told.names = std::move(names);
+      run.told.kind = kind_by_names(run.told.kind, run.told.names);
+      tell_names(run.id, run.told);
       ask_for_claims(run, late->second.start);  // the record is there now
     }
     late = is_done ? late_names_.erase(late) : std::next(late);
@@ -426,7 +439,7 @@ KindContext Auditor::kind_context(const ContainerStart& start, const ContainerNa
                                [&](const ProcessInfo& one) { return one.key == process; });
   };
   for (const auto& [key, run] : runs_) {
-    if (key.root == start.key.root || run.kind == RunKind::kChroot) continue;
+    if (key.root == start.key.root || run.told.kind == RunKind::kChroot) continue;
     // The number of a namespace that is gone is given to the next one at once.
     context.shares_known_namespace |= !run.emptied && run.mount_namespace == start.mount_namespace;
     // A cgroup that is no container's is shared by whatever somebody starts by hand.
@@ -453,6 +466,11 @@ WallTime Auditor::in_run(WallTime started, BootTime started_boot, BootTime time)
 AuditorSnapshot Auditor::snapshot() const {
   AuditorSnapshot snapshot = counters_;
   snapshot.running = runs_.size();
+  for (const auto& [key, seeking] : seeking_) {
+    const catalog::RecognitionState state = runs_.at(key).told.recognition.state;
+    snapshot.rogue += state == catalog::RecognitionState::kUnknown;
+    snapshot.unrecognised += state == catalog::RecognitionState::kUntold && seeking.looks < kLooks;
+  }
   snapshot.catalog_sequence = catalog_->sequence();
   std::map<StackDigest, catalog::VerdictStatus> judged;
   for (const auto& [key, run] : runs_) {

@@ -46,6 +46,8 @@ struct AuditorSnapshot {
   std::uint64_t ends = 0;
   std::uint64_t refused_runs = 0;  ///< beyond max_open_runs
   std::uint64_t tampered = 0;      ///< times that a layer was found changed under a run
+  std::uint64_t unrecognised = 0;  ///< open runs of which it is still to be told who knows them
+  std::uint64_t rogue = 0;         ///< open runs that no runtime knows
   std::uint64_t catalog_sequence = 0;
   std::map<catalog::VerdictStatus, std::uint64_t> running_by_verdict;
 };
@@ -76,6 +78,9 @@ class Auditor {
     /// Brings a report from the checker's thread back to on_view() on the auditor's.
     std::function<void(ViewReport)> post_view = {};
     RecordedContainers* recorded = nullptr;  ///< none: only what the kernel shows is told
+    Recogniser* recogniser = nullptr;        ///< none: nobody is told whether a runtime knows a run
+    /// Brings a report from the recogniser's thread back to on_recognised() on the auditor's.
+    std::function<void(RecognitionReport)> post_recognition = {};
   };
   Auditor(Ports ports, AuditorConfig config);
 
@@ -114,6 +119,8 @@ class Auditor {
   void on_catalog(std::shared_ptr<const catalog::Catalog> catalog);
   /// What a look into a run's root found.
   void on_view(const ViewReport& report);
+  /// What the runtimes' notes say of a run that no other record is about.
+  void on_recognised(const RecognitionReport& report);
   using ViewAnswer = std::function<void(const RunId&, const catalog::View&)>;
   /// Looks into the roots of running containers again, now: of those that `target` names (run id,
   /// container id of 12 digits or more, or container name; "" = all). `answer` (may be empty) is
@@ -136,7 +143,17 @@ class Auditor {
   struct Told {
     ContainerNames names;
     std::vector<std::string> conflicts;
+    RunKind kind = RunKind::kContainer;
+    catalog::Recognition recognition = {};
   };
+  /// Looking for who knows a run: again and again while nobody does.
+  struct Acquaintance {
+    std::uint32_t looks = 0;  ///< that found nothing
+    BootTime next{};          ///< when to look again
+    bool is_waiting = false;  ///< for the recogniser
+    bool is_owed = false;     ///< told before a restart, nobody knows what: it is told again
+  };
+  static constexpr std::uint32_t kLooks = 2;  ///< before it is said that nobody knows a run
   /// Looking into the root of a run.
   struct Look {
     catalog::View view;                      ///< as it was told, or would be
@@ -148,9 +165,10 @@ class Auditor {
   };
   struct Run {
     RunId id;
-    RunKind kind = RunKind::kContainer;
     BootTime first_seen{};
     std::uint64_t mount_namespace = 0;
+    std::uint64_t pid_namespace = 0;
+    bool in_host_pid_namespace = false;
     bool is_recorded = false;  ///< no sweep knows of it: it lives as long as its record
     StackDigest stack;
     WallTime started{};  // as it was told; its end is told on the same clock
@@ -158,6 +176,7 @@ class Auditor {
     std::optional<BootTime> emptied;
     Told told;
     bool awaits_claims = false;
+    bool is_anothers_record = false;  ///< as in RunClaims
     ProcessKey first_process;
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
@@ -230,6 +249,18 @@ class Auditor {
   void ask_for_claims(Run& run, const ContainerStart& start);
   static bool add_conflict(Told& told, const std::string& conflict);
   void take_claims(const RunId& run_id, Told& told, const RunClaims& claims);
+  void tell_names(const RunId& run_id, const Told& told);
+  void seek_acquaintances(const RunKey& key, const Run& run, bool is_resumed);
+  void look_for_acquaintances();
+  /// False: there is nothing more to find out about the run.
+  bool look_for_acquaintance(const RunKey& key, Run& run, Acquaintance& seeking);
+  bool put_off(Acquaintance& seeking) const;
+  void find_conflict(const RunKey& key, Run& run);
+  bool has_outer(const RunKey& key, const Run& run) const;
+  /// The open run in which `run` started: by its pid namespace, or by its ancestors. Null: none.
+  const Run* find_enclosing(const RunKey& key, const Run& run) const;
+  std::string borrowed_text(const RunKey& key, const Run& run) const;
+  bool tell_recognition(Run& run, catalog::RecognitionState state, std::string reason);
   void forget_overdue();
   void look_up_late_names();
   /// `time`: when it was found to be over, unless its end was told meanwhile.
@@ -252,6 +283,7 @@ class Auditor {
   std::unordered_map<RunKey, Run> runs_;
   std::unordered_map<RunKey, Resumed> resumed_;
   std::unordered_map<RunKey, LateName> late_names_;
+  std::unordered_map<RunKey, Acquaintance> seeking_;  ///< open runs that nobody knows so far
   /// Of the last sweep: what nobody keeps off this kernel, and since when it is not shown.
   std::map<RunKey, BootTime> doubtful_records_;
   std::unordered_map<RunId, EndedRun> ended_;

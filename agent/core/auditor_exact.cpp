@@ -66,7 +66,7 @@ void Auditor::tell_mismatches(Run& run) {
     const std::string subject = "layer " + std::to_string(i + 1) + "'s tar stream: ";
     is_news |= add_conflict(run.told, subject + found->second);
   }
-  if (is_news) ports_.journal.record(RunNamed{run.id, run.told.names, run.told.conflicts}, nullptr);
+  if (is_news) tell_names(run.id, run.told);
 }
 
 }  // namespace assay::agent

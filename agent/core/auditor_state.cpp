@@ -55,6 +55,7 @@ bool Auditor::tell_run(const RunKey& key) {
     present.run = describe(run, std::move(facts));
     present.claim_conflicts = run.told.conflicts;
     present.view = run.look.view;
+    present.recognition = run.told.recognition;
     const auto& stack = stacks_.find(run.stack)->stack;
     ports_.journal.record(std::move(present), run.resumed_from ? nullptr : stack);
     return true;

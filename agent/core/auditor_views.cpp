@@ -38,7 +38,7 @@ const catalog::ViewPlan& Auditor::view_plan(const StackDigest& stack) {
 }
 
 void Auditor::consider_view(const RunKey& key, Run& run) {
-  if (ports_.views == nullptr || run.look.is_waiting || run.kind == RunKind::kHostRoot) return;
+  if (ports_.views == nullptr || run.look.is_waiting || run.told.kind == RunKind::kHostRoot) return;
   const catalog::ViewPlan& plan = view_plan(run.stack);
   const bool is_due = !run.look.asked || (plan.layers != 0 && *run.look.asked != plan);
   if (is_due) ask_for_view(key, run);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/catalog/recognition.h"
 
 namespace assay::agent {
 
@@ -117,6 +118,9 @@ struct ContainerStart {
   OtherStack other_stack = OtherStack::kNone;  ///< then `layers` are not from the kernel
   std::vector<LowerLayer> layers;              ///< bottom first; without the upper
   bool layers_truncated = false;               ///< the kernel side could not deliver all of them
+  // Read from /proc as soon as the start is known; empty when all processes of it were gone.
+  catalog::Login login;
+  std::vector<std::uint64_t> outer_pid_namespaces;  ///< around pid_namespace, without the host's
 };
 
 /// Whether the layers of an overlay are missing, all or some: its stack cannot be told yet.

@@ -17,6 +17,7 @@
 #include "common/catalog/container_names.h"
 #include "common/catalog/evidence.h"
 #include "common/catalog/judge.h"
+#include "common/catalog/recognition.h"
 #include "common/catalog/view.h"
 
 namespace assay::agent {
@@ -67,6 +68,23 @@ class StackFinder {
   /// Fills `layers` and `other_stack` of such a start; leaves any other, and one whose layers it
   /// cannot tell, as it is. Reads small files of /proc and /sys; never a container's.
   virtual void complete(ContainerStart& start) = 0;
+};
+
+/// A process by its number, and by when it started where that is known.
+struct ProcessNumber {
+  std::uint32_t pid = 0;
+  std::uint64_t start_ticks = 0;  ///< clock ticks since boot, as /proc and runtimes count; 0: any
+};
+
+/// What the kernel says of processes that live now, and of their ancestors. Thread-safe; reads a
+/// few small files of /proc, asks no file system behind a root.
+class Processes {
+ public:
+  virtual ~Processes() = default;
+  /// Fills `login` and `outer_pid_namespaces` of `start`, of what is left of its processes.
+  virtual void complete(ContainerStart& start) = 0;
+  /// Whether the process lives, and on this root. Errors: kUnavailable (it could not be looked at).
+  virtual Result<bool> lives_on(const ProcessNumber& process, const RootIdentity& root) = 0;
 };
 
 /// What is remembered of a layer directory.
@@ -202,6 +220,8 @@ struct RunClaims {
   /// What the records and the kernel disagree on, or one record and another; "SUBJECT: REASON",
   /// escaped.
   std::vector<std::string> conflicts;
+  /// The record is there, and its container writes elsewhere: this run only goes by its id.
+  bool is_anothers_record = false;
 };
 
 /// Asks runtimes' stores what they say of a run's image and layers. Thread-safe; never blocks.
@@ -213,6 +233,34 @@ class ClaimReader {
   /// Calls `on_claims` once, on a thread of the reader's, with what was found, if only nothing. Not
   /// called when the reader goes before.
   virtual void look_up(ClaimTask task, std::function<void(RunClaims)> on_claims) = 0;
+};
+
+/// A run that no record is known to be about.
+struct RecognitionTask {
+  RunId run_id;
+  ContainerStart start;  ///< its layers are not needed
+  ContainerNames names;
+};
+
+/// What the runtimes' own notes say of a run, by its processes.
+struct RecognitionReport {
+  RunId run_id;
+  RunKey key;
+  bool is_known = false;
+  std::string record;    ///< which one, for people: "runc's record /run/runc/web"
+  ContainerNames names;  ///< of that record: id, runtime, who may write it
+  std::string failure;   ///< why it could not be looked up, "" when it could
+};
+
+/// Looks for a runtime's record of a run by the processes that the records name. Thread-safe;
+/// never blocks.
+class Recogniser {
+ public:
+  virtual ~Recogniser() = default;
+  using Callback = std::function<void(RecognitionReport)>;
+  /// Calls `on_report` once, on a thread of the recogniser's (at once, on the caller's, when too
+  /// many wait), unless it goes before.
+  virtual void look(RecognitionTask task, Callback on_report) = 0;
 };
 
 enum class RunKind { kContainer, kInner, kSandbox, kChroot, kHostRoot, kVmSandbox };
@@ -245,6 +293,8 @@ struct RunNamed {
   RunId run_id;
   ContainerNames names;
   std::vector<std::string> claim_conflicts = {};  ///< all that were found so far, "SUBJECT: REASON"
+  RunKind kind = RunKind::kContainer;             ///< by these names
+  catalog::Recognition recognition = {};
 };
 struct ExecSeen {
   RunId run_id;
@@ -283,6 +333,7 @@ struct RunPresent {
   RunStarted run;                                 ///< with the stack and the names of now
   std::vector<std::string> claim_conflicts = {};  ///< as in RunNamed
   catalog::View view = {};                        ///< as in RunViewed
+  catalog::Recognition recognition = {};          ///< as in RunNamed
 };
 struct StateCompleted {
   std::uint64_t runs = 0;  ///< told since StateBegun

@@ -3,6 +3,7 @@
 
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "common/base/encoding.h"
@@ -14,12 +15,29 @@ namespace {
 constexpr std::uint32_t kOverlayMagic = 0x794c7630;
 constexpr std::size_t kRunIdDigits = 32;
 
-bool is_sandbox(const ContainerStart& start, const ContainerNames& names) {
-  for (const char* key : {"io.cri-containerd.kind", "io.kubernetes.cri.container-type"})
-    if (const auto found = names.labels.find(key);
-        found != names.labels.end() && found->second == "sandbox")
-      return true;
-  return start.executable == "/pause" && !names.pod_uid.empty();
+constexpr std::size_t kMaxAncestorsNamed = 6;
+
+/// Where its record says that it is a sandbox, by runtimes that write that word themselves. docker
+/// and podman copy labels and annotations out of images: what an image says decides nothing.
+struct SandboxMark {
+  std::string_view runtime;
+  const char* key;
+};
+constexpr SandboxMark kSandboxMarks[] = {
+    {"containerd", "io.kubernetes.cri.container-type"},
+    {"cri-o", "io.kubernetes.cri-o.ContainerType"},
+};
+
+bool is_sandbox(const ContainerNames& names) {
+  return std::ranges::any_of(kSandboxMarks, [&](const SandboxMark& mark) {
+    const auto found = names.labels.find(mark.key);
+    return names.runtime == mark.runtime && found != names.labels.end() &&
+           found->second == "sandbox";
+  });
+}
+
+std::string process_text(const ProcessInfo& process) {
+  return escape_untrusted(process.name, 64) + " (pid " + std::to_string(process.key.tgid) + ")";
 }
 
 LayerTask root_task(const ContainerStart& start) {
@@ -109,7 +127,23 @@ RunKind kind_of(const ContainerStart& start, const ContainerNames& names,
   const bool is_seen = start.cause != StartCause::kRecord;  // else no namespace of it is known
   if (is_seen && (context.shares_known_namespace || context.shares_known_cgroup))
     return RunKind::kInner;
-  return is_sandbox(start, names) ? RunKind::kSandbox : RunKind::kContainer;
+  return kind_by_names(RunKind::kContainer, names);
+}
+
+RunKind kind_by_names(RunKind kind, const ContainerNames& names) {
+  const bool is_pause = kind == RunKind::kContainer && names.are_confirmed() && is_sandbox(names);
+  return is_pause ? RunKind::kSandbox : kind;
+}
+
+std::string lineage_text(const ContainerStart& start) {
+  std::string text = "started by ";
+  const std::size_t named = std::min(start.ancestors.size(), kMaxAncestorsNamed);
+  if (named == 0) text += "a process that was gone";
+  for (std::size_t i = 0; i < named; ++i)
+    text += (i == 0 ? "" : i == 1 ? " of " : ", ") + process_text(start.ancestors[i]);
+  if (named < start.ancestors.size()) text += " and others";
+  const std::string login = catalog::login_text(start.login);
+  return login.empty() ? text : text + "; " + login;
 }
 
 LayerPlan plan_layers(const ContainerStart& start) {
@@ -167,8 +201,9 @@ bool complete_names(ContainerNames& names, const ContainerNames& more) {
     if ((names.*text).empty()) names.*text = more.*text;
   };
   for (const auto text :
-       {&ContainerNames::name, &ContainerNames::image, &ContainerNames::image_id,
-        &ContainerNames::pod_name, &ContainerNames::pod_namespace, &ContainerNames::pod_uid})
+       {&ContainerNames::container_id, &ContainerNames::runtime, &ContainerNames::name,
+        &ContainerNames::image, &ContainerNames::image_id, &ContainerNames::pod_name,
+        &ContainerNames::pod_namespace, &ContainerNames::pod_uid})
     fill_text(text);
   if (!names.config_digest) names.config_digest = more.config_digest;
   if (!names.manifest_digest) names.manifest_digest = more.manifest_digest;

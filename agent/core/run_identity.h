@@ -21,6 +21,13 @@ struct KindContext {
 };
 RunKind kind_of(const ContainerStart& start, const ContainerNames& names,
                 const KindContext& context);
+/// A container whose confirmed record calls it a pod's sandbox is one; every other kind stays. No
+/// label decides it that an image could bring along, and no name of a program.
+RunKind kind_by_names(RunKind kind, const ContainerNames& names);
+
+/// "runc (pid 812) of containerd-shim (pid 790), systemd (pid 1); uid 0, no terminal": who started
+/// it, raw names escaped.
+std::string lineage_text(const ContainerStart& start);
 
 /// The tasks that identify the layers of `start`, bottom first; empty when its root has no layers
 /// that could be read (the reason is in `unsupported`). Both at once: the layers are known, but not

@@ -52,7 +52,8 @@ std::size_t memory_of(const ContainerStart& start) {
   for (const LowerLayer& layer : start.layers)
     bytes += sizeof(LowerLayer) + layer.name.size();
   return bytes + start.ancestors.size() * sizeof(ProcessInfo) +
-         start.namespace_pids.size() * sizeof(std::uint32_t);
+         start.namespace_pids.size() * sizeof(std::uint32_t) +
+         start.outer_pid_namespaces.size() * sizeof(std::uint64_t);
 }
 
 }  // namespace assay::agent

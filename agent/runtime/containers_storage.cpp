@@ -94,7 +94,10 @@ class ContainersStorage::Reader {
       names.image = name_of_image(text_at(*metadata, "image-name"), names.image_id);
     const auto own = id_of(container.layer);
     // Another root in the same cgroup, e.g. of a container in the container: not in this record.
-    if (own && is_runs_own(container.layer)) read_layers(*own);
+    if (own && is_runs_own(container.layer))
+      read_layers(*own);
+    else if (own)
+      record_.is_anothers = is_anothers(container.layer);
     for (const StoreFolder* folder : used_)
       record_.is_for_display |= folder->is_others_to_write();
     return std::move(record_);
@@ -108,6 +111,16 @@ class ContainersStorage::Reader {
     for (const Shelf& shelf : shelves_) {
       const UniqueFd fd = shelf.folder->open_directory(folder_of(id));
       if (fd && kernel_.is_runs_own(fd.get())) return true;
+    }
+    return false;
+  }
+
+  bool is_anothers(const std::string& id) {
+    for (Shelf& shelf : shelves_) {
+      const UniqueFd fd = shelf.folder->open_directory(folder_of(id));
+      if (!fd || !kernel_.is_anothers(fd.get(), shelf.driver != "vfs")) continue;
+      used_.insert(shelf.folder.get());
+      return true;
     }
     return false;
   }

@@ -17,7 +17,7 @@ std::optional<StoreRecord> DiskClaims::read(const ClaimTask& task, const KernelL
     auto record = read_docker_store(*root, names.container_id, kernel);
     if (!record) continue;
     // Without layers of its own docker may keep them with containerd, which says more.
-    if (record->is_complete || !record->problems.empty()) return record;
+    if (record->is_complete || record->is_anothers || !record->problems.empty()) return record;
     return std::nullopt;
   }
   return std::nullopt;

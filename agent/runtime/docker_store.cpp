@@ -74,6 +74,7 @@ std::optional<StoreRecord> DockerStore::read() {
     const auto mount = read_mount();
     const UniqueFd own = mount ? root_.open_directory(folder_of(mount->mount_id)) : UniqueFd();
     // Another root in the same cgroup, e.g. of a container in the container: not in this record.
+    record_.is_anothers = own && kernel_.is_anothers(own.get(), driver_ == "overlay2");
     if (own && kernel_.is_runs_own(own.get())) read_layers(*mount);
   }
   record_.is_for_display = root_.is_others_to_write();

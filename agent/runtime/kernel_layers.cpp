@@ -52,4 +52,11 @@ bool KernelLayers::is_runs_own(int fd) const {
   return is_stack_ ? check_.is_upper(fd, start_.key.root) : check_.is_layer(fd, layers_.front());
 }
 
+bool KernelLayers::is_anothers(int fd, bool is_upper) const {
+  if (is_upper != is_stack_) return false;  // fuse-overlayfs: its root is no directory of a store
+  struct statx status {};
+  return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) == 0 &&
+         status.stx_ino != start_.key.root.inode;
+}
+
 }  // namespace assay::agent

@@ -25,6 +25,10 @@ class KernelLayers {
   std::optional<std::size_t> place_of(int fd) const;
   /// Whether the open directory is what this very run writes to: overlay's upper, else its root.
   bool is_runs_own(int fd) const;
+  /// Whether the directory is certainly another than the one that the run writes to: by its inode
+  /// number. Not the opposite of is_runs_own(): either may be more than can be told. `is_upper`: it
+  /// would be an overlay's upper directory, else the root itself.
+  bool is_anothers(int fd, bool is_upper) const;
   /// Whether the root stands on layers at all, or is one plain directory.
   bool is_stack() const { return is_stack_; }
 

@@ -69,6 +69,7 @@ void add_stack_conflicts(const StoreRecord& record, const KernelLayers& kernel,
 
 RunClaims compare(const ClaimTask& task, const StoreRecord& record, const KernelLayers& kernel) {
   RunClaims claims{task.run_id, task.start.key, record.names, {}, record.problems};
+  claims.is_anothers_record = record.is_anothers && !record.is_for_display;
   if (!record.is_complete || !kernel.are_directories()) return claims;
   std::vector<std::string> conflicts;
   add_stack_conflicts(record, kernel, conflicts);

@@ -38,6 +38,8 @@ struct StoreRecord {
   /// What one record of the store and another disagree on, each as "SUBJECT: REASON".
   std::vector<std::string> problems;
   bool is_for_display = false;  ///< someone but root may write the store
+  /// Its container has a directory of its own, and this run writes elsewhere.
+  bool is_anothers = false;
 };
 
 /// The record held against the kernel: claims only where everything agrees, else conflicts. Pure.

@@ -77,6 +77,22 @@ void encode(const catalog::Verdict& verdict, wire::Verdict& out) {
   out.set_catalog_sequence(verdict.catalog_sequence);
 }
 
+void encode(const catalog::Login& login, wire::Login& out) {
+  out.set_session(login.session);
+  out.set_terminal(login.terminal);
+  out.set_login_uid(login.login_uid);
+  out.set_login_session(login.login_session);
+  out.set_starter_uid(login.starter_uid);
+  out.set_told_by(to_utf8(login.told_by));
+}
+
+void encode(const catalog::Recognition& recognition, wire::Recognition& out) {
+  out.set_state(std::string(to_string(recognition.state)));
+  out.set_reason(to_utf8(recognition.reason));
+  for (const std::string& conflict : recognition.conflicts)
+    out.add_conflicts(to_utf8(conflict));
+}
+
 void encode_facts(const ContainerStart& start, const EncodingTime& time, wire::RunStarted& out) {
   out.set_cause(std::string(to_string(start.cause)));
   encode(start.process, time, *out.mutable_process());
@@ -95,6 +111,7 @@ void encode_facts(const ContainerStart& start, const EncodingTime& time, wire::R
   for (const std::string& argument : start.arguments)
     out.add_arguments(to_utf8(argument));
   out.set_arguments_truncated(start.arguments_truncated);
+  if (start.login != catalog::Login{}) encode(start.login, *out.mutable_login());
   out.set_root_type(start.is_overlay ? "overlay" : file_system_name(start.key.root.magic));
 }
 
@@ -144,6 +161,8 @@ void encode(const RunPresent& event, const EncodingTime& time, wire::Event& out)
   encode(event.view, *out.mutable_run_present()->mutable_view());
   for (const std::string& conflict : event.claim_conflicts)
     out.mutable_run_present()->add_claim_conflicts(to_utf8(conflict));
+  if (event.recognition != catalog::Recognition{})
+    encode(event.recognition, *out.mutable_run_present()->mutable_recognition());
 }
 
 void encode(const StateCompleted& event, const EncodingTime&, wire::Event& out) {
@@ -173,6 +192,11 @@ void encode(const RunNamed& event, const EncodingTime&, wire::Event& out) {
   encode(event.names, *out.mutable_run_named()->mutable_names());
   for (const std::string& conflict : event.claim_conflicts)
     out.mutable_run_named()->add_claim_conflicts(to_utf8(conflict));
+  // No other kind comes with a name.
+  if (event.kind == RunKind::kSandbox)
+    out.mutable_run_named()->set_kind(std::string(to_string(event.kind)));
+  if (event.recognition != catalog::Recognition{})
+    encode(event.recognition, *out.mutable_run_named()->mutable_recognition());
 }
 
 void encode(const ExecSeen& event, const EncodingTime& time, wire::Event& out) {

@@ -13,6 +13,7 @@
 #include "common/catalog/container_names.h"
 #include "common/catalog/evidence.h"
 #include "common/catalog/judge.h"
+#include "common/catalog/recognition.h"
 #include "common/catalog/view.h"
 
 namespace assay::collector {
@@ -51,6 +52,7 @@ struct RunOrigin {
   std::vector<std::string> arguments;
   bool arguments_truncated = false;
   std::string root_type;
+  catalog::Login login = {};
 };
 
 struct RunStarted {
@@ -85,6 +87,8 @@ struct RunNamed {
   ContainerNames names;
   /// What the runtime's records and the kernel disagree on so far, each as "SUBJECT: REASON".
   std::vector<std::string> claim_conflicts;
+  std::string kind = {};                  ///< by these names; "" = as it was told
+  catalog::Recognition recognition = {};  ///< untold: nothing new
 };
 
 /// What the run sees of its base's files.
@@ -136,6 +140,7 @@ struct RunPresent {
   RunStarted run;
   std::vector<std::string> claim_conflicts = {};  ///< as in RunNamed
   catalog::View view = {};                        ///< as in RunViewed
+  catalog::Recognition recognition = {};          ///< as in RunNamed
 };
 
 struct StateCompleted {

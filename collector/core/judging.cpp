@@ -9,6 +9,8 @@
 #include "common/base/encoding.h"
 #include "common/catalog/exemption.h"
 #include "common/catalog/judge.h"
+#include "common/catalog/recognition.h"
+#include "common/catalog/sandbox.h"
 
 namespace assay::collector {
 namespace {
@@ -55,11 +57,13 @@ bool is_judged_kind(catalog::FindingKind kind) {
   using enum catalog::FindingKind;
   return kind == kUnknownBase || kind == kDeprecatedBase || kind == kRevokedBase ||
          kind == kExpiredBase || kind == kUnverified || kind == kMismatch || kind == kTampered ||
-         kind == kMaskedBase || kind == kUnsupportedRoot;
+         kind == kMaskedBase || kind == kUnsupportedRoot || kind == kRogue ||
+         kind == kIdentityConflict;
 }
 
 bool resolves_by_itself(catalog::FindingKind kind) {
-  return kind != catalog::FindingKind::kMismatch && kind != catalog::FindingKind::kTampered;
+  return kind != catalog::FindingKind::kMismatch && kind != catalog::FindingKind::kTampered &&
+         kind != catalog::FindingKind::kIdentityConflict;
 }
 
 std::string new_finding_id(std::int64_t opened_ns) {
@@ -239,7 +243,8 @@ Result<void> Judging::want_again(StoreWriter& store, const JudgedStack& stack) {
   return store.set_file_set_state(stack.id, FileSetState::kWanted, row.file_set_from);
 }
 
-/// The same verdict on the same runs, but an exemption may have come, gone or ended.
+/// The same verdict on the same runs, but an exemption may have come, gone or ended, or what the
+/// policy says of sandboxes or of rogue containers.
 Result<bool> Judging::may_change_exemptions(StoreWriter& store, const JudgedStack& stack) {
   const auto& exemptions = catalog_->policy().exemptions;
   const bool is_named = std::ranges::any_of(stack.verdict.matches, [&](const auto& match) {
@@ -248,7 +253,7 @@ Result<bool> Judging::may_change_exemptions(StoreWriter& store, const JudgedStac
     });
   });
   if (is_named) return true;
-  return store.has_exempt_runs(stack.id);
+  return store.has_ruled_runs(stack.id);
 }
 
 /// A cause that an exemption keeps from being a finding.
@@ -313,6 +318,11 @@ Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack&
     settlement.wanted.push_back(std::move(cause));
   for (auto& cause : catalog::causes_of_masking(run.masked, stack.verdict))
     settlement.wanted.push_back(std::move(cause));
+  const bool is_rogue = !run.rogue.empty() && catalog_->policy().reports_rogue;
+  for (auto& cause :
+       catalog::causes_of_recognition(is_rogue ? run.rogue : "", run.identity_conflicts))
+    settlement.wanted.push_back(std::move(cause));
+  ASSAY_TRY(take_sandbox_rule(store, settlement));
   if (catalog::may_be_exempt(catalog_->policy(), settlement.wanted, now))
     ASSAY_TRY(take_exemptions(store, settlement, now));
   ASSAY_ASSIGN(settlement.open, store.open_findings(run.key));
@@ -331,9 +341,22 @@ Result<void> Judging::settle(StoreWriter& store, OpenRun run, const JudgedStack&
   return store.set_run_state(run);
 }
 
+Result<void> Judging::take_sandbox_rule(StoreWriter& store, Settlement& settlement) {
+  const catalog::Policy& policy = catalog_->policy();
+  if (settlement.run.kind != catalog::kSandboxKind || policy.sandbox == catalog::SandboxRule{})
+    return ok();
+  ASSAY_ASSIGN(ContainerNames names, store.run_names(settlement.run.key));
+  if (settlement.run.is_contradicted()) names.is_bound_to_kernel = false;
+  auto outcome = catalog::apply_sandbox_rule(policy, settlement.run.kind, names, settlement.verdict,
+                                             settlement.wanted);
+  for (auto& cause : outcome.accepted)
+    settlement.exempted.push_back({std::move(cause), outcome.text});
+  return ok();
+}
+
 Result<void> Judging::take_exemptions(StoreWriter& store, Settlement& settlement, WallTime now) {
   ASSAY_ASSIGN(ContainerNames names, store.run_names(settlement.run.key));
-  if (!settlement.run.claim_conflicts.empty()) names.is_bound_to_kernel = false;
+  if (settlement.run.is_contradicted()) names.is_bound_to_kernel = false;
   std::vector<catalog::FindingCause> left;
   for (auto& cause : settlement.wanted) {
     const auto outcome = catalog::exemption_for(catalog_->policy(), cause, names, now);

@@ -107,6 +107,7 @@ class Judging {
                              WallTime now);
   void remember(const JudgedStack& stack);
   Result<bool> may_change_exemptions(StoreWriter& store, const JudgedStack& stack);
+  Result<void> take_sandbox_rule(StoreWriter& store, Settlement& settlement);
   Result<void> take_exemptions(StoreWriter& store, Settlement& settlement, WallTime now);
   Result<void> note_exempted(StoreWriter& store, const Settlement& settlement);
   Result<int> settle_after(StoreWriter& store, const JudgedStack& stack, RunKey after,

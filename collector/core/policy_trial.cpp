@@ -10,6 +10,8 @@
 #include "collector/core/trial_search.h"
 #include "common/catalog/contained_verdict.h"
 #include "common/catalog/exemption.h"
+#include "common/catalog/recognition.h"
+#include "common/catalog/sandbox.h"
 
 namespace assay::collector {
 namespace {
@@ -27,7 +29,8 @@ bool has_same_containment(const Policy& a, const Policy& b) {
 
 /// Whether the findings of single runs may differ although their stack's verdict does not.
 bool depends_on_runs(const Policy& a, const Policy& b) {
-  return a.exemptions != b.exemptions || a.pending_deadline != b.pending_deadline;
+  return a.exemptions != b.exemptions || a.pending_deadline != b.pending_deadline ||
+         a.sandbox != b.sandbox || a.reports_rogue != b.reports_rogue;
 }
 
 class Trial {
@@ -101,9 +104,13 @@ class Trial {
                                       const Policy& policy, const RunningRun& run) const {
     const bool is_overdue = from_unix_ns(run.started_ns) + policy.pending_deadline <= now_;
     auto causes = catalog::causes_of(verdict, stack.stack, is_overdue);
-    if (!catalog::may_be_exempt(policy, causes, now_)) return causes;
+    if (policy.reports_rogue)
+      for (FindingCause& cause : catalog::causes_of_recognition(run.rogue, {}))
+        causes.push_back(std::move(cause));
     ContainerNames names = run.names;
     if (run.has_conflicts) names.is_bound_to_kernel = false;
+    (void)catalog::apply_sandbox_rule(policy, run.kind, names, verdict, causes);
+    if (!catalog::may_be_exempt(policy, causes, now_)) return causes;
     std::erase_if(causes, [&](const FindingCause& cause) {
       return catalog::exemption_for(policy, cause, names, now_).exemption != nullptr;
     });

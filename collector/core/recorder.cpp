@@ -205,7 +205,13 @@ Result<void> Recorder::on(Context& context, const RunNamed& event) {
   }
   ASSAY_TRY(context.store.name_run(run->key, event.names));
   const bool has_conflicts = !event.claim_conflicts.empty();  // none: those told before stay
-  if (!has_conflicts && judging_.catalog().policy().exemptions.empty()) return ok();
+  ASSAY_ASSIGN(bool is_news, take_kind(context.store, *run, event.kind));
+  ASSAY_ASSIGN(const bool is_recognised,
+               take_recognition(context.store, *run, event.names, event.recognition));
+  is_news |= is_recognised || has_conflicts;
+  const catalog::Policy& policy = judging_.catalog().policy();
+  if (!is_news && policy.exemptions.empty() && policy.sandbox == catalog::SandboxRule{})
+    return ok();
   if (has_conflicts) {
     ASSAY_TRY(context.store.set_claim_conflicts(run->key, event.claim_conflicts));
     run->claim_conflicts = event.claim_conflicts;
@@ -257,6 +263,37 @@ Result<void> Recorder::on(Context& context, const RunNoisy& event) {
   return context.store.add_finding({new_finding_id(now_ns), catalog::FindingKind::kNoisy,
                                     event.budget, reason, "", context.node_id, run->key, now_ns,
                                     event.is_over ? now_ns : 0, event.is_over ? kQuiet : ""});
+}
+
+/// True when it is another kind than it was taken for.
+Result<bool> Recorder::take_kind(StoreWriter& store, OpenRun& run, const std::string& kind) {
+  if (kind.empty() || kind == run.kind) return false;
+  ASSAY_TRY(store.set_kind(run.key, kind));
+  run.kind = kind;
+  return true;
+}
+
+/// True when its findings may be others now. Conflicts stay, whatever comes after them.
+Result<bool> Recorder::take_recognition(StoreWriter& store, OpenRun& run,
+                                        const ContainerNames& names,
+                                        const catalog::Recognition& told) {
+  catalog::Recognition now = told;
+  if (now.state == catalog::RecognitionState::kUntold) {
+    // Names that the kernel agrees with say that its runtime knows it by now.
+    const bool is_known_now = !run.rogue.empty() && names.are_confirmed();
+    if (!is_known_now && now.conflicts.empty()) return false;
+    if (is_known_now) now.state = catalog::RecognitionState::kKnown;
+  }
+  for (std::string& known : run.identity_conflicts)
+    if (now.conflicts.size() < catalog::kMaxIdentityConflicts &&
+        std::ranges::find(now.conflicts, known) == now.conflicts.end())
+      now.conflicts.push_back(std::move(known));
+  ASSAY_TRY(store.set_recognition(run.key, now));
+  const bool is_news =
+      run.rogue != now.rogue_reason() || run.identity_conflicts.size() != now.conflicts.size();
+  run.rogue = now.rogue_reason();
+  run.identity_conflicts = std::move(now.conflicts);
+  return is_news;
 }
 
 /// Unchecked tells nothing new of a run that was looked at before.
@@ -319,6 +356,8 @@ Result<void> Recorder::on(Context& context, const RunPresent& event) {
     run->claim_conflicts = event.claim_conflicts;
   }
   ASSAY_TRY(take_view(store, *run, event.view));
+  ASSAY_TRY(take_kind(store, *run, event.run.kind));
+  ASSAY_TRY(take_recognition(store, *run, event.run.names, event.recognition));
   run->stack = stack.id;
   run->ended_ns = 0;
   run->is_open = true;

@@ -64,6 +64,10 @@ class Recorder {
   Result<void> on(Context& context, const EvidenceGap& event);
   Result<void> on(Context& context, const RunNoisy& event);
   Result<void> on(Context& context, const RunViewed& event);
+  static Result<bool> take_kind(StoreWriter& store, OpenRun& run, const std::string& kind);
+  static Result<bool> take_recognition(StoreWriter& store, OpenRun& run,
+                                       const ContainerNames& names,
+                                       const catalog::Recognition& told);
   static Result<void> take_view(StoreWriter& store, OpenRun& run, const catalog::View& view);
   Result<void> on(Context& context, const StateBegun& event);
   Result<void> on(Context& context, const RunPresent& event);

@@ -74,6 +74,12 @@ struct OpenRun {
   std::vector<std::string> claim_conflicts = {};  ///< as RunNamed tells them
   std::string exemption = {};  ///< of the policy, that keeps a finding on it closed; "" = none
   std::string masked = {};     ///< masked_reason() of what it sees of its base; "" = nothing is
+  std::string kind = {};       ///< container, sandbox, …
+  std::string rogue = {};      ///< rogue_reason() of who knows it; "" = somebody does
+  std::vector<std::string> identity_conflicts = {};  ///< of the same
+
+  /// Something says that it is not what its names say.
+  bool is_contradicted() const { return !claim_conflicts.empty() || !identity_conflicts.empty(); }
 };
 
 struct NewRun {
@@ -261,6 +267,8 @@ class StoreWriter {
   /// Runs of `node` that have not ended and were last told before the state `state`.
   virtual Result<std::vector<OpenRun>> untold_runs(NodeId node, std::uint64_t state, int limit) = 0;
   virtual Result<void> name_run(RunKey run, const ContainerNames& names) = 0;
+  virtual Result<void> set_kind(RunKey run, const std::string& kind) = 0;
+  virtual Result<void> set_recognition(RunKey run, const catalog::Recognition& recognition) = 0;
   virtual Result<void> set_claim_conflicts(RunKey run,
                                            const std::vector<std::string>& conflicts) = 0;
   /// What the run sees of its base.
@@ -272,8 +280,9 @@ class StoreWriter {
   virtual Result<void> move_run(const OpenRun& run, StackId to) = 0;
   /// What the node calls the run's container.
   virtual Result<ContainerNames> run_names(RunKey run) = 0;
-  /// Whether some open run on `stack` has an exemption.
-  virtual Result<bool> has_exempt_runs(StackId stack) = 0;
+  /// Whether a rule of the policy on single runs may be about an open run on `stack`: it has an
+  /// exemption, is a sandbox, or no runtime knows it.
+  virtual Result<bool> has_ruled_runs(StackId stack) = 0;
   /// Writes is_open, is_overdue, overdue_at_ns and exemption of `run`.
   virtual Result<void> set_run_state(const OpenRun& run) = 0;
   virtual Result<std::vector<OpenRun>> overdue_runs(std::int64_t now_ns, int limit) = 0;

@@ -142,6 +142,8 @@ struct RunningRun {
   std::int64_t started_ns = 0;
   ContainerNames names;
   bool has_conflicts = false;  ///< its runtime's records and the kernel disagree
+  std::string kind = {};
+  std::string rogue = {};  ///< as in OpenRun
 };
 
 /// A described stack that runs stand on now.
@@ -199,6 +201,7 @@ struct TraceView {
   std::uint64_t runs_on_same_stack = 0;
   std::optional<ContainmentView> containment;  ///< none: its files are of no interest
   catalog::View view = {};                     ///< what the run sees of its base
+  catalog::Recognition recognition = {};       ///< who knows it
 };
 inline constexpr int kMaxTraceExecs = 1000;
 inline constexpr int kMaxTraceRuns = 100;

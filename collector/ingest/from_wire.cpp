@@ -131,6 +131,11 @@ std::optional<catalog::Verdict> verdict(const v1::Verdict& in) {
   return out;
 }
 
+catalog::Login login(const v1::Login& in) {
+  return {in.session(),       clip(in.terminal(), 64), in.login_uid(),
+          in.login_session(), in.starter_uid(),        clip(in.told_by(), 128)};
+}
+
 std::optional<RunStarted> body(const v1::RunStarted& in) {
   if (!is_run_id(in.run_id())) return std::nullopt;
   RunStarted out;
@@ -159,6 +164,7 @@ std::optional<RunStarted> body(const v1::RunStarted& in) {
   origin.arguments_truncated = in.arguments_truncated();
   origin.arguments = arguments(in.arguments(), origin.arguments_truncated);
   origin.root_type = clip(in.root_type());
+  if (in.has_login()) origin.login = login(in.login());
   return out;
 }
 
@@ -181,9 +187,20 @@ std::vector<std::string> conflicts(const google::protobuf::RepeatedPtrField<std:
   return out;
 }
 
+catalog::Recognition recognition(const v1::Recognition& in) {
+  catalog::Recognition out;
+  if (const auto state = catalog::parse_recognition_state(in.state())) out.state = *state;
+  out.reason = clip(in.reason(), catalog::kMaxRecognitionBytes);
+  for (const std::string& conflict : in.conflicts())
+    if (out.conflicts.size() < catalog::kMaxIdentityConflicts)
+      out.conflicts.push_back(clip(conflict, catalog::kMaxRecognitionBytes));
+  return out;
+}
+
 std::optional<RunNamed> body(const v1::RunNamed& in) {
   if (!is_run_id(in.run_id())) return std::nullopt;
-  return RunNamed{in.run_id(), names(in.names()), conflicts(in.claim_conflicts())};
+  return RunNamed{in.run_id(), names(in.names()), conflicts(in.claim_conflicts()),
+                  clip(in.kind(), 32), recognition(in.recognition())};
 }
 
 std::optional<ExecSeen> body(const v1::ExecSeen& in, std::int64_t time_ns) {
@@ -244,7 +261,8 @@ std::optional<RunViewed> body(const v1::RunViewed& in) {
 std::optional<RunPresent> body(const v1::RunPresent& in) {
   auto run = body(in.run());
   if (!run) return std::nullopt;
-  return RunPresent{std::move(*run), conflicts(in.claim_conflicts()), view(in.view())};
+  return RunPresent{std::move(*run), conflicts(in.claim_conflicts()), view(in.view()),
+                    recognition(in.recognition())};
 }
 
 StateCompleted body(const v1::StateCompleted& in) {

@@ -106,6 +106,21 @@ void fill(const catalog::About& in, v1::About& out) {
   out.set_gap(in.gap);
 }
 
+void fill(const catalog::Login& in, v1::Login& out) {
+  out.set_session(in.session);
+  out.set_terminal(in.terminal);
+  out.set_login_uid(in.login_uid);
+  out.set_login_session(in.login_session);
+  out.set_starter_uid(in.starter_uid);
+  out.set_told_by(in.told_by);
+}
+
+void fill(const catalog::Recognition& in, v1::Recognition& out) {
+  out.set_state(std::string(catalog::to_string(in.state)));
+  out.set_reason(in.reason);
+  out.mutable_conflicts()->Assign(in.conflicts.begin(), in.conflicts.end());
+}
+
 void fill(const RunOrigin& in, v1::RunOrigin& out) {
   out.set_cause(in.cause);
   for (const auto& ancestor : in.ancestors)
@@ -121,6 +136,7 @@ void fill(const RunOrigin& in, v1::RunOrigin& out) {
     out.add_arguments(argument);
   out.set_arguments_truncated(in.arguments_truncated);
   out.set_root_type(in.root_type);
+  fill(in.login, *out.mutable_login());
 }
 
 void fill(const Exec& in, v1::Exec& out) {
@@ -297,6 +313,7 @@ void to_wire(const TraceView& trace, v1::Trace& out) {
   out.set_runs_on_same_stack(trace.runs_on_same_stack);
   if (trace.containment) fill(*trace.containment, *out.mutable_containment());
   fill(trace.view, *out.mutable_view());
+  fill(trace.recognition, *out.mutable_recognition());
 }
 
 void to_wire(const ImpactView& impact, v1::Impact& out) {

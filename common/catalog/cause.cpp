@@ -7,6 +7,7 @@
 #include "common/catalog/match.h"
 #include "common/catalog/names.h"
 #include "common/catalog/reason.h"
+#include "common/catalog/recognition.h"
 
 namespace assay::catalog {
 namespace {
@@ -117,6 +118,22 @@ void add_unread_causes(const Verdict& verdict, const Stack& stack,
   }
 }
 
+/// One cause for all texts "SUBJECT: REASON" of one subject.
+void add_by_subject(FindingKind kind, const std::vector<std::string>& conflicts,
+                    std::vector<FindingCause>& causes) {
+  for (const std::string& conflict : conflicts) {
+    const std::string text = escape_once(conflict, kMaxConflictBytes);
+    const std::string subject(contradiction_subject(text));
+    const auto same = std::find_if(causes.begin(), causes.end(), [&](const FindingCause& cause) {
+      return cause.kind == kind && cause.subject == subject;
+    });
+    if (same == causes.end())
+      causes.push_back({kind, subject, text});
+    else
+      same->reason += "; " + text;
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(FindingKind kind) {
@@ -149,17 +166,16 @@ std::vector<FindingCause> causes_of(const Verdict& verdict, const Stack& stack, 
 
 std::vector<FindingCause> causes_of_conflicts(const std::vector<std::string>& conflicts) {
   std::vector<FindingCause> causes;
-  for (const std::string& conflict : conflicts) {
-    const std::string text = escape_once(conflict, kMaxConflictBytes);
-    const std::string subject(contradiction_subject(text));
-    const auto same = std::find_if(causes.begin(), causes.end(), [&](const FindingCause& cause) {
-      return cause.subject == subject;
-    });
-    if (same == causes.end())
-      causes.push_back({FindingKind::kMismatch, subject, text});
-    else
-      same->reason += "; " + text;
-  }
+  add_by_subject(FindingKind::kMismatch, conflicts, causes);
+  return causes;
+}
+
+std::vector<FindingCause> causes_of_recognition(const std::string& rogue,
+                                                const std::vector<std::string>& conflicts) {
+  std::vector<FindingCause> causes;
+  if (!rogue.empty())
+    causes.push_back({FindingKind::kRogue, "", escape_once(rogue, kMaxRecognitionBytes)});
+  add_by_subject(FindingKind::kIdentityConflict, conflicts, causes);
   return causes;
 }
 

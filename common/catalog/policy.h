@@ -48,6 +48,15 @@ struct Exemption {
   bool operator==(const Exemption&) const = default;
 };
 
+/// What is as it should be on a sandbox: a pod's pause container. Looks only at those that a record
+/// which only root can write calls so, where the kernel agrees with that record.
+struct SandboxRule {
+  std::vector<std::string> bases = {};    ///< NAME or NAME:VERSION; empty: any
+  std::vector<std::string> accepts = {};  ///< verdicts that are no finding; never `revoked`
+  bool operator==(const SandboxRule&) const = default;
+};
+inline constexpr std::size_t kMaxSandboxBases = 64;
+
 /// What the signed policy may set; these are the documented defaults.
 struct Policy {
   Rung required_rung = Rung::kContent;  ///< for `approved`
@@ -67,6 +76,8 @@ struct Policy {
   bool requires_scan = false;                           ///< a base never scanned is not approved
   SeverityLimits severity_limits = {};
   std::vector<Exemption> exemptions = {};
+  SandboxRule sandbox = {};
+  bool reports_rogue = true;  ///< false: a container that no runtime knows is no finding
   bool operator==(const Policy&) const = default;
 
   bool has_scan_rules() const;

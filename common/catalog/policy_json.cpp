@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/catalog/policy_json.h"
 
+#include <algorithm>
+
 #include "common/base/encoding.h"
 #include "common/catalog/base_image.h"
 #include "common/catalog/exemption.h"
@@ -8,6 +10,7 @@
 #include "common/catalog/json_reader.h"
 #include "common/catalog/log.h"
 #include "common/catalog/policy_text.h"
+#include "common/catalog/sandbox.h"
 
 namespace assay::catalog {
 namespace {
@@ -21,6 +24,11 @@ bool has_default_containment(const Policy& policy) {
   return policy.contained_share_percent == usual.contained_share_percent &&
          policy.contained_own_percent == usual.contained_own_percent &&
          policy.contained_min_files == usual.contained_min_files;
+}
+
+/// What is about single containers, whatever they stand on.
+bool has_container_rules(const Policy& policy) {
+  return policy.sandbox != SandboxRule{} || !policy.reports_rogue;
 }
 
 bool has_rules(const Policy& policy) {
@@ -74,6 +82,15 @@ void append_rules(std::string& fields, const Policy& policy) {
     append_exemption(fields, exemption);
 }
 
+void append_container_rules(std::string& fields, const Policy& policy) {
+  for (const auto* texts : {&policy.sandbox.bases, &policy.sandbox.accepts}) {
+    append_field(fields, std::uint64_t{texts->size()});
+    for (const std::string& text : *texts)
+      append_field(fields, text);
+  }
+  append_field(fields, std::uint64_t{policy.reports_rogue ? 1U : 0U});
+}
+
 json limits_json(const SeverityLimits& limits) {
   json object = json::object();
   const auto add = [&](const char* name, const std::optional<std::uint64_t>& limit) {
@@ -115,6 +132,12 @@ json rules_json(const Policy& policy) {
   for (const Exemption& exemption : policy.exemptions)
     object["exemptions"].push_back(exemption_json(exemption));
   return object;
+}
+
+json container_rules_json(const Policy& policy) {
+  return {{"sandbox_bases", policy.sandbox.bases},
+          {"sandbox_accepts", policy.sandbox.accepts},
+          {"reports_rogue", policy.reports_rogue}};
 }
 
 /// All three or none; one that is 0 would name every base everywhere.
@@ -225,10 +248,44 @@ void read_rules(const json& object, Policy& policy, std::optional<Error>& fault)
   reader.expect_no_more();
 }
 
+std::vector<std::string> read_texts(JsonReader& reader, const char* name, std::size_t max) {
+  std::vector<std::string> texts;
+  for (const json& item : reader.array(name, true, max)) {
+    const auto* text = item.get_ptr<const json::string_t*>();
+    if (text == nullptr || text->size() > kMaxSelectorBytes)
+      reader.fail(name, "holds something but short text");
+    else
+      texts.push_back(*text);
+  }
+  return texts;
+}
+
+void read_container_rules(const json& object, Policy& policy, std::optional<Error>& fault) {
+  JsonReader reader(object, "policy.containers", fault);
+  SandboxRule& sandbox = policy.sandbox;
+  sandbox.bases = read_texts(reader, "sandbox_bases", kMaxSandboxBases);
+  for (const std::string& base : sandbox.bases)
+    if (!BaseId::parse(base)) reader.fail("sandbox_bases", "holds no base's NAME or NAME:VERSION");
+  sandbox.accepts = read_texts(reader, "sandbox_accepts", acceptable_on_sandboxes().size());
+  for (const std::string& verdict : sandbox.accepts)
+    if (std::ranges::find(acceptable_on_sandboxes(), verdict) == acceptable_on_sandboxes().end())
+      reader.fail("sandbox_accepts", "is not of deprecated, expired, unknown, pending");
+  if (const json* reports = reader.member("reports_rogue", true)) {
+    if (reports->is_boolean())
+      policy.reports_rogue = reports->get<bool>();
+    else
+      reader.fail("reports_rogue", "is neither true nor false");
+  }
+  reader.expect_no_more();
+}
+
 }  // namespace
 
 std::string policy_fields(const Policy& policy) {
-  const int version = has_rules(policy) ? 3 : (has_default_containment(policy) ? 1 : 2);
+  const int version = has_container_rules(policy)       ? 4
+                      : has_rules(policy)               ? 3
+                      : has_default_containment(policy) ? 1
+                                                        : 2;
   std::string fields;
   append_field(fields, std::string_view("assay-policy"));
   append_field(fields, std::to_string(version));
@@ -238,7 +295,8 @@ std::string policy_fields(const Policy& policy) {
   append_field(fields, std::uint64_t{policy.contained_share_percent});
   append_field(fields, std::uint64_t{policy.contained_own_percent});
   append_field(fields, policy.contained_min_files);
-  if (version == 3) append_rules(fields, policy);
+  if (version >= 3) append_rules(fields, policy);
+  if (version >= 4) append_container_rules(fields, policy);
   return fields;
 }
 
@@ -251,6 +309,7 @@ json policy_json(const Policy& policy) {
     object["contained_min_files"] = policy.contained_min_files;
   }
   if (has_rules(policy)) object["rules"] = rules_json(policy);
+  if (has_container_rules(policy)) object["containers"] = container_rules_json(policy);
   return object;
 }
 
@@ -266,6 +325,8 @@ Policy read_policy(const json& object, std::optional<Error>& fault) {
       "pending_deadline_seconds", true, static_cast<std::uint64_t>(kMaxPendingDeadline.count())));
   read_containment(reader, policy);
   if (const json* rules = reader.member("rules", false)) read_rules(*rules, policy, fault);
+  if (const json* rules = reader.member("containers", false))
+    read_container_rules(*rules, policy, fault);
   reader.expect_no_more();
   return policy;
 }

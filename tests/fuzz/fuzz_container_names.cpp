@@ -7,6 +7,7 @@
 
 #include "agent/runtime/annotations.h"
 #include "agent/runtime/cgroup_path.h"
+#include "agent/runtime/runtime_notes.h"
 
 using namespace assay;
 
@@ -36,11 +37,21 @@ void read_annotations(std::string_view spec) {
   if (!agent::read_spec_annotations(spec, names)) require(names == agent::ContainerNames{});
 }
 
+void read_state(std::string_view text) {
+  if (const auto process = agent::parse_oci_state(text)) require(process->pid != 0);
+}
+
+void read_machine(std::string_view text) {
+  if (const auto process = agent::parse_machine(text)) require(process->pid != 0);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  data[0] % 2 == 0 ? read_cgroup(text) : read_annotations(text);
+  constexpr void (*kReaders[])(std::string_view) = {read_cgroup, read_annotations, read_state,
+                                                    read_machine};
+  kReaders[data[0] % std::size(kReaders)](text);
   return 0;
 }

@@ -102,6 +102,33 @@ Result<catalog::Containment> decode_containment(const std::string& text) {
   }
 }
 
+std::string encode(const catalog::Login& login) {
+  if (login == catalog::Login{}) return "";
+  return dump({{"session", login.session},
+               {"terminal", login.terminal},
+               {"login_uid", login.login_uid},
+               {"login_session", login.login_session},
+               {"starter_uid", login.starter_uid},
+               {"told_by", login.told_by}});
+}
+
+Result<catalog::Login> decode_login(const std::string& text) {
+  if (text.empty()) return catalog::Login{};
+  ASSAY_ASSIGN(const json object, decode<json>(text));
+  try {
+    catalog::Login login;
+    object.at("session").get_to(login.session);
+    object.at("terminal").get_to(login.terminal);
+    object.at("login_uid").get_to(login.login_uid);
+    object.at("login_session").get_to(login.login_session);
+    object.at("starter_uid").get_to(login.starter_uid);
+    object.at("told_by").get_to(login.told_by);
+    return login;
+  } catch (const json::exception&) {
+    return Error{ErrorCode::kCorrupt, "a column does not hold the JSON it should"};
+  }
+}
+
 std::string encode(const catalog::View& view) {
   return dump({{"state", to_string(view.state)},
                {"reason", view.reason},

@@ -19,6 +19,8 @@ std::string encode(const std::map<std::string, std::string>& texts);
 std::string encode(const std::vector<Process>& processes);
 std::string encode(const std::vector<Degradation>& degraded);
 std::string encode(const catalog::Containment& found);
+std::string encode(const catalog::Login& login);  ///< "" when nothing is known
+Result<catalog::Login> decode_login(const std::string& text);
 std::string encode(const catalog::View& view);
 
 // Errors: kCorrupt.

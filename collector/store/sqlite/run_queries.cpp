@@ -172,10 +172,11 @@ Result<std::optional<std::int64_t>> find_target(Database& database, const std::s
 }
 
 Result<RunOrigin> load_origin(Database& database, std::int64_t key) {
-  ASSAY_ASSIGN(Statement * query,
-               database.prepare("SELECT cause, ancestors, namespace_pids, uid, gid, cgroup_id,"
-                                " mount_namespace, pid_namespace, user_namespace, arguments,"
-                                " arguments_truncated, root_type FROM runs WHERE run_key=?"));
+  ASSAY_ASSIGN(
+      Statement * query,
+      database.prepare("SELECT cause, ancestors, namespace_pids, uid, gid, cgroup_id,"
+                       " mount_namespace, pid_namespace, user_namespace, arguments,"
+                       " arguments_truncated, root_type, login FROM runs WHERE run_key=?"));
   ASSAY_ASSIGN(const bool is_there, query->bind(key).step());
   if (!is_there) return Error{ErrorCode::kNotFound, "the run is gone"};
   RunOrigin origin;
@@ -191,6 +192,7 @@ Result<RunOrigin> load_origin(Database& database, std::int64_t key) {
   ASSAY_ASSIGN(origin.arguments, decode_texts(query->text(9)));
   origin.arguments_truncated = query->integer(10) != 0;
   origin.root_type = query->text(11);
+  ASSAY_ASSIGN(origin.login, decode_login(query->text(12)));
   query->reset();
   return origin;
 }
@@ -230,6 +232,37 @@ Result<catalog::View> load_view(Database& database, std::int64_t run) {
   const std::string text = query->text(0);
   query->reset();
   return decode_view(text);
+}
+
+Result<catalog::Recognition> load_recognition(Database& database, std::int64_t run) {
+  ASSAY_ASSIGN(Statement * query,
+               database.prepare("SELECT recognition, recognition_reason, identity_conflicts"
+                                " FROM runs WHERE run_key=?"));
+  ASSAY_ASSIGN(const bool is_there, query->bind(run).step());
+  if (!is_there) return Error{ErrorCode::kNotFound, "the run is gone"};
+  catalog::Recognition recognition;
+  ASSAY_ASSIGN(recognition.state, catalog::parse_recognition_state(query->text(0)));
+  recognition.reason = query->text(1);
+  const std::string conflicts = query->text(2);
+  query->reset();
+  if (!conflicts.empty()) {
+    ASSAY_ASSIGN(recognition.conflicts, decode_texts(conflicts));
+  }
+  return recognition;
+}
+
+/// What was not told of a run: its names say it, or it went before anybody could look twice.
+void complete_recognition(TraceView& trace) {
+  catalog::Recognition& known = trace.recognition;
+  const std::string& kind = trace.run.kind;
+  if (known.state != catalog::RecognitionState::kUntold) return;
+  if (trace.run.names.is_bound_to_kernel) {
+    known.state = catalog::RecognitionState::kKnown;
+    known.reason = "its runtime's record";
+  } else if (trace.run.ended_ns != 0 && (kind == "container" || kind == "vm-sandbox")) {
+    known.state = catalog::RecognitionState::kUnclear;
+    known.reason = "it ended before it was looked for twice";
+  }
 }
 
 /// Other runs of the same container, or where it has no id, of the same name on the same node.
@@ -318,6 +351,8 @@ Result<TraceView> query_trace(Database& database, const std::string& target,
   same->reset();
   ASSAY_ASSIGN(trace.containment, load_containment(database, stack));
   ASSAY_ASSIGN(trace.view, load_view(database, *key));
+  ASSAY_ASSIGN(trace.recognition, load_recognition(database, *key));
+  complete_recognition(trace);
   return trace;
 }
 

@@ -24,7 +24,8 @@ std::string owner_of(const ContainerNames& names) {
 
 constexpr std::string_view kOpenRunColumns =
     "SELECT run_key, stack_id, node_id, run_id, started_ns, ended_ns, is_open, is_overdue,"
-    " overdue_at_ns, claim_conflicts, exemption, masked FROM runs ";
+    " overdue_at_ns, claim_conflicts, exemption, masked, kind, rogue, identity_conflicts"
+    " FROM runs ";
 
 Result<OpenRun> read_run(const Statement& row) {
   OpenRun run;
@@ -40,6 +41,11 @@ Result<OpenRun> read_run(const Statement& row) {
   ASSAY_ASSIGN(run.claim_conflicts, decode_texts(row.text(9)));
   run.exemption = row.text(10);
   run.masked = row.text(11);
+  run.kind = row.text(12);
+  run.rogue = row.text(13);
+  if (const std::string conflicts = row.text(14); !conflicts.empty()) {
+    ASSAY_ASSIGN(run.identity_conflicts, decode_texts(conflicts));
+  }
   return run;
 }
 
@@ -66,8 +72,8 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
       " executable, arguments, arguments_truncated, pid, process_start_ns, process_name, ancestors,"
       " namespace_pids, uid, gid, cgroup_path, cgroup_id, mount_namespace, pid_namespace,"
       " user_namespace, root_type, agent_verdict, agent_base, agent_catalog_sequence,"
-      " verdict_differs, told_in, is_bound_to_kernel, is_users_to_write, owner) "
-      "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+      " verdict_differs, told_in, is_bound_to_kernel, is_users_to_write, owner, login) "
+      "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
       "?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
       start.run_id, number(run.node), number(run.stack), start.kind, origin.cause, start.is_late,
       start.started_ns, names.container_id, names.name, names.runtime, names.image, names.image_id,
@@ -78,7 +84,7 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
       encode(origin.namespace_pids), origin.uid, origin.gid, start.cgroup_path, origin.cgroup_id,
       origin.mount_namespace, origin.pid_namespace, origin.user_namespace, origin.root_type,
       agent_verdict, theirs.base_name(), theirs.catalog_sequence, run.verdict_differs, run.told_in,
-      names.is_bound_to_kernel, names.is_users_to_write, owner_of(names)));
+      names.is_bound_to_kernel, names.is_users_to_write, owner_of(names), encode(origin.login)));
   if (database_.changes() == 0) return std::optional<RunKey>();
   const RunKey key{database_.last_insert_id()};
   ASSAY_TRY(count_running(run.stack, 1));
@@ -160,6 +166,19 @@ Result<void> SqliteWriter::set_claim_conflicts(RunKey run,
                 number(run));
 }
 
+Result<void> SqliteWriter::set_kind(RunKey run, const std::string& kind) {
+  return change("UPDATE runs SET kind=? WHERE run_key=?", kind, number(run));
+}
+
+Result<void> SqliteWriter::set_recognition(RunKey run, const catalog::Recognition& recognition) {
+  const auto& conflicts = recognition.conflicts;
+  return change(
+      "UPDATE runs SET recognition=?, recognition_reason=?, rogue=?, identity_conflicts=?"
+      " WHERE run_key=?",
+      catalog::to_string(recognition.state), recognition.reason, recognition.rogue_reason(),
+      conflicts.empty() ? std::string() : encode(conflicts), number(run));
+}
+
 Result<void> SqliteWriter::set_view(RunKey run, const catalog::View& view) {
   return change("UPDATE runs SET view=?, masked=? WHERE run_key=?", encode(view),
                 catalog::masked_reason(view), number(run));
@@ -202,9 +221,10 @@ Result<ContainerNames> SqliteWriter::run_names(RunKey run) {
   return names;
 }
 
-Result<bool> SqliteWriter::has_exempt_runs(StackId stack) {
+Result<bool> SqliteWriter::has_ruled_runs(StackId stack) {
   ASSAY_ASSIGN(Statement * query, database_.prepare("SELECT 1 FROM runs WHERE stack_id=? AND"
-                                                    " exemption <> '' AND is_open = 1 LIMIT 1"));
+                                                    " (exemption <> '' OR rogue <> '' OR"
+                                                    " kind = 'sandbox') AND is_open = 1 LIMIT 1"));
   ASSAY_ASSIGN(const bool is_row, query->bind(number(stack)).step());
   query->reset();
   return is_row;

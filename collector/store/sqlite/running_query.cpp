@@ -47,7 +47,8 @@ Result<RunningStack> load_stack(Database& database, std::int64_t id) {
 
 Result<std::vector<RunningRun>> load_runs(Database& database, std::int64_t stack) {
   ASSAY_ASSIGN(Statement * query,
-               database.prepare("SELECT r.run_id, r.started_ns, r.claim_conflicts, r.labels, " +
+               database.prepare("SELECT r.run_id, r.started_ns, r.claim_conflicts, r.labels,"
+                                " r.identity_conflicts, r.kind, r.rogue, " +
                                 std::string(kNameColumns) +
                                 " FROM runs r WHERE r.stack_id=? AND r.ended_ns = 0"));
   query->bind(stack);
@@ -58,8 +59,10 @@ Result<std::vector<RunningRun>> load_runs(Database& database, std::int64_t stack
     RunningRun run;
     run.run_id = query->text(0);
     run.started_ns = query->integer(1);
-    run.has_conflicts = query->text(2) != "[]";
-    ASSAY_ASSIGN(run.names, read_names(*query, 4));
+    run.has_conflicts = query->text(2) != "[]" || !query->text(4).empty();
+    run.kind = query->text(5);
+    run.rogue = query->text(6);
+    ASSAY_ASSIGN(run.names, read_names(*query, 7));
     ASSAY_ASSIGN(run.names.labels, decode_map(query->text(3)));
     runs.push_back(std::move(run));
   }

@@ -525,13 +525,22 @@ CREATE TABLE triage_history(
 CREATE INDEX triage_history_by_finding ON triage_history(finding_key, entry_key);
 )sql";
 
+// Who knows a run, who else goes by its identity, and who started it.
+constexpr const char* kRecognition = R"sql(
+ALTER TABLE runs ADD COLUMN login TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN recognition TEXT NOT NULL DEFAULT 'untold';
+ALTER TABLE runs ADD COLUMN recognition_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN rogue TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN identity_conflicts TEXT NOT NULL DEFAULT '';
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
       kFirst,     kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims,   kFileSets,
       kScans,     kCatalogRoots,    kExemptions, kEvidence,        kTampered, kViews,
-      kAuditPeer, kRetention,       kEnrolment,  kTokens,          kTriage};
+      kAuditPeer, kRetention,       kEnrolment,  kTokens,          kTriage,   kRecognition};
   return all;
 }
 

@@ -49,12 +49,14 @@ class SqliteWriter final : public StoreWriter {
   Result<void> set_told_in(RunKey run, std::uint64_t state) override;
   Result<std::vector<OpenRun>> untold_runs(NodeId node, std::uint64_t state, int limit) override;
   Result<void> name_run(RunKey run, const ContainerNames& names) override;
+  Result<void> set_kind(RunKey run, const std::string& kind) override;
+  Result<void> set_recognition(RunKey run, const catalog::Recognition& recognition) override;
   Result<void> set_claim_conflicts(RunKey run, const std::vector<std::string>& conflicts) override;
   Result<void> set_view(RunKey run, const catalog::View& view) override;
   Result<void> move_runs(StackId from, StackId to, Moved moved) override;
   Result<void> move_run(const OpenRun& run, StackId to) override;
   Result<ContainerNames> run_names(RunKey run) override;
-  Result<bool> has_exempt_runs(StackId stack) override;
+  Result<bool> has_ruled_runs(StackId stack) override;
   Result<void> set_run_state(const OpenRun& run) override;
   Result<std::vector<OpenRun>> overdue_runs(std::int64_t now_ns, int limit) override;
   Result<std::optional<std::int64_t>> next_overdue_ns() override;

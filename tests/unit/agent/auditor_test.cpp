@@ -321,8 +321,16 @@ TEST_CASE("kinds follow from the kernel's facts", "[agent][unit]") {
   CHECK(kind_of(start, {}, {true, false}) == RunKind::kInner);
   CHECK(kind_of(start, {}, {false, true}) == RunKind::kInner);
   ContainerNames pause;
-  pause.labels["io.cri-containerd.kind"] = "sandbox";
+  pause.runtime = "containerd";
+  pause.labels["io.kubernetes.cri.container-type"] = "sandbox";
+  CHECK(kind_of(start, pause, {}) == RunKind::kContainer);  // nothing confirms its names
+  pause.is_bound_to_kernel = true;
   CHECK(kind_of(start, pause, {}) == RunKind::kSandbox);
+  pause.is_users_to_write = true;
+  CHECK(kind_of(start, pause, {}) == RunKind::kContainer);
+  pause.is_users_to_write = false;
+  pause.runtime = "docker";  // takes labels from images
+  CHECK(kind_of(start, pause, {}) == RunKind::kContainer);
   start.in_host_mount_namespace = true;
   CHECK(kind_of(start, {}, {}) == RunKind::kChroot);
   start.is_host_root = true;

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The notes that runtimes keep of what runs: an OCI runtime's state folder, a shim's bundle, a
+// machine of systemd. Each names the first process of a container. Private to agent/runtime.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/core/ports.h"
+
+namespace assay::agent {
+
+/// One container, by the note of its runtime.
+struct RuntimeNote {
+  ProcessNumber init;
+  std::string id;
+  std::string runtime;  ///< docker, containerd, runc, crun, systemd-nspawn: who keeps the note
+  std::string path;     ///< of its folder or file
+  bool is_users_to_write = false;  ///< someone but root may write it
+};
+
+struct NoteRoots {
+  /// Of OCI runtimes: ROOT/ID/state.json (runc), ROOT/ID/status (crun), or the same below
+  /// ROOT/NAMESPACE.
+  std::vector<std::string> oci_states;
+  std::vector<std::string> containerd;  ///< states, e.g. /run/containerd
+  std::vector<std::string> machines;    ///< e.g. /run/systemd/machines
+};
+
+struct NoteLimits {
+  std::size_t max_notes = 20'000;    ///< together
+  std::size_t max_folders = 10'000;  ///< in one folder
+};
+
+struct RuntimeNotes {
+  std::vector<RuntimeNote> notes;
+  std::string gap;  ///< why some may be missing, "" when none is
+};
+
+/// Reads all notes below `roots`; what is no note is passed over. Nothing leads out of a folder.
+/// Blocks on disk (usually a tmpfs).
+RuntimeNotes read_runtime_notes(const NoteRoots& roots, const NoteLimits& limits = {});
+
+/// The process of runc's state.json or crun's status. Source: opencontainers/runc
+/// libcontainer/container_linux.go "BaseState", containers/crun src/libcrun/status.c.
+std::optional<ProcessNumber> parse_oci_state(std::string_view text);
+/// The LEADER of a machine. Source: systemd src/machine/machine.c "machine_save".
+std::optional<ProcessNumber> parse_machine(std::string_view text);
+
+/// Where root's runtimes keep them: runc and crun by themselves and below podman and CRI-O, and
+/// where docker and containerd have them keep theirs.
+std::vector<std::string> default_oci_states();
+/// Where a user's own runtimes keep their notes, by XDG_RUNTIME_DIR and by what podman does without
+/// it.
+std::vector<std::string> oci_states_of_user(std::uint32_t uid);
+
+}  // namespace assay::agent
