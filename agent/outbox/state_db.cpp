@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kMaxQueued = 65'536;
 constexpr std::size_t kMaxGroup = 1024;
-constexpr std::chrono::minutes kIdleWait{1};  // work and a stop wake it
+constexpr std::chrono::minutes kIdleWait{1};           // work and a stop wake it
 constexpr int kMaxLayers = 200'000;                    // rows kept; the oldest go first
 constexpr std::uint64_t kMaxRecordBytes = 256U << 20;  // some 80 bytes a path
 
