@@ -42,8 +42,9 @@ void Auditor::on_start(ContainerStart start) {
   if (known == runs_.end()) return open_run(std::move(start));
   if (start.cause == StartCause::kSweep) return complete_run(known->second, start);
   // The same root in the same cgroup again: only after its last task went is it a new life.
-  if (!known->second.emptied) return;
-  close_run(start.key, *known->second.emptied, false);
+  const Run& run = known->second;
+  if (!run.emptied && !begins_another_life(start, run.first_process)) return;
+  close_run(start.key, run.emptied.value_or(start.time), /*is_approximate=*/!run.emptied);
   open_run(std::move(start));
 }
 

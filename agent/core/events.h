@@ -94,6 +94,7 @@ struct ContainerStart {
   /// Of the exec; for a sweep the start of the oldest task on the root; of a start that was told
   /// again when the root was first seen.
   BootTime time{};
+  bool begins_life = false;                   ///< the kernel knew no run of this key right before
   bool is_told_again = false;                 ///< an earlier record of this start was lost
   ProcessInfo process;                        ///< the task that showed the root
   std::vector<ProcessInfo> ancestors;         ///< nearest first, up to the host's init, at most 16
@@ -122,6 +123,13 @@ struct ContainerStart {
   catalog::Login login;
   std::vector<std::uint64_t> outer_pid_namespaces;  ///< around pid_namespace, without the host's
 };
+
+/// Whether `start` begins another life of its root than the one whose first process was `first`.
+/// The kernel then had counted that one's last task out, also where its word of it was lost, or
+/// never sent: a sweep and an exit can meet at the last task.
+inline bool begins_another_life(const ContainerStart& start, const ProcessKey& first) {
+  return start.begins_life && start.process.key != first;
+}
 
 /// Whether the layers of an overlay are missing, all or some: its stack cannot be told yet.
 inline bool lacks_layers(const ContainerStart& start) {

@@ -11,11 +11,12 @@ bool DeliveredRuns::accept(const ContainerStart& start, BootTime now) {
     // A sweep's start may describe the life that was told of; another one is a new life only after
     // the last task of the earlier one went.
     if (start.cause == StartCause::kSweep) return completes(known->second, start, now);
-    if (!known->second.emptied) return false;
+    if (!known->second.emptied && !begins_another_life(start, known->second.first)) return false;
     runs_.erase(known);
   }
   Delivered delivered;
   delivered.delivered = now;
+  delivered.first = start.process.key;
   delivered.lacks_layers = lacks_layers(start);
   runs_.emplace(start.key, delivered);
   return true;

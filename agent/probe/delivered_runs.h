@@ -39,6 +39,7 @@ class DeliveredRuns {
 
   struct Delivered {
     BootTime delivered{};
+    ProcessKey first;  ///< process of the start
     std::optional<BootTime> emptied;
     bool lacks_layers = false;
     BootTime next_try{};  ///< of asking for the layers; later each time it was in vain

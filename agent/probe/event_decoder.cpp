@@ -139,6 +139,7 @@ void set_identity(ContainerStart& start, const assay_start& record) {
   // A sweep asks for the oldest task on the root, which stands for the run's beginning.
   start.time = start.cause == StartCause::kSweep ? start.process.key.start
                                                  : to_boot_time(record.header.boot_ns);
+  start.begins_life = (record.flags & ASSAY_BEGINS_LIFE) != 0;
   start.is_told_again = (record.flags & ASSAY_TOLD_AGAIN) != 0;
   if (start.is_told_again && start.cause != StartCause::kSweep && record.known_since_boot_ns != 0)
     start.time = to_boot_time(record.known_since_boot_ns);

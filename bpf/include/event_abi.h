@@ -64,6 +64,8 @@ enum assay_cause {
 #define ASSAY_EXEC_IS_DUE	      (1u << 13) // only a sweep knows it, and its exec may go on yet
 #define ASSAY_FROM_OTHER_MOUNT	      (1u << 14) // a run's first program is not on the root's mount
 #define ASSAY_PARENT_ON_ROOT	      (1u << 15) // its parent had this root, and executed nothing there
+#define ASSAY_BEGINS_LIFE                                                                          \
+	(1u << 16) // the run was not known right before: all tasks of an earlier life went
 
 // Bits of assay_layer.flags.
 #define ASSAY_LAYER_ID_MAPPED	   (1u << 0)

@@ -106,8 +106,9 @@ static __always_inline void assay_mark_task(struct assay_scratch *scratch)
 	assay_add_mark(tgid, &fresh);
 }
 
-// Puts the run at hand into the map of known runs. 0: it was not there. -EEXIST: it was. Any other
-// failure is counted, and must be treated like 0.
+// Puts the run at hand into the map of known runs. 0: it was not there, which the START will say
+// unless a sweep learns of it. -EEXIST: it was. Any other failure is counted, and must be treated
+// like 0.
 static __always_inline long assay_learn_run(struct assay_scratch *scratch, __u32 flags)
 {
 	struct assay_run run = {};
@@ -119,6 +120,8 @@ static __always_inline long assay_learn_run(struct assay_scratch *scratch, __u32
 	error = bpf_map_update_elem(&assay_runs, &scratch->key, &run, BPF_NOEXIST);
 	if (error && error != -ASSAY_EEXIST)
 		assay_count(ASSAY_RUNS_FULL, 1);
+	if (!error && !flags)
+		scratch->flags |= ASSAY_BEGINS_LIFE;
 	bpf_map_delete_elem(&assay_forked, &scratch->key); // it is not unknown any more
 	if (!error && bpf_map_update_elem(&assay_joins, &scratch->join, &cgroup_id, BPF_ANY))
 		assay_count(ASSAY_OTHER_MAPS_FULL, 1);

@@ -158,6 +158,26 @@ TEST_CASE("a mount namespace's number is used again once its last task is gone",
   CHECK(f.journal.all<RunStarted>()[1].kind == RunKind::kContainer);
 }
 
+TEST_CASE("another life of a root ends the one before, also without a word of its end",
+          "[agent][unit]") {
+  Fixture fixture;
+  ContainerStart start = container(5, seconds(100));
+  start.begins_life = true;
+  fixture.auditor.on_start(start);
+  fixture.auditor.on_start(start);  // the same process: the same life
+  CHECK(fixture.journal.all<RunStarted>().size() == 1);
+  start.process.key = {77, seconds(110)};
+  start.time = seconds(111);
+  fixture.auditor.on_start(start);
+  const auto started = fixture.journal.all<RunStarted>();
+  const auto ended = fixture.journal.all<RunEnded>();
+  REQUIRE(started.size() == 2);
+  REQUIRE(ended.size() == 1);
+  CHECK(ended[0].run_id == started[0].run_id);
+  CHECK(ended[0].is_approximate);
+  CHECK(ended[0].ended == started[1].started);
+}
+
 TEST_CASE("runs that were open before the agent's restart go on or end", "[agent][unit]") {
   Fixture f;
   f.auditor.on_start(container(1, seconds(10)));

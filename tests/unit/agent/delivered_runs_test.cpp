@@ -55,6 +55,21 @@ TEST_CASE("a restart of a known root is told only after its last task went", "[a
   CHECK(runs.accept(start, seconds(4)));
 }
 
+TEST_CASE("a start that the kernel did not know the run of needs no word of the end before",
+          "[agent][unit]") {
+  DeliveredRuns runs;
+  ContainerStart start = overlay_start(StartCause::kExec, 3);
+  start.begins_life = true;
+  start.process.key = {50, seconds(1)};
+  CHECK(runs.accept(start, seconds(1)));
+  CHECK_FALSE(runs.accept(start, seconds(2)));  // the same one, read again or swept first
+  start.process.key = {51, seconds(2)};
+  CHECK(runs.accept(start, seconds(3)));
+  start.process.key = {52, seconds(3)};
+  start.begins_life = false;
+  CHECK_FALSE(runs.accept(start, seconds(4)));
+}
+
 TEST_CASE("a task that left after a sweep saw it is no sign of life", "[agent][unit]") {
   DeliveredRuns runs;
   const ContainerStart start = overlay_start(StartCause::kExec, 3);

@@ -127,10 +127,11 @@ TEST_CASE("a start that was lost before is told as of when its root was first se
           "[probe][unit]") {
   EventDecoder decoder;
   assay_start record = make_start(1, 0);
-  record.flags |= ASSAY_TOLD_AGAIN;
+  record.flags |= ASSAY_TOLD_AGAIN | ASSAY_BEGINS_LIFE;
   record.known_since_boot_ns = 3'000'000'000;
   const ContainerStart start = decode_start(decoder, start_record(record));
   CHECK(start.is_told_again);
+  CHECK(start.begins_life);
   CHECK(start.time == std::chrono::seconds(3));
 }
 
