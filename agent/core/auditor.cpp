@@ -50,7 +50,7 @@ void Auditor::on_start(ContainerStart start) {
 
 void Auditor::open_run(ContainerStart start) {
   ContainerNames names = ports_.records.look_up(start);
-  if (!names.container_id.empty()) start.sandbox = ports_.records.sandbox_of(names);
+  if (!names.container_id.empty()) start.sandbox = ports_.records.sandbox_of(names, start);
   const bool may_come_late = names.name.empty() && !names.container_id.empty();
   const RunKey key = start.key;
   if (!open_named_run(start, std::move(names)) || !may_come_late) return;
@@ -70,7 +70,7 @@ bool Auditor::open_named_run(ContainerStart start, ContainerNames names) {
   run.mount_namespace = start.mount_namespace;
   run.pid_namespace = start.pid_namespace;
   run.in_host_pid_namespace = start.in_host_pid_namespace;
-  run.is_recorded = start.cause == StartCause::kRecord;
+  if (start.cause == StartCause::kRecord) run.recorded = ports_.clock.boot_now();
 
   const RunKey key = start.key;
   keep_facts(run, start);
@@ -252,7 +252,7 @@ void Auditor::on_sweep(const SweepCompleted& sweep) {
     live.emplace(key, true);
   std::vector<std::pair<RunKey, BootTime>> ended;
   for (auto& [key, run] : runs_) {
-    if (run.is_recorded || run.first_seen >= sweep.began) continue;  // started while it went on
+    if (run.recorded || run.first_seen >= sweep.began) continue;  // started while it went on
     if (live.contains(key)) {
       if (run.emptied && *run.emptied < sweep.began) run.emptied.reset();
     } else if (!run.emptied || *run.emptied < sweep.began) {
@@ -288,7 +288,7 @@ void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
   late_names_.erase(key);
   seeking_.erase(key);
   answer_unchecked(run, "the run ended");
-  if (run.awaits_claims && ended_.size() < kMaxAwaited)
+  if (run.claims_asked && ended_.size() < kMaxAwaited)
     ended_[run.id] = {std::move(run.told), run.stack, ports_.clock.boot_now() + kClaimsAwaited};
   else
     stacks_.remove_run(run.stack);
@@ -299,8 +299,8 @@ void Auditor::close_run(const RunKey& key, BootTime time, bool is_approximate) {
 
 void Auditor::ask_for_claims(Run& run, const ContainerStart& start) {
   if (ports_.claims == nullptr || run.told.names.container_id.empty()) return;
-  if (start.is_host_root || lacks_layers(start) || run.is_recorded) return;
-  run.awaits_claims = true;
+  if (start.is_host_root || lacks_layers(start) || run.recorded) return;
+  run.claims_asked = ports_.clock.boot_now();
   ports_.claims->look_up({run.id, start, run.told.names}, ports_.post_claims);
 }
 
@@ -308,7 +308,7 @@ void Auditor::on_claims(const RunClaims& claims) {
   follow(apply(claims.layers));
   const auto found = runs_.find(claims.key);
   if (found != runs_.end() && found->second.id == claims.run_id) {
-    found->second.awaits_claims = false;
+    found->second.claims_asked.reset();
     found->second.is_anothers_record |= claims.is_anothers_record;
     return take_claims(claims.run_id, found->second.told, claims);
   }

@@ -148,10 +148,10 @@ class Auditor {
   };
   /// Looking for who knows a run: again and again while nobody does.
   struct Acquaintance {
-    std::uint32_t looks = 0;  ///< that found nothing
-    BootTime next{};          ///< when to look again
-    bool is_waiting = false;  ///< for the recogniser
-    bool is_owed = false;     ///< told before a restart, nobody knows what: it is told again
+    std::uint32_t looks = 0;        ///< that found nothing
+    BootTime next{};                ///< when to look again
+    std::optional<BootTime> asked;  ///< the recogniser: when; it has not answered yet
+    bool is_owed = false;           ///< told before a restart, nobody knows what: told again
   };
   static constexpr std::uint32_t kLooks = 2;  ///< before it is said that nobody knows a run
   /// Looking into the root of a run.
@@ -169,14 +169,15 @@ class Auditor {
     std::uint64_t mount_namespace = 0;
     std::uint64_t pid_namespace = 0;
     bool in_host_pid_namespace = false;
-    bool is_recorded = false;  ///< no sweep knows of it: it lives as long as its record
+    /// No sweep knows of it: it lives as long as its record, which was seen last then.
+    std::optional<BootTime> recorded;
     StackDigest stack;
     WallTime started{};  // as it was told; its end is told on the same clock
     BootTime started_boot{};
     std::optional<BootTime> emptied;
     Told told;
-    bool awaits_claims = false;
-    bool is_anothers_record = false;  ///< as in RunClaims
+    std::optional<BootTime> claims_asked;  ///< when; they have not come yet
+    bool is_anothers_record = false;       ///< as in RunClaims
     ProcessKey first_process;
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
@@ -252,6 +253,8 @@ class Auditor {
   void tell_names(const RunId& run_id, const Told& told);
   void seek_acquaintances(const RunKey& key, const Run& run, bool is_resumed);
   void look_for_acquaintances();
+  /// Whether some answer about the run is still to come.
+  bool is_awaited(const Run& run, Acquaintance& seeking) const;
   /// False: there is nothing more to find out about the run.
   bool look_for_acquaintance(const RunKey& key, Run& run, Acquaintance& seeking);
   bool put_off(Acquaintance& seeking) const;
@@ -286,6 +289,7 @@ class Auditor {
   std::unordered_map<RunKey, Acquaintance> seeking_;  ///< open runs that nobody knows so far
   /// Of the last sweep: what nobody keeps off this kernel, and since when it is not shown.
   std::map<RunKey, BootTime> doubtful_records_;
+  std::optional<BootTime> records_read_;
   std::unordered_map<RunId, EndedRun> ended_;
   /// Found and not told yet, with the time at which it was found.
   std::map<LayerRef, std::pair<LayerTampering, BootTime>> tampering_;

@@ -14,8 +14,10 @@ using catalog::RecognitionState;
 constexpr std::chrono::seconds kFirstLook{1};     // a runtime that writes late has written by then
 constexpr std::chrono::seconds kBetweenLooks{2};  // before it is said that nobody knows it
 constexpr std::chrono::seconds kLookAgain{30};    // a record may come, or a store be mounted
-constexpr std::size_t kLooksPerTick = 256;
+constexpr std::chrono::milliseconds kLookingPerTick{20};  // each look goes through the open runs
+constexpr std::chrono::minutes kAnswerAwaited{2};  // longer than any reader takes: it got lost
 constexpr std::size_t kShortId = 12;
+constexpr const char* kStartedBy = "; it was ";
 
 bool is_sought(RunKind kind) {
   // The others have findings or marks of their own (docs/threat-model.md "Who it is").
@@ -36,28 +38,32 @@ bool is_same_name(const ContainerNames& a, const ContainerNames& b) {
 }  // namespace
 
 void Auditor::seek_acquaintances(const RunKey& key, const Run& run, bool is_resumed) {
-  if (ports_.recogniser == nullptr || run.is_recorded || !is_sought(run.told.kind)) return;
+  if (ports_.recogniser == nullptr || run.recorded.has_value() || !is_sought(run.told.kind)) return;
   if (run.told.names.are_confirmed() && !is_resumed) return;  // the names say who knows it
-  seeking_[key] = {0, ports_.clock.boot_now() + kFirstLook, false, is_resumed};
+  seeking_[key] = {0, ports_.clock.boot_now() + kFirstLook, std::nullopt, is_resumed};
 }
 
 void Auditor::look_for_acquaintances() {
-  const BootTime now = ports_.clock.boot_now();
-  std::size_t looks = 0;
-  for (auto one = seeking_.begin(); one != seeking_.end();) {
-    Acquaintance& seeking = one->second;
-    if (seeking.is_waiting || seeking.next > now || looks >= kLooksPerTick) {
-      ++one;
-      continue;
-    }
-    ++looks;
-    const bool goes_on = look_for_acquaintance(one->first, runs_.at(one->first), seeking);
-    one = goes_on ? std::next(one) : seeking_.erase(one);
+  const BootTime began = ports_.clock.boot_now();
+  std::vector<std::pair<BootTime, RunKey>> due;
+  for (auto& [key, seeking] : seeking_)
+    if (seeking.next <= began && !is_awaited(runs_.at(key), seeking))
+      due.emplace_back(seeking.next, key);
+  std::ranges::sort(due);  // who waits longest goes first, however many there are
+  for (const auto& [next, key] : due) {
+    if (ports_.clock.boot_now() - began > kLookingPerTick) return;
+    if (!look_for_acquaintance(key, runs_.at(key), seeking_.at(key))) seeking_.erase(key);
   }
 }
 
+bool Auditor::is_awaited(const Run& run, Acquaintance& seeking) const {
+  const BootTime now = ports_.clock.boot_now();
+  if (seeking.asked && now - *seeking.asked > kAnswerAwaited) seeking.asked.reset();
+  const bool awaits_claims = run.claims_asked && now - *run.claims_asked <= kAnswerAwaited;
+  return seeking.asked || awaits_claims || run.emptied;
+}
+
 bool Auditor::look_for_acquaintance(const RunKey& key, Run& run, Acquaintance& seeking) {
-  if (run.emptied || run.awaits_claims) return true;
   const bool was_told = run.told.recognition.state != RecognitionState::kUntold;
   if (run.told.names.are_confirmed()) {
     if (seeking.is_owed || was_told)
@@ -75,13 +81,18 @@ bool Auditor::look_for_acquaintance(const RunKey& key, Run& run, Acquaintance& s
   }
   if (const Run* outer = find_enclosing(key, run)) {
     // Of one in the container's own cgroup its kind says the same.
-    if (run.told.kind != RunKind::kInner || was_told)
+    if (run.told.kind != RunKind::kInner || was_told || seeking.is_owed)
       tell_recognition(run, RecognitionState::kKnown, "it started inside run " + outer->id);
     return false;
   }
   if (run.told.kind == RunKind::kInner && has_outer(key, run)) return put_off(seeking);
-  seeking.is_waiting = true;
-  RecognitionTask task{run.id, run.facts ? *run.facts : ContainerStart{}, run.told.names};
+  if (!run.facts) {
+    tell_recognition(run, RecognitionState::kUnclear,
+                     "too many runs are open to keep who started each");
+    return put_off(seeking);
+  }
+  seeking.asked = ports_.clock.boot_now();
+  RecognitionTask task{run.id, *run.facts, run.told.names};
   task.start.key = key;
   task.start.process.key = run.first_process;
   ports_.recogniser->look(std::move(task), ports_.post_recognition);
@@ -94,13 +105,14 @@ void Auditor::on_recognised(const RecognitionReport& report) {
   Run& run = runs_.at(report.key);
   if (run.id != report.run_id) return;
   Acquaintance& seeking = found->second;
-  seeking.is_waiting = false;
+  seeking.asked.reset();
   if (report.is_known) {
     const std::string& id = run.told.names.container_id;
     const bool is_its_name = id.empty() || id == report.names.container_id;
     if (is_its_name) complete_names(run.told.names, report.names);
     run.told.kind = kind_by_names(run.told.kind, run.told.names);
     tell_recognition(run, RecognitionState::kKnown, report.record);
+    if (report.names.is_users_to_write) find_conflict(report.key, run);
     if (is_its_name) {
       seeking_.erase(found);
       return;
@@ -110,12 +122,12 @@ void Auditor::on_recognised(const RecognitionReport& report) {
   }
   (void)put_off(seeking);
   if (seeking.looks < kLooks || run.emptied) return;
-  if (!report.failure.empty())
-    tell_recognition(run, RecognitionState::kUnclear, report.failure);
-  else
+  if (report.failure.empty())
     tell_recognition(run, RecognitionState::kUnknown,
                      "no runtime on this node has a record of it; it was " +
                          lineage_text(run.facts ? *run.facts : ContainerStart{}));
+  else if (run.told.recognition.state != RecognitionState::kUnknown)  // what is found out stays
+    tell_recognition(run, RecognitionState::kUnclear, report.failure);
 }
 
 /// True: the run is looked at again.
@@ -139,7 +151,11 @@ void Auditor::find_conflict(const RunKey& key, Run& run) {
   const std::string text = borrowed_text(key, run);
   std::vector<std::string>& known = run.told.recognition.conflicts;
   if (text.empty() || known.size() >= catalog::kMaxIdentityConflicts) return;
-  if (std::find(known.begin(), known.end(), text) != known.end()) return;
+  // By whom it was started changes as its ancestors go.
+  const auto is_same = [&](const std::string& one) {
+    return one.substr(0, one.find(kStartedBy)) == text.substr(0, text.find(kStartedBy));
+  };
+  if (std::ranges::any_of(known, is_same)) return;
   known.push_back(text);
   tell_names(run.id, run.told);
 }
@@ -148,7 +164,7 @@ void Auditor::find_conflict(const RunKey& key, Run& run) {
 std::string Auditor::borrowed_text(const RunKey& key, const Run& run) const {
   const ContainerNames& names = run.told.names;
   if (names.are_confirmed() || find_enclosing(key, run) != nullptr) return "";
-  const std::string who = run.facts ? "; it was " + lineage_text(*run.facts) : "";
+  const std::string who = run.facts ? kStartedBy + lineage_text(*run.facts) : "";
   for (const auto& [other_key, other] : runs_) {
     const ContainerNames& owner = other.told.names;
     if (other_key == key || !owner.are_confirmed()) continue;
@@ -187,7 +203,7 @@ const Auditor::Run* Auditor::find_enclosing(const RunKey& key, const Run& run) c
     if (other_key == key || other.id == run.id) continue;
     const bool is_known = other.told.names.are_confirmed() ||
                           other.told.recognition.state == RecognitionState::kKnown;
-    if (!is_known || other.pid_namespace == 0) continue;
+    if (!is_known || other.emptied || other.pid_namespace == 0) continue;
     if (is_ancestor(other.first_process)) return &other;
     if (!other.in_host_pid_namespace && is_around(other.pid_namespace)) return &other;
   }

@@ -144,9 +144,13 @@ class RuntimeRecords {
   virtual ~RuntimeRecords() = default;
   /// What is known now; at least the container id from the cgroup path, else empty.
   virtual ContainerNames look_up(const ContainerStart& start) = 0;
-  /// What runs the container's processes in place of the node's kernel ("gVisor", "Kata Containers"
-  /// …), by a record that only root may write; "" when nothing says so.
-  virtual std::string sandbox_of(const ContainerNames& /*names*/) { return ""; }
+  /// What runs the processes of the container with these names in place of the node's kernel
+  /// ("gVisor", "Kata Containers" …), by a record that only root may write; "" when nothing says
+  /// so, or when neither `start`'s process nor an ancestor is one that the record names: anybody
+  /// may call a cgroup like a container.
+  virtual std::string sandbox_of(const ContainerNames& /*names*/, const ContainerStart& /*start*/) {
+    return "";
+  }
 };
 
 /// A container that its runtime says runs, whatever its processes show.

@@ -160,7 +160,8 @@ void Outbox::wait_for_work(const std::stop_token& stop) {
   const auto age = std::chrono::steady_clock::now() - last_write_;
   std::unique_lock lock(mutex_);
   const auto has_work = [this] {
-    return !queue_.empty() || acknowledged_ > forgotten_ || is_complete_ || new_max_bytes_;
+    return !queue_.empty() || acknowledged_ > forgotten_ || is_complete_ || new_max_bytes_ ||
+           is_epoch_void_;
   };
   // An idle node sleeps until the time of the last commit is to be written again.
   const auto left = is_failing_ ? kRetryAfter : kKeepEvery - age;
@@ -376,7 +377,10 @@ bool Outbox::resume(std::uint64_t acknowledged) {
   {
     const MutexLock lock(mutex_);
     is_epoch_void_ = is_epoch_void_ || acknowledged > handed_out_;
-    if (is_epoch_void_) return false;  // the writer thread sees it within kForgetEvery
+    if (is_epoch_void_) {
+      wake_.notify_one();
+      return false;
+    }
   }
   acknowledge(acknowledged);
   return true;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/runtime/disk_records.h"
 
+#include <algorithm>
+
 #include "agent/runtime/annotations.h"
 #include "agent/runtime/bounded_json.h"
 #include "agent/runtime/cgroup_path.h"
@@ -97,15 +99,44 @@ ContainerNames DiskRecords::look_up_task(const std::string& name_space, const st
   return names;
 }
 
-std::string DiskRecords::sandbox_of(const ContainerNames& names) {
+std::string DiskRecords::sandbox_of(const ContainerNames& names, const ContainerStart& start) {
+  std::string sandbox = recorded_sandbox(names);
+  if (sandbox.empty() || names.is_bound_to_kernel) return sandbox;
+  const std::set<std::uint32_t> known = processes_of(names);
+  const auto is_known = [&](const ProcessInfo& process) {
+    return known.contains(process.key.tgid);
+  };
+  const bool is_its = is_known(start.process) || std::ranges::any_of(start.ancestors, is_known);
+  return is_its ? sandbox : "";
+}
+
+std::string DiskRecords::recorded_sandbox(const ContainerNames& names) const {
   if (names.is_users_to_write || !is_safe_name(names.container_id)) return "";
   std::string sandbox;
   if (names.runtime == "docker") sandbox = sandbox_of_runtime(docker_runtime(names.container_id));
   if (names.runtime == "docker" || names.runtime == "containerd")
     fill(sandbox, sandbox_of_runtime(shim_of(names.container_id)));
-  if (names.runtime != "cri-o") return sandbox;
-  const auto handler = names.labels.find("io.kubernetes.cri-o.RuntimeHandler");
-  return handler == names.labels.end() ? "" : sandbox_of_runtime(handler->second);
+  return sandbox;
+}
+
+std::set<std::uint32_t> DiskRecords::processes_of(const ContainerNames& names) const {
+  std::vector<std::string> ids{names.container_id};
+  if (const auto pod = names.labels.find("io.kubernetes.cri.sandbox-id");
+      pod != names.labels.end() && is_safe_name(pod->second))
+    ids.push_back(pod->second);
+  std::set<std::uint32_t> processes;
+  for (const std::string& path : roots_.containerd) {
+    auto root = StoreFolder::open(path);
+    if (!root) continue;
+    for (const std::string& space : root->folders_in(kTaskFolder, kMaxTaskNamespaces))
+      for (const std::string& id : ids)
+        for (const char* file : {"/init.pid", "/shim.pid"}) {
+          const auto text = root->read(task_bundle(space, id) + file, kMaxPidBytes);
+          if (const auto pid = text ? pid_of(*text) : std::nullopt) processes.insert(*pid);
+        }
+    if (root->is_others_to_write()) return {};
+  }
+  return processes;
 }
 
 std::string DiskRecords::docker_runtime(const std::string& container_id) const {

@@ -2,6 +2,7 @@
 // Names of containers from what their runtimes keep on disk, read-only and without any socket.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,9 @@ class DiskRecords final : public RuntimeRecords {
   explicit DiskRecords(RuntimeRoots roots) : roots_(std::move(roots)) {}
 
   ContainerNames look_up(const ContainerStart& start) override;
-  std::string sandbox_of(const ContainerNames& names) override;
+  std::string sandbox_of(const ContainerNames& names, const ContainerStart& start) override;
+  /// The same by the records alone, whoever asks.
+  std::string recorded_sandbox(const ContainerNames& names) const;
   /// Of the container `id` of a namespace of containerd's ("moby": docker's). `process`: its first.
   ContainerNames look_up_task(const std::string& name_space, const std::string& id,
                               std::uint32_t process) const;
@@ -41,6 +44,8 @@ class DiskRecords final : public RuntimeRecords {
   std::string docker_runtime(const std::string& container_id) const;
   /// The shim that serves the container; "" when no bundle says.
   std::string shim_of(const std::string& container_id) const;
+  /// Numbers of the container's first process and of the shims that serve it, by its bundle.
+  std::set<std::uint32_t> processes_of(const ContainerNames& names) const;
 
   const RuntimeRoots roots_;
 };

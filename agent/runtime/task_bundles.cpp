@@ -4,8 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
-
 #include "agent/runtime/task_folder.h"
 #include "common/base/file.h"
 #include "common/base/process_stat.h"
@@ -17,13 +15,6 @@ constexpr std::size_t kMaxTasks = 4096;  // of one namespace; a kubelet runs som
 constexpr std::size_t kMaxStatBytes = 4096;
 // A file's time is cut to the kernel's tick, and wall clocks are set.
 constexpr std::chrono::seconds kTolerance{2};
-
-std::optional<std::uint32_t> pid_of(const std::string& text) {
-  std::uint32_t pid = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
-  if (error != std::errc() || pid == 0) return std::nullopt;
-  return pid;
-}
 
 /// What stands in brackets: comm.
 std::string name_in(const std::string& stat) {
@@ -60,7 +51,7 @@ std::optional<TaskBundle> TaskBundles::read(const std::string& name_space,
   auto process = process_in(*folder, "init.pid");
   const std::string id = path.substr(path.rfind('/') + 1);
   found.names = records_.look_up_task(name_space, id, process ? process->key.tgid : 0);
-  found.sandbox = records_.sandbox_of(found.names);
+  found.sandbox = records_.recorded_sandbox(found.names);
   if (!process && !found.sandbox.empty()) process = shim_of(*folder, found.names);
   if (!process || found.names.is_users_to_write || folder->is_others_to_write())
     return std::nullopt;

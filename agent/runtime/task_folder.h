@@ -3,8 +3,12 @@
 // agent/runtime. Source: containerd core/runtime/v2 (shim_manager.go, bundle.go).
 #pragma once
 
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace assay::agent {
 
@@ -17,6 +21,13 @@ inline std::string task_namespace(const std::string& name_space) {
 }
 inline std::string task_bundle(const std::string& name_space, const std::string& id) {
   return task_namespace(name_space) + "/" + id;
+}
+
+/// The number in a file such as init.pid; nothing when it is none.
+inline std::optional<std::uint32_t> pid_of(std::string_view text) {
+  std::uint32_t pid = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
+  return error == std::errc() && pid != 0 ? std::optional(pid) : std::nullopt;
 }
 
 }  // namespace assay::agent

@@ -167,6 +167,7 @@ Result<void> Recorder::on(Context& context, const RunStarted& event) {
   run.node = context.node_id;
   run.run_id = event.run_id;
   run.started_ns = event.started_ns;
+  run.kind = event.kind;
   return judging_.settle(context.store, run, stack, context.now);
 }
 
@@ -289,9 +290,10 @@ Result<bool> Recorder::take_recognition(StoreWriter& store, OpenRun& run,
         std::ranges::find(now.conflicts, known) == now.conflicts.end())
       now.conflicts.push_back(std::move(known));
   ASSAY_TRY(store.set_recognition(run.key, now));
-  const bool is_news =
-      run.rogue != now.rogue_reason() || run.identity_conflicts.size() != now.conflicts.size();
-  run.rogue = now.rogue_reason();
+  const bool is_untold = now.state == catalog::RecognitionState::kUntold;
+  std::string rogue = is_untold ? run.rogue : now.rogue_reason();
+  const bool is_news = run.rogue != rogue || run.identity_conflicts.size() != now.conflicts.size();
+  run.rogue = std::move(rogue);
   run.identity_conflicts = std::move(now.conflicts);
   return is_news;
 }
@@ -344,6 +346,7 @@ Result<void> Recorder::on(Context& context, const RunPresent& event) {
     run->node = context.node_id;
     run->run_id = late.run_id;
     run->started_ns = late.started_ns;
+    run->kind = late.kind;
   } else {
     if (is_reopened) ASSAY_TRY(store.reopen_run(*run));
     if (run->stack != stack.id) ASSAY_TRY(store.move_run(*run, stack.id));
@@ -356,7 +359,8 @@ Result<void> Recorder::on(Context& context, const RunPresent& event) {
     run->claim_conflicts = event.claim_conflicts;
   }
   ASSAY_TRY(take_view(store, *run, event.view));
-  ASSAY_TRY(take_kind(store, *run, event.run.kind));
+  // A run of before the agent's restart has no kind of its own in a full state.
+  if (event.run.kind == "sandbox") ASSAY_TRY(take_kind(store, *run, event.run.kind));
   ASSAY_TRY(take_recognition(store, *run, event.run.names, event.recognition));
   run->stack = stack.id;
   run->ended_ns = 0;

@@ -171,12 +171,15 @@ Result<void> SqliteWriter::set_kind(RunKey run, const std::string& kind) {
 }
 
 Result<void> SqliteWriter::set_recognition(RunKey run, const catalog::Recognition& recognition) {
-  const auto& conflicts = recognition.conflicts;
+  const std::string conflicts =
+      recognition.conflicts.empty() ? std::string() : encode(recognition.conflicts);
+  if (recognition.state == catalog::RecognitionState::kUntold)
+    return change("UPDATE runs SET identity_conflicts=? WHERE run_key=?", conflicts, number(run));
   return change(
       "UPDATE runs SET recognition=?, recognition_reason=?, rogue=?, identity_conflicts=?"
       " WHERE run_key=?",
       catalog::to_string(recognition.state), recognition.reason, recognition.rogue_reason(),
-      conflicts.empty() ? std::string() : encode(conflicts), number(run));
+      conflicts, number(run));
 }
 
 Result<void> SqliteWriter::set_view(RunKey run, const catalog::View& view) {

@@ -169,8 +169,7 @@ TEST_CASE("a link in a store is not followed", "[agent][unit]") {
   CHECK(look_up(scratch, "/docker/" + kId).name.empty());
 }
 
-TEST_CASE("what keeps a container off this kernel is told by its shim, docker or CRI-O",
-          "[agent][unit]") {
+TEST_CASE("what keeps a container off this kernel is told by its shim or docker", "[agent][unit]") {
   const Scratch scratch;
   DiskRecords records({{scratch.path("docker")}, {scratch.path("containerd")}, {}});
   const auto sandbox_of = [&](const char* runtime, std::map<std::string, std::string> labels = {}) {
@@ -178,7 +177,7 @@ TEST_CASE("what keeps a container off this kernel is told by its shim, docker or
     names.container_id = kId;
     names.runtime = runtime;
     names.labels = std::move(labels);
-    return records.sandbox_of(names);
+    return records.recorded_sandbox(names);
   };
   const bool is_root = ::geteuid() == 0;  // else whoever runs this may write the records
   CHECK(sandbox_of("docker").empty());
@@ -194,13 +193,35 @@ TEST_CASE("what keeps a container off this kernel is told by its shim, docker or
   CHECK(sandbox_of("containerd") == (is_root ? "Kata Containers" : ""));
   CHECK(sandbox_of("podman").empty());
   CHECK(sandbox_of("cri-o").empty());
-  CHECK(sandbox_of("cri-o", {{"io.kubernetes.cri-o.RuntimeHandler", "kata-qemu"}}) ==
-        "Kata Containers");
-  // Whoever writes a pod's manifest may write this one.
-  CHECK(sandbox_of("podman", {{"io.kubernetes.cri-o.RuntimeHandler", "kata"}}).empty());
+  CHECK(sandbox_of("cri-o", {{"io.kubernetes.cri-o.RuntimeHandler", "kata-qemu"}}).empty());
   std::filesystem::permissions(scratch.path("docker"), std::filesystem::perms(0777));
   std::filesystem::remove_all(scratch.path("containerd"));
   CHECK(sandbox_of("docker").empty());
+}
+
+TEST_CASE("a cgroup's name makes nobody a sandbox's process", "[agent][unit]") {
+  const Scratch scratch;
+  DiskRecords records({{}, {scratch.path("containerd")}, {}});
+  const std::string bundle = "containerd/io.containerd.runtime.v2.task/k8s.io/" + kId;
+  scratch.write(bundle + "/shim-binary-path", "/usr/bin/containerd-shim-runsc-v1");
+  scratch.write(bundle + "/init.pid", "500");
+  ContainerNames names;
+  names.container_id = kId;
+  names.runtime = "containerd";
+  const std::string sandbox = ::geteuid() == 0 ? "gVisor" : "";
+  ContainerStart start;
+  start.process.key.tgid = 600;
+  CHECK(records.sandbox_of(names, start).empty());
+  start.ancestors.push_back({{400, {}}, "runsc"});
+  CHECK(records.sandbox_of(names, start).empty());
+  start.ancestors.push_back({{500, {}}, "runsc-sandbox"});
+  CHECK(records.sandbox_of(names, start) == sandbox);
+  start.ancestors.clear();
+  start.process.key.tgid = 500;
+  CHECK(records.sandbox_of(names, start) == sandbox);
+  scratch.write(bundle + "/shim.pid", "600");
+  start.process.key.tgid = 600;
+  CHECK(records.sandbox_of(names, start) == sandbox);
 }
 
 }  // namespace

@@ -122,6 +122,7 @@ TEST_CASE("a record of a container that the kernel shows is no other one", "[age
   const RunKey key = shown.key;
   const std::uint32_t process = shown.process.key.tgid;
   node.records.names.container_id = "one";
+  node.records.names.is_bound_to_kernel = true;
   node.watcher.on_start(shown);
   const auto look_twice = [&](RecordedContainer record) {
     node.recorded_containers.containers = {std::move(record)};
@@ -141,7 +142,9 @@ TEST_CASE("a record of a container that the kernel shows is no other one", "[age
 TEST_CASE("a start whose record names a sandbox is one, whatever its root", "[agent][unit]") {
   struct SandboxRecords final : RuntimeRecords {
     ContainerNames look_up(const ContainerStart&) override { return names; }
-    std::string sandbox_of(const ContainerNames&) override { return "gVisor"; }
+    std::string sandbox_of(const ContainerNames&, const ContainerStart&) override {
+      return "gVisor";
+    }
     ContainerNames names;
   } records;
   records.names.container_id = "one";
