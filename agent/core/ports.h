@@ -83,6 +83,9 @@ class Processes {
   virtual ~Processes() = default;
   /// Fills `login` and `outer_pid_namespaces` of `start`, of what is left of its processes.
   virtual void complete(ContainerStart& start) = 0;
+  /// The device of the root that the process lives on; nothing when it is gone. Errors: as
+  /// lives_on().
+  virtual Result<std::optional<std::uint64_t>> root_device(const ProcessNumber& process) = 0;
   /// Whether the process lives, and on this root. Errors: kUnavailable (it could not be looked at).
   virtual Result<bool> lives_on(const ProcessNumber& process, const RootIdentity& root) = 0;
 };

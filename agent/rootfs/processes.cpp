@@ -110,6 +110,14 @@ void ProcProcesses::complete(ContainerStart& start) {
   }
 }
 
+Result<std::optional<std::uint64_t>> ProcProcesses::root_device(const ProcessNumber& process) {
+  // Whose start it is lives_on() asks.
+  const auto state = state_of(AT_FDCWD, ("/proc/" + std::to_string(process.pid) + "/root").c_str());
+  if (state) return std::optional(state->device);
+  if (state.error().code == ErrorCode::kNotFound) return std::optional<std::uint64_t>();
+  return state.error();
+}
+
 Result<bool> ProcProcesses::lives_on(const ProcessNumber& process, const RootIdentity& root) {
   const auto no_if_gone = [](Error error) -> Result<bool> {
     if (error.code == ErrorCode::kNotFound) return false;

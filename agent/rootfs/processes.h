@@ -16,6 +16,7 @@ class ProcProcesses final : public Processes {
   /// Of the first process that is left of: the one that showed the root, its ancestors from the
   /// nearest on. Each is believed only when it is the process that the kernel told of.
   void complete(ContainerStart& start) override;
+  Result<std::optional<std::uint64_t>> root_device(const ProcessNumber& process) override;
   Result<bool> lives_on(const ProcessNumber& process, const RootIdentity& root) override;
 };
 

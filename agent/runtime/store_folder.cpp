@@ -24,10 +24,6 @@ UniqueFd open_how(int folder, const std::string& path, std::uint64_t flags, std:
       static_cast<int>(::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof(how))));
 }
 
-UniqueFd open_beneath(int folder, const std::string& path, std::uint64_t flags) {
-  return open_how(folder, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-}
-
 std::int64_t to_ns(const timespec& time) {
   return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }
@@ -88,13 +84,43 @@ std::optional<StoreFolder> StoreFolder::open(const std::string& path) {
   return StoreFolder(path, std::move(fd));
 }
 
+std::optional<StoreFolder> StoreFolder::open_users(const std::string& base, const std::string& path,
+                                                   std::uint32_t uid) {
+  constexpr std::uint64_t kDirectory = O_PATH | O_DIRECTORY;
+  const UniqueFd start = open_how(AT_FDCWD, base, kDirectory, RESOLVE_NO_SYMLINKS);
+  if (!start) return std::nullopt;
+  UniqueFd fd = open_how(start.get(), path, kDirectory,
+                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+  struct stat status {};
+  // In /tmp anybody may make a folder that goes by another user's number.
+  if (!fd || ::fstat(fd.get(), &status) != 0 || status.st_uid != uid) return std::nullopt;
+  return StoreFolder(base + "/" + path, std::move(fd), RESOLVE_NO_XDEV, true);
+}
+
+std::optional<StoreFolder> StoreFolder::open_folder(const std::string& path) const {
+  UniqueFd fd = open_beneath(path, O_PATH | O_DIRECTORY);
+  if (!fd) return std::nullopt;
+  std::string whole = path_ + "/" + path;
+  const bool is_others =
+      is_others_ || !is_only_roots_to_write(whole) || !is_only_roots_to_write(true_path(fd.get()));
+  return StoreFolder(std::move(whole), std::move(fd), resolve_, is_others);
+}
+
 StoreFolder::StoreFolder(std::string path, UniqueFd fd)
     : path_(std::move(path)),
       fd_(std::move(fd)),
       // Who may write where a link leads decides as much as who may write the link.
       is_others_(!is_only_roots_to_write(path_) || !is_only_roots_to_write(true_path(fd_.get()))) {}
 
+StoreFolder::StoreFolder(std::string path, UniqueFd fd, std::uint64_t resolve, bool is_others)
+    : path_(std::move(path)), fd_(std::move(fd)), resolve_(resolve), is_others_(is_others) {}
+
+UniqueFd StoreFolder::open_beneath(const std::string& path, std::uint64_t flags) const {
+  return open_how(fd_.get(), path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | resolve_);
+}
+
 void StoreFolder::look_at(const std::string& path) {
+  if (is_others_) return;  // nothing more to learn, and a user's paths may change under the look
   const std::size_t start = std::min(path.find_first_not_of('/'), path.size());
   all_prefixes(path.substr(start), [this](const std::string& prefix) {
     const auto [known, is_new] = looked_at_.try_emplace(prefix, true);
@@ -110,7 +136,7 @@ void StoreFolder::look_at(const std::string& path) {
 
 UniqueFd StoreFolder::open_file(const std::string& path) {
   // Looked at before it is opened for reading: opening a device or a FIFO does something.
-  const UniqueFd found = open_beneath(fd_.get(), path, O_PATH);
+  const UniqueFd found = open_beneath(path, O_PATH);
   if (!found || !stamp_of(found.get())) return {};
   const std::string self = "/proc/self/fd/" + std::to_string(found.get());
   UniqueFd fd(::open(self.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
@@ -121,13 +147,16 @@ UniqueFd StoreFolder::open_file(const std::string& path) {
 std::optional<std::string> StoreFolder::read(const std::string& path, std::size_t max_bytes) {
   const UniqueFd fd = open_file(path);
   if (!fd) return std::nullopt;
-  const auto stamp = stamp_of(fd.get());
+  return read_open(fd.get(), max_bytes);
+}
+
+std::optional<std::string> StoreFolder::read_open(int fd, std::size_t max_bytes) {
+  const auto stamp = stamp_of(fd);
   if (!stamp || stamp->bytes > max_bytes) return std::nullopt;
   std::string bytes(stamp->bytes + 1, '\0');  // one more: it must not have grown
   std::size_t size = 0;
   while (size < bytes.size()) {
-    const ssize_t count =
-        TEMP_FAILURE_RETRY(::read(fd.get(), bytes.data() + size, bytes.size() - size));
+    const ssize_t count = TEMP_FAILURE_RETRY(::read(fd, bytes.data() + size, bytes.size() - size));
     if (count < 0) return std::nullopt;
     if (count == 0) break;
     size += static_cast<std::size_t>(count);
@@ -138,7 +167,7 @@ std::optional<std::string> StoreFolder::read(const std::string& path, std::size_
 }
 
 UniqueFd StoreFolder::open_directory(const std::string& path) {
-  UniqueFd fd = open_beneath(fd_.get(), path, O_PATH | O_DIRECTORY);
+  UniqueFd fd = open_beneath(path, O_PATH | O_DIRECTORY);
   if (fd) look_at(path);
   return fd;
 }
@@ -158,7 +187,7 @@ Result<UniqueFd> StoreFolder::open_at_hand(const std::string& path) {
 
 std::vector<std::string> StoreFolder::folders_in(const std::string& path, std::size_t max) {
   std::vector<std::string> names;
-  UniqueFd fd = open_beneath(fd_.get(), path, O_RDONLY | O_DIRECTORY);
+  UniqueFd fd = open_beneath(path, O_RDONLY | O_DIRECTORY);
   if (!fd) return names;
   const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(fd.get()));
   if (!directory) return names;

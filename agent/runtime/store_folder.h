@@ -42,11 +42,22 @@ class StoreFolder {
   /// The folder at `path`, absolute; empty when it is not there.
   static std::optional<StoreFolder> open(const std::string& path);
 
+  /// A folder that the user `uid` may have made: `path` below `base`. `base` may be a mount; from
+  /// there on, and in all that is opened beneath later, neither links nor mounts are followed, so
+  /// that nothing waits for what the user hides behind one. Others may write it. Empty when it is
+  /// not there, or is another user's.
+  static std::optional<StoreFolder> open_users(const std::string& base, const std::string& path,
+                                               std::uint32_t uid);
+  /// A directory beneath, as a folder with the same limits; empty as open_directory().
+  std::optional<StoreFolder> open_folder(const std::string& path) const;
+
   /// A regular file beneath, open for reading; empty when it is absent, another kind, or reached by
   /// a link.
   UniqueFd open_file(const std::string& path);
   /// The whole file, at most `max_bytes`; nothing when it cannot be opened or is larger.
   std::optional<std::string> read(const std::string& path, std::size_t max_bytes);
+  /// As read(), of a file that is open.
+  static std::optional<std::string> read_open(int fd, std::size_t max_bytes);
   /// A directory beneath, O_PATH; empty when it is absent, another kind, or reached by a link.
   UniqueFd open_directory(const std::string& path);
 
@@ -66,9 +77,13 @@ class StoreFolder {
 
  private:
   StoreFolder(std::string path, UniqueFd fd);
+  StoreFolder(std::string path, UniqueFd fd, std::uint64_t resolve, bool is_others);
+
+  UniqueFd open_beneath(const std::string& path, std::uint64_t flags) const;
 
   std::string path_;
   UniqueFd fd_;
+  std::uint64_t resolve_ = 0;  ///< of openat2(), more than all folders have
   bool is_others_ = false;
   std::map<std::string, bool> looked_at_;
 };

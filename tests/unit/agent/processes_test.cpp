@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/rootfs/processes.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -51,6 +52,18 @@ TEST_CASE("a process of another start lives nowhere", "[agent][unit]") {
   const auto lives = processes.lives_on({static_cast<std::uint32_t>(::getpid()), 1}, {});
   REQUIRE(lives);
   CHECK_FALSE(*lives);
+}
+
+TEST_CASE("the device of a process's root is told while it lives", "[agent][unit]") {
+  ProcProcesses processes;
+  struct stat status {};
+  REQUIRE(::stat("/", &status) == 0);
+  const auto own = processes.root_device({static_cast<std::uint32_t>(::getpid()), 0});
+  REQUIRE(own);
+  CHECK(*own == status.st_dev);
+  const auto gone = processes.root_device({0x7FFFFFFF, 0});
+  REQUIRE(gone);
+  CHECK_FALSE(gone->has_value());
 }
 
 }  // namespace
