@@ -46,8 +46,8 @@ bool is_init(const std::optional<std::string>& note, std::uint32_t process) {
 RuntimeRoots default_runtime_roots() {
   return {
       {"/var/lib/docker"},
-      {"/run/containerd", "/run/docker/containerd", "/run/k3s/containerd", "/run/k0s/containerd",
-       "/var/snap/microk8s/common/run/containerd"},
+      {"/run/containerd", "/run/docker/containerd/daemon", "/run/k3s/containerd",
+       "/run/k0s/containerd", "/var/snap/microk8s/common/run/containerd"},
       {"/var/lib/containers/storage", "/usr/lib/containers/storage", "/run/containers/storage"}};
 }
 
