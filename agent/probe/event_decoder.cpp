@@ -348,7 +348,9 @@ Result<ProbeRecord> EventDecoder::decode_start(std::string_view bytes) {
       parts.layers[i].name = std::move(parts.names[i]);
     start.layers.push_back(std::move(parts.layers[i]));
   }
-  return ProbeRecord(std::move(start));
+  ProbeRecord decoded;  // in place: gcc 12 takes the moved temporary for one that was never made
+  decoded.emplace<ContainerStart>(std::move(start));
+  return decoded;
 }
 
 Result<std::vector<SweptTask>> decode_swept_tasks(std::string_view records) {
