@@ -42,15 +42,6 @@ void check_layer(const LowerLayer& layer, const Bundle& bundle, int index) {
   CHECK_FALSE(layer.is_data_only);
 }
 
-// A container that runs to its end; returns when the probe has told of it. As records keep their
-// order, everything that happened before it has been told too.
-void run_to_end(const RunningProbe& probe) {
-  const Bundle bundle(1);
-  Program container(bundle.run({kProgram, "true"}));
-  REQUIRE(container.finish() == 0);
-  REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) == 1; }));
-}
-
 bool is_live(const SweepCompleted& sweep, const Bundle& bundle) {
   return std::any_of(sweep.live.begin(), sweep.live.end(),
                      [&](const RunKey& key) { return bundle.owns(key); });

@@ -281,4 +281,10 @@ RunningProbe::RunningProbe(agent::ProbeOptions options, std::optional<BootTime> 
   REQUIRE(sink.wait_for([&] { return !sink.sweeps().empty(); }));
 }
 
+void run_to_end(const RunningProbe& probe) {
+  const Bundle bundle(1);
+  run_short(bundle);
+  REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) == 1; }));
+}
+
 }  // namespace assay::tests

@@ -161,4 +161,8 @@ struct RunningProbe {
   std::unique_ptr<agent::BpfEventSource> source;
 };
 
+/// A container that runs to its end; returns when the probe has told of it. As records keep their
+/// order, everything that happened before it has been told too.
+void run_to_end(const RunningProbe& probe);
+
 }  // namespace assay::tests

@@ -15,13 +15,6 @@ using agent::StartCause;
 
 constexpr std::uint32_t kTmpfs = 0x01021994;
 
-// A container that runs to its end. Records keep their order: everything before it has been told.
-void run_to_end(const RunningProbe& probe) {
-  const Bundle bundle(1);
-  run_short(bundle);
-  REQUIRE(probe.sink.wait_for([&] { return ends_of(probe.sink, bundle) == 1; }));
-}
-
 std::vector<ContainerStart> starts_in(const RunningProbe& probe, const ContainerCgroup& cgroup) {
   auto starts = probe.sink.starts();
   std::erase_if(starts,
