@@ -160,7 +160,7 @@ void add_identifying(Table& table) {
           {.text = "Folders in which OCI runtimes (runc, crun) keep the state of what they run; a "
                    "container that no folder of runtime.* knows is the finding rogue"})
       .list("runtime.containerd_sockets", &AgentConfig::containerd_sockets,
-            {.text = "containerd's sockets to ask for claims; none are needed"});
+            {.text = "containerd's sockets to ask for claims and labels; none are needed"});
 }
 
 std::vector<std::string> check(const AgentConfig& config) {

@@ -208,7 +208,8 @@ bool complete_names(ContainerNames& names, const ContainerNames& more) {
   if (!names.config_digest) names.config_digest = more.config_digest;
   if (!names.manifest_digest) names.manifest_digest = more.manifest_digest;
   if (!names.repo_digest) names.repo_digest = more.repo_digest;
-  if (names.labels.empty()) names.labels = more.labels;
+  for (const auto& label : more.labels)
+    if (names.labels.size() < catalog::kMaxLabels) names.labels.insert(label);
   names.is_bound_to_kernel |= more.is_bound_to_kernel;
   names.is_users_to_write |= more.is_users_to_write;
   return names != before;

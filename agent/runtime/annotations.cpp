@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxLabels = 64;
+using catalog::kMaxLabels;
 constexpr std::size_t kMaxLabelKey = 256;
 constexpr std::size_t kMaxLabelValue = 1024;
 

@@ -70,6 +70,7 @@ void add_stack_conflicts(const StoreRecord& record, const KernelLayers& kernel,
 RunClaims compare(const ClaimTask& task, const StoreRecord& record, const KernelLayers& kernel) {
   RunClaims claims{task.run_id, task.start.key, record.names, {}, record.problems};
   claims.is_anothers_record = record.is_anothers && !record.is_for_display;
+  claims.names.is_users_to_write |= record.is_for_display;
   if (!record.is_complete || !kernel.are_directories()) return claims;
   std::vector<std::string> conflicts;
   add_stack_conflicts(record, kernel, conflicts);
@@ -77,7 +78,6 @@ RunClaims compare(const ClaimTask& task, const StoreRecord& record, const Kernel
   if (!claims.conflicts.empty()) return claims;
   // A complete record is one whose container writes where this run does.
   claims.names.is_bound_to_kernel = true;
-  claims.names.is_users_to_write |= record.is_for_display;
   for (const RecordedLayer& layer : record.layers) {
     if (!layer.diff_id && !layer.chain_id) continue;
     claims.layers.push_back({ref_of(kernel.layers()[*layer.place]), layer.diff_id, layer.chain_id,

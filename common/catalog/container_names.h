@@ -3,6 +3,7 @@
 // line.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,6 +11,8 @@
 #include "common/base/digest.h"
 
 namespace assay::catalog {
+
+inline constexpr std::size_t kMaxLabels = 64;  ///< of one container; more are left out
 
 /// Claims, for people: no verdict depends on them; exemptions do, where they are confirmed. Text is
 /// raw as the record holds it; "" is what no record says.

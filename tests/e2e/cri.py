@@ -65,12 +65,13 @@ class ContainerdCri(runtimes.Containerd):
                                         response_deserializer=getattr(self.messages, answer).FromString)
         return stub(request, timeout=DEADLINE_S)
 
-    def pod(self, name, namespace, uid):
+    def pod(self, name, namespace, uid, labels=None, annotations=None):
         """Starts a pod's sandbox: its id."""
         node = self.messages.NamespaceOption(network=self.messages.NODE)
         config = self.messages.PodSandboxConfig(
             metadata={"name": name, "namespace": namespace, "uid": uid}, labels={
-                "io.kubernetes.pod.name": name, "io.kubernetes.pod.namespace": namespace, "io.kubernetes.pod.uid": uid},
+                "io.kubernetes.pod.name": name, "io.kubernetes.pod.namespace": namespace, "io.kubernetes.pod.uid": uid,
+                **(labels or {})}, annotations=annotations or {},
             linux={"cgroup_parent": f"/kubepods/besteffort/pod{uid}", "security_context": {"namespace_options": node}})
         request = self.messages.RunPodSandboxRequest(config=config)
         pod = self.call("RunPodSandbox", request, "RunPodSandboxResponse").pod_sandbox_id

@@ -2,6 +2,7 @@
 """Who is seen: one test per way of starting a container. docker, containerd through ctr and podman as people
 run them every day are in containers_test.py, with other stores and user namespaces in stores_test.py."""
 
+import socket
 import subprocess
 
 import cri
@@ -131,6 +132,18 @@ class PodmanRootlessTest(seen.Case):
             with self.subTest(number=number):
                 self.check_started(lambda: self.runtime.run_to_end(f"user-{number}", seen.IMAGE, "true"))
 
+    def test_the_users_own_notes_make_it_known(self):
+        (run,), _ = self.node.runs_of(lambda: self.runtime.run("user-long", seen.IMAGE, "/bin/sleep", "600"))
+        self.addCleanup(self.runtime.remove, "user-long")
+
+        def look():
+            recognition = self.node.here.query("trace", run["run_id"])["recognition"]
+            return recognition["reason"] and recognition
+        recognition = self.node.here.wait(look, "who knows the container")
+        self.assertEqual(recognition["state"], "known", recognition)
+        self.assertIn(str(self.runtime.runtime_folder), recognition["reason"])
+        self.assertEqual(self.node.here.findings_of(run, "rogue"), [])
+
 
 class PodmanRootlessFuseTest(seen.Case):
     """Layers of a root that a user's program serves are that program's to tell: nobody believes it."""
@@ -199,6 +212,37 @@ class CriTest(seen.Case):
             name = f"short-{number}"
             self.check_started(lambda: self.runtime.container(pod, name, seen.IMAGE, "true"), names={
                 "runtime": "containerd", "name": name, "image": seen.IMAGE, "pod_name": "short"})
+
+
+class ContainerdCriBySocket(cri.ContainerdCri):
+    """Its socket is named to the agent, behind one on which somebody listens and never answers."""
+
+    def agent_settings(self):
+        silent = self.folder / "silent.sock"
+        self.silent = socket.socket(socket.AF_UNIX)
+        self.silent.bind(str(silent))
+        self.silent.listen(64)
+        return {**super().agent_settings(), "containerd_sockets": [str(silent), str(self.folder / "c.sock")]}
+
+    def stop(self):
+        super().stop()
+        self.silent.close()
+
+
+class CriSocketTest(seen.Case):
+    """What containerd's socket adds to a pod."""
+    runtime_class = ContainerdCriBySocket
+
+    def test_labels_and_annotations_of_the_pod(self):
+        labels = {"app": "shop", "team": "till"}
+        pod = self.runtime.pod("shop-0", "market", "2c1f2d3e-4a5b-4c6d-8e7f-9a0b1c2d3e4f", labels, {"owner": "team-a"})
+        self.addCleanup(self.runtime.remove_pod, pod)
+        runs, _ = self.node.runs_of(lambda: self.runtime.container(pod, "till", seen.IMAGE, "/bin/sleep", "600"))
+        run = self.check_whole(runs[0])
+        expected = {**labels, "owner": "team-a", "io.kubernetes.container.name": "till"}
+        run = self.node.wait_for(run["run_id"], lambda now: expected.items() <= now["names"]["labels"].items(),
+                                 "with its labels")
+        self.check_names(run, {"runtime": "containerd", "name": "till", "image": seen.IMAGE, "pod_name": "shop-0"})
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ class PodmanFuse(runtimes.Podman):
 
 class PodmanRootless(runtimes.Podman):
     """An ordinary user's podman, with a store in his home, and without cgroups that would tell names."""
+    runtime_folder = pathlib.Path("/run/user", str(USER_ID))  # where a login would have made it
 
     @classmethod
     def missing(cls):
@@ -94,15 +95,15 @@ class PodmanRootless(runtimes.Podman):
 
     def start(self):
         super().start()
-        for name in ("home", "runtime"):
-            (self.folder / name).mkdir()
-        shutil.chown(self.folder, USER_ID, USER_ID)
-        for name in ("home", "runtime"):
-            shutil.chown(self.folder / name, USER_ID, USER_ID)
+        (self.folder / "home").mkdir()
+        self.runtime_folder.parent.mkdir(exist_ok=True)
+        self.runtime_folder.mkdir(mode=0o700, exist_ok=True)
+        for folder in (self.folder, self.folder / "home", self.runtime_folder):
+            shutil.chown(folder, USER_ID, USER_ID)
 
     def client(self, *arguments, **options):
         environment = {**os.environ, "HOME": str(self.folder / "home"),
-                       "XDG_RUNTIME_DIR": str(self.folder / "runtime")}
+                       "XDG_RUNTIME_DIR": str(self.runtime_folder)}
         return runtimes.command(
             *self.wrapper, *with_subordinate_ids(self.folder.parent),
             "setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups",
@@ -120,10 +121,11 @@ class PodmanRootless(runtimes.Podman):
         return {}
 
     def stop(self):
-        pause = self.folder / "runtime/libpod/tmp/pause.pid"  # keeps the user's namespace
+        pause = self.runtime_folder / "libpod/tmp/pause.pid"  # keeps the user's namespace
         if pause.exists():
             os.kill(int(pause.read_text()), signal.SIGKILL)
         super().stop()
+        shutil.rmtree(self.runtime_folder, ignore_errors=True)
 
 
 class PodmanKeepId(PodmanRootless):

@@ -10,6 +10,7 @@
 #include "agent/runtime/annotations.h"
 #include "agent/runtime/cgroup_path.h"
 #include "agent/runtime/containerd/image_finder.h"
+#include "agent/runtime/containerd/labels.h"
 #include "agent/runtime/containerd/mount_options.h"
 #include "agent/runtime/store_folder.h"
 #include "common/base/encoding.h"
@@ -73,6 +74,8 @@ class Reader {
     record_.names.image = name_of_image(container->image, "");
     if (container->spec.size() <= kMaxSpecBytes)
       read_spec_annotations(container->spec, record_.names);
+    read_container_labels(*container, record_.names);
+    read_pod();
     reference_ = {container->image, task_.names.runtime == "docker" ? task_.names.image_id : ""};
     read_snapshot();
     return std::move(record_);
@@ -112,6 +115,15 @@ class Reader {
       return std::move(*container);
     }
     return std::nullopt;
+  }
+
+  /// What cannot be told of the pod is left out: labels change no verdict.
+  void read_pod() {
+    record_.names.container_id = task_.names.container_id;
+    const std::string id = pods_sandbox(record_.names);
+    if (!is_identifier(id)) return;
+    const auto sandbox = client_.container(name_space_, id, limit_);
+    if (is_answered(sandbox)) read_pod_labels(*sandbox, record_.names);
   }
 
   void read_snapshot() {

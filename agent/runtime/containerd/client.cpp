@@ -25,6 +25,9 @@ namespace snapshots_v1 = containerd::services::snapshots::v1;
 constexpr int kMaxMessageBytes = 4 << 20;
 constexpr std::size_t kMaxBlobBytes = 4U << 20;
 constexpr int kMaxListed = 64;
+constexpr int kMaxLabelsRead = 256;
+// Source: containerd internal/cri/labels/labels.go (pkg/cri/server/helpers.go in 1.x).
+constexpr const char* kSandboxMetadata = "io.cri-containerd.sandbox.metadata";
 constexpr const char* kNamespaceHeader = "containerd-namespace";
 
 ErrorCode code_of(const grpc::Status& status) {
@@ -135,8 +138,13 @@ Result<ContainerdContainer> ContainerdClient::container(const std::string& name_
                                         name_space, request, limit));
   const containers_v1::Container& found = response.container();
   if (found.id() != id) return Error{ErrorCode::kCorrupt, "containerd answers about another id"};
-  return ContainerdContainer{found.image(), found.spec().value(), found.snapshotter(),
-                             found.snapshot_key()};
+  ContainerdContainer container{
+      found.image(), found.spec().value(), found.snapshotter(), found.snapshot_key(), {}, ""};
+  for (int i = 0; i < std::min(found.labels_size(), kMaxLabelsRead); ++i)
+    container.labels.emplace_back(found.labels(i).key(), found.labels(i).value());
+  for (const auto& extension : found.extensions())
+    if (extension.key() == kSandboxMetadata) container.sandbox_metadata = extension.value().value();
+  return container;
 }
 
 Result<std::string> ContainerdClient::snapshot_parent(const std::string& name_space,

@@ -8,6 +8,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/digest.h"
@@ -20,6 +21,8 @@ struct ContainerdContainer {
   std::string spec;   ///< the runtime specification, JSON
   std::string snapshotter;
   std::string snapshot_key;
+  std::vector<std::pair<std::string, std::string>> labels;  ///< at most 256, unchecked bytes
+  std::string sandbox_metadata;  ///< what the CRI plugin keeps of a pod, JSON; "" of anything else
 };
 
 struct ContainerdMount {

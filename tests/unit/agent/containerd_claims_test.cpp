@@ -110,6 +110,56 @@ class Here {
   std::string manifest;
 };
 
+/// Makes the container one of a pod with two labels and, as the CRI plugin keeps it, an annotation.
+void put_into_pod(Here& here, const std::string& sandbox) {
+  auto& container = here.containerd.containers["default/web"];
+  container.mutable_spec()->set_value(R"({"annotations":{"io.kubernetes.cri.sandbox-id":")" +
+                                      sandbox + R"("}})");
+  auto& pod = here.containerd.containers["default/" + sandbox];
+  pod.set_id(sandbox);
+  for (const auto& [key, value] : {std::pair("app", "shop"), std::pair("tier", "pod's")}) {
+    auto* label = pod.add_labels();
+    label->set_key(key);
+    label->set_value(value);
+  }
+  auto* extension = pod.add_extensions();
+  extension->set_key("io.cri-containerd.sandbox.metadata");
+  extension->mutable_value()->set_value(
+      R"({"Version":"v1","Metadata":{"ID":"pod","Config":{"annotations":{"owner":"team-a"}}}})");
+}
+
+TEST_CASE("labels are the container's own, then its pod's", "[agent][unit]") {
+  Here here;
+  auto* own = here.containerd.containers["default/web"].add_labels();
+  own->set_key("tier");
+  own->set_value("front");
+  SECTION("no pod") {
+    const auto claims = here.look_up();
+    REQUIRE(claims);
+    CHECK(claims->names.labels == std::map<std::string, std::string>{{"tier", "front"}});
+  }
+  SECTION("in a pod") {
+    put_into_pod(here, "pod-1");
+    const auto claims = here.look_up();
+    REQUIRE(claims);
+    CHECK(claims->names.labels ==
+          std::map<std::string, std::string>{{"tier", "front"},
+                                             {"app", "shop"},
+                                             {"owner", "team-a"},
+                                             {"io.kubernetes.cri.sandbox-id", "pod-1"}});
+    CHECK(claims->layers.size() == 3);
+  }
+  SECTION("a pod that is gone, or that says it is itself, or no name at all") {
+    put_into_pod(here, GENERATE("gone", "web", "a b\n"));
+    here.containerd.containers.erase("default/gone");
+    const auto claims = here.look_up();
+    REQUIRE(claims);
+    CHECK(claims->names.labels.at("tier") == "front");
+    CHECK_FALSE(claims->names.labels.contains("owner"));
+    CHECK(claims->layers.size() == 3);
+  }
+}
+
 TEST_CASE("containerd claims the image's true diff and chain IDs", "[agent][unit]") {
   Here here;
   const RunClaims claims = here.look_up().value();
