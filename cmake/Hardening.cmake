@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# How programs are hardened. tests/e2e/hardening_test.py and deploy/release.sh look at what came of it
-# (deploy/lib/hardening.sh).
+# How programs are hardened. deploy/lib/hardening.sh looks at what came of it, and
+# tests/unit/deploy/hardening_test.py runs it.
 include(CheckCXXCompilerFlag)
 
 # Position independent (its address is random), and all of the dynamic linker's tables read-only once it runs.

@@ -42,9 +42,16 @@ std::string path_patterns(const std::vector<Spot>& spots) {
   return joined(paths, " | ");
 }
 
-/// A branch of `case "$at $before"` for each set of options whose value comes next.
-std::string value_branches(const std::vector<Spot>& spots, const std::string& offer_words,
-                           const std::string& offer_files) {
+/// How a shell offers words, which stand between the first two, and how files.
+struct Offer {
+  const char* before_words;
+  const char* after_words;
+  const char* files;
+};
+
+/// A branch of `case "$at $before"` for each set of options whose value comes next. Choices are
+/// letters alone.
+std::string value_branches(const std::vector<Spot>& spots, const Offer& offer) {
   std::string text;
   for (const Spot& spot : spots) {
     std::vector<std::string> files;
@@ -56,11 +63,11 @@ std::string value_branches(const std::vector<Spot>& spots, const std::string& of
       if (option.choices.empty())
         files.insert(files.end(), patterns.begin(), patterns.end());
       else
-        text += "    " + joined(patterns, " | ") + ") " + offer_words +
-                quoted(joined(option.choices, " ")) + "; return ;;\n";
+        text += "    " + joined(patterns, " | ") + ") " + offer.before_words +
+                joined(option.choices, " ") + offer.after_words + "; return ;;\n";
     }
     if (!files.empty())
-      text += "    " + joined(files, " | ") + ") " + offer_files + "; return ;;\n";
+      text += "    " + joined(files, " | ") + ") " + offer.files + "; return ;;\n";
   }
   return text;
 }
@@ -109,9 +116,8 @@ std::string bash_completion(const std::string& program, const std::vector<Spot>&
                      path_patterns(spots) +
                      ") at+=\" ${COMP_WORDS[i]}\" ;;\n    esac\n  done\n"
                      "  case \"$at ${COMP_WORDS[COMP_CWORD - 1]}\" in\n";
-  text += value_branches(spots, "mapfile -t COMPREPLY < <(compgen -W ", "true");
-  for (std::size_t at = 0; (at = text.find("'; return ;;", at)) != std::string::npos; at += 20)
-    text.replace(at, 1, "' -- \"$cur\")");
+  text +=
+      value_branches(spots, {"mapfile -t COMPREPLY < <(compgen -W '", "' -- \"$cur\")", "true"});
   text += "  esac\n  case $at in\n";
   for (const Spot& spot : spots)
     text += "    " + quoted(spot.path) + ") names=" + quoted(joined(names_of(spot), " ")) + " ;;\n";
@@ -130,11 +136,7 @@ std::string zsh_completion(const std::string& program, const std::vector<Spot>& 
       path_patterns(spots) +
       ") at+=\" $word\" ;;\n    esac\n  done\n"
       "  case \"$at ${words[CURRENT-1]}\" in\n" +
-      value_branches(spots, "compadd -- ${=:-", "_files");
-  for (std::size_t at = 0; (at = text.find("${=:-'", at)) != std::string::npos;) {
-    text.erase(at, 6);
-    text.erase(text.find('\'', at), 1);
-  }
+      value_branches(spots, {"compadd -- ", "", "_files"});
   text += "  esac\n  case $at in\n";
   for (const Spot& spot : spots) {
     text += "    " + quoted(spot.path) + ")\n      names=(";
