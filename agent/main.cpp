@@ -10,10 +10,12 @@
 #include "agent/app/record.h"
 #include "agent/app/run.h"
 #include "agent/app/verify_command.h"
+#include "common/base/build_info.h"
 #include "common/base/encoding.h"
 #include "common/base/exit_code.h"
 #include "common/config/cli_flags.h"
 #include "common/config/key.h"
+#include "common/manual/manual.h"
 
 namespace {
 
@@ -172,13 +174,17 @@ int main(int argc, char** argv) {
       *config.add_subcommand("check", "Read the configuration and print what is in effect");
   CLI::App& config_reference =
       *config.add_subcommand("reference", "Print all keys as a Markdown table");
-  CLI::App& version = *app.add_subcommand("version", "Print the version");
+  CLI::App& version =
+      *app.add_subcommand("version", "Print the version, the commit and how it was built");
   // The probe executes this to see itself see something; it must do nothing.
   CLI::App& canary = *app.add_subcommand("canary", "")->group("");
   canary.allow_extras();
   for (CLI::App* command :
        {&run, &once_command, &check, &record, &unpin, &verify_command, &config_check})
     add_config_options(*command, given);
+
+  std::string manual;
+  assay::manual::add_manual(app, 8, manual);
 
   try {
     app.parse(argc, argv);
@@ -198,6 +204,7 @@ int main(int argc, char** argv) {
   if (once_command) code = once(given);
   if (config_check) code = print_config(given);
   if (config_reference) std::fputs(config_table().reference_markdown().c_str(), stdout);
-  if (version) std::printf("assay-agent %s\n", ASSAY_VERSION);
+  std::fputs(manual.c_str(), stdout);
+  if (version) std::fputs(assay::version_text("assay-agent").c_str(), stdout);
   return static_cast<int>(code);
 }

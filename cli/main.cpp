@@ -8,6 +8,7 @@
 #include "cli/output/gate_report.h"
 #include "common/config/cli_flags.h"
 #include "common/config/key.h"
+#include "common/manual/manual.h"
 #include "common/output/json.h"
 #include "common/output/table.h"
 #include "common/output/yaml.h"
@@ -116,10 +117,16 @@ int start(int argc, char** argv) {
   Invocation invocation;
   CLI::App app("Which base image does every container stand on, and may it?");
   declare(app, invocation);
+  std::string manual;
+  manual::add_manual(app, 1, manual);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return end_parsing(app, terminal, error);
+  }
+  if (!invocation.command) {
+    std::fputs(manual.c_str(), stdout);
+    return static_cast<int>(ExitCode::kOk);
   }
   return run(invocation, terminal);
 }

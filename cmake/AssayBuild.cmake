@@ -19,6 +19,8 @@ if(ASSAY_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${ASSAY_CCACHE}")
 endif()
 
+include(Hardening)
+
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(CURL REQUIRED)
@@ -43,6 +45,7 @@ target_compile_options(assay_settings INTERFACE
 target_include_directories(assay_settings INTERFACE "${CMAKE_SOURCE_DIR}")
 target_compile_definitions(assay_settings INTERFACE ASSAY_VERSION="${PROJECT_VERSION}")
 target_link_libraries(assay_settings INTERFACE Threads::Threads)
+assay_harden(assay_settings)
 if(ASSAY_SANITIZE)
   # gcc warns wrongly of std::variant and std::optional once a sanitizer rewrote the code (its manual
   # says so of -fsanitize).

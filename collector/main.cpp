@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "collector/app/commands.h"
+#include "common/base/build_info.h"
 #include "common/base/encoding.h"
 #include "common/config/cli_flags.h"
+#include "common/manual/manual.h"
 #include "common/service/http_endpoint.h"
 
 namespace {
@@ -139,7 +141,8 @@ int main(int argc, char** argv) {
       *config_command.add_subcommand("check", "Read the configuration and print what is in effect");
   CLI::App& reference_command =
       *config_command.add_subcommand("reference", "Print all keys as a Markdown table");
-  CLI::App& version_command = *app.add_subcommand("version", "Print the version");
+  CLI::App& version_command =
+      *app.add_subcommand("version", "Print the version, the commit and how it was built");
   // Options of the program may stand after the command as well.
   for (CLI::App* command : {&run_command, &init_command, &issue_command, &config_command,
                             &check_command, &reference_command, &version_command})
@@ -166,6 +169,9 @@ int main(int argc, char** argv) {
   ExitCode code = ExitCode::kOk;
   add_ca(app, given, code);
 
+  std::string manual;
+  assay::manual::add_manual(app, 8, manual);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -179,6 +185,7 @@ int main(int argc, char** argv) {
   if (issue_command) code = issue(given);
   if (check_command) code = print_config(given);
   if (reference_command) std::fputs(config_table().reference_markdown().c_str(), stdout);
-  if (version_command) std::printf("assay-collector %s\n", ASSAY_VERSION);
+  std::fputs(manual.c_str(), stdout);
+  if (version_command) std::fputs(assay::version_text("assay-collector").c_str(), stdout);
   return static_cast<int>(code);
 }

@@ -19,10 +19,10 @@ ASSAY_QUICKSTART_PACKAGES=(busybox-static ca-certificates curl debootstrap iprou
 # What tests/run.sh needs on top.
 ASSAY_TEST_PACKAGES=(
   btrfs-progs bubblewrap buildah busybox-static ca-certificates catch2 ccache clang-format clang-tidy
-  containerd crun curl debootstrap docker.io e2fsprogs erofs-utils fsverity fuse-overlayfs iproute2
-  libarchive-tools libclang-rt-14-dev libfaketime libfsverity-dev llvm-14 openssl podman procps
+  containerd crun curl debootstrap docker.io dpkg-dev e2fsprogs erofs-utils fish fsverity fuse-overlayfs iproute2
+  libarchive-tools libclang-rt-14-dev libfaketime libfsverity-dev lintian llvm-14 man-db mandoc openssl podman procps
   python3 python3-grpcio python3-hpack python3-hyperframe python3-jsonschema python3-protobuf
-  rpm runc shellcheck skopeo sqlite3 systemd-container uidmap umoci xfsprogs xz-utils zstd
+  rpm runc shellcheck skopeo sqlite3 systemd-container uidmap umoci xfsprogs xz-utils zsh zstd
 )
 
 # What the tests labelled kernel need on top of those.
