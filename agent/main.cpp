@@ -33,6 +33,7 @@ struct CommandLine {
   bool with_events = false;
   assay::agent::VerifyCommandOptions verify;
   assay::agent::OnceOptions once;
+  assay::agent::PrintOptions check_print;
 };
 
 assay::Result<Loaded> load(const CommandLine& given) {
@@ -153,6 +154,7 @@ int main(int argc, char** argv) {
   once_command.add_option("--timeout", given.duration, "How long it may take (default 10m)");
   add_print_options(once_command, given.once.print);
   CLI::App& check = *app.add_subcommand("check", "Say what this machine offers and lacks");
+  add_print_options(check, given.check_print);
   CLI::App& record = *app.add_subcommand(
       "record", "Write all that the probe sees, and what the node answers about it, to a file");
   record.add_option("FILE", given.recording, "A new file; it is made with mode 0600")->required();
@@ -196,7 +198,10 @@ int main(int argc, char** argv) {
   }
   ExitCode code = ExitCode::kOk;
   if (run) code = run_agent(given);
-  if (check) code = with_config(given, assay::agent::check_machine);
+  if (check)
+    code = with_config(given, [&](const AgentConfig& loaded) {
+      return assay::agent::check_machine(loaded, given.check_print);
+    });
   if (record) code = record_to_file(given);
   if (replay) code = assay::agent::replay_file(given.recording, given.with_events);
   if (unpin) code = with_config(given, assay::agent::remove_probe);

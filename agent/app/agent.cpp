@@ -13,6 +13,7 @@
 #include "agent/app/machine.h"
 #include "agent/app/pipeline.h"
 #include "agent/app/view_rows.h"
+#include "agent/confine/call_filter.h"
 #include "agent/uplink/tls_files.h"
 #include "common/base/guarded_file.h"
 #include "common/image/fingerprint.h"
@@ -405,6 +406,7 @@ void Agent::on_tick() {
   rewalker_->on_tick();
   opener_->on_tick();
   exact_->on_tick();
+  log_denied_calls();
   const WallTime floor = time_floor_->observe();
   const BootTime now = clock_.boot_now();
   if (now - floor_written_ < kFloorWriteInterval) return;
@@ -458,6 +460,15 @@ void Agent::walk_layers() {
 void Agent::count_reload(bool is_ok) {
   is_last_reload_ok_ = is_ok;
   ++reloads_;
+}
+
+void Agent::log_denied_calls() {
+  const DeniedCalls denied = denied_calls();
+  // Each doubling once: whatever makes the calls may go on for ever.
+  if (denied.count == 0 || denied.count < denied_logged_ * 2) return;
+  denied_logged_ = denied.count;
+  log_.error("the agent's own seccomp filter refused a system call",
+             {{"call", denied.last}, {"refused", std::to_string(denied.count)}});
 }
 
 void Agent::log_outbox(const std::string& error) {
@@ -533,6 +544,9 @@ AgentHealth Agent::health() const {
   if (state_) health.state_error = state_->error();
   health.config_reloads = reloads_;
   health.is_config_ok = is_last_reload_ok_;
+  DeniedCalls denied = denied_calls();
+  health.denied_calls = denied.count;
+  health.last_denied_call = std::move(denied.last);
   health.degraded = degraded_modes(health);
   return health;
 }

@@ -107,6 +107,7 @@ class Agent {
   void log_catalog(const catalog::Catalog& catalog);
   void on_refused_catalog(std::uint64_t sequence, const std::string& reason);
   std::string metrics_text();
+  void log_denied_calls();
 
   const AgentConfig config_;  // as at the start
   const Clock& clock_;
@@ -122,8 +123,9 @@ class Agent {
   std::unique_ptr<CommitWatch> commits_;
   std::unique_ptr<Continuity> continuity_;
   std::unique_ptr<TimeFloor> time_floor_;
-  BootTime floor_written_{};  // the auditor's thread
-  std::string trust_text_;    // main's thread: the trust file in use
+  BootTime floor_written_{};         // the auditor's thread
+  std::uint64_t denied_logged_ = 0;  // likewise
+  std::string trust_text_;           // main's thread: the trust file in use
   Mutex address_mutex_;
   std::string address_ ASSAY_GUARDED_BY(address_mutex_);  // of the collector, in use
   std::unique_ptr<VerifyingLayerOpener> opener_;

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // `assay-agent check`: what this machine offers, each with why it matters.
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "agent/app/failure.h"
 #include "agent/app/probe_source.h"
 #include "agent/app/run.h"
+#include "agent/confine/rights.h"
 #include "agent/core/run_identity.h"
 #include "agent/probe/pin_folder.h"
 #include "agent/rootfs/file_handle.h"
 #include "agent/rootfs/file_system.h"
 #include "agent/rootfs/mount_table.h"
-#include "common/base/encoding.h"
 #include "common/base/file.h"
 
 namespace assay::agent {
@@ -25,10 +25,11 @@ namespace {
 
 enum class Answer { kOk, kMissing, kOptional, kUnknown };
 
-struct Line {
-  std::string what;
+struct Feature {
+  std::string name;
+  std::string why;  ///< what it is for
   Answer answer = Answer::kOk;
-  std::string detail;  ///< why it matters, or what to do
+  std::string detail = {};  ///< what was seen, or what to do
 };
 
 const char* word(Answer answer) {
@@ -36,137 +37,153 @@ const char* word(Answer answer) {
     case Answer::kOk:
       return "ok";
     case Answer::kMissing:
-      return "MISSING";
+      return "missing";
     case Answer::kOptional:
-      return "missing (optional)";
+      return "optional";
     case Answer::kUnknown:
-      return "not known";
+      return "unknown";
   }
   return "";
 }
 
-std::uint64_t effective_capabilities() {
-  const auto status = read_file("/proc/self/status", 64U << 10);
-  if (!status) return 0;
-  const std::string label = "CapEff:";
-  const std::size_t start = status->find(label);
-  if (start == std::string::npos) return 0;
-  return std::strtoull(status->c_str() + start + label.size(), nullptr, 16);
-}
-
-struct Capability {
-  int number;
-  const char* name;
-  bool is_needed;
-  const char* why;
-};
-constexpr Capability kCapabilities[] = {
-    {CAP_BPF, "CAP_BPF", true, "load the probe"},
-    {CAP_PERFMON, "CAP_PERFMON", true, "attach the probe and read kernel memory"},
-    {CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", true, "open layers by file handle, read them all"},
-    {CAP_SYS_PTRACE, "CAP_SYS_PTRACE", true, "look names up through /proc/PID/root"},
-    {CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false,
-     "read trusted.* marks: without it deletions of a layer are not seen"},
-};
-
-void check_capabilities(std::vector<Line>& lines) {
-  const std::uint64_t held = effective_capabilities();
-  const auto has = [&](int number) { return (held >> static_cast<unsigned>(number) & 1U) != 0; };
-  for (const Capability& capability : kCapabilities) {
-    const bool is_there = has(capability.number);
-    const Answer missing = capability.is_needed ? Answer::kMissing : Answer::kOptional;
-    lines.push_back({capability.name, is_there ? Answer::kOk : missing, capability.why});
+void check_capabilities(std::vector<Feature>& features) {
+  const auto held = effective_rights();
+  for (const Right& right : used_rights()) {
+    Feature feature{right.name, right.why};
+    if (!held) {
+      feature.answer = Answer::kUnknown;
+      feature.detail = held.error().text();
+    } else if (!has_right(*held, right.number)) {
+      feature.answer = right.is_needed ? Answer::kMissing : Answer::kOptional;
+      feature.detail = right.is_needed ? "run it as root, or grant it" : "";
+    }
+    features.push_back(std::move(feature));
   }
 }
 
-void check_btf(std::vector<Line>& lines) {
-  const bool has_kernel = ::access("/sys/kernel/btf/vmlinux", R_OK) == 0;
-  lines.push_back({"kernel BTF", has_kernel ? Answer::kOk : Answer::kMissing,
-                   "/sys/kernel/btf/vmlinux: the probe finds the kernel's structures with it"});
+Feature check_btf() {
+  Feature feature{"kernel BTF", "the probe finds the kernel's structures with it"};
+  const char* const path = "/sys/kernel/btf/vmlinux";
+  struct stat status {};
+  if (::access(path, R_OK) == 0 && ::stat(path, &status) == 0 && status.st_size > 0) return feature;
+  feature.answer = Answer::kMissing;
+  feature.detail =
+      "no /sys/kernel/btf/vmlinux: use a kernel built with CONFIG_DEBUG_INFO_BTF=y, and mount /sys";
+  return feature;
 }
 
-void check_probe(const AgentConfig& config, std::vector<Line>& lines) {
+/// The mode in brackets: "none [integrity] confidentiality".
+Feature check_lockdown() {
+  Feature feature{"kernel lockdown", "with confidentiality no program may read kernel memory"};
+  const auto text = read_file("/sys/kernel/security/lockdown", 4096);
+  if (!text) {
+    feature.answer = Answer::kUnknown;
+    feature.detail =
+        "/sys/kernel/security/lockdown is not there: none, or securityfs is not mounted";
+    return feature;
+  }
+  const std::size_t begin = text->find('[');
+  const std::size_t end = text->find(']');
+  if (begin != std::string::npos && end != std::string::npos && end > begin)
+    feature.detail = text->substr(begin + 1, end - begin - 1);
+  if (feature.detail == "confidentiality") feature.answer = Answer::kMissing;
+  return feature;
+}
+
+Feature check_seccomp() {
+  Feature feature{"seccomp", "the agent refuses itself the system calls that it does not make"};
+  if (::access("/proc/sys/kernel/seccomp/actions_avail", R_OK) == 0) return feature;
+  feature.answer = Answer::kMissing;
+  feature.detail = "this kernel has none (CONFIG_SECCOMP_FILTER): set rights.seccomp: false";
+  return feature;
+}
+
+void check_probe(const AgentConfig& config, std::vector<Feature>& features) {
   const SystemClock clock;
   AgentConfig unpinned = config;  // what an agent pinned is none of our business
   unpinned.pin_dir.clear();
+  Feature programs{"BPF programs", "starts are seen when they happen"};
+  Feature types{"overlay types", "layers are read from the kernel at the exec"};
   const auto source = make_probe_source(unpinned, clock);
   if (!source) {
-    lines.push_back({"BPF programs", Answer::kMissing, source.error().text()});
-    return;
+    programs.answer = Answer::kMissing;
+    programs.detail = source.error().text();
+    types.answer = Answer::kUnknown;
+    types.detail = "the probe does not load";
+  } else if (std::string problem = (*source)->health().detail; !problem.empty()) {
+    types.answer = Answer::kMissing;
+    types.detail = std::move(problem);
   }
-  lines.push_back({"BPF programs", Answer::kOk, "the kernel takes the probe"});
-  const std::string problem = (*source)->health().detail;
-  lines.push_back({"overlay types", problem.empty() ? Answer::kOk : Answer::kMissing,
-                   problem.empty() ? "layers are read from the kernel at exec" : problem});
+  features.push_back(std::move(programs));
+  features.push_back(std::move(types));
 }
 
-Line check_pins(const AgentConfig& config) {
-  Line line{"pins on bpffs", Answer::kOptional, ""};
+Feature check_pins(const AgentConfig& config) {
+  Feature feature{"pins on bpffs", "a killed agent's probe watches on", Answer::kOptional};
   const std::string folder = pin_folder(config);
   if (folder.empty()) {
-    line.detail =
+    feature.detail =
         "probe.pin_dir is empty: what starts while the agent is away is seen only if it "
         "still runs afterwards";
   } else if (const auto pins = PinFolder::open(folder)) {
-    line.answer = Answer::kOk;
-    line.detail = "a killed agent's probe goes on in " + folder;
+    feature.answer = Answer::kOk;
+    feature.detail = "in " + folder;
     if (!pins->has_pins()) (void)pins->remove();
-  } else if (pins.error().code == ErrorCode::kUnavailable) {
-    line.answer = Answer::kOk;
-    line.detail = pins.error().text();
   } else {
-    line.detail = pins.error().text();
+    if (pins.error().code == ErrorCode::kUnavailable) feature.answer = Answer::kOk;
+    feature.detail = pins.error().text();
   }
-  return line;
+  return feature;
 }
 
 /// Opens a folder by a handle made from its inode and generation, as it is done with layers.
-Line check_handles(const std::string& folder) {
-  Line line{"open_by_handle_at", Answer::kUnknown, ""};
+Feature check_handles(const std::string& folder) {
+  Feature feature{"open_by_handle_at",
+                  "layers are opened by inode and generation, whatever their names",
+                  Answer::kUnknown};
   const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) != 0) {
-    line.detail = folder + " cannot be opened";
-    return line;
+    feature.detail = folder + " cannot be opened";
+    return feature;
   }
   const auto magic = magic_of(fd.get());
   const auto device = superblock_device_of(fd.get(), "/proc/self");
   if (!magic || !device) {
-    line.detail = folder + ": its file system is not known";
-    return line;
+    feature.detail = folder + ": its file system is not known";
+    return feature;
   }
   if (*magic != kMagicExt && *magic != kMagicXfs) {
-    line.detail = folder + " is on " + file_system_name(*magic) + ": layers there go by name";
-    return line;
+    feature.detail = folder + " is on " + file_system_name(*magic) + ": layers there go by name";
+    return feature;
   }
   MountFds mounts;
   const auto mount = mounts.find(*device);
   const auto generation = generation_of(fd.get(), *magic);
   if (!mount || !generation) {
-    line.detail = folder + ": its mount or generation cannot be read";
-    return line;
+    feature.detail = folder + ": its mount or generation cannot be read";
+    return feature;
   }
   const auto opened = open_directory_by_handle((*mount)->get(), *magic, status.st_ino, *generation);
-  line.answer = opened ? Answer::kOk : Answer::kMissing;
-  line.detail = opened ? "layers are opened by inode and generation" : opened.error().text();
-  return line;
+  feature.answer = opened ? Answer::kOk : Answer::kMissing;
+  feature.detail = opened ? "tried on " + folder : opened.error().text();
+  return feature;
 }
 
 /// Whether any runtime's records are where the configuration says: without them every container is
 /// the finding `rogue`.
-Line check_records(const AgentConfig& config) {
-  Line line{"runtimes' records", Answer::kOptional, ""};
+Feature check_records(const AgentConfig& config) {
+  Feature feature{"runtimes' records", "containers have names, and none is the finding rogue",
+                  Answer::kOptional};
   for (const auto* folders : {&config.docker_roots, &config.containerd_states,
                               &config.containers_storage_roots, &config.oci_states})
     for (const std::string& folder : *folders) {
       if (::access(folder.c_str(), X_OK) != 0) continue;
-      line.answer = Answer::kOk;
-      line.detail += (line.detail.empty() ? "" : ", ") + folder;
+      feature.answer = Answer::kOk;
+      feature.detail += (feature.detail.empty() ? "" : ", ") + folder;
     }
-  if (line.answer != Answer::kOk)
-    line.detail =
-        "no folder of runtime.* is there: containers have no names, and each is the finding rogue";
-  return line;
+  if (feature.answer != Answer::kOk) feature.detail = "no folder of runtime.* is there";
+  return feature;
 }
 
 std::string existing_parent(std::filesystem::path path) {
@@ -176,25 +193,44 @@ std::string existing_parent(std::filesystem::path path) {
   return path.empty() ? "/" : path.string();
 }
 
+std::vector<Feature> look_at(const AgentConfig& config) {
+  std::vector<Feature> features;
+  check_capabilities(features);
+  features.push_back(check_btf());
+  features.push_back(check_lockdown());
+  features.push_back(check_seccomp());
+  check_probe(config, features);
+  features.push_back(check_pins(config));
+  features.push_back(check_records(config));
+  features.push_back(check_handles(existing_parent(config.state_dir)));
+  return features;
+}
+
+output::Document document_of(const std::vector<Feature>& features, bool is_ready) {
+  output::Array rows;
+  for (const Feature& feature : features)
+    rows.emplace_back(output::Object{{"feature", feature.name},
+                                     {"state", word(feature.answer)},
+                                     {"why", feature.why},
+                                     {"detail", feature.detail}});
+  output::Document document;
+  document.value = output::Object{{"is_ready", is_ready}, {"features", std::move(rows)}};
+  document.sections = {
+      {.path = "features",
+       .columns = {
+           {"FEATURE", "feature"}, {"STATE", "state"}, {"WHY", "why"}, {"DETAIL", "detail"}}}};
+  return document;
+}
+
 }  // namespace
 
-ExitCode check_machine(const AgentConfig& config) {
-  std::vector<Line> lines;
-  check_capabilities(lines);
-  check_btf(lines);
-  check_probe(config, lines);
-  lines.push_back(check_pins(config));
-  lines.push_back(check_records(config));
-  lines.push_back(check_handles(existing_parent(config.state_dir)));
-  bool is_missing = false;
-  for (const Line& line : lines) {
-    is_missing |= line.answer == Answer::kMissing;
-    std::printf("%-20s %-19s %s\n", line.what.c_str(), word(line.answer),
-                escape_untrusted(line.detail).c_str());
-  }
-  if (is_missing && ::geteuid() != 0)
-    std::printf("Run it as root, or give the program the missing capabilities.\n");
-  return is_missing ? ExitCode::kMissingNeed : ExitCode::kOk;
+ExitCode check_machine(const AgentConfig& config, const PrintOptions& options) {
+  const std::vector<Feature> features = look_at(config);
+  const bool is_ready = std::ranges::none_of(
+      features, [](const Feature& feature) { return feature.answer == Answer::kMissing; });
+  if (auto printed = print_document(document_of(features, is_ready), options); !printed)
+    return fail(printed.error());
+  return is_ready ? ExitCode::kOk : ExitCode::kMissingNeed;
 }
 
 }  // namespace assay::agent

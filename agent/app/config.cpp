@@ -51,6 +51,8 @@ void add_state(Table& table) {
       .path("local.socket", &AgentConfig::local_socket,
             {.text = "Unix socket of assay-agent verify, for root alone, in a folder that only the "
                      "agent's user may enter; empty for none"})
+      .boolean("rights.seccomp", &AgentConfig::seccomp,
+               {.text = "Refuse system calls that a running agent does not make"})
       .text("log.level", &AgentConfig::log_level,
             {.text = "Least level that is written",
              .values = {"debug", "info", "warn", "error"},

@@ -64,6 +64,7 @@ struct AgentConfig {
 
   std::string http_address = "127.0.0.1:7481";
   std::string local_socket = "/run/assay/agent.sock";  ///< "" : nothing is done locally
+  bool seccomp = true;
   std::string log_level = "info";
   std::string log_format = "text";
 

@@ -5,6 +5,8 @@
 
 #include "agent/app/agent.h"
 #include "agent/app/failure.h"
+#include "agent/confine/call_filter.h"
+#include "agent/confine/rights.h"
 #include "common/service/code_pages.h"
 #include "common/service/heap.h"
 #include "common/service/signals.h"
@@ -46,15 +48,23 @@ ExitCode run_agent(const Loaded& loaded, const RunOptions& options) {
   // Before any thread: they inherit the mask.
   auto signals = service::Signals::create(service::Signals::User::kTaken);
   if (!signals) return fail(signals.error());
+  if (auto forbidden = forbid_new_privileges(); !forbidden) return fail(forbidden.error());
   const SystemClock clock;
   auto source = options.make_source(config, clock);
   if (!source) return fail_to_probe(source.error());
+  // Before any other thread, for the same reason.
+  auto kept = give_up_rights();
+  if (!kept) return fail(kept.error());
+  (*log)->info("capabilities that are kept", {{"names", *kept}});
   auto agent = Agent::create(config, std::move(*source), clock, **log);
   if (!agent) return fail(agent.error());
   if (auto started = (*agent)->start(); !started) return fail_to_probe(started.error());
   // Loading the probe took megabytes of heap and of code that are never needed again.
   ::malloc_trim(0);
   service::let_go_of_code();
+  if (config.seccomp) {
+    if (auto filtered = filter_calls(); !filtered) return fail(filtered.error());
+  }
   const int signal = signals->wait_for_stop([&] { on_hangup(**agent, options, current, **log); },
                                             [&] { (*agent)->walk_layers(); });
   (*log)->info("stopping", {{"signal", std::to_string(signal)}});

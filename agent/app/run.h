@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "agent/app/config.h"
+#include "agent/app/printing.h"
 #include "agent/core/ports.h"
 #include "common/base/clock.h"
 #include "common/base/exit_code.h"
@@ -28,8 +29,8 @@ ExitCode run_agent(const config::Loaded<AgentConfig>& loaded, const RunOptions& 
 /// is using it.
 ExitCode remove_probe(const AgentConfig& config);
 
-/// `check`: one line on stdout for each thing the agent needs of this machine.
-/// kMissingNeed when something is missing without which it does not work.
-ExitCode check_machine(const AgentConfig& config);
+/// `check`: on stdout each thing that the agent needs of this machine, whether it is there, and why
+/// it matters. kMissingNeed when something is missing without which it does not work.
+ExitCode check_machine(const AgentConfig& config, const PrintOptions& options);
 
 }  // namespace assay::agent

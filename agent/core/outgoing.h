@@ -153,6 +153,8 @@ struct AgentHealth {
   WallTime started{};              ///< of this process
   std::vector<Degradation> degraded;
   std::string state_error;           ///< why state.db took the last write not, "" when it did
+  std::uint64_t denied_calls = 0;    ///< system calls that the agent's own filter refused
+  std::string last_denied_call;      ///< the name of one of them
   std::uint64_t config_reloads = 0;  ///< times that SIGHUP asked for a new configuration
   bool is_config_ok = true;          ///< the last new configuration was taken over
 };

@@ -7,9 +7,9 @@ namespace assay::agent {
 namespace {
 
 /// In the order in which they are told. Every mode has a row in docs/metrics.md.
-constexpr const char* kModes[] = {"probe-failed", "probe-blind",   "probe-limited",
-                                  "runs-refused", "outbox-failed", "state-failed",
-                                  "catalog-none", "catalog-stale", "catalog-refused"};
+constexpr const char* kModes[] = {
+    "probe-failed", "probe-blind", "probe-limited", "runs-refused",  "outbox-failed",
+    "state-failed", "call-denied", "catalog-none",  "catalog-stale", "catalog-refused"};
 
 std::string or_else(const std::string& text, const char* otherwise) {
   return text.empty() ? otherwise : text;
@@ -78,6 +78,12 @@ std::vector<Degradation> degraded_modes(const AgentHealth& health) {
                                          " starts were not recorded"});
   if (!health.outbox.error.empty()) modes.push_back({"outbox-failed", health.outbox.error});
   if (!health.state_error.empty()) modes.push_back({"state-failed", health.state_error});
+  if (health.denied_calls > 0)
+    modes.push_back(
+        {"call-denied", std::to_string(health.denied_calls) +
+                            " system calls were refused by the agent's own filter, " +
+                            health.last_denied_call +
+                            " last; report it, and set rights.seccomp: false meanwhile"});
   add_catalog_modes(health.catalog, modes);
   return modes;
 }
@@ -105,6 +111,8 @@ void HealthMetrics::update(const AgentHealth& health, const AuditorSnapshot& aud
   update_delivery(health, now);
   update_catalog(health.catalog);
   update_degraded(health.degraded);
+  counter("assay_agent_denied_calls_total", "System calls that the agent's own filter refused",
+          health.denied_calls);
   gauge("process_resident_memory_bytes", "Resident memory size in bytes", number(health.rss_bytes));
   metrics_.counter("process_cpu_seconds_total", "User and system CPU time in seconds")
       .raise_to(std::chrono::duration<double>(health.cpu).count());

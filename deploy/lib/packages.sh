@@ -6,9 +6,9 @@
 
 # What a release build needs.
 ASSAY_BUILD_PACKAGES=(
-  bpftool cmake clang g++ git libarchive-dev libbpf-dev libboost1.81-dev libcli11-dev
+  bpftool cmake clang g++ git libarchive-dev libbpf-dev libboost1.81-dev libcap-ng-dev libcli11-dev
   libcurl4-openssl-dev libelf-dev libgrpc++-dev libipsec-mb-dev libprotobuf-dev libre2-dev
-  libspdlog-dev libsqlite3-dev libssl-dev
+  libseccomp-dev libspdlog-dev libsqlite3-dev libssl-dev
   libyaml-cpp-dev ninja-build nlohmann-json3-dev pkgconf prometheus-cpp-dev protobuf-compiler
   protobuf-compiler-grpc zlib1g-dev
 )

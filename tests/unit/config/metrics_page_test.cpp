@@ -116,6 +116,12 @@ TEST_CASE("every degraded mode has its cause, its reason and its row", "[agent][
        "disk full"},
       {"outbox-failed", [](agent::AgentHealth& health) { health.outbox.error = "disk full"; },
        "disk full"},
+      {"call-denied",
+       [](agent::AgentHealth& health) {
+         health.denied_calls = 2;
+         health.last_denied_call = "mount";
+       },
+       "mount"},
       {"catalog-none", [](agent::AgentHealth& health) { health.catalog.head.reset(); },
        "no catalog"},
       {"catalog-stale",
