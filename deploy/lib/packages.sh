@@ -19,11 +19,17 @@ ASSAY_QUICKSTART_PACKAGES=(busybox-static ca-certificates curl debootstrap iprou
 # What tests/run.sh needs on top.
 ASSAY_TEST_PACKAGES=(
   btrfs-progs bubblewrap buildah busybox-static ca-certificates catch2 ccache clang-format clang-tidy
-  containerd crun curl debootstrap docker.io dpkg-dev e2fsprogs erofs-utils fish fsverity fuse-overlayfs iproute2
-  libarchive-tools libclang-rt-14-dev libfaketime libfsverity-dev lintian llvm-14 man-db mandoc openssl podman procps
-  python3 python3-grpcio python3-hpack python3-hyperframe python3-jsonschema python3-protobuf
+  containerd crun curl debootstrap docker.io e2fsprogs erofs-utils fish fsverity fuse-overlayfs
+  golang-github-masterminds-sprig-dev golang-go golang-gopkg-yaml.v3-dev iproute2
+  libarchive-tools libclang-rt-14-dev libfaketime libfsverity-dev llvm-14 man-db mandoc openssl podman procps
+  python3 python3-grpcio python3-hpack python3-hyperframe python3-jsonschema python3-protobuf python3-yaml
   rpm runc shellcheck skopeo sqlite3 systemd-container uidmap umoci xfsprogs xz-utils zsh zstd
 )
+
+# Programs that other sources than Debian often bring, whose packages then are in each other's way.
+command -v kubectl >/dev/null || ASSAY_TEST_PACKAGES+=(kubernetes-client)
+command -v node >/dev/null || ASSAY_TEST_PACKAGES+=(nodejs)
+command -v npm >/dev/null || ASSAY_TEST_PACKAGES+=(npm)
 
 # What the tests labelled kernel need on top of those.
 ASSAY_KERNEL_TEST_PACKAGES=(cpio e2fsprogs kmod qemu-system-x86)

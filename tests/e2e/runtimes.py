@@ -22,10 +22,10 @@ class RuntimeFailure(Exception):
 
 def command(*arguments, timeout=120, **options):
     """Runs a program to its end: its stdout; RuntimeFailure with its stderr when it failed."""
-    done = subprocess.run([str(word) for word in arguments], capture_output=True, text=True,
-                          timeout=timeout, check=False, **options)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    done = subprocess.run([str(word) for word in arguments], text=True, timeout=timeout, check=False, **options)
     if done.returncode != 0:
-        raise RuntimeFailure(f"{' '.join(map(str, arguments))}: {done.stderr.strip()[-2000:]}")
+        raise RuntimeFailure(f"{' '.join(map(str, arguments))}: {(done.stderr or '').strip()[-2000:]}")
     return done.stdout
 
 
@@ -133,6 +133,10 @@ class Runtime:
     def agent_settings(self):
         """Where the agent finds this runtime's records: its keys under "runtime"."""
         raise NotImplementedError
+
+    def logs(self, name):
+        """What a container wrote; for docker and podman."""
+        return self.client("logs", name, stderr=subprocess.STDOUT)
 
     def remove(self, name):
         raise NotImplementedError
