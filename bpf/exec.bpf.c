@@ -16,22 +16,6 @@ static __always_inline bool assay_take_exec_budget(const struct assay_run_key *k
 	return false;
 }
 
-// Whether the executed file has been written in this overlay: its inode has an upper dentry.
-static __always_inline bool assay_is_from_upper(const struct assay_scratch *scratch)
-{
-	struct inode *inode = (struct inode *)scratch->executed_inode;
-	volatile struct assay_overlay_offsets *at = &settings.overlay;
-	__u64 upper = 0;
-
-	if (!at->is_known || at->inode_upper_dentry == ASSAY_NO_FIELD ||
-	    BPF_CORE_READ(inode, i_sb, s_magic) != ASSAY_OVERLAYFS_MAGIC)
-		return false;
-	bpf_probe_read_kernel(
-		&upper, sizeof(upper),
-		(void *)(scratch->executed_inode - at->inode_vfs_inode + at->inode_upper_dentry));
-	return upper != 0;
-}
-
 // Sends the exec of the task at hand on its known run.
 __noinline int assay_send_exec(__u32 slot)
 {
@@ -52,7 +36,9 @@ __noinline int assay_send_exec(__u32 slot)
 				      sizeof(scratch->exec.executable), &flags);
 	scratch->exec.arguments_size = assay_read_arguments(
 		task, scratch->exec.arguments, sizeof(scratch->exec.arguments), &flags);
-	if (assay_is_from_upper(scratch))
+	assay_read_file(slot);
+	scratch->exec.file = scratch->file;
+	if (scratch->file.flags & ASSAY_FILE_FROM_UPPER)
 		flags |= ASSAY_FROM_UPPER;
 	scratch->exec.flags = flags | (scratch->flags & ASSAY_IS_OVERLAY);
 	size = sizeof(scratch->exec) - sizeof(scratch->exec.arguments) +
@@ -129,7 +115,8 @@ static __noinline int assay_on_other_root(struct task_struct *task, struct linux
 	if (!scratch)
 		return 0;
 	scratch->filename = (__u64)bprm->filename;
-	scratch->executed_inode = (__u64)bprm->file->f_inode;
+	scratch->executed_file = (__u64)bprm->file;
+	scratch->interpreter_name = (__u64)bprm->interp;
 	standing = assay_find_run(ASSAY_SCRATCH_EXEC);
 	if (standing == ASSAY_NO_RUN) {
 		assay_unmark(scratch->tgid); // it has left a container's root

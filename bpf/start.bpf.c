@@ -251,6 +251,9 @@ __noinline int assay_send_start(__u32 slot, __u32 cause)
 	assay_read_ancestors(slot);
 	assay_read_overlay_options(slot);
 	assay_read_command(slot);
+	assay_read_posture(slot);
+	assay_read_file(slot);
+	scratch->start.file = scratch->file;
 	error = assay_emit_start(slot);
 	if (!error || cause != ASSAY_CAUSE_SWEEP) // a sweep asks again by itself
 		assay_note_told(scratch, error ? ASSAY_RUN_UNTOLD : 0);

@@ -17,6 +17,11 @@ static __always_inline void assay_learn_host(struct task_struct *init)
 	host.mount_namespace = (__u64)BPF_CORE_READ(init, nsproxy, mnt_ns);
 	host.pid_namespace = (__u64)pid_namespace;
 	host.user_namespace = (__u64)BPF_CORE_READ(init, cred, user_ns);
+	host.net_namespace = (__u64)BPF_CORE_READ(init, nsproxy, net_ns);
+	host.ipc_namespace = (__u64)BPF_CORE_READ(init, nsproxy, ipc_ns);
+	host.uts_namespace = (__u64)BPF_CORE_READ(init, nsproxy, uts_ns);
+	host.cgroup_namespace = (__u64)BPF_CORE_READ(init, nsproxy, cgroup_ns);
+	host.capabilities = assay_read_capabilities(init);
 	if (bpf_core_field_exists(mount->mnt_idmap))
 		host.id_map = (__u64)BPF_CORE_READ(mount, mnt_idmap);
 	else if (bpf_core_field_exists(older->mnt_userns))

@@ -311,7 +311,7 @@ Result<Answers> read_answers(RecordingReader& reader) {
 
 Result<ReplayReport> replay(RecordingReader& reader, ReplayClock& clock, Journal& journal) {
   const RecordingHeader& header = reader.header();
-  if (header.abi_version != ReplaySource::abi_version())
+  if (!ReplaySource::reads_abi(header.abi_version))
     return Error{ErrorCode::kUnsupported,
                  "the recording holds records of ABI " + std::to_string(header.abi_version) +
                      "; this program reads ABI " + std::to_string(ReplaySource::abi_version())};

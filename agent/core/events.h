@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/catalog/exec_origin.h"
+#include "common/catalog/posture.h"
 #include "common/catalog/recognition.h"
 
 namespace assay::agent {
@@ -87,6 +89,16 @@ inline bool is_by_exec(StartCause cause) {
          cause == StartCause::kChildExec;
 }
 
+/// The file whose code runs after an exec; of a script that of its interpreter.
+struct ExecutedFile {
+  catalog::ExecOrigin origin = catalog::ExecOrigin::kUnknown;
+  std::uint64_t device = 0;  ///< dev_t in user-space encoding, of its superblock
+  std::uint64_t inode = 0;
+  std::uint32_t generation = 0;
+  std::string path;  ///< from its superblock's root, raw; "" when it is longer than is told
+  bool is_interpreter = false;
+};
+
 /// Facts about a task whose root is (or may be) a container's.
 struct ContainerStart {
   RunKey key;
@@ -112,6 +124,8 @@ struct ContainerStart {
   std::string executable;              ///< as given to execve, raw
   std::vector<std::string> arguments;  ///< raw, bounded by kMaxArgumentBytes
   bool arguments_truncated = false;
+  ExecutedFile file;         ///< of a start that an exec showed
+  catalog::Posture posture;  ///< of the process that showed the root
   /// What runs its processes in place of the node's kernel, e.g. "gVisor"; "" for nothing known.
   std::string sandbox;
   bool is_overlay = false;
@@ -147,6 +161,7 @@ struct ContainerExec {
   std::vector<std::string> arguments;
   bool arguments_truncated = false;
   bool is_from_upper = false;  ///< overlay: the file has been written in this container
+  ExecutedFile file;
 };
 
 /// The kernel counted no task on this root any more; a sweep confirms it.

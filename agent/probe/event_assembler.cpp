@@ -17,6 +17,8 @@ ContainerExec exec_from(ContainerStart start) {
   exec.executable = std::move(start.executable);
   exec.arguments = std::move(start.arguments);
   exec.arguments_truncated = start.arguments_truncated;
+  exec.is_from_upper = start.file.origin == catalog::ExecOrigin::kUpper;
+  exec.file = std::move(start.file);
   return exec;
 }
 

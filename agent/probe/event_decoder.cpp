@@ -16,6 +16,8 @@ namespace {
 // The programs write the records of one start right behind each other.
 constexpr std::chrono::seconds kPartsTogether{1};
 
+constexpr std::uint32_t kOverlayMagic = 0x794c7630;
+
 Error corrupt(std::string what) {
   return Error{ErrorCode::kCorrupt, "probe record: " + std::move(what)};
 }
@@ -46,9 +48,9 @@ ProcessInfo to_process(const assay_process& process) {
                      std::string(process.name, size)};
 }
 
-// The kernel side writes names leaf first. A path that it could not write whole has no leading
-// slash.
-std::string to_cgroup_path(std::string_view names, bool is_truncated) {
+// The kernel side writes names leaf first, of cgroups and of files. A path that it could not write
+// whole has no leading slash.
+std::string path_of_names(std::string_view names, bool is_truncated) {
   std::vector<std::string> parts = split_arguments(names);
   std::reverse(parts.begin(), parts.end());
   std::string path;
@@ -124,6 +126,67 @@ void set_overlay(ContainerStart& start, const assay_overlay& overlay) {
   start.overlay.userxattr = (overlay.flags & ASSAY_OVERLAY_USERXATTR) != 0;
 }
 
+catalog::ExecOrigin origin_of(const assay_file& file) {
+  using enum catalog::ExecOrigin;
+  if ((file.flags & ASSAY_FILE_KNOWN) == 0) return kUnknown;
+  if ((file.flags & ASSAY_FILE_INTERNAL) != 0) return kMemory;
+  if ((file.flags & ASSAY_FILE_UNLINKED) != 0) return kDeleted;
+  if ((file.flags & ASSAY_FILE_ON_ROOT) == 0) return kOtherMount;
+  if (file.magic != kOverlayMagic) return kRoot;
+  if ((file.flags & ASSAY_FILE_UPPER_UNKNOWN) != 0) return kUnknown;
+  return (file.flags & ASSAY_FILE_FROM_UPPER) != 0 ? kUpper : kLayer;
+}
+
+Result<ExecutedFile> to_file(const assay_file& file) {
+  if (file.path_size > sizeof(file.path)) return corrupt("a file's path is too long");
+  ExecutedFile executed;
+  executed.origin = origin_of(file);
+  executed.device = to_device(file.device);
+  executed.inode = file.inode;
+  executed.generation = file.generation;
+  executed.is_interpreter = (file.flags & ASSAY_FILE_IS_INTERPRETER) != 0;
+  if (file.path_size != 0) executed.path = path_of_names({file.path, file.path_size}, false);
+  return executed;
+}
+
+std::string seccomp_name(const assay_posture& posture) {
+  if ((posture.flags & ASSAY_POSTURE_SECCOMP_UNKNOWN) != 0) return "";
+  if (posture.seccomp_mode == 0) return "none";
+  return posture.seccomp_mode == 1 ? "strict" : "filter";
+}
+
+catalog::Posture to_posture(const assay_start& record) {
+  using enum catalog::PostureTrait;
+  catalog::Posture posture;
+  const std::uint32_t flags = record.posture.flags;
+  const bool in_host_user = (record.flags & ASSAY_IN_HOST_USER_NAMESPACE) != 0;
+  if ((flags & ASSAY_POSTURE_KNOWN) == 0) return posture;
+  posture.is_known = true;
+  posture.capabilities = record.posture.effective_capabilities;
+  posture.seccomp = seccomp_name(record.posture);
+  posture.set(kRoot, record.uid == 0);
+  posture.set(kPrivileged, in_host_user && (flags & ASSAY_POSTURE_ALL_CAPABILITIES) != 0);
+  posture.set(kNoSeccomp, posture.seccomp == "none");
+  posture.set(kNewPrivileges, (flags & ASSAY_POSTURE_NO_NEW_PRIVS) == 0);
+  posture.set(kHostUser, in_host_user);
+  posture.set(kHostPid, (record.flags & ASSAY_IN_HOST_PID_NAMESPACE) != 0);
+  posture.set(kHostNet, (flags & ASSAY_POSTURE_HOST_NET) != 0);
+  posture.set(kHostIpc, (flags & ASSAY_POSTURE_HOST_IPC) != 0);
+  posture.set(kHostUts, (flags & ASSAY_POSTURE_HOST_UTS) != 0);
+  posture.set(kHostCgroup, (flags & ASSAY_POSTURE_HOST_CGROUP) != 0);
+  posture.set(kHostMnt, (record.flags & ASSAY_IN_HOST_MOUNT_NAMESPACE) != 0);
+  posture.set(kWritableRoot, (flags & ASSAY_POSTURE_READ_ONLY_ROOT) == 0);
+  return posture;
+}
+
+/// How long the part before the arguments is: up to ABI 2 it ended with the executable's name.
+template <typename Record>
+std::size_t fixed_size(std::string_view bytes, std::size_t added_at) {
+  assay_record_header header{};
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  return header.abi_version < 3 ? added_at : offsetof(Record, arguments);
+}
+
 bool has_legal_counts(const assay_start& record) {
   return record.ancestor_count <= ASSAY_MAX_ANCESTORS &&
          record.namespace_pid_count <= ASSAY_MAX_NAMESPACE_PIDS &&
@@ -155,17 +218,17 @@ void set_lists(ContainerStart& start, const assay_start& record) {
     start.ancestors.push_back(to_process(record.ancestors[i]));
   start.namespace_pids.assign(record.namespace_pids,
                               record.namespace_pids + record.namespace_pid_count);
-  start.cgroup_path = to_cgroup_path({record.cgroup_path, record.cgroup_path_size},
-                                     (record.flags & ASSAY_CGROUP_PATH_TRUNCATED) != 0);
+  start.cgroup_path = path_of_names({record.cgroup_path, record.cgroup_path_size},
+                                    (record.flags & ASSAY_CGROUP_PATH_TRUNCATED) != 0);
   start.executable.assign(record.executable, record.executable_size);
   start.arguments = split_arguments({record.arguments, record.arguments_size});
 }
 
 Result<ProbeRecord> decode_exec(std::string_view bytes) {
-  constexpr std::size_t kFixed = offsetof(assay_exec, arguments);
-  ASSAY_ASSIGN(const auto record, read_fixed<assay_exec>(bytes, kFixed));
+  const std::size_t fixed = fixed_size<assay_exec>(bytes, offsetof(assay_exec, file));
+  ASSAY_ASSIGN(const auto record, read_fixed<assay_exec>(bytes, fixed));
   if (record.executable_size > ASSAY_MAX_EXECUTABLE ||
-      record.arguments_size > ASSAY_MAX_ARGUMENTS || bytes.size() != kFixed + record.arguments_size)
+      record.arguments_size > ASSAY_MAX_ARGUMENTS || bytes.size() != fixed + record.arguments_size)
     return corrupt("an exec's sizes disagree");
   ContainerExec exec;
   exec.key = to_run_key(record.key);
@@ -174,10 +237,11 @@ Result<ProbeRecord> decode_exec(std::string_view bytes) {
   exec.parent = to_process(record.parent);
   exec.uid = record.uid;
   exec.executable.assign(record.executable, record.executable_size);
-  exec.arguments = split_arguments(bytes.substr(kFixed));
+  exec.arguments = split_arguments(bytes.substr(fixed));
   exec.arguments_truncated =
       (record.flags & (ASSAY_ARGUMENTS_TRUNCATED | ASSAY_EXECUTABLE_TRUNCATED)) != 0;
   exec.is_from_upper = (record.flags & ASSAY_FROM_UPPER) != 0;
+  ASSAY_ASSIGN(exec.file, to_file(record.file));
   return ProbeRecord(std::move(exec));
 }
 
@@ -207,7 +271,7 @@ Result<ProbeRecord> decode_noisy(std::string_view bytes) {
 
 Result<assay_record_header> read_header(std::string_view bytes) {
   ASSAY_ASSIGN(const auto header, read_fixed<assay_record_header>(bytes));
-  if (header.abi_version != ASSAY_ABI_VERSION)
+  if (header.abi_version < ASSAY_ABI_OLDEST_READ || header.abi_version > ASSAY_ABI_VERSION)
     return Error{ErrorCode::kUnsupported, "probe record: ABI " +
                                               std::to_string(header.abi_version) + ", expected " +
                                               std::to_string(ASSAY_ABI_VERSION)};
@@ -323,17 +387,19 @@ Result<ProbeRecord> EventDecoder::decode_lowerdir(std::string_view bytes) {
 }
 
 Result<ProbeRecord> EventDecoder::decode_start(std::string_view bytes) {
-  constexpr std::size_t kFixed = offsetof(assay_start, arguments);
-  ASSAY_ASSIGN(auto record, read_fixed<assay_start>(bytes, kFixed));
-  if (!has_legal_counts(record) || bytes.size() != kFixed + record.arguments_size)
+  const std::size_t fixed = fixed_size<assay_start>(bytes, offsetof(assay_start, posture));
+  ASSAY_ASSIGN(auto record, read_fixed<assay_start>(bytes, fixed));
+  if (!has_legal_counts(record) || bytes.size() != fixed + record.arguments_size)
     return corrupt("a start's sizes disagree");
-  std::memcpy(record.arguments, bytes.data() + kFixed, record.arguments_size);
+  std::memcpy(record.arguments, bytes.data() + fixed, record.arguments_size);
 
   ContainerStart start;
   set_identity(start, record);
   set_flags(start, record.flags);
   set_overlay(start, record.overlay);
   set_lists(start, record);
+  start.posture = to_posture(record);
+  ASSAY_ASSIGN(start.file, to_file(record.file));
 
   PendingStart parts = take(record.start_id);
   const std::size_t count = std::min<std::size_t>(record.layer_count, ASSAY_MAX_LAYERS);

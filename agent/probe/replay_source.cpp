@@ -27,4 +27,8 @@ std::uint32_t ReplaySource::abi_version() {
   return ASSAY_ABI_VERSION;
 }
 
+bool ReplaySource::reads_abi(std::uint32_t version) {
+  return version >= ASSAY_ABI_OLDEST_READ && version <= ASSAY_ABI_VERSION;
+}
+
 }  // namespace assay::agent

@@ -26,6 +26,8 @@ class ReplaySource {
 
   /// The ABI of the records that this program reads.
   static std::uint32_t abi_version();
+  /// Whether records of that version are read.
+  static bool reads_abi(std::uint32_t version);
 
  private:
   EventAssembler assembler_;

@@ -63,6 +63,15 @@ bool read_login(int folder, const ProcessInfo& process, Login& login) {
   return true;
 }
 
+/// What the security module calls the process; without one the kernel refuses the read.
+std::string read_lsm_label(int folder) {
+  auto label = read_file_at(folder, "attr/current", catalog::kMaxLsmLabelBytes);
+  if (!label) return "";
+  while (!label->empty() && (label->back() == '\n' || label->back() == '\0'))
+    label->pop_back();
+  return std::move(*label);
+}
+
 /// The pid namespaces around the process's own, nearest first, as far as the agent may see.
 std::vector<std::uint64_t> outer_pid_namespaces(int folder, std::size_t levels) {
   std::vector<std::uint64_t> outer;
@@ -99,6 +108,7 @@ void ProcProcesses::complete(ContainerStart& start) {
   // The outermost of its pids is the host's, the last one that of its own namespace.
   const std::size_t levels = std::min(start.namespace_pids.size(), kMaxNesting);
   if (own && levels > 2) start.outer_pid_namespaces = outer_pid_namespaces(own.get(), levels - 2);
+  if (own && start.posture.is_known) start.posture.lsm_label = read_lsm_label(own.get());
   Login& login = start.login;
   bool is_told = own && read_login(own.get(), start.process, login);
   for (const ProcessInfo& ancestor : start.ancestors) {

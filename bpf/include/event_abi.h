@@ -13,7 +13,10 @@
 #endif
 
 // Goes up with every change of the layout below or in state_abi.h; a new flag is none.
-#define ASSAY_ABI_VERSION 2
+#define ASSAY_ABI_VERSION 3
+// The oldest whose records are still read, from recordings: 3 added members to START and EXEC, each
+// as a block right before the arguments.
+#define ASSAY_ABI_OLDEST_READ 2
 
 // Bounds. Each is a limit of the record, never of what is counted as seen.
 #define ASSAY_MAX_LAYERS	 500  // overlayfs' own limit, OVL_MAX_STACK
@@ -26,6 +29,8 @@
 #define ASSAY_MAX_CGROUP_NAME	 128 // the longest that runtimes make is 90
 #define ASSAY_MAX_CGROUP_PATH	 1024
 #define ASSAY_MAX_EXECUTABLE	 512
+#define ASSAY_MAX_FILE_PATH	 512
+#define ASSAY_MAX_FILE_DEPTH	 24 // names in it
 #define ASSAY_MAX_ARGUMENTS	 4096
 #define ASSAY_MAX_CANARY_TOKEN	 256
 #define ASSAY_COMM_SIZE		 16 // the kernel's TASK_COMM_LEN
@@ -78,6 +83,27 @@ enum assay_cause {
 #define ASSAY_OVERLAY_METACOPY	(1u << 0)
 #define ASSAY_OVERLAY_USERXATTR (1u << 1)
 
+// Bits of assay_file.flags.
+#define ASSAY_FILE_KNOWN	  (1u << 0) // the rest says something
+#define ASSAY_FILE_ON_ROOT	  (1u << 1) // on the superblock of the process' root
+#define ASSAY_FILE_FROM_UPPER	  (1u << 2) // on an overlay: written there
+#define ASSAY_FILE_UPPER_UNKNOWN  (1u << 3) // on an overlay, and this kernel does not tell
+#define ASSAY_FILE_UNLINKED	  (1u << 4) // no name leads to it
+#define ASSAY_FILE_INTERNAL	  (1u << 5) // on a mount of the kernel's own, as a memfd
+#define ASSAY_FILE_IS_INTERPRETER (1u << 6) // of what `executable` names
+#define ASSAY_FILE_PATH_TRUNCATED (1u << 7)
+
+// Bits of assay_posture.flags.
+#define ASSAY_POSTURE_KNOWN	       (1u << 0) // the rest says something
+#define ASSAY_POSTURE_NO_NEW_PRIVS     (1u << 1)
+#define ASSAY_POSTURE_SECCOMP_UNKNOWN  (1u << 2) // this kernel has no seccomp
+#define ASSAY_POSTURE_ALL_CAPABILITIES (1u << 3) // effective: all that pid 1 has
+#define ASSAY_POSTURE_HOST_NET	       (1u << 4) // pid 1's
+#define ASSAY_POSTURE_HOST_IPC	       (1u << 5)
+#define ASSAY_POSTURE_HOST_UTS	       (1u << 6)
+#define ASSAY_POSTURE_HOST_CGROUP      (1u << 7)
+#define ASSAY_POSTURE_READ_ONLY_ROOT   (1u << 8) // its mount or its superblock
+
 struct assay_record_header {
 	__u16 type; // enum assay_record_type
 	__u16 abi_version;
@@ -104,6 +130,30 @@ struct assay_process {
 	char name[ASSAY_COMM_SIZE];
 };
 ASSAY_ABI_ASSERT(struct assay_process, 32);
+
+// The file whose code runs after an exec: of a script its interpreter. Numbers as the file's own
+// superblock has them: on an overlay `inode` is, in its low 32 bits, the real file's number where
+// that is not longer.
+struct assay_file {
+	__u64 inode;
+	__u32 device;
+	__u32 generation;
+	__u32 magic;
+	__u32 flags;
+	__u32 path_size;
+	__u32 reserved;
+	// From its superblock's root, names leaf first, each ended by a zero.
+	char path[ASSAY_MAX_FILE_PATH];
+};
+ASSAY_ABI_ASSERT(struct assay_file, 544);
+
+// What a process may do, and what it shares with the host, besides assay_start's own flags.
+struct assay_posture {
+	__u64 effective_capabilities; // in its user namespace
+	__u32 seccomp_mode;	      // 0 none, 1 strict, 2 filter
+	__u32 flags;
+};
+ASSAY_ABI_ASSERT(struct assay_posture, 16);
 
 struct assay_overlay {
 	__u32 redirect_mode; // as from 6.5 on: 0 off, 1 follow, 2 nofollow, 3 on
@@ -172,9 +222,11 @@ struct assay_start {
 	struct assay_process ancestors[ASSAY_MAX_ANCESTORS]; // nearest first
 	char cgroup_path[ASSAY_MAX_CGROUP_PATH]; // names, leaf first, each ended by a zero
 	char executable[ASSAY_MAX_EXECUTABLE];
+	struct assay_posture posture;	     // since ABI 3
+	struct assay_file file;		     // since ABI 3
 	char arguments[ASSAY_MAX_ARGUMENTS]; // only the first arguments_size bytes are sent
 };
-ASSAY_ABI_ASSERT(struct assay_start, 6448);
+ASSAY_ABI_ASSERT(struct assay_start, 7008);
 
 struct assay_exec {
 	struct assay_record_header header;
@@ -186,9 +238,10 @@ struct assay_exec {
 	__u32 executable_size;
 	__u32 arguments_size;
 	char executable[ASSAY_MAX_EXECUTABLE];
+	struct assay_file file;		     // since ABI 3
 	char arguments[ASSAY_MAX_ARGUMENTS]; // only the first arguments_size bytes are sent
 };
-ASSAY_ABI_ASSERT(struct assay_exec, 4736);
+ASSAY_ABI_ASSERT(struct assay_exec, 5280);
 
 struct assay_emptied {
 	struct assay_record_header header;

@@ -9,9 +9,13 @@
 #include <linux/bpf.h>
 #include <stdbool.h>
 
-#define ASSAY_OVERLAYFS_MAGIC 0x794c7630 // include/uapi/linux/magic.h
-#define ASSAY_PF_FORKNOEXEC   0x00000040 // include/linux/sched.h: forked but did not exec
-#define ASSAY_PF_KTHREAD      0x00200000
+#define ASSAY_OVERLAYFS_MAGIC  0x794c7630 // include/uapi/linux/magic.h
+#define ASSAY_PF_FORKNOEXEC    0x00000040 // include/linux/sched.h: forked but did not exec
+#define ASSAY_PF_KTHREAD       0x00200000
+#define ASSAY_PFA_NO_NEW_PRIVS 0      // include/linux/sched.h, a bit's number
+#define ASSAY_MNT_READONLY     0x40   // include/linux/mount.h
+#define ASSAY_MNT_INTERNAL     0x4000 // likewise: made by the kernel for itself
+#define ASSAY_SB_RDONLY	       1      // include/linux/fs.h
 
 typedef int pid_t;
 
@@ -39,11 +43,16 @@ struct mnt_namespace___with_seq {
 };
 
 struct nsproxy {
+	void *uts_ns;
+	void *ipc_ns;
 	struct mnt_namespace *mnt_ns;
+	void *net_ns;
+	void *cgroup_ns;
 };
 
 struct super_block {
 	__u32 s_dev;
+	unsigned long s_flags;
 	unsigned long s_magic;
 	void *s_fs_info;
 };
@@ -51,10 +60,22 @@ struct super_block {
 struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
+	unsigned int i_nlink;
 	__u32 i_generation;
 };
 
+struct qstr {
+	const unsigned char *name;
+};
+
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+};
+
 struct dentry {
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent;
+	struct qstr d_name;
 	struct inode *d_inode;
 };
 
@@ -63,6 +84,7 @@ struct mnt_idmap;
 struct vfsmount {
 	struct dentry *mnt_root;
 	struct super_block *mnt_sb;
+	int mnt_flags;
 	struct mnt_idmap *mnt_idmap; // 6.2
 };
 
@@ -92,6 +114,7 @@ struct file {
 struct linux_binprm {
 	struct file *file;
 	const char *filename;
+	const char *interp;
 };
 
 struct kernfs_node {
@@ -140,9 +163,14 @@ typedef struct {
 	unsigned int val;
 } kgid_t;
 
+typedef struct {
+	__u32 cap[2]; // up to 6.2; later one number of as many bytes
+} kernel_cap_t;
+
 struct cred {
 	kuid_t euid;
 	kgid_t egid;
+	kernel_cap_t cap_effective;
 	struct user_namespace *user_ns;
 };
 
@@ -155,6 +183,10 @@ struct mm_struct {
 typedef struct {
 	int counter;
 } atomic_t;
+
+struct seccomp {
+	int mode;
+};
 
 struct signal_struct {
 	atomic_t live;
@@ -175,6 +207,8 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	struct mm_struct *mm;
+	unsigned long atomic_flags;
+	struct seccomp seccomp;
 };
 
 struct seq_file;

@@ -147,7 +147,12 @@ struct assay_host {
 	__u64 mount_namespace;
 	__u64 pid_namespace;
 	__u64 user_namespace;
+	__u64 net_namespace;
+	__u64 ipc_namespace;
+	__u64 uts_namespace;
+	__u64 cgroup_namespace;
+	__u64 capabilities; // effective ones, not an address
 };
-ASSAY_ABI_ASSERT(struct assay_host, 48);
+ASSAY_ABI_ASSERT(struct assay_host, 88);
 
 #endif // ASSAY_STATE_ABI_H

@@ -14,6 +14,16 @@ static __always_inline void assay_read_process(struct assay_process *process,
 	bpf_core_read(process->name, sizeof(process->name), &leader->comm);
 }
 
+// The effective capabilities, in the task's own user namespace.
+static __always_inline __u64 assay_read_capabilities(struct task_struct *task)
+{
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	__u64 effective = 0;
+
+	bpf_core_read(&effective, sizeof(effective), &cred->cap_effective);
+	return effective;
+}
+
 // Reads the arguments of the current process, which must be the one at hand: at an exec the kernel
 // has just written them, so that no page is missing. Returns their size.
 static __always_inline __u32 assay_read_arguments(struct task_struct *task, char *to,

@@ -27,6 +27,7 @@ static __always_inline struct assay_scratch *assay_begin(__u32 slot, struct task
 	scratch->tgid = (__u32)task->tgid;
 	scratch->start_boot_ns = task->group_leader->start_boottime;
 	scratch->filename = 0;
+	scratch->executed_file = 0;
 	return scratch;
 }
 

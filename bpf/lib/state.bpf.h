@@ -37,8 +37,9 @@ struct assay_scratch {
 	__u64 mount_namespace;
 	__u64 layer_array; // struct ovl_layer *, 0 when it is not known
 	__u64 leaf_cgroup_id;
-	__u64 filename; // struct linux_binprm's, 0 when there is no exec
-	__u64 executed_inode;
+	__u64 filename;		// struct linux_binprm's, 0 when there is no exec
+	__u64 executed_file;	// struct file *
+	__u64 interpreter_name; // struct linux_binprm's interp
 	__u64 start_counter;
 	__u64 start_boot_ns; // of the leader
 	__u32 tgid;
@@ -50,6 +51,7 @@ struct assay_scratch {
 	struct assay_run_key key;
 	struct assay_join_key join;
 	char cgroup_name[ASSAY_MAX_CGROUP_NAME + 8]; // room to read past the longest name
+	struct assay_file file;
 	struct assay_start start;
 	struct assay_layers layers;
 	struct assay_lowerdir lowerdir;
@@ -163,6 +165,8 @@ enum assay_standing {
 int assay_read_cgroup(__u32 slot);	       // cgroup.bpf.c
 int assay_find_run(__u32 slot);		       // find.bpf.c; enum assay_standing
 int assay_send_layers(__u32 slot);	       // layers.bpf.c
+int assay_read_file(__u32 slot);	       // file.bpf.c
+int assay_read_posture(__u32 slot);	       // posture.bpf.c
 int assay_send_start(__u32 slot, __u32 cause); // start.bpf.c; 0, or not 0 when it was not taken
 
 static __always_inline struct assay_scratch *assay_get_scratch(__u32 slot)

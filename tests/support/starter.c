@@ -33,6 +33,9 @@
 //                                        user namespace, as `unshare -Urm` does.
 // starter leave                          ends, but leaves a child that prints "alone" once it is
 //                                        the last one, and ends when its input closes.
+// starter memory                         executes `true` of a copy of itself in memory (memfd).
+// starter deleted FILE                   executes `true` of a copy of itself that was FILE and is
+//                                        deleted.
 // starter hold                           prints "ready"; for each line "exec" executes `true` in a
 //                                        child and prints "done"; ends when its input closes.
 #define _GNU_SOURCE
@@ -44,6 +47,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -281,6 +285,43 @@ static int leave(void) {
   return 0;
 }
 
+static void copy_self(int to) {
+  char bytes[65536];
+  ssize_t got = 0;
+  int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  if (from < 0) from = open("/bin/starter", O_RDONLY | O_CLOEXEC);  // in a root without /proc
+  if (from < 0) die("open this program");
+  while ((got = read(from, bytes, sizeof(bytes))) > 0)
+    if (write(to, bytes, (size_t)got) != got) die("copy this program");
+  close(from);
+}
+
+// By its descriptor, without /proc.
+static int execute_fd(int fd) {
+  char* argv[] = {"copy", "true", NULL};
+  char* environment[] = {NULL};
+  syscall(SYS_execveat, fd, "", argv, environment, AT_EMPTY_PATH);
+  die("execute a descriptor");
+  return 1;
+}
+
+static int execute_memory(void) {
+  int fd = memfd_create("copy", MFD_CLOEXEC);
+  if (fd < 0) die("memfd_create");
+  copy_self(fd);
+  return execute_fd(fd);
+}
+
+static int execute_deleted(const char* file) {
+  int to = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+  if (to < 0) die(file);
+  copy_self(to);
+  close(to);
+  int fd = open(file, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || unlink(file) != 0) die(file);
+  return execute_fd(fd);
+}
+
 static int hold(const char* self) {
   char line[64];
   puts("ready");
@@ -310,6 +351,8 @@ int main(int argc, char** argv) {
   }
   if (strcmp(command, "true") == 0) return 0;
   if (strcmp(command, "hold") == 0) return hold(argv[0]);
+  if (strcmp(command, "memory") == 0) return execute_memory();
+  if (strcmp(command, "deleted") == 0 && argc > 2) return execute_deleted(argv[2]);
   if (strcmp(command, "storm") == 0 && argc > 2) return in_children(atoi(argv[2]), stay);
   if (strcmp(command, "roots") == 0 && argc > 2) return in_children(atoi(argv[2]), take_root);
   if (strcmp(command, "namespaces") == 0 && argc > 2)

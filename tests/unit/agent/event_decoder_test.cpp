@@ -154,6 +154,104 @@ TEST_CASE("a run over its budget is told with the budget", "[probe][unit]") {
   CHECK_FALSE(decoder.decode(bytes_of(record, ASSAY_RECORD_NOISY)));
 }
 
+TEST_CASE("an executed file's origin follows from the kernel's facts", "[probe][unit]") {
+  using enum catalog::ExecOrigin;
+  constexpr std::uint32_t kOverlay = 0x794c7630, kExt4 = 0xef53;
+  constexpr std::uint32_t kHere = ASSAY_FILE_KNOWN | ASSAY_FILE_ON_ROOT;
+  struct Row {
+    const char* name;
+    std::uint32_t magic, flags;
+    catalog::ExecOrigin origin;
+  };
+  for (const Row& row :
+       {Row{"nothing known", kOverlay, 0, kUnknown}, Row{"layer", kOverlay, kHere, kLayer},
+        Row{"upper", kOverlay, kHere | ASSAY_FILE_FROM_UPPER, kUpper},
+        Row{"upper not told", kOverlay, kHere | ASSAY_FILE_UPPER_UNKNOWN, kUnknown},
+        Row{"plain root", kExt4, kHere, kRoot}, Row{"volume", kExt4, ASSAY_FILE_KNOWN, kOtherMount},
+        Row{"another overlay", kOverlay, ASSAY_FILE_KNOWN, kOtherMount},
+        Row{"deleted", kOverlay, kHere | ASSAY_FILE_UNLINKED | ASSAY_FILE_FROM_UPPER, kDeleted},
+        Row{"memfd", 0x1021994, ASSAY_FILE_KNOWN | ASSAY_FILE_UNLINKED | ASSAY_FILE_INTERNAL,
+            kMemory}}) {
+    INFO(row.name);
+    assay_exec record{};
+    record.file.flags = row.flags;
+    record.file.magic = row.magic;
+    EventDecoder decoder;
+    const auto decoded =
+        decoder.decode(bytes_of(record, ASSAY_RECORD_EXEC, offsetof(assay_exec, arguments)));
+    REQUIRE(decoded);
+    CHECK(std::get<ContainerExec>(*decoded).file.origin == row.origin);
+  }
+}
+
+TEST_CASE("an executed file's path is read, and one that is too long refused", "[probe][unit]") {
+  assay_exec record{};
+  constexpr char kNames[] = "ls\0bin\0usr";
+  std::memcpy(record.file.path, kNames, sizeof(kNames));
+  record.file.path_size = sizeof(kNames);
+  record.file.flags = ASSAY_FILE_KNOWN | ASSAY_FILE_IS_INTERPRETER;
+  EventDecoder decoder;
+  const auto bytes = [&] {
+    return bytes_of(record, ASSAY_RECORD_EXEC, offsetof(assay_exec, arguments));
+  };
+  const auto decoded = decoder.decode(bytes());
+  REQUIRE(decoded);
+  CHECK(std::get<ContainerExec>(*decoded).file.path == "/usr/bin/ls");
+  CHECK(std::get<ContainerExec>(*decoded).file.is_interpreter);
+  record.file.path_size = ASSAY_MAX_FILE_PATH + 1;
+  CHECK_FALSE(decoder.decode(bytes()));
+}
+
+TEST_CASE("records of ABI 2 are read, without what it did not have", "[probe][unit]") {
+  const auto as_older = [](std::string bytes) {
+    bytes[offsetof(assay_record_header, abi_version)] = 2;
+    const auto size = static_cast<std::uint32_t>(bytes.size());
+    std::memcpy(bytes.data() + offsetof(assay_record_header, size), &size, sizeof(size));
+    return bytes;
+  };
+  assay_exec exec{};
+  exec.key.inode = 9;
+  EventDecoder decoder;
+  const auto older =
+      decoder.decode(as_older(bytes_of(exec, ASSAY_RECORD_EXEC, offsetof(assay_exec, file))));
+  REQUIRE(older);
+  CHECK(std::get<ContainerExec>(*older).key.root.inode == 9);
+  CHECK(std::get<ContainerExec>(*older).file.origin == catalog::ExecOrigin::kUnknown);
+
+  assay_start start = make_start(9, 0);
+  start.arguments_size = 0;
+  const auto told =
+      decoder.decode(as_older(bytes_of(start, ASSAY_RECORD_START, offsetof(assay_start, posture))));
+  REQUIRE(told);
+  CHECK_FALSE(std::get<ContainerStart>(*told).posture.is_known);
+  CHECK(std::get<ContainerStart>(*told).process.key.tgid == 77);
+}
+
+TEST_CASE("a start's posture is named from the kernel's facts", "[probe][unit]") {
+  using enum catalog::PostureTrait;
+  assay_start start = make_start(9, 0);
+  start.uid = 1000;
+  start.flags |= ASSAY_IN_HOST_USER_NAMESPACE;
+  start.posture.effective_capabilities = 1U << 21U;
+  start.posture.seccomp_mode = 2;
+  start.posture.flags = ASSAY_POSTURE_KNOWN | ASSAY_POSTURE_ALL_CAPABILITIES |
+                        ASSAY_POSTURE_NO_NEW_PRIVS | ASSAY_POSTURE_HOST_NET;
+  EventDecoder decoder;
+  const auto traits = [&] {
+    const auto decoded = decoder.decode(start_record(start));
+    REQUIRE(decoded);
+    return catalog::trait_names(std::get<ContainerStart>(*decoded).posture);
+  };
+  CHECK(traits() ==
+        std::vector<std::string>{"privileged", "host-user", "host-net", "writable-root"});
+  start.flags &= ~ASSAY_IN_HOST_USER_NAMESPACE;  // all of them, but over nothing of the host's
+  start.posture.flags |= ASSAY_POSTURE_READ_ONLY_ROOT;
+  start.posture.seccomp_mode = 0;
+  CHECK(traits() == std::vector<std::string>{"no-seccomp", "host-net"});
+  start.posture.flags |= ASSAY_POSTURE_SECCOMP_UNKNOWN;
+  CHECK(traits() == std::vector<std::string>{"host-net"});
+}
+
 TEST_CASE("parts of a start wait for a moment, not for ever", "[probe][unit]") {
   EventDecoder decoder;
   CHECK_FALSE(decoder.has_parts(std::chrono::seconds(5)));
