@@ -223,6 +223,7 @@ Result<std::vector<Run>> Client::list_runs(const RunFilter& filter) {
   request.set_base(filter.base);
   request.set_verdict(filter.verdict);
   request.set_container(filter.container);
+  request.mutable_posture()->Assign(filter.posture.begin(), filter.posture.end());
   return state_->pages(*state_->query, request, filter.limit, &v1::Query::Stub::ListRuns,
                        &v1::ListRunsResponse::runs,
                        [](const v1::Run& run) { return from_wire(run); });

@@ -20,6 +20,7 @@
 #include "common/catalog/container_names.h"
 #include "common/catalog/file_set.h"
 #include "common/catalog/log.h"
+#include "common/catalog/posture.h"
 #include "common/catalog/recognition.h"
 #include "common/catalog/scan_report.h"
 #include "common/catalog/verification.h"
@@ -222,6 +223,9 @@ struct Exec {
   std::vector<std::string> arguments;
   bool arguments_truncated = false;
   bool is_from_upper = false;
+  std::string origin;
+  std::string path;
+  bool is_interpreter = false;
 };
 
 struct RunOrigin {
@@ -237,6 +241,7 @@ struct RunOrigin {
   bool arguments_truncated = false;
   std::string root_type;
   catalog::Login login;
+  catalog::Posture posture;
 };
 
 /// How one base is in the files of a stack.
@@ -453,6 +458,7 @@ struct RunFilter {
   std::string base;
   std::string verdict;
   std::string container;
+  std::vector<std::string> posture;
   std::size_t limit = 0;  ///< 0: all
 };
 

@@ -121,7 +121,21 @@ Exec exec_from(const v1::Exec& wire) {
   exec.arguments.assign(wire.arguments().begin(), wire.arguments().end());
   exec.arguments_truncated = wire.arguments_truncated();
   exec.is_from_upper = wire.is_from_upper();
+  exec.origin = wire.file().origin();
+  exec.path = wire.file().path();
+  exec.is_interpreter = wire.file().is_interpreter();
   return exec;
+}
+
+catalog::Posture posture_from(const v1::Posture& wire) {
+  catalog::Posture posture;
+  posture.is_known = true;
+  for (const std::string& name : wire.traits())
+    if (const auto trait = catalog::parse_posture_trait(name)) posture.set(*trait, true);
+  posture.capabilities = wire.capabilities();
+  posture.seccomp = wire.seccomp();
+  posture.lsm_label = wire.lsm_label();
+  return posture;
 }
 
 RunOrigin origin_from(const v1::RunOrigin& wire) {
@@ -143,6 +157,7 @@ RunOrigin origin_from(const v1::RunOrigin& wire) {
     origin.login = {login.session(),       login.terminal(),    login.login_uid(),
                     login.login_session(), login.starter_uid(), login.told_by()};
   }
+  if (wire.has_posture()) origin.posture = posture_from(wire.posture());
   return origin;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/records.h"
 #include "common/catalog/judge.h"
+#include "common/catalog/posture.h"
 
 namespace assay::cli {
 namespace {
@@ -39,6 +40,8 @@ std::vector<Column> columns(bool has_ended, bool has_clusters) {
 
 Result<Outcome> list(const RunFilter& filter, Session& session) {
   if (!filter.verdict.empty()) ASSAY_TRY(catalog::parse_verdict_status(filter.verdict));
+  for (const std::string& trait : filter.posture)
+    ASSAY_TRY(catalog::parse_posture_trait(trait));
   ASSAY_ASSIGN(Client * client, session.client());
   ASSAY_ASSIGN(const std::vector<Run> runs, client->list_runs(filter));
   return Outcome{
@@ -67,6 +70,13 @@ void add_ps(CLI::App& app, Invocation& invocation) {
       ->option_text("VERDICT");
   command.add_option("--container", filter->container, "only this name or id prefix")
       ->option_text("CONTAINER");
+  command
+      .add_option("--posture", filter->posture,
+                  "only those that started so, all of them: root, privileged, no-seccomp, "
+                  "new-privileges, host-user, host-pid, host-net, host-ipc, host-uts, host-cgroup, "
+                  "host-mnt, writable-root")
+      ->delimiter(',')
+      ->option_text("TRAIT[,TRAIT]");
   command.add_option("--limit", filter->limit, "at most so many, newest first (default: all)")
       ->option_text("N");
 }

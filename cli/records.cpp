@@ -310,7 +310,10 @@ Value to_value(const Exec& exec) {
                 {"executable", exec.executable},
                 {"arguments", to_texts(exec.arguments)},
                 {"arguments_truncated", exec.arguments_truncated},
-                {"is_from_upper", exec.is_from_upper}};
+                {"is_from_upper", exec.is_from_upper},
+                {"origin", exec.origin},
+                {"path", exec.path},
+                {"is_interpreter", exec.is_interpreter}};
 }
 
 /// Null where the kernel or audit knows nobody.
@@ -332,6 +335,13 @@ Value to_value(const catalog::Recognition& recognition) {
                 {"conflicts", to_texts(recognition.conflicts)}};
 }
 
+Value to_value(const catalog::Posture& posture) {
+  return Object{{"traits", to_texts(catalog::trait_names(posture))},
+                {"capabilities", to_texts(catalog::capability_names(posture.capabilities))},
+                {"seccomp", posture.seccomp},
+                {"lsm_label", posture.lsm_label}};
+}
+
 Value to_value(const RunOrigin& origin) {
   return Object{{"cause", origin.cause},
                 {"ancestors", to_array(origin.ancestors)},
@@ -344,7 +354,8 @@ Value to_value(const RunOrigin& origin) {
                 {"arguments", to_texts(origin.arguments)},
                 {"arguments_truncated", origin.arguments_truncated},
                 {"root_type", origin.root_type},
-                {"login", to_value(origin.login)}};
+                {"login", to_value(origin.login)},
+                {"posture", origin.posture.is_known ? to_value(origin.posture) : Value()}};
 }
 
 Value to_value(const ImpactRow& row) {

@@ -24,6 +24,7 @@ Value to_value(const Layer& layer);
 Value to_value(const Exec& exec);
 Value to_value(const catalog::Login& login);
 Value to_value(const catalog::Recognition& recognition);
+Value to_value(const catalog::Posture& posture);
 Value to_value(const RunOrigin& origin);
 Value to_value(const ImpactRow& row);
 Value to_value(const Impact& impact);

@@ -85,6 +85,15 @@ Section origin_section() {
           .is_record = true};
 }
 
+Section posture_section() {
+  return {.title = "Posture at its start",
+          .columns = {{"Traits", "origin.posture.traits"},
+                      {"Capabilities", "origin.posture.capabilities"},
+                      {"Seccomp", "origin.posture.seccomp"},
+                      {"LSM label", "origin.posture.lsm_label"}},
+          .is_record = true};
+}
+
 Section view_section() {
   return {.title = "What it sees of its base",
           .columns = {{"View", "view.state"},
@@ -141,6 +150,7 @@ std::vector<Section> sections(const catalog::About& about) {
                    {"CAPPED", "is_capped_at_shape", Style::kPlain, true}}},
       view_section(),
       origin_section(),
+      posture_section(),
       {.title = "Ancestors, nearest first",
        .path = "origin.ancestors",
        .columns = {{"PID", "pid"}, {"NAME", "name"}, {"STARTED", "started_at"}}},
@@ -151,7 +161,9 @@ std::vector<Section> sections(const catalog::About& about) {
                    {"PARENT", "parent.name"},
                    {"USER", "uid"},
                    {"EXECUTABLE", "executable"},
-                   {"FROM UPPER", "is_from_upper"},
+                   {"FROM", "origin"},
+                   {"FILE", "path"},
+                   {"INTERPRETER", "is_interpreter", Style::kPlain, true},
                    {"ARGUMENTS", "arguments"}}},
       {.title = "Findings",
        .path = "findings",

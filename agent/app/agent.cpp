@@ -446,8 +446,9 @@ Result<void> Agent::reload(const AgentConfig& next) {
   const ExactOptions exact = exact_options(next);
   exact_->set_options(exact.is_on, exact.interval, exact.limits);
   source_->set_sweep_interval(next.sweep_interval);
-  loop_.post(
-      [record = next.exec_level == "all"](Auditor& auditor) { auditor.set_record_execs(record); });
+  loop_.post([level = exec_level_of(next.exec_level)](Auditor& auditor) {
+    auditor.set_exec_level(level);
+  });
   return ok();
 }
 

@@ -64,8 +64,8 @@ void add_state(Table& table) {
 void add_watching(Table& table) {
   table
       .text("exec.level", &AgentConfig::exec_level,
-            {.text = "Execs in containers that are recorded",
-             .values = {"off", "all"},
+            {.text = "Execs in containers that are recorded; foreign: of files from no layer",
+             .values = {"off", "foreign", "all"},
              .is_live = true})
       .boolean("exec.arguments", &AgentConfig::arguments,
                {.text = "Record the arguments of programs", .is_live = true})

@@ -28,7 +28,7 @@ struct AgentConfig {
   std::uint64_t outbox_max_bytes = 1ULL << 30;
   std::string trust_file;  ///< "" : no catalog is trusted, every base is unknown
 
-  std::string exec_level = "off";
+  std::string exec_level = "foreign";
   bool arguments = true;
   std::uint32_t max_argument_bytes = 1024;
   std::vector<std::string> redact_words{"password",   "passwd",      "passphrase",   "secret",

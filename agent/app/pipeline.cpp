@@ -52,7 +52,7 @@ AuditorConfig auditor_config(const AgentConfig& config, const std::string& boot_
   auditor.cluster = config.cluster;
   auditor.node = config.node;
   auditor.boot_id = boot_id;
-  auditor.record_execs = config.exec_level == "all";
+  auditor.exec_level = exec_level_of(config.exec_level);
   return auditor;
 }
 

@@ -174,7 +174,7 @@ AuditorConfig config_of(const RecordingHeader& header) {
   config.cluster = header.cluster;
   config.node = header.node;
   config.boot_id = header.boot_id;
-  config.record_execs = header.records_execs;
+  config.exec_level = header.records_execs ? ExecLevel::kAll : ExecLevel::kForeign;
   return config;
 }
 

@@ -14,8 +14,30 @@ namespace {
 constexpr std::chrono::minutes kClaimsAwaited{2};
 constexpr std::size_t kMaxAwaited = 10'000;  // ended runs whose claims are still to come
 constexpr std::size_t kMaxConflicts = 16;    // of one run
+constexpr std::size_t kMaxForeign = 64;      // files of one run that were told
+
+/// The exec that showed the run, as one among its others.
+ContainerExec first_exec(const ContainerStart& start) {
+  ContainerExec exec;
+  exec.key = start.key;
+  exec.time = start.time;
+  exec.process = start.process;
+  if (!start.ancestors.empty()) exec.parent = start.ancestors.front();
+  exec.uid = start.uid;
+  exec.executable = start.executable;
+  exec.arguments = start.arguments;
+  exec.arguments_truncated = start.arguments_truncated;
+  exec.file = start.file;
+  exec.is_from_upper = start.file.origin == catalog::ExecOrigin::kUpper;
+  return exec;
+}
 
 }  // namespace
+
+ExecLevel exec_level_of(std::string_view word) {
+  if (word == "all") return ExecLevel::kAll;
+  return word == "foreign" ? ExecLevel::kForeign : ExecLevel::kOff;
+}
 
 Auditor::Auditor(Ports ports, AuditorConfig config)
     : ports_(std::move(ports)),
@@ -73,6 +95,8 @@ bool Auditor::open_named_run(ContainerStart start, ContainerNames names) {
   if (start.cause == StartCause::kRecord) run.recorded = ports_.clock.boot_now();
 
   const RunKey key = start.key;
+  const ContainerExec first = first_exec(start);
+  const bool is_shown_by_exec = is_by_exec(start.cause);
   keep_facts(run, start);
   if (before) {
     continue_resumed(*before, start, run);
@@ -87,6 +111,7 @@ bool Auditor::open_named_run(ContainerStart start, ContainerNames names) {
     announce(run, std::move(start));
   }
   Run& opened = runs_.emplace(key, std::move(run)).first->second;
+  if (is_shown_by_exec && !before) tell_exec(opened, first);
   tell_mismatches(opened);
   consider_view(key, opened);
   seek_acquaintances(key, opened, before.has_value());
@@ -226,12 +251,22 @@ void Auditor::end_resumed(const Resumed& resumed, BootTime time) {
 }
 
 void Auditor::on_exec(const ContainerExec& exec) {
-  if (!config_.record_execs) return;
   const auto run = runs_.find(exec.key);
-  if (run == runs_.end()) return;
-  const Run& on = run->second;
-  ports_.journal.record(ExecSeen{on.id, in_run(on.started, on.started_boot, exec.time), exec},
+  if (run != runs_.end()) tell_exec(run->second, exec);
+}
+
+void Auditor::tell_exec(Run& run, const ContainerExec& exec) {
+  if (!wants_exec(run, exec.file)) return;
+  ports_.journal.record(ExecSeen{run.id, in_run(run.started, run.started_boot, exec.time), exec},
                         nullptr);
+}
+
+bool Auditor::wants_exec(Run& run, const ExecutedFile& file) const {
+  if (config_.exec_level != ExecLevel::kForeign) return config_.exec_level == ExecLevel::kAll;
+  if (!catalog::is_foreign(file.origin)) return false;
+  // Who makes one file after the other is told of again, and keeps no memory.
+  if (run.foreign.size() >= kMaxForeign) run.foreign.clear();
+  return run.foreign.emplace(file.device, file.inode, file.generation).second;
 }
 
 void Auditor::on_emptied(const RunEmptied& emptied) {

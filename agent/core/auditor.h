@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -24,11 +25,21 @@
 
 namespace assay::agent {
 
+/// Which execs are told.
+enum class ExecLevel {
+  kOff,
+  kForeign,  ///< of files that come neither from the base nor from another layer; once per file
+  kAll,
+};
+
+/// Of off, foreign, all; any other word is kOff.
+ExecLevel exec_level_of(std::string_view word);
+
 struct AuditorConfig {
   std::string cluster;
   std::string node;
   std::string boot_id;
-  bool record_execs = false;  ///< exec level `all`
+  ExecLevel exec_level = ExecLevel::kForeign;
   std::size_t max_waiting_stacks = 10'000;
   std::size_t max_open_runs = 100'000;
   std::size_t max_place_bytes = 4U << 20;  ///< where layers lie whose files may be asked for
@@ -130,7 +141,7 @@ class Auditor {
   std::size_t check_views(const std::string& target, const ViewAnswer& answer);
   /// How to open the layers of a stack that was told, bottom first; empty when it was long ago.
   std::vector<LayerTask> layers_of(const StackDigest& stack) const { return places_.find(stack); }
-  void set_record_execs(bool record_execs) { config_.record_execs = record_execs; }
+  void set_exec_level(ExecLevel level) { config_.exec_level = level; }
   /// The collector wants to hear of every open run again; told after the next sweep.
   void on_state_request(std::uint64_t request);
   /// About once a second: late names, full states, refused runs.
@@ -163,6 +174,7 @@ class Auditor {
     bool can_lift = false;  ///< by the mount's options
     std::vector<ViewAnswer> answers = {};
   };
+  using ForeignFile = std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>;
   struct Run {
     RunId id;
     BootTime first_seen{};
@@ -182,6 +194,7 @@ class Auditor {
     /// Told before a restart, and still the last that was told: `stack` lacks its layers.
     std::optional<StackDigest> resumed_from;
     Look look = {};
+    std::set<ForeignFile> foreign = {};           ///< told already
     std::unique_ptr<const ContainerStart> facts;  ///< without layers; null over max_fact_bytes
   };
   /// Told before a restart.
@@ -251,6 +264,9 @@ class Auditor {
   static bool add_conflict(Told& told, const std::string& conflict);
   void take_claims(const RunId& run_id, Told& told, const RunClaims& claims);
   void tell_names(const RunId& run_id, const Told& told);
+  /// Tells of the exec of an open run, when the level wants it.
+  void tell_exec(Run& run, const ContainerExec& exec);
+  bool wants_exec(Run& run, const ExecutedFile& file) const;
   void seek_acquaintances(const RunKey& key, const Run& run, bool is_resumed);
   void look_for_acquaintances();
   /// Whether some answer about the run is still to come.

@@ -29,8 +29,9 @@ void Auditor::report_refused() {
 }
 
 void Auditor::on_gap(const ObservationGap& gap) {
-  EvidenceGap event{wall(gap.from), wall(gap.until), agent::describe(gap, config_.record_execs),
-                    lost_in(gap, config_.record_execs)};
+  EvidenceGap event{wall(gap.from), wall(gap.until),
+                    agent::describe(gap, config_.exec_level != ExecLevel::kOff),
+                    lost_in(gap, config_.exec_level != ExecLevel::kOff)};
   if (gap.cause == GapCause::kLosses && event.lost == 0) return;
   ports_.journal.record(std::move(event), nullptr);
 }

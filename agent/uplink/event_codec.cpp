@@ -93,6 +93,20 @@ void encode(const catalog::Recognition& recognition, wire::Recognition& out) {
     out.add_conflicts(to_utf8(conflict));
 }
 
+void encode(const catalog::Posture& posture, wire::Posture& out) {
+  for (const std::string& trait : catalog::trait_names(posture))
+    out.add_traits(trait);
+  out.set_capabilities(posture.capabilities);
+  out.set_seccomp(posture.seccomp);
+  out.set_lsm_label(to_utf8(posture.lsm_label));
+}
+
+void encode(const ExecutedFile& file, wire::ExecutedFile& out) {
+  out.set_origin(std::string(to_string(file.origin)));
+  out.set_path(to_utf8(file.path));
+  out.set_is_interpreter(file.is_interpreter);
+}
+
 void encode_facts(const ContainerStart& start, const EncodingTime& time, wire::RunStarted& out) {
   out.set_cause(std::string(to_string(start.cause)));
   encode(start.process, time, *out.mutable_process());
@@ -112,6 +126,7 @@ void encode_facts(const ContainerStart& start, const EncodingTime& time, wire::R
     out.add_arguments(to_utf8(argument));
   out.set_arguments_truncated(start.arguments_truncated);
   if (start.login != catalog::Login{}) encode(start.login, *out.mutable_login());
+  if (start.posture.is_known) encode(start.posture, *out.mutable_posture());
   out.set_root_type(start.is_overlay ? "overlay" : file_system_name(start.key.root.magic));
 }
 
@@ -210,6 +225,7 @@ void encode(const ExecSeen& event, const EncodingTime& time, wire::Event& out) {
     exec.add_arguments(to_utf8(argument));
   exec.set_arguments_truncated(event.exec.arguments_truncated);
   exec.set_is_from_upper(event.exec.is_from_upper);
+  encode(event.exec.file, *exec.mutable_file());
 }
 
 void encode(const EvidenceGap& event, const EncodingTime&, wire::Event& out) {

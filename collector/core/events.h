@@ -12,7 +12,9 @@
 #include "common/base/digest.h"
 #include "common/catalog/container_names.h"
 #include "common/catalog/evidence.h"
+#include "common/catalog/exec_origin.h"
 #include "common/catalog/judge.h"
+#include "common/catalog/posture.h"
 #include "common/catalog/recognition.h"
 #include "common/catalog/view.h"
 
@@ -53,6 +55,7 @@ struct RunOrigin {
   bool arguments_truncated = false;
   std::string root_type;
   catalog::Login login = {};
+  catalog::Posture posture = {};
 };
 
 struct RunStarted {
@@ -107,6 +110,9 @@ struct Exec {
   std::vector<std::string> arguments;
   bool arguments_truncated = false;
   bool is_from_upper = false;
+  catalog::ExecOrigin origin = catalog::ExecOrigin::kUnknown;
+  std::string path = {};        ///< of the file whose code ran, in its file system; "" = not known
+  bool is_interpreter = false;  ///< that file, of the script that `executable` names
 };
 
 struct ExecSeen {

@@ -63,7 +63,8 @@ bool is_judged_kind(catalog::FindingKind kind) {
 
 bool resolves_by_itself(catalog::FindingKind kind) {
   return kind != catalog::FindingKind::kMismatch && kind != catalog::FindingKind::kTampered &&
-         kind != catalog::FindingKind::kIdentityConflict;
+         kind != catalog::FindingKind::kIdentityConflict &&
+         kind != catalog::FindingKind::kForeignExecutable;
 }
 
 std::string new_finding_id(std::int64_t opened_ns) {

@@ -29,6 +29,25 @@ std::string noise_text(const RunNoisy& event) {
          (event.budget == "starts" ? " starts" : " execs") + " were not recorded";
 }
 
+constexpr std::size_t kMaxForeignFindings = 32;  // open ones of one run
+constexpr const char* kManyForeign = "more files";
+constexpr const char* kManyForeignText =
+    "it executed more files that come from no layer: assay trace shows them";
+
+/// The file, by its origin and path: a file in memory has a name that its maker chose.
+std::string foreign_subject(const Exec& exec) {
+  const std::string& path = exec.path.empty() ? exec.executable : exec.path;
+  return escape_once(std::string(catalog::to_string(exec.origin)) + ":" + path.substr(0, 1024));
+}
+
+std::string foreign_text(const Exec& exec) {
+  const std::string& path = exec.path.empty() ? exec.executable : exec.path;
+  return escape_once(
+      "it executed " + path.substr(0, 1024) + ", " + std::string(catalog::describe(exec.origin)) +
+      (exec.is_interpreter ? ", as the interpreter of " + exec.executable : "") + " (uid " +
+      std::to_string(exec.uid) + ", pid " + std::to_string(exec.process.pid) + ")");
+}
+
 }  // namespace
 
 struct Recorder::Context {
@@ -226,10 +245,41 @@ Result<void> Recorder::on(Context& context, const ExecSeen& event) {
   if (run) {
     Exec exec = event.exec;  // none is of a time to come: it would never be over
     exec.time_ns = std::min(exec.time_ns, to_unix_ns(context.now));
-    return context.store.add_exec(run->key, exec);
+    ASSAY_TRY(context.store.add_exec(run->key, exec));
+    return tell_foreign(context, *run, exec);
   }
   ++counts_.strays;
   return ok();
+}
+
+/// One finding per run and file, and one for all that are too many. It stays until a person closes
+/// it: what ran does not become another thing when the container ends.
+Result<void> Recorder::tell_foreign(Context& context, const OpenRun& run, const Exec& exec) {
+  if (!catalog::is_foreign(exec.origin)) return ok();
+  const std::int64_t now_ns = to_unix_ns(context.now);
+  ASSAY_ASSIGN(const auto open, context.store.open_findings(run.key));
+  std::size_t foreign = 0;
+  std::string subject = foreign_subject(exec);
+  for (const auto& finding : open)
+    foreign += finding.kind == catalog::FindingKind::kForeignExecutable;
+  const bool is_too_many = foreign >= kMaxForeignFindings;
+  const auto is_told = [&](const std::string& told) {
+    return std::ranges::any_of(open, [&](const OpenFinding& finding) {
+      return finding.kind == catalog::FindingKind::kForeignExecutable && finding.subject == told;
+    });
+  };
+  if (is_told(subject)) return ok();
+  if (is_too_many) {
+    subject = kManyForeign;
+    if (is_told(subject)) return ok();
+  }
+  ASSAY_ASSIGN(const bool had, context.store.had_finding(
+                                   run.key, catalog::FindingKind::kForeignExecutable, subject));
+  if (had) return ok();  // a person has closed it
+  return context.store.add_finding({new_finding_id(now_ns),
+                                    catalog::FindingKind::kForeignExecutable, subject,
+                                    is_too_many ? kManyForeignText : foreign_text(exec), "",
+                                    context.node_id, run.key, now_ns, 0, ""});
 }
 
 Result<void> Recorder::on(Context& context, const EvidenceGap& event) {

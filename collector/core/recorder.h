@@ -61,6 +61,7 @@ class Recorder {
   Result<void> on(Context& context, const StackAdvanced& event);
   Result<void> on(Context& context, const RunNamed& event);
   Result<void> on(Context& context, const ExecSeen& event);
+  Result<void> tell_foreign(Context& context, const OpenRun& run, const Exec& exec);
   Result<void> on(Context& context, const EvidenceGap& event);
   Result<void> on(Context& context, const RunNoisy& event);
   Result<void> on(Context& context, const RunViewed& event);

@@ -47,7 +47,8 @@ struct RunFilter {
   std::string node;  ///< NAME in any cluster, or CLUSTER/NAME; "" = all
   std::string base;  ///< NAME or NAME:VERSION of any matched base
   std::optional<catalog::VerdictStatus> verdict;
-  std::string container;  ///< container id prefix or exact name
+  std::string container;      ///< container id prefix or exact name
+  std::uint32_t posture = 0;  ///< traits that all must be there, as in catalog::Posture
 };
 
 /// What people did about a finding. What is empty or 0 nobody did.

@@ -136,6 +136,18 @@ catalog::Login login(const v1::Login& in) {
           in.login_session(), in.starter_uid(),        clip(in.told_by(), 128)};
 }
 
+catalog::Posture posture(const v1::Posture& in) {
+  catalog::Posture out;
+  out.is_known = true;
+  for (const std::string& name : in.traits())
+    if (const auto trait = catalog::parse_posture_trait(name)) out.set(*trait, true);
+  out.capabilities = in.capabilities();
+  if (in.seccomp() == "none" || in.seccomp() == "strict" || in.seccomp() == "filter")
+    out.seccomp = in.seccomp();
+  out.lsm_label = clip(in.lsm_label(), catalog::kMaxLsmLabelBytes);
+  return out;
+}
+
 std::optional<RunStarted> body(const v1::RunStarted& in) {
   if (!is_run_id(in.run_id())) return std::nullopt;
   RunStarted out;
@@ -165,6 +177,7 @@ std::optional<RunStarted> body(const v1::RunStarted& in) {
   origin.arguments = arguments(in.arguments(), origin.arguments_truncated);
   origin.root_type = clip(in.root_type());
   if (in.has_login()) origin.login = login(in.login());
+  if (in.has_posture()) origin.posture = posture(in.posture());
   return out;
 }
 
@@ -214,6 +227,9 @@ std::optional<ExecSeen> body(const v1::ExecSeen& in, std::int64_t time_ns) {
   exec.arguments_truncated = in.arguments_truncated();
   exec.arguments = arguments(in.arguments(), exec.arguments_truncated);
   exec.is_from_upper = in.is_from_upper();
+  if (const auto origin = catalog::parse_exec_origin(in.file().origin())) exec.origin = *origin;
+  exec.path = clip(in.file().path(), kMaxPathBytes);
+  exec.is_interpreter = in.file().is_interpreter();
   return ExecSeen{in.run_id(), std::move(exec)};
 }
 

@@ -48,10 +48,17 @@ Result<void> Answers::list_runs(const v1::ListRunsRequest& request,
   if (!request.verdict().empty()) {
     ASSAY_ASSIGN(filter.verdict, catalog::parse_verdict_status(request.verdict()));
   }
+  catalog::Posture posture;
+  for (const std::string& name : request.posture()) {
+    ASSAY_ASSIGN(const catalog::PostureTrait trait, catalog::parse_posture_trait(name));
+    posture.set(trait, true);
+  }
+  filter.posture = posture.traits;
   std::string arguments = "runs";
   for (const std::string& argument : {std::string(filter.include_ended ? "all" : ""), filter.node,
                                       filter.base, request.verdict(), filter.container})
     append_field(arguments, argument);
+  append_field(arguments, std::uint64_t{filter.posture});
   ASSAY_ASSIGN(const int limit, page_size_of(request.page_size()));
   ASSAY_ASSIGN(const auto after, read_page_token(request.page_token(), arguments));
   ASSAY_ASSIGN(const auto page, store_.list_runs(filter, after, limit));

@@ -121,6 +121,14 @@ void fill(const catalog::Recognition& in, v1::Recognition& out) {
   out.mutable_conflicts()->Assign(in.conflicts.begin(), in.conflicts.end());
 }
 
+void fill(const catalog::Posture& in, v1::Posture& out) {
+  for (const std::string& trait : catalog::trait_names(in))
+    out.add_traits(trait);
+  out.set_capabilities(in.capabilities);
+  out.set_seccomp(in.seccomp);
+  out.set_lsm_label(in.lsm_label);
+}
+
 void fill(const RunOrigin& in, v1::RunOrigin& out) {
   out.set_cause(in.cause);
   for (const auto& ancestor : in.ancestors)
@@ -137,6 +145,7 @@ void fill(const RunOrigin& in, v1::RunOrigin& out) {
   out.set_arguments_truncated(in.arguments_truncated);
   out.set_root_type(in.root_type);
   fill(in.login, *out.mutable_login());
+  if (in.posture.is_known) fill(in.posture, *out.mutable_posture());
 }
 
 void fill(const Exec& in, v1::Exec& out) {
@@ -149,6 +158,9 @@ void fill(const Exec& in, v1::Exec& out) {
     out.add_arguments(argument);
   out.set_arguments_truncated(in.arguments_truncated);
   out.set_is_from_upper(in.is_from_upper);
+  out.mutable_file()->set_origin(std::string(catalog::to_string(in.origin)));
+  out.mutable_file()->set_path(in.path);
+  out.mutable_file()->set_is_interpreter(in.is_interpreter);
 }
 
 void fill(const catalog::ContainedBase& in, v1::ContainedBase& out) {

@@ -112,6 +112,29 @@ std::string encode(const catalog::Login& login) {
                {"told_by", login.told_by}});
 }
 
+std::string encode(const catalog::Posture& posture) {
+  if (!posture.is_known) return "";
+  return dump({{"capabilities", posture.capabilities},
+               {"seccomp", posture.seccomp},
+               {"lsm_label", posture.lsm_label}});
+}
+
+Result<catalog::Posture> decode_posture(const std::string& text, std::int64_t traits) {
+  catalog::Posture posture;
+  if (text.empty()) return posture;
+  try {
+    const auto object = nlohmann::json::parse(text);
+    posture.is_known = true;
+    posture.traits = static_cast<std::uint32_t>(traits);
+    object.at("capabilities").get_to(posture.capabilities);
+    object.at("seccomp").get_to(posture.seccomp);
+    object.at("lsm_label").get_to(posture.lsm_label);
+    return posture;
+  } catch (const nlohmann::json::exception& error) {
+    return Error{ErrorCode::kCorrupt, std::string("a run's posture: ") + error.what()};
+  }
+}
+
 Result<catalog::Login> decode_login(const std::string& text) {
   if (text.empty()) return catalog::Login{};
   ASSAY_ASSIGN(const json object, decode<json>(text));

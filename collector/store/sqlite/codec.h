@@ -19,7 +19,9 @@ std::string encode(const std::map<std::string, std::string>& texts);
 std::string encode(const std::vector<Process>& processes);
 std::string encode(const std::vector<Degradation>& degraded);
 std::string encode(const catalog::Containment& found);
-std::string encode(const catalog::Login& login);  ///< "" when nothing is known
+std::string encode(const catalog::Login& login);      ///< "" when nothing is known
+std::string encode(const catalog::Posture& posture);  ///< without its traits; "" = not known
+Result<catalog::Posture> decode_posture(const std::string& text, std::int64_t traits);
 Result<catalog::Login> decode_login(const std::string& text);
 std::string encode(const catalog::View& view);
 

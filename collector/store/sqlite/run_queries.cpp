@@ -139,6 +139,9 @@ std::string runs_sql(const RunFilter& filter, const BaseText& base, bool with_st
     sql +=
         " AND ((r.container_id <> '' AND r.container_id >= ?7 AND r.container_id < ?8)"
         " OR (r.container_name <> '' AND r.container_name = ?7))";
+  if (filter.posture != 0)  // a number of ours, no text of anybody's
+    sql += " AND (r.posture_traits & " + std::to_string(filter.posture) +
+           ") = " + std::to_string(filter.posture);
   return sql + " ORDER BY r.started_ns DESC, r.run_key DESC LIMIT ?9";
 }
 
@@ -172,11 +175,11 @@ Result<std::optional<std::int64_t>> find_target(Database& database, const std::s
 }
 
 Result<RunOrigin> load_origin(Database& database, std::int64_t key) {
-  ASSAY_ASSIGN(
-      Statement * query,
-      database.prepare("SELECT cause, ancestors, namespace_pids, uid, gid, cgroup_id,"
-                       " mount_namespace, pid_namespace, user_namespace, arguments,"
-                       " arguments_truncated, root_type, login FROM runs WHERE run_key=?"));
+  ASSAY_ASSIGN(Statement * query,
+               database.prepare("SELECT cause, ancestors, namespace_pids, uid, gid, cgroup_id,"
+                                " mount_namespace, pid_namespace, user_namespace, arguments,"
+                                " arguments_truncated, root_type, login, posture, posture_traits"
+                                " FROM runs WHERE run_key=?"));
   ASSAY_ASSIGN(const bool is_there, query->bind(key).step());
   if (!is_there) return Error{ErrorCode::kNotFound, "the run is gone"};
   RunOrigin origin;
@@ -193,6 +196,7 @@ Result<RunOrigin> load_origin(Database& database, std::int64_t key) {
   origin.arguments_truncated = query->integer(10) != 0;
   origin.root_type = query->text(11);
   ASSAY_ASSIGN(origin.login, decode_login(query->text(12)));
+  ASSAY_ASSIGN(origin.posture, decode_posture(query->text(13), query->integer(14)));
   query->reset();
   return origin;
 }
@@ -201,7 +205,8 @@ Result<std::vector<Exec>> load_execs(Database& database, std::int64_t run) {
   ASSAY_ASSIGN(Statement * query,
                database.prepare("SELECT time_ns, pid, process_start_ns, process_name, parent_pid,"
                                 " parent_start_ns, parent_name, uid, executable, arguments,"
-                                " arguments_truncated, is_from_upper FROM execs WHERE run_key=?"
+                                " arguments_truncated, is_from_upper, origin, path,"
+                                " is_interpreter FROM execs WHERE run_key=?"
                                 " ORDER BY time_ns, exec_key LIMIT ?"));
   query->bind(run, kMaxTraceExecs);
   std::vector<Exec> execs;
@@ -219,6 +224,9 @@ Result<std::vector<Exec>> load_execs(Database& database, std::int64_t run) {
     ASSAY_ASSIGN(exec.arguments, decode_texts(query->text(9)));
     exec.arguments_truncated = query->integer(10) != 0;
     exec.is_from_upper = query->integer(11) != 0;
+    ASSAY_ASSIGN(exec.origin, catalog::parse_exec_origin(query->text(12)));
+    exec.path = query->text(13);
+    exec.is_interpreter = query->integer(14) != 0;
     execs.push_back(std::move(exec));
   }
   query->reset();

@@ -72,9 +72,10 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
       " executable, arguments, arguments_truncated, pid, process_start_ns, process_name, ancestors,"
       " namespace_pids, uid, gid, cgroup_path, cgroup_id, mount_namespace, pid_namespace,"
       " user_namespace, root_type, agent_verdict, agent_base, agent_catalog_sequence,"
-      " verdict_differs, told_in, is_bound_to_kernel, is_users_to_write, owner, login) "
+      " verdict_differs, told_in, is_bound_to_kernel, is_users_to_write, owner, login,"
+      " posture, posture_traits) "
       "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-      "?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+      "?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
       start.run_id, number(run.node), number(run.stack), start.kind, origin.cause, start.is_late,
       start.started_ns, names.container_id, names.name, names.runtime, names.image, names.image_id,
       blob(names.config_digest), blob(names.manifest_digest), blob(names.repo_digest),
@@ -84,7 +85,8 @@ Result<std::optional<RunKey>> SqliteWriter::add_run(const NewRun& run) {
       encode(origin.namespace_pids), origin.uid, origin.gid, start.cgroup_path, origin.cgroup_id,
       origin.mount_namespace, origin.pid_namespace, origin.user_namespace, origin.root_type,
       agent_verdict, theirs.base_name(), theirs.catalog_sequence, run.verdict_differs, run.told_in,
-      names.is_bound_to_kernel, names.is_users_to_write, owner_of(names), encode(origin.login)));
+      names.is_bound_to_kernel, names.is_users_to_write, owner_of(names), encode(origin.login),
+      encode(origin.posture), origin.posture.traits));
   if (database_.changes() == 0) return std::optional<RunKey>();
   const RunKey key{database_.last_insert_id()};
   ASSAY_TRY(count_running(run.stack, 1));
@@ -254,10 +256,11 @@ Result<void> SqliteWriter::add_exec(RunKey run, const Exec& exec) {
   return change(
       "INSERT INTO execs(run_key, time_ns, pid, process_start_ns, process_name, parent_pid,"
       " parent_start_ns, parent_name, uid, executable, arguments, arguments_truncated,"
-      " is_from_upper) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+      " is_from_upper, origin, path, is_interpreter) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
       number(run), exec.time_ns, exec.process.pid, exec.process.start_ns, exec.process.name,
       exec.parent.pid, exec.parent.start_ns, exec.parent.name, exec.uid, exec.executable,
-      encode(exec.arguments), exec.arguments_truncated, exec.is_from_upper);
+      encode(exec.arguments), exec.arguments_truncated, exec.is_from_upper,
+      catalog::to_string(exec.origin), exec.path, exec.is_interpreter);
 }
 
 }  // namespace assay::collector

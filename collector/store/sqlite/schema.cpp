@@ -534,13 +534,23 @@ ALTER TABLE runs ADD COLUMN rogue TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN identity_conflicts TEXT NOT NULL DEFAULT '';
 )sql";
 
+// What a container could do when it started, and where what it executed came from.
+constexpr const char* kProvenance = R"sql(
+ALTER TABLE runs ADD COLUMN posture TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN posture_traits INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE execs ADD COLUMN origin TEXT NOT NULL DEFAULT 'unknown';
+ALTER TABLE execs ADD COLUMN path TEXT NOT NULL DEFAULT '';
+ALTER TABLE execs ADD COLUMN is_interpreter INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 }  // namespace
 
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> all{
-      kFirst,     kUnsettledStacks, kStackAbout, kStatesAndHealth, kClaims,   kFileSets,
-      kScans,     kCatalogRoots,    kExemptions, kEvidence,        kTampered, kViews,
-      kAuditPeer, kRetention,       kEnrolment,  kTokens,          kTriage,   kRecognition};
+      kFirst,    kUnsettledStacks, kStackAbout,   kStatesAndHealth, kClaims,
+      kFileSets, kScans,           kCatalogRoots, kExemptions,      kEvidence,
+      kTampered, kViews,           kAuditPeer,    kRetention,       kEnrolment,
+      kTokens,   kTriage,          kRecognition,  kProvenance};
   return all;
 }
 

@@ -466,6 +466,7 @@ TEST_CASE("a gap is recorded with its times, its count and what is missing", "[a
 
 TEST_CASE("execs that nobody records are no gap", "[agent][unit]") {
   Fixture f;
+  f.auditor.set_exec_level(ExecLevel::kOff);
   ObservationGap gap{seconds(40), seconds(45), GapCause::kLosses, {}};
   gap.lost.lost_execs = 5;
   f.auditor.on_gap(gap);
@@ -474,6 +475,31 @@ TEST_CASE("execs that nobody records are no gap", "[agent][unit]") {
   f.auditor.on_gap(gap);
   REQUIRE(f.journal.all<EvidenceGap>().size() == 1);
   CHECK(f.journal.all<EvidenceGap>()[0].lost == 0);
+}
+
+TEST_CASE("of execs those of foreign files are told, each file once", "[agent][unit]") {
+  Fixture f;
+  ContainerStart start = container(1, seconds(40));
+  start.file.origin = catalog::ExecOrigin::kOtherMount;
+  start.file.inode = 5;
+  f.auditor.on_start(start);
+  REQUIRE(f.journal.all<ExecSeen>().size() == 1);  // its first program
+  ContainerExec exec;
+  exec.key = start.key;
+  exec.file.origin = catalog::ExecOrigin::kLayer;
+  f.auditor.on_exec(exec);
+  exec.file.origin = catalog::ExecOrigin::kUpper;
+  exec.file.inode = 6;
+  f.auditor.on_exec(exec);
+  f.auditor.on_exec(exec);
+  CHECK(f.journal.all<ExecSeen>().size() == 2);
+  f.auditor.set_exec_level(ExecLevel::kAll);
+  f.auditor.on_exec(exec);
+  CHECK(f.journal.all<ExecSeen>().size() == 3);
+  f.auditor.set_exec_level(ExecLevel::kOff);
+  exec.file.inode = 7;
+  f.auditor.on_exec(exec);
+  CHECK(f.journal.all<ExecSeen>().size() == 3);
 }
 
 TEST_CASE("a noisy run is told by its id", "[agent][unit]") {

@@ -109,6 +109,10 @@ TEST_CASE("the other events arrive as what they are", "[agent][unit]") {
   exec.exec.executable = "/bin/ls";
   exec.exec.is_from_upper = true;
   CHECK(decode(exec).exec_seen().is_from_upper());
+  exec.exec.file.origin = catalog::ExecOrigin::kMemory;
+  exec.exec.file.path = "/memfd:x\xff";
+  CHECK(decode(exec).exec_seen().file().origin() == "memory");
+  CHECK(decode(exec).exec_seen().file().path() == "/memfd:x\\xff");
   const v1::Event gap = decode(EvidenceGap{from_unix_ns(1), from_unix_ns(2), "lost", 3});
   CHECK(gap.evidence_gap().lost() == 3);
   CHECK(gap.time_ns() == 1);

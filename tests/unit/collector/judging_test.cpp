@@ -86,6 +86,47 @@ TEST_CASE("a noisy run is one finding per budget, until it is quiet or ends", "[
   }
 }
 
+TEST_CASE("a foreign executable is one finding per file, which stays after the run's end",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  ExecSeen seen;
+  seen.run_id = run_id(1);
+  seen.exec.executable = "/bin/ls";
+  seen.exec.path = "/bin/ls";
+  seen.exec.origin = catalog::ExecOrigin::kLayer;
+  REQUIRE(bench.record({{bench.event(seen)}, {}}));
+  CHECK(bench.open_kinds() == kNothing);
+  seen.exec.origin = catalog::ExecOrigin::kUpper;
+  seen.exec.path = "/tmp/x\x1b[2J";
+  REQUIRE(bench.record({{bench.event(seen), bench.event(seen)}, {}}));
+  REQUIRE(bench.open_kinds() == std::vector{FindingKind::kForeignExecutable});
+  bench.end_run(1);
+  CHECK(bench.open_kinds() == std::vector{FindingKind::kForeignExecutable});
+  const auto trace = bench.store->trace(run_id(1), "");
+  REQUIRE(trace->findings.size() == 1);
+  CHECK(trace->findings[0].subject == "upper:/tmp/x\\x1b[2J");
+  CHECK(trace->findings[0].reason.find("written in this container") != std::string::npos);
+  REQUIRE(trace->execs.size() == 3);
+  CHECK(trace->execs[0].origin == catalog::ExecOrigin::kLayer);
+  CHECK(trace->execs[2].origin == catalog::ExecOrigin::kUpper);
+}
+
+TEST_CASE("a run that executes one foreign file after the other has few findings",
+          "[collector][unit]") {
+  Bench bench(debian(1, BaseStatus::kApproved));
+  bench.start_run(1, stack(kNode, {layer(1)}));
+  for (int i = 0; i < 50; ++i) {
+    ExecSeen seen;
+    seen.run_id = run_id(1);
+    seen.exec.path = "/tmp/" + std::to_string(i);
+    seen.exec.origin = catalog::ExecOrigin::kUpper;
+    REQUIRE(bench.record({{bench.event(seen)}, {}}));
+  }
+  CHECK(bench.open_kinds().size() == 33);
+  CHECK(bench.store->trace(run_id(1), "")->execs.size() == 50);
+}
+
 TEST_CASE("a layer changed under a run is a finding that stays after its end",
           "[collector][unit]") {
   Bench bench(debian(1, BaseStatus::kApproved));
