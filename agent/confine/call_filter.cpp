@@ -21,6 +21,7 @@ namespace {
 
 // What libseccomp of Debian 12 has no name for.
 constexpr int kCachestat = 451;
+constexpr int kFromSeccomp = 1;  // SYS_SECCOMP, include/uapi/asm-generic/siginfo.h
 constexpr unsigned kNewNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                                     CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
@@ -40,6 +41,7 @@ void set_result(ucontext_t& context, int result) {
 
 /// Runs in place of a refused call, on the thread that made it.
 void on_denied(int /*signal*/, siginfo_t* info, void* context) {
+  if (info->si_code != kFromSeccomp) return;  // somebody sent the signal
   g_last_denied.store(info->si_syscall, std::memory_order_relaxed);
   g_denied.fetch_add(1, std::memory_order_relaxed);
   set_result(*static_cast<ucontext_t*>(context), -EPERM);
@@ -93,11 +95,12 @@ void add_rules(Rules& rules) {
   rules.answer(SYS_clone3, ENOSYS);  // its flags lie in memory; the C library then takes clone
   for (const int family : {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK})
     rules.allow_if(SYS_socket, SCMP_A0_32(SCMP_CMP_EQ, static_cast<unsigned>(family)));
-  // Programs and maps are loaded by now.
-  static_assert(BPF_MAP_CREATE == 0 && BPF_PROG_LOAD == 5);
-  for (const unsigned command : {1U, 2U, 3U, 4U})
-    rules.allow_if(SYS_bpf, SCMP_A0_32(SCMP_CMP_EQ, command));
-  rules.allow_if(SYS_bpf, SCMP_A0_32(SCMP_CMP_GT, static_cast<unsigned>(BPF_PROG_LOAD)));
+  // Programs and maps are loaded by now. Equality alone: the kernel looks at 32 bits of the
+  // command, the filter at 64, so that a comparison with more would let large ones through.
+  for (const auto command : {BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM,
+                             BPF_MAP_GET_NEXT_KEY, BPF_OBJ_PIN, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD,
+                             BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_ITER_CREATE})
+    rules.allow_if(SYS_bpf, SCMP_A0_32(SCMP_CMP_EQ, static_cast<unsigned>(command)));
 }
 
 }  // namespace

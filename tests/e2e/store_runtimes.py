@@ -88,6 +88,7 @@ class PodmanFuse(runtimes.Podman):
 class PodmanRootless(runtimes.Podman):
     """An ordinary user's podman, with a store in his home, and without cgroups that would tell names."""
     runtime_folder = pathlib.Path("/run/user", str(USER_ID))  # where a login would have made it
+    has_runtime_folder = False  # made by this test
 
     @classmethod
     def missing(cls):
@@ -97,7 +98,8 @@ class PodmanRootless(runtimes.Podman):
         super().start()
         (self.folder / "home").mkdir()
         self.runtime_folder.parent.mkdir(exist_ok=True)
-        self.runtime_folder.mkdir(mode=0o700, exist_ok=True)
+        self.runtime_folder.mkdir(mode=0o700)
+        self.has_runtime_folder = True
         for folder in (self.folder, self.folder / "home", self.runtime_folder):
             shutil.chown(folder, USER_ID, USER_ID)
 
@@ -122,10 +124,11 @@ class PodmanRootless(runtimes.Podman):
 
     def stop(self):
         pause = self.runtime_folder / "libpod/tmp/pause.pid"  # keeps the user's namespace
-        if pause.exists():
+        if self.has_runtime_folder and pause.exists():
             os.kill(int(pause.read_text()), signal.SIGKILL)
         super().stop()
-        shutil.rmtree(self.runtime_folder, ignore_errors=True)
+        if self.has_runtime_folder:
+            shutil.rmtree(self.runtime_folder, ignore_errors=True)
 
 
 class PodmanKeepId(PodmanRootless):

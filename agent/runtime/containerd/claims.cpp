@@ -74,10 +74,10 @@ class Reader {
     record_.names.image = name_of_image(container->image, "");
     if (container->spec.size() <= kMaxSpecBytes)
       read_spec_annotations(container->spec, record_.names);
-    read_container_labels(*container, record_.names);
-    read_pod();
+    const std::string sandbox = pods_sandbox(record_.names);
     reference_ = {container->image, task_.names.runtime == "docker" ? task_.names.image_id : ""};
     read_snapshot();
+    if (!is_late_) read_all_labels(*container, sandbox);
     return std::move(record_);
   }
 
@@ -117,13 +117,19 @@ class Reader {
     return std::nullopt;
   }
 
-  /// What cannot be told of the pod is left out: labels change no verdict.
-  void read_pod() {
-    record_.names.container_id = task_.names.container_id;
-    const std::string id = pods_sandbox(record_.names);
-    if (!is_identifier(id)) return;
-    const auto sandbox = client_.container(name_space_, id, limit_);
-    if (is_answered(sandbox)) read_pod_labels(*sandbox, record_.names);
+  /// What cannot be told of the pod, or not in time, is left out.
+  void read_all_labels(const ContainerdContainer& container, const std::string& sandbox) {
+    if (sandbox.empty()) {
+      read_container_labels(container, record_.names);
+      return;
+    }
+    if (sandbox == task_.names.container_id) {
+      read_pod_labels(container, record_.names);
+    } else if (is_identifier(sandbox)) {
+      const auto pod = client_.container(name_space_, sandbox, limit_);
+      if (pod) read_pod_labels(*pod, record_.names);
+    }
+    read_kubelets_labels(container, record_.names);
   }
 
   void read_snapshot() {

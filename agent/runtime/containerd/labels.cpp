@@ -1,20 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/runtime/containerd/labels.h"
 
+#include <string_view>
+
 #include "agent/runtime/annotations.h"
 #include "agent/runtime/bounded_json.h"
 
 namespace assay::agent {
+namespace {
 
-void read_container_labels(const ContainerdContainer& container, ContainerNames& names) {
+constexpr std::string_view kKubelets = "io.kubernetes.";
+
+/// Those whose keys begin with `prefix`.
+void read_labels_below(std::string_view prefix, const ContainerdContainer& container,
+                       ContainerNames& names) {
   auto labels = nlohmann::json::object();
   for (const auto& [key, value] : container.labels)
-    labels.emplace(key, value);
+    if (key.starts_with(prefix)) labels.emplace(key, value);
   read_labels(labels, names);
 }
 
+}  // namespace
+
+std::string pods_sandbox(const ContainerNames& names) {
+  const auto id = names.labels.find("io.kubernetes.cri.sandbox-id");
+  return id == names.labels.end() ? "" : id->second;
+}
+
 void read_pod_labels(const ContainerdContainer& sandbox, ContainerNames& names) {
-  read_container_labels(sandbox, names);
   const auto parsed = parse_bounded_json(sandbox.sandbox_metadata);
   if (!parsed || !parsed->is_object()) return;
   const auto& config = member(member(*parsed, "Metadata"), "Config");
@@ -22,10 +35,12 @@ void read_pod_labels(const ContainerdContainer& sandbox, ContainerNames& names) 
   read_labels(member(config, "annotations"), names);
 }
 
-std::string pods_sandbox(const ContainerNames& names) {
-  const auto id = names.labels.find("io.kubernetes.cri.sandbox-id");
-  if (id == names.labels.end() || id->second == names.container_id) return "";
-  return id->second;
+void read_kubelets_labels(const ContainerdContainer& container, ContainerNames& names) {
+  read_labels_below(kKubelets, container, names);
+}
+
+void read_container_labels(const ContainerdContainer& container, ContainerNames& names) {
+  read_labels_below("", container, names);
 }
 
 }  // namespace assay::agent

@@ -110,51 +110,67 @@ class Here {
   std::string manifest;
 };
 
-/// Makes the container one of a pod with two labels and, as the CRI plugin keeps it, an annotation.
+using Labels = std::map<std::string, std::string>;
+
+void add_label(containerd::services::containers::v1::Container& container, const std::string& key,
+               const std::string& value) {
+  auto* label = container.add_labels();
+  label->set_key(key);
+  label->set_value(value);
+}
+
+/// Makes the container one of a pod, as the CRI plugin keeps it: with the image's labels on both.
 void put_into_pod(Here& here, const std::string& sandbox) {
   auto& container = here.containerd.containers["default/web"];
   container.mutable_spec()->set_value(R"({"annotations":{"io.kubernetes.cri.sandbox-id":")" +
                                       sandbox + R"("}})");
+  add_label(container, "io.kubernetes.container.name", "till");
   auto& pod = here.containerd.containers["default/" + sandbox];
   pod.set_id(sandbox);
-  for (const auto& [key, value] : {std::pair("app", "shop"), std::pair("tier", "pod's")}) {
-    auto* label = pod.add_labels();
-    label->set_key(key);
-    label->set_value(value);
-  }
+  add_label(pod, "owner", "the pause image");
   auto* extension = pod.add_extensions();
   extension->set_key("io.cri-containerd.sandbox.metadata");
   extension->mutable_value()->set_value(
-      R"({"Version":"v1","Metadata":{"ID":"pod","Config":{"annotations":{"owner":"team-a"}}}})");
+      R"({"Version":"v1","Metadata":{"ID":"pod","Config":{"labels":{"app":"shop"},)"
+      R"("annotations":{"owner":"team-a"}}}})");
 }
 
-TEST_CASE("labels are the container's own, then its pod's", "[agent][unit]") {
+TEST_CASE("labels are the pod's, and not those of its images", "[agent][unit]") {
   Here here;
-  auto* own = here.containerd.containers["default/web"].add_labels();
-  own->set_key("tier");
-  own->set_value("front");
+  auto& container = here.containerd.containers["default/web"];
+  add_label(container, "owner", "the image");
   SECTION("no pod") {
     const auto claims = here.look_up();
     REQUIRE(claims);
-    CHECK(claims->names.labels == std::map<std::string, std::string>{{"tier", "front"}});
+    CHECK(claims->names.labels == Labels{{"owner", "the image"}});
+  }
+  SECTION("no pod, and an image that says it is in one") {
+    put_into_pod(here, "pod-1");
+    container.clear_spec();
+    add_label(container, "io.kubernetes.cri.sandbox-id", "pod-1");
+    const auto claims = here.look_up();
+    REQUIRE(claims);
+    CHECK(claims->names.labels.at("owner") == "the image");
+    CHECK_FALSE(claims->names.labels.contains("app"));
   }
   SECTION("in a pod") {
     put_into_pod(here, "pod-1");
     const auto claims = here.look_up();
     REQUIRE(claims);
-    CHECK(claims->names.labels ==
-          std::map<std::string, std::string>{{"tier", "front"},
-                                             {"app", "shop"},
-                                             {"owner", "team-a"},
-                                             {"io.kubernetes.cri.sandbox-id", "pod-1"}});
+    CHECK(claims->names.labels == Labels{{"app", "shop"},
+                                         {"owner", "team-a"},
+                                         {"io.kubernetes.container.name", "till"},
+                                         {"io.kubernetes.cri.sandbox-id", "pod-1"}});
     CHECK(claims->layers.size() == 3);
   }
-  SECTION("a pod that is gone, or that says it is itself, or no name at all") {
-    put_into_pod(here, GENERATE("gone", "web", "a b\n"));
-    here.containerd.containers.erase("default/gone");
+  SECTION("in the pod of a sandbox that is gone, that is another container, or has no id") {
+    const std::string sandbox = GENERATE("gone", "other", "a b\n");
+    put_into_pod(here, sandbox);
+    if (sandbox == "gone") here.containerd.containers.erase("default/gone");
+    here.containerd.containers["default/other"].clear_extensions();
     const auto claims = here.look_up();
     REQUIRE(claims);
-    CHECK(claims->names.labels.at("tier") == "front");
+    CHECK(claims->names.labels.at("io.kubernetes.container.name") == "till");
     CHECK_FALSE(claims->names.labels.contains("owner"));
     CHECK(claims->layers.size() == 3);
   }
