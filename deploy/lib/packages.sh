@@ -19,9 +19,9 @@ ASSAY_QUICKSTART_PACKAGES=(busybox-static ca-certificates curl debootstrap iprou
 # What tests/run.sh needs on top.
 ASSAY_TEST_PACKAGES=(
   btrfs-progs bubblewrap buildah busybox-static ca-certificates catch2 ccache clang-format clang-tidy
-  containerd crun curl debootstrap docker.io e2fsprogs erofs-utils fish fsverity fuse-overlayfs
+  containerd crun curl debootstrap docker.io dpkg-dev e2fsprogs erofs-utils fish fsverity fuse-overlayfs
   golang-github-masterminds-sprig-dev golang-go golang-gopkg-yaml.v3-dev iproute2
-  libarchive-tools libclang-rt-14-dev libfaketime libfsverity-dev llvm-14 man-db mandoc openssl podman procps
+  libarchive-tools libclang-rt-14-dev libfaketime libfsverity-dev lintian llvm-14 man-db mandoc openssl podman procps
   python3 python3-grpcio python3-hpack python3-hyperframe python3-jsonschema python3-protobuf python3-yaml
   rpm runc shellcheck skopeo sqlite3 systemd-container uidmap umoci xfsprogs xz-utils zsh zstd
 )
