@@ -72,12 +72,13 @@ class Reader {
     key_ = container->snapshot_key.empty() ? task_.names.container_id : container->snapshot_key;
     snapshotter_ = container->snapshotter.empty() ? kDefaultSnapshotter : container->snapshotter;
     record_.names.image = name_of_image(container->image, "");
-    if (container->spec.size() <= kMaxSpecBytes)
-      read_spec_annotations(container->spec, record_.names);
+    const bool is_spec_read = container->spec.size() <= kMaxSpecBytes &&
+                              read_spec_annotations(container->spec, record_.names);
     const std::string sandbox = pods_sandbox(record_.names);
     reference_ = {container->image, task_.names.runtime == "docker" ? task_.names.image_id : ""};
     read_snapshot();
-    if (!is_late_) read_all_labels(*container, sandbox);
+    // Without its specification nobody knows whether it is in a pod.
+    if (is_spec_read && !is_late_) read_all_labels(*container, sandbox);
     return std::move(record_);
   }
 
