@@ -76,14 +76,24 @@ note_package() { # note_package NAME TREE
     install -D -m 644 "$(realpath "/usr/share/doc/$name/copyright")" "$tree/usr/share/doc/$name/copyright"
 }
 
+# The distribution that the libraries are of, by which scanners choose what they know; only the title is Assay's.
+write_release() {
+  local host
+  host=$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release)
+  {
+    printf 'PRETTY_NAME="Assay %s on %s"\n' "$version" "$host"
+    grep -E '^(ID|ID_LIKE|NAME|VERSION|VERSION_ID|VERSION_CODENAME)=' /etc/os-release
+  } >"$1/usr/lib/os-release"
+  ln -s ../usr/lib/os-release "$1/etc/os-release"
+  cp --no-preserve=all /etc/debian_version "$1/etc/debian_version"
+}
+
 # Users have names, the own one is nobody's else, and names of hosts are looked up.
 write_system_files() {
   printf 'root:x:0:0:root:/:/sbin/nologin\nassay:x:%s:%s:assay:/:/sbin/nologin\n' $user $user >"$1/etc/passwd"
   printf 'root:x:0:\nassay:x:%s:\n' $user >"$1/etc/group"
   printf 'passwd: files\ngroup: files\nhosts: files dns\n' >"$1/etc/nsswitch.conf"
-  printf 'ID=assay\nNAME=Assay\nID_LIKE=debian\nVERSION_ID=%s\nPRETTY_NAME="Assay %s on Debian 12 libraries"\n' \
-    "$version" "$version" >"$1/usr/lib/os-release"
-  ln -s ../usr/lib/os-release "$1/etc/os-release"
+  write_release "$1"
 }
 
 fill_tree() { # fill_tree IMAGE TREE

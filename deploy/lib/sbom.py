@@ -12,6 +12,7 @@ import datetime
 import hashlib
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -66,9 +67,17 @@ def spdx_id(*words):
     return "SPDXRef-" + re.sub(r"[^A-Za-z0-9.-]", "-", "-".join(words))
 
 
+def distribution():
+    """(ID, ID-VERSION) of the system whose packages these are; testing and unstable have a code name and no version."""
+    release = platform.freedesktop_os_release()
+    version = release.get("VERSION_ID") or release.get("VERSION_CODENAME")
+    return release["ID"], "-".join(filter(None, (release["ID"], version)))
+
+
 def debian_package(facts):
-    purl = (f"pkg:deb/debian/{facts['Package']}@{facts['Version'].replace('+', '%2B').replace(':', '%3A').replace('~', '%7E')}"
-            f"?arch={facts['Architecture']}&distro=debian-12")
+    vendor, distro = distribution()
+    purl = (f"pkg:deb/{vendor}/{facts['Package']}@{facts['Version'].replace('+', '%2B').replace(':', '%3A').replace('~', '%7E')}"
+            f"?arch={facts['Architecture']}&distro={distro}")
     return {
         "SPDXID": spdx_id("Package", facts["Package"]), "name": facts["Package"], "versionInfo": facts["Version"],
         "supplier": f"Organization: {facts['Maintainer']}", "downloadLocation": "NOASSERTION", "filesAnalyzed": False,

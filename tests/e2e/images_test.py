@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import platform
 import subprocess
 import tarfile
 import unittest
@@ -151,6 +152,19 @@ class ImagesTest(unittest.TestCase):
         self.assertEqual(said["org.opencontainers.image.title"], "assay-client")
         self.assertEqual({key: said[key] for key in image.config["config"]["Labels"]}, image.config["config"]["Labels"])
         self.assertEqual([key for key in said if ".base." in key], [])  # from scratch: there is none to name
+
+    def test_scanners_learn_whose_packages_it_holds(self):
+        host = platform.freedesktop_os_release()
+        image = self.image("client")
+        lines = image.layer.extractfile("usr/lib/os-release").read().decode().splitlines()
+        said = dict(line.split("=", 1) for line in lines)
+        self.assertEqual((said["ID"], said["VERSION_ID"].strip('"')), (host["ID"], host["VERSION_ID"]))
+        self.assertTrue(said["PRETTY_NAME"].startswith('"Assay '), said)
+        self.assertEqual(image.layer.extractfile("etc/debian_version").read(), pathlib.Path("/etc/debian_version").read_bytes())
+        sbom = json.load(image.layer.extractfile("usr/share/sbom/assay-client.spdx.json"))
+        (purl,) = {ref["referenceLocator"].split("/")[1] + " " + ref["referenceLocator"].split("distro=")[1]
+                   for one in sbom["packages"][1:] for ref in one["externalRefs"] if ref["referenceType"] == "purl"}
+        self.assertEqual(purl, f"{host['ID']} {host['ID']}-{host['VERSION_ID']}")
 
     def test_each_library_is_of_a_package_in_the_sbom(self):
         image = self.image("collector")
