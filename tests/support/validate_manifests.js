@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // validate_manifests.js FOLDER FILE: each of the objects in FILE (a JSON list) against the schemas of the npm package
-// kubernetes-models in FOLDER; fields that Kubernetes does not know are errors. One line per object; exit code 1 with errors.
+// kubernetes-models in FOLDER: wrong types and missing fields are errors, fields that Kubernetes does not know are not found. One line
+// per object; exit code 1 with errors.
 "use strict";
 const fs = require("fs");
 const path = require("path");
