@@ -20,7 +20,9 @@ BASE = ROOT / "deploy/kustomize/base/assay.yaml"
 BIN = pathlib.Path(os.environ.get("ASSAY_BIN", "build/dev/bin")).resolve()
 CACHE = pathlib.Path(os.environ.get("ASSAY_TEST_CACHE",
                                     os.environ.get("XDG_CACHE_HOME", "/var/cache") + "/assay-tests"))
-MODELS = "kubernetes-models@4"
+MODELS = "kubernetes-models@4.5.1"
+KUBE = "1.32"  # that the kustomize base is rendered for
+BASE_HEAD = f"# The chart with its defaults, rendered for Kubernetes {KUBE} and newer.\n"
 ALL_ON = {"certificates": {"certManager": {"enabled": True}},
           "monitoring": {"podMonitors": True, "rules": True, "dashboards": True}, "openshift": {"scc": True}}
 CUSTOM = {"cert-manager.io/v1", "monitoring.coreos.com/v1", "security.openshift.io/v1"}  # no schemas for these
@@ -42,16 +44,24 @@ def merged(into, other):
 
 def fetch_models():
     """The folder with the schemas, fetched once per machine; "" when the registry cannot be reached."""
-    folder = CACHE / "kubernetes-models-4"
-    if not (folder / "node_modules/kubernetes-models").is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_text("{}\n")
+    folder = CACHE / MODELS.replace("@", "-")
+    if folder.is_dir():
+        return folder
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="models-", dir=CACHE) as parent:
+        fresh = pathlib.Path(parent) / "fresh"
+        fresh.mkdir()
+        (fresh / "package.json").write_text("{}\n")
         done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=3", MODELS],
-                              cwd=folder, capture_output=True, text=True, check=False, timeout=240)
+                              cwd=fresh, capture_output=True, text=True, check=False, timeout=240)
         if done.returncode != 0:
-            shutil.rmtree(folder)
             print(f"npm: {done.stderr.strip()[-600:]}")
             return ""
+        try:
+            fresh.rename(folder)
+        except OSError:  # another run was faster
+            if not folder.is_dir():
+                raise
     return folder
 
 
@@ -106,6 +116,17 @@ class ChartsTest(unittest.TestCase):
         code, said = self.validate(objects)
         self.assertEqual(code, 1)
         self.assertIn("INVALID apps/v1 StatefulSet", said)
+        objects = self.objects()
+        self.one("DaemonSet", "agent", objects)["spec"].pop("selector")
+        code, said = self.validate(objects)
+        self.assertEqual(code, 1)
+        self.assertIn("INVALID apps/v1 DaemonSet", said)
+
+    def test_the_schemas_do_not_know_unknown_fields(self):
+        """As docs/install/kubernetes.md says; if this fails they have become stricter, and the page may say so."""
+        objects = self.objects()
+        self.one("StatefulSet", "collector", objects)["spec"]["replicaz"] = 1
+        self.assertEqual(self.validate(objects)[0], 0)
 
     def test_values_have_a_schema(self):
         schema = json.loads((CHART / "values.schema.json").read_text())
@@ -138,6 +159,109 @@ class ChartsTest(unittest.TestCase):
                 stores = [mount for mount in agent["volumeMounts"] if mount["name"].startswith("store-")]
                 self.assertEqual({mount["mountPropagation"] for mount in stores}, {"HostToContainer"})
                 self.assertTrue({"startupProbe", "livenessProbe", "readinessProbe"} <= set(agent))
+
+    def test_no_store_is_mounted_that_may_be_absent(self):
+        """/run/runc is there only where runc runs without --root: a folder that is not there keeps the pod from starting."""
+        for values in [{}, *PRESETS]:
+            with self.subTest(values):
+                volumes = self.one("DaemonSet", "agent", self.objects(values))["spec"]["template"]["spec"]["volumes"]
+                stores = {one["hostPath"]["path"] for one in volumes if one["name"].startswith("store-")}
+                self.assertNotIn("/run/runc", stores)
+                if not any("containers" in path.split("/") for path in stores):  # all but CRI-O
+                    self.assertIn("/run/containerd", stores)  # runc's state is below it, k3s' too
+
+    def test_the_profile_allows_what_the_agents_own_filter_allows(self):
+        own = set(re.findall(r'(?m)^    "([a-z0-9_]+)",$', (ROOT / "agent/confine/call_list.cpp").read_text()))
+        self.assertGreater(len(own), 100)
+        profile = json.loads((CHART / "files/seccomp-agent.json").read_text())
+        whole = {name for rule in profile["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW" and not rule.get("args")
+                 for name in rule["names"]}
+        self.assertEqual(own - whole, set())
+
+    def test_a_changed_profile_restarts_the_agents(self):
+        def checksum():
+            template = self.one("DaemonSet", "agent", self.objects())["spec"]["template"]
+            return template["metadata"]["annotations"]["checksum/config"]
+        copy = self.folder / "chart"
+        shutil.copytree(CHART, copy)
+        before = checksum()
+        with (copy / "files/seccomp-agent.json").open("a") as file:
+            file.write(" ")
+        (other,) = [one for one in yaml.safe_load_all(call(self.renderer, copy)) if one["kind"] == "DaemonSet"]
+        self.assertNotEqual(other["spec"]["template"]["metadata"]["annotations"]["checksum/config"], before)
+
+    def rules(self, component, *values):
+        spec = self.one("NetworkPolicy", component, self.objects(*values))["spec"]
+        self.assertEqual(spec["policyTypes"], ["Ingress", "Egress"])
+        return spec["ingress"], spec["egress"]
+
+    def test_empty_values_close_the_network(self):
+        empty = {"networkPolicy": {"monitoring": [], "dnsPeers": []}, "collector": {"apiServerPorts": []}}
+        for values in (empty, merged(empty, {"networkPolicy": {"dnsPeers": [{"podSelector": {}}], "dnsPorts": []}})):
+            ingress, egress = self.rules("agent", values)
+            self.assertEqual((ingress, [rule["ports"][0]["port"] for rule in egress]), ([], [7443]))
+            ingress, egress = self.rules("collector", values)
+            self.assertEqual(([rule["ports"][0]["port"] for rule in ingress], egress), (["grpc"], []))
+            self.assertEqual(self.validate(self.objects(values))[0], 0)
+
+    def test_no_rule_of_the_network_allows_all(self):
+        for values in [{}, *PRESETS]:
+            for component in ("agent", "collector"):
+                ingress, egress = self.rules(component, values)
+                self.assertTrue(all(rule["from"] and rule["ports"] for rule in ingress), ingress)
+                self.assertTrue(all(rule["ports"] for rule in egress), egress)
+                self.assertEqual([rule for rule in egress if not rule.get("to")],
+                                 [rule for rule in egress if component == "collector" and rule is egress[-1]])
+
+    def test_each_platform_has_its_ports(self):
+        def ports(preset, index):
+            return {one["port"] for one in self.rules("collector", CHART / f"presets/{preset}.yaml")[1][index]["ports"]}
+        self.assertEqual((ports("kind", 0), ports("kind", 1)), ({53}, {443, 6443}))
+        self.assertEqual((ports("openshift", 0), ports("minikube", 1)), ({53, 5353}, {443, 8443}))
+
+    def test_openshift_lets_the_collector_be_its_user(self):
+        def bindings(*values):
+            return [(one["roleRef"]["name"], one["subjects"][0]["name"]) for one in self.objects(*values)
+                    if one["kind"] == "RoleBinding"]
+        wanted = ("system:openshift:scc:nonroot-v2", "assay-collector")
+        self.assertEqual((bindings(), bindings(CHART / "presets/openshift.yaml")), ([], [wanted]))
+
+    def test_gke_allows_the_agents_priority(self):
+        for preset in PRESETS:
+            objects = self.objects(preset)
+            quotas = [one for one in objects if one["kind"] == "ResourceQuota"]
+            self.assertEqual(len(quotas), int(preset.stem == "gke"), preset)
+        (quota,) = [one for one in self.objects(CHART / "presets/gke.yaml") if one["kind"] == "ResourceQuota"]
+        self.assertEqual(quota["spec"]["scopeSelector"]["matchExpressions"],
+                         [{"operator": "In", "scopeName": "PriorityClass", "values": ["system-node-critical"]}])
+
+    def test_apparmor_is_said_as_the_version_of_kubernetes_knows_it(self):
+        key = "container.apparmor.security.beta.kubernetes.io/agent"
+        for version, field in (("v1.29.9", False), ("v1.30.0", True), ("v1.30.3-gke.1", True)):
+            objects = self.objects(options=["--kube", version])
+            pod = self.one("DaemonSet", "agent", objects)["spec"]["template"]
+            self.assertEqual("appArmorProfile" in pod["spec"]["containers"][0]["securityContext"], field, version)
+            self.assertEqual(pod["metadata"]["annotations"].get(key), None if field else "unconfined")
+            self.assertEqual(self.validate(objects)[0], 0)
+
+    def test_two_releases_share_no_certificate(self):
+        def names(release):
+            return {(one["kind"], one["metadata"]["name"]) for one in self.objects(ALL_ON, options=["--release", release])
+                    if one["apiVersion"] == "cert-manager.io/v1"}
+        self.assertEqual(len(names("one") | names("two")), 8)
+        objects = self.objects(ALL_ON)
+        made = {one["spec"]["secretName"] for one in objects if one["kind"] == "Certificate"}
+        (mounted,) = [one["projected"]["sources"] for one in
+                      self.one("StatefulSet", "collector", objects)["spec"]["template"]["spec"]["volumes"]
+                      if one["name"] == "authority"]
+        self.assertEqual(made, {source["secret"]["name"] for source in mounted})
+        issuers = {one["metadata"]["name"] for one in objects if one["kind"] == "Issuer"}
+        self.assertEqual(issuers, {one["spec"]["issuerRef"]["name"] for one in objects if one["kind"] == "Certificate"})
+
+    def test_each_object_has_its_labels(self):
+        for one in self.objects(ALL_ON):
+            if one["kind"] not in ("ConfigMap", "SecurityContextConstraints"):
+                self.assertEqual(one["metadata"]["labels"]["app.kubernetes.io/name"], "assay", one["metadata"]["name"])
 
     def test_roles_hold_what_the_collector_asks_for(self):
         def rules(*options):
@@ -174,7 +298,8 @@ class ChartsTest(unittest.TestCase):
                     self.assertRegex(part, r"(?m)^# Pod Security level: (privileged|restricted)")
 
     def test_the_kustomize_base_is_the_chart(self):
-        rendered = self.text()
+        rendered = BASE_HEAD + self.text(options=["--kube", f"v{KUBE}.0"])
+        self.assertIn(f"Kubernetes {KUBE} ", (BASE.parent / "kustomization.yaml").read_text())
         if os.environ.get("ASSAY_UPDATE_GOLDEN"):
             BASE.write_text(rendered)
         self.assertEqual(BASE.read_text(), rendered, "stale: ASSAY_UPDATE_GOLDEN=1 tests/runtime/charts_test.py")
