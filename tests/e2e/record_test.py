@@ -74,7 +74,7 @@ class RecordTest(unittest.TestCase):
             for field in ("started_at", "ended_at"):  # two probes saw it, one right after the other
                 self.assertLess(abs(time_of(run[field]) - time_of(seen[field])), datetime.timedelta(seconds=1))
             self.assertEqual(run["verdict"]["base"], seen["base"])
-            self.assertEqual([exec["executable"] for exec in run["execs"]], ["/bin/busybox", "/bin/sleep"])
+            self.assertEqual([exec["executable"] for exec in run["execs"]], ["/bin/sh", "/bin/busybox", "/bin/sleep"])
 
     def test_arguments_that_are_switched_off_are_not_in_the_file(self):
         recorder, file = self.record("quiet", "--exec-arguments=false")
