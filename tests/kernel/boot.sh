@@ -64,6 +64,7 @@ make_initramfs() { # kernel folder, work folder
   mkdir -p "$root"/{bin,proc,sys,dev,tmp,new,work,lib}
   cp "$(command -v busybox)" "$root/bin/busybox"
   cp "$program" "$root/work/program"
+  install -D "$(command -v unshare)" "$root/usr/bin/unshare" # needs no library that programs do not
   local file
   for file in ${ASSAY_GUEST_FILES:-}; do cp "$file" "$root/work/"; done
   ldd "$program" | awk '/=> \//{print $3} /^\t\/lib/{print $1}' | while read -r library; do
