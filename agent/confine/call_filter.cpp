@@ -85,22 +85,31 @@ class Rules {
   int result_ = 0;
 };
 
+/// Of a call's first argument, all 64 bits of it.
+scmp_arg_cmp first_is(int value) {
+  return {0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(value), 0};
+}
+
+scmp_arg_cmp first_has_none_of(unsigned flags) {
+  return {0, SCMP_CMP_MASKED_EQ, flags, 0};
+}
+
 void add_rules(Rules& rules) {
   for (const char* name : allowed_calls()) {
     const int number = ::seccomp_syscall_resolve_name(name);
     if (number >= 0) rules.allow(number);  // else: not on this architecture
   }
   rules.allow(kCachestat);
-  rules.allow_if(SYS_clone, SCMP_A0_64(SCMP_CMP_MASKED_EQ, kNewNamespaces, 0));
+  rules.allow_if(SYS_clone, first_has_none_of(kNewNamespaces));
   rules.answer(SYS_clone3, ENOSYS);  // its flags lie in memory; the C library then takes clone
   for (const int family : {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK})
-    rules.allow_if(SYS_socket, SCMP_A0_32(SCMP_CMP_EQ, static_cast<unsigned>(family)));
+    rules.allow_if(SYS_socket, first_is(family));
   // Programs and maps are loaded by now. Equality alone: the kernel looks at 32 bits of the
   // command, the filter at 64, so that a comparison with more would let large ones through.
   for (const auto command : {BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM,
                              BPF_MAP_GET_NEXT_KEY, BPF_OBJ_PIN, BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD,
                              BPF_LINK_CREATE, BPF_LINK_DETACH, BPF_ITER_CREATE})
-    rules.allow_if(SYS_bpf, SCMP_A0_32(SCMP_CMP_EQ, static_cast<unsigned>(command)));
+    rules.allow_if(SYS_bpf, first_is(command));
 }
 
 }  // namespace

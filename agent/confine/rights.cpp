@@ -39,7 +39,7 @@ Error caps_error(const char* what) {
 Result<bool> wants_bpf_right() {
   if (capng_get_caps_process() != 0) return caps_error("read the capabilities");
   void* before = capng_save_state();
-  for (const unsigned right : {CAP_BPF, CAP_SYS_ADMIN})
+  for (const unsigned right : {unsigned{CAP_BPF}, unsigned{CAP_SYS_ADMIN}})
     capng_update(CAPNG_DROP, CAPNG_EFFECTIVE, right);
   const bool is_down = capng_apply(CAPNG_SELECT_CAPS) == 0;
   bpf_attr attr{};
