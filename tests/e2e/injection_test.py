@@ -195,8 +195,10 @@ class ContainersInjectionTest(Outputs):
             "--label", f"given={HOSTILE}", "--label", "\x1b[31mname\u202e=given", "--cgroup-parent", "/evil-\x1b[31m"))
         self.addCleanup(lambda: self.runtime.remove("hostile"))
         run = self.here.wait_for_run_of("hostile")
-        executables = self.here.wait(lambda: [one for one in self.here.query("trace", run["run_id"])["execs"]
-                                              if "pwn" in json.dumps(one)], "execs of hostile names")
+
+        def names_of_no_text():
+            return any("\\xff" in json.dumps(one) for one in self.here.query("trace", run["run_id"])["execs"])
+        self.here.wait(names_of_no_text, "execs of hostile names")
         self.here.agent.process.send_signal(signal.SIGUSR1)  # looks into the root again
         finding = self.here.wait_for_finding("masked-base", run)
         self.assert_harmless_everywhere(run["run_id"])
@@ -204,7 +206,6 @@ class ContainersInjectionTest(Outputs):
         self.assertIn("\\x1b[2J", finding["reason"])
         trace = self.here.query("trace", run["run_id"])
         self.assertEqual(trace["run"]["names"]["labels"]["given"], HOSTILE)
-        self.assertTrue(any("\\xff" in json.dumps(one) for one in executables), executables)
         self.assertLess(len(json.dumps(trace)), 2_000_000)
         self.assertEqual(self.here.query("trace", "hostile")["run"]["run_id"], run["run_id"])
 
